@@ -1,0 +1,3 @@
+//! What the generator made (`cargo run -p thingcore-xtask -- models`): not to be edited by hand.
+
+pub mod shapes;

@@ -1,0 +1,84 @@
+//! The operations for which serde structures are generated. Adding an operation to the product starts here.
+
+/// Operations of `iot`.
+pub const IOT: &[&str] = &[
+    // certificates
+    "CreateKeysAndCertificate",
+    "CreateCertificateFromCsr",
+    "RegisterCertificate",
+    "RegisterCertificateWithoutCA",
+    "DescribeCertificate",
+    "UpdateCertificate",
+    "DeleteCertificate",
+    "ListCertificates",
+    "ListCertificatesByCA",
+    // certificate authorities
+    "RegisterCACertificate",
+    "DescribeCACertificate",
+    "ListCACertificates",
+    "UpdateCACertificate",
+    "DeleteCACertificate",
+    "GetRegistrationCode",
+    "DeleteRegistrationCode",
+    // policies
+    "CreatePolicy",
+    "CreatePolicyVersion",
+    "GetPolicy",
+    "GetPolicyVersion",
+    "ListPolicies",
+    "ListPolicyVersions",
+    "SetDefaultPolicyVersion",
+    "DeletePolicyVersion",
+    "DeletePolicy",
+    // attachments of policies
+    "AttachPolicy",
+    "DetachPolicy",
+    "ListAttachedPolicies",
+    "ListTargetsForPolicy",
+    "AttachPrincipalPolicy",
+    "DetachPrincipalPolicy",
+    "ListPrincipalPolicies",
+    "ListPolicyPrincipals",
+    // things
+    "CreateThing",
+    "DescribeThing",
+    "UpdateThing",
+    "DeleteThing",
+    "ListThings",
+    // thing types
+    "CreateThingType",
+    "DescribeThingType",
+    "UpdateThingType",
+    "DeprecateThingType",
+    "DeleteThingType",
+    "ListThingTypes",
+    // thing groups
+    "CreateThingGroup",
+    "DescribeThingGroup",
+    "UpdateThingGroup",
+    "DeleteThingGroup",
+    "ListThingGroups",
+    "AddThingToThingGroup",
+    "RemoveThingFromThingGroup",
+    "UpdateThingGroupsForThing",
+    "ListThingGroupsForThing",
+    "ListThingsInThingGroup",
+    // principals of things
+    "AttachThingPrincipal",
+    "DetachThingPrincipal",
+    "ListThingPrincipals",
+    "ListThingPrincipalsV2",
+    "ListPrincipalThings",
+    "ListPrincipalThingsV2",
+    // tags and the endpoint
+    "TagResource",
+    "UntagResource",
+    "ListTagsForResource",
+    "DescribeEndpoint",
+];
+
+/// Operations of `iot-data`.
+pub const IOT_DATA: &[&str] = &["Publish", "GetRetainedMessage", "ListRetainedMessages"];
+
+/// Operations of `iot-jobs-data`.
+pub const IOT_JOBS_DATA: &[&str] = &[];
