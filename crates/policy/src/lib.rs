@@ -1,1 +1,24 @@
-//! (being built)
+//! AWS IoT policies: documents, compiled sets, decisions with reasons, permits.
+//!
+//! Invariant: a [`Permit`] exists only if an Allow statement applied and no Deny statement did.
+//!
+//! The way through: [`Document::parse`] reads a document, [`PolicySet::compile`] puts the documents of an identity
+//! together, [`Authorizer::new`] substitutes what is fixed for a connection, and its methods decide. Sources:
+//! developer guide, *AWS IoT Core policies*, *AWS IoT Core policy variables*, *Example AWS IoT Core policies*;
+//! IAM user guide, *Policy evaluation logic*, *Grammar of the IAM JSON policy language*.
+
+mod authorizer;
+mod context;
+mod decision;
+mod document;
+mod permit;
+mod set;
+mod unconfirmed;
+
+pub use authorizer::Authorizer;
+pub use context::{ConnectFacts, ConnectionContext, ThingFacts};
+pub use decision::{Decision, Denial, DenialKind, Outcome, StatementMatch};
+pub use document::{Document, Effect, MalformedPolicy, Position};
+pub use permit::{Action, Connect, Epoch, Permit, Publish, Receive, RetainPublish, Subscribe};
+pub use set::{Origin, PolicySet, Source};
+pub use unconfirmed::{UNCONFIRMED, Unconfirmed};

@@ -1,0 +1,2 @@
+//! How long a publish decision takes.
+fn main() {}

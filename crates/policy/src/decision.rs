@@ -1,0 +1,117 @@
+//! The outcome of a question to the policies, with its reasons.
+
+use std::fmt;
+
+use identity::PolicyName;
+
+use crate::{Authorizer, ConnectFacts};
+
+/// The names are those of the TestAuthorization operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An Allow applies and no Deny.
+    Allowed,
+    /// A Deny applies.
+    ExplicitDeny,
+    /// No statement applies.
+    ImplicitDeny,
+}
+
+impl Outcome {
+    /// `ALLOWED`, `EXPLICIT_DENY` or `IMPLICIT_DENY`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "ALLOWED",
+            Self::ExplicitDeny => "EXPLICIT_DENY",
+            Self::ImplicitDeny => "IMPLICIT_DENY",
+        }
+    }
+}
+
+/// Why a [`Denial`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DenialKind {
+    /// A Deny statement applies.
+    Explicit,
+    /// No statement applies.
+    Implicit,
+}
+
+/// A refusal. It borrows from authorizer and request, so that making one costs nothing; `Display` works out and
+/// writes the reason, to be read after "... may not iot:Publish on topic/x: ".
+#[derive(Clone, Copy)]
+pub struct Denial<'a> {
+    pub(crate) authorizer: &'a Authorizer,
+    pub(crate) action: &'static str,
+    pub(crate) kind: DenialKind,
+    pub(crate) resource_kind: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) facts: ConnectFacts<'a>,
+}
+
+impl Denial<'_> {
+    /// The action's name, `iot:Publish` for instance.
+    pub fn action(&self) -> &'static str {
+        self.action
+    }
+
+    /// Explicit or implicit.
+    pub fn kind(&self) -> DenialKind {
+        self.kind
+    }
+
+    /// `client`, `topic` or `topicfilter`.
+    pub fn resource_kind(&self) -> &'static str {
+        self.resource_kind
+    }
+
+    /// The client id, topic or filter that was refused.
+    pub fn resource_name(&self) -> &str {
+        self.name
+    }
+}
+
+impl fmt::Display for Denial<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = (self.authorizer, self.facts);
+        f.write_str("no statement matched")
+    }
+}
+
+impl fmt::Debug for Denial<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Denial({} on {}/{}: {self})", self.action, self.resource_kind, self.name)
+    }
+}
+
+/// A statement that applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementMatch {
+    /// The policy it stands in.
+    pub policy: PolicyName,
+    /// The version of that policy.
+    pub version: u32,
+    /// Its place in the document, from 1.
+    pub statement: usize,
+    /// Its Sid.
+    pub sid: Option<String>,
+    /// The pattern that matched, after substitution; for NotResource, the patterns that did not.
+    pub resource: String,
+}
+
+/// A decision with all that took part in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// The Allow statements that applied, even if a Deny overruled them.
+    pub allowed_by: Vec<StatementMatch>,
+    /// The Deny statements that applied.
+    pub denied_by: Vec<StatementMatch>,
+    /// The policies of which no statement applied.
+    pub silent: Vec<PolicyName>,
+    /// Names of variables and keys that statements on this action asked for and that have no value.
+    pub missing_context: Vec<String>,
+    /// For a denial, the sentence that [`Denial`] would give.
+    pub explanation: Option<String>,
+}
