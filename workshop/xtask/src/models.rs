@@ -3,13 +3,16 @@
 
 mod built;
 mod model;
+mod patterns;
 mod shapes;
+mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use model::Model;
+use patterns::Patterns;
 
 const USAGE: &str = "usage: models --botocore DIR   (DIR holds botocore's package: `data/` and `__init__.py`)";
 
@@ -34,7 +37,24 @@ pub fn run(args: &[String]) -> Result<(), String> {
     );
     let pairs: Vec<(&Model, &[&str])> = models.into_iter().zip(built).collect();
     let root = workspace_root();
-    write(&root.join("crates/services/src/generated/shapes.rs"), &shapes::emit(&pairs, &header)?)
+    write(&root.join("crates/services/src/generated/shapes.rs"), &shapes::emit(&pairs, &header)?)?;
+
+    let folder = root.join("crates/api/src/generated");
+    let mut patterns = Patterns::default();
+    let tables = [("iot", "Iot", &iot), ("iot_data", "IotData", &iot_data), ("iot_jobs_data", "IotJobsData", &iot_jobs_data)];
+    for (module, variant, model) in tables {
+        write(&folder.join(format!("{module}.rs")), &tables::emit(model, variant, &mut patterns, &header)?)?;
+    }
+    write(&folder.join("patterns.rs"), &patterns.emit(&header))?;
+    write(&folder.join("mod.rs"), &api_root(&header, &version))
+}
+
+fn api_root(header: &str, version: &str) -> String {
+    format!(
+        "{header}//! The tables derived from AWS's service models.\n\n\
+         pub mod iot;\npub mod iot_data;\npub mod iot_jobs_data;\npub mod patterns;\n\n\
+         /// The botocore release whose models these are.\npub const BOTOCORE: &str = {version:?};\n"
+    )
 }
 
 fn botocore_version(botocore: &Path) -> Result<String, String> {
