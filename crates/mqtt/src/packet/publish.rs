@@ -1,0 +1,73 @@
+//! PUBLISH, and the part of it that travels from publisher to subscriber unchanged.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::properties::UserProperties;
+use crate::text::Text;
+use crate::version::{PacketId, QoS};
+
+/// A message on the wire (MQTT 5.0 section 3.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publish {
+    /// Possibly sent before.
+    pub dup: bool,
+    /// Quality of service.
+    pub qos: QoS,
+    /// To be retained (from a client), was retained (from a server).
+    pub retain: bool,
+    /// The topic: no wildcards; empty only with a topic alias (MQTT 5.0).
+    pub topic: Text,
+    /// Present exactly when the quality of service is 1 or 2 `[MQTT-2.2.1-2]`.
+    pub packet_id: Option<PacketId>,
+    /// The application's bytes.
+    pub payload: Bytes,
+    /// A number that stands for the topic; never 0 `[MQTT-3.3.2-8]`.
+    pub topic_alias: Option<u16>,
+    /// Seconds that the message has left to live.
+    pub message_expiry_interval: Option<u32>,
+    /// The identifiers of the matching subscriptions; only from server to client `[MQTT-3.3.4-6]`.
+    pub subscription_identifiers: SmallVec<[u32; 1]>,
+    /// What travels end to end.
+    pub properties: MessageProperties,
+}
+
+/// The properties that a server forwards unaltered (MQTT 5.0 section 3.3.2.3). Empty ones allocate nothing;
+/// a clone shares everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageProperties {
+    /// Payload Format Indicator: `true` = the payload says it is UTF-8 text.
+    pub payload_format_utf8: Option<bool>,
+    /// The MIME type, or whatever the applications agreed on.
+    pub content_type: Option<Text>,
+    /// Where the receiver shall answer; no wildcards `[MQTT-3.3.2-14]`.
+    pub response_topic: Option<Text>,
+    /// What the answer shall carry; at most 65 535 bytes.
+    pub correlation_data: Option<Bytes>,
+    /// User properties, in order `[MQTT-3.3.2-18]`.
+    pub user_properties: UserProperties,
+}
+
+impl MessageProperties {
+    /// True when there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.payload_format_utf8.is_none()
+            && self.content_type.is_none()
+            && self.response_topic.is_none()
+            && self.correlation_data.is_none()
+            && self.user_properties.is_empty()
+    }
+
+    /// A copy that keeps no read buffer alive; see [`Text::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            payload_format_utf8: self.payload_format_utf8,
+            content_type: self.content_type.as_ref().map(Text::detached),
+            response_topic: self.response_topic.as_ref().map(Text::detached),
+            correlation_data: self.correlation_data.as_ref().map(|data| Bytes::copy_from_slice(data)),
+            user_properties: self.user_properties.detached(),
+        }
+    }
+}
