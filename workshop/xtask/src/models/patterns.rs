@@ -7,12 +7,8 @@ use std::fmt::Write as _;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Java's POSIX classes are ASCII and stand inside brackets in every model.
-const POSIX: &[(&str, &str)] = &[
-    (r"\p{Graph}", "!-~"),
-    (r"\p{Upper}", "A-Z"),
-    (r"\p{Digit}", "0-9"),
-    (r"\p{Cntrl}", r"\x00-\x1F\x7F"),
-];
+const POSIX: &[(&str, &str)] =
+    &[(r"\p{Graph}", "!-~"), (r"\p{Upper}", "A-Z"), (r"\p{Digit}", "0-9"), (r"\p{Cntrl}", r"\x00-\x1F\x7F")];
 
 /// The distinct patterns of all services.
 #[derive(Default)]
@@ -40,13 +36,28 @@ impl Patterns {
     pub fn emit(&self, header: &str) -> String {
         let mut rules: Vec<(&String, &Rule)> = self.rules.iter().collect();
         rules.sort_by_key(|(_, rule)| rule.index);
-        let mut out = format!("{header}//! Every pattern of the models, once.\n\nuse crate::model::Pattern;\n\n");
-        let _ = writeln!(out, "/// How many there are: `P0` to the one before this.\npub const COUNT: usize = {};\n", rules.len());
+        let mut out =
+            format!("{header}//! Every pattern of the models, once.\n\nuse crate::model::Pattern;\n\n");
+        let _ = writeln!(
+            out,
+            "/// How many there are: `P0` to the one before this.\npub const COUNT: usize = {};\n",
+            rules.len()
+        );
         for (source, rule) in &rules {
-            let _ = writeln!(out, "#[rustfmt::skip]\npub static P{}: Pattern = Pattern::{}({source:?}, {});", rule.index, kind(&rule.text), rule.text);
+            let _ = writeln!(
+                out,
+                "#[rustfmt::skip]\npub(super) static P{}: Pattern = Pattern::{}({source:?}, {});",
+                rule.index,
+                kind(&rule.text),
+                rule.text
+            );
         }
         let names: Vec<String> = rules.iter().map(|(_, rule)| format!("&P{}", rule.index)).collect();
-        let _ = writeln!(out, "\n/// All of them, in order.\npub static ALL: [&Pattern; COUNT] = [{}];", names.join(", "));
+        let _ = writeln!(
+            out,
+            "\n/// All of them, in order.\npub static ALL: [&Pattern; COUNT] = [{}];",
+            names.join(", ")
+        );
         out
     }
 }
@@ -62,8 +73,8 @@ fn rule(source: &str) -> Result<String, String> {
         return Ok(format!("{expression:?}"));
     }
     let hir = regex_syntax::parse(&expression).map_err(|e| format!("pattern {source}: {e}"))?;
-    let (minimum, ranges) =
-        repeated_class(&hir).ok_or_else(|| format!("pattern {source}: not one repeated class; teach models/patterns.rs"))?;
+    let (minimum, ranges) = repeated_class(&hir)
+        .ok_or_else(|| format!("pattern {source}: not one repeated class; teach models/patterns.rs"))?;
     let ranges: Vec<String> = ranges.iter().map(|(a, b)| format!("({a:#x}, {b:#x})")).collect();
     Ok(format!("{}, &[{}]", minimum == 0, ranges.join(", ")))
 }
@@ -79,9 +90,10 @@ fn repeated_class(hir: &Hir) -> Option<(u32, Vec<(u32, u32)>)> {
         }
         HirKind::Repetition(repetition) if repetition.max.is_none() && repetition.min <= 1 => {
             match repetition.sub.kind() {
-                HirKind::Class(Class::Unicode(class)) => {
-                    Some((repetition.min, class.iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect()))
-                }
+                HirKind::Class(Class::Unicode(class)) => Some((
+                    repetition.min,
+                    class.iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect(),
+                )),
                 _ => None,
             }
         }

@@ -52,7 +52,8 @@ fn structure(model: &Model, name: &str) -> Result<String, String> {
     let members = model.members(name);
     let no_default = members.iter().any(|m| m.required && is_enumeration(model, m.shape));
     let default = if no_default { "" } else { "Default, " };
-    let mut out = format!("\n/// `{name}`\n#[derive(Clone, Debug, {default}PartialEq, Serialize, Deserialize)]\n");
+    let mut out =
+        format!("\n/// `{name}`\n#[derive(Clone, Debug, {default}PartialEq, Serialize, Deserialize)]\n");
     if members.is_empty() {
         let _ = writeln!(out, "pub struct {} {{}}", type_name(name));
         return Ok(out);
@@ -86,7 +87,8 @@ fn structure(model: &Model, name: &str) -> Result<String, String> {
 fn enumeration(model: &Model, name: &str) -> String {
     let type_name = type_name(name);
     let values = strings(model.shape(name).get("enum"));
-    let mut out = format!("\n/// `{name}`\n#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]\n");
+    let mut out =
+        format!("\n/// `{name}`\n#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]\n");
     let _ = writeln!(out, "pub enum {type_name} {{");
     for value in &values {
         let _ = writeln!(out, "    /// `{value}`\n    #[serde(rename = \"{value}\")]\n    {},", camel(value));

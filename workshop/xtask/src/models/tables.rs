@@ -27,9 +27,14 @@ pub fn emit(model: &Model, variant: &str, patterns: &mut Patterns, header: &str)
     }
     let mut operations: Vec<&Operation> = model.operations.iter().collect();
     operations.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut out = format!("{header}//! Operations and shapes of `{}` ({}).\n\n", model.signing_name, model.origin);
+    let mut out =
+        format!("{header}//! Operations and shapes of `{}` ({}).\n\n", model.signing_name, model.origin);
     out.push_str("use super::patterns::*;\nuse crate::model::{Bound, Location, Member, Operation, Service, Shape};\n\n");
-    let _ = writeln!(out, "/// The operations, by name.\n#[rustfmt::skip]\npub static OPERATIONS: [Operation; {}] = [", operations.len());
+    let _ = writeln!(
+        out,
+        "/// The operations, by name.\n#[rustfmt::skip]\npub static OPERATIONS: [Operation; {}] = [",
+        operations.len()
+    );
     for operation in operations {
         out.push_str(&self::operation(model, operation, variant));
     }
@@ -42,9 +47,10 @@ pub fn emit(model: &Model, variant: &str, patterns: &mut Patterns, header: &str)
 
 fn operation(model: &Model, operation: &Operation, variant: &str) -> String {
     let Operation { name, method, uri, status, .. } = operation;
-    let uri = GREEDY.iter().filter(|(op, _)| op == name).fold(uri.clone(), |uri, (_, label)| {
-        uri.replace(&format!("{{{label}}}"), &format!("{{{label}+}}"))
-    });
+    let uri = GREEDY
+        .iter()
+        .filter(|(op, _)| op == name)
+        .fold(uri.clone(), |uri, (_, label)| uri.replace(&format!("{{{label}}}"), &format!("{{{label}+}}")));
     let input = operation.input.as_deref().map_or("&Shape::EMPTY".into(), |i| format!("&{}", constant(i)));
     let outputs = operation.output.as_deref().map(|o| model.members(o)).unwrap_or_default();
     let bounds: Vec<String> = outputs
@@ -78,7 +84,8 @@ fn shape(model: &Model, name: &str, patterns: &mut Patterns) -> Result<String, S
     let part = |key: &str| format!("&{}", constant(text_at(value, &[key, "shape"])));
     let mut out = match model.kind(name) {
         "structure" => {
-            let members: Vec<String> = model.members(name).iter().map(|m| format!("    {},\n", member(m))).collect();
+            let members: Vec<String> =
+                model.members(name).iter().map(|m| format!("    {},\n", member(m))).collect();
             format!("Shape::structure(&[\n{}])", members.concat())
         }
         "list" => format!("Shape::list({})", part("member")),

@@ -1,0 +1,130 @@
+//! What a request says of its signature, before anything of it is believed.
+
+use identity::Timestamp;
+
+use super::canonical::{Scope, parameters, unhex};
+use super::{ALGORITHM, Refused, Request, date};
+
+/// The claim of a request: who signed it, when, for whom, and what is covered.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub(super) access_key_id: String,
+    pub(super) date: String,
+    pub(super) region: String,
+    pub(super) service: String,
+    pub(super) signed_headers: Vec<String>,
+    pub(super) signature: [u8; 32],
+    /// The moment as it was written, which is what was signed.
+    pub(super) moment: String,
+    pub(super) at: Timestamp,
+    /// Some(lifetime in seconds) when the signature is in the query.
+    pub(super) presigned: Option<Option<u32>>,
+}
+
+impl Claim {
+    /// Reads the claim from the `Authorization` header, or else from the query.
+    pub fn read(request: &Request<'_>) -> Result<Self, Refused> {
+        let in_header = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let in_query = || parameters(request.query).any(|(key, _)| key == b"X-Amz-Algorithm");
+        match (in_header, in_header || in_query()) {
+            (true, _) => Self::from_header(request),
+            (false, true) => Self::from_query(request),
+            (false, false) => Err(Refused::Missing),
+        }
+    }
+
+    /// The access key that the request claims to use.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// The service of the credential scope.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope { date: &self.date, region: &self.region, service: &self.service }
+    }
+
+    fn from_header(request: &Request<'_>) -> Result<Self, Refused> {
+        let value = request
+            .header("authorization")
+            .ok_or(Refused::Incomplete("the Authorization header stands more than once or is not text"))?;
+        let fields = value
+            .strip_prefix(ALGORITHM)
+            .filter(|rest| rest.starts_with(' '))
+            .ok_or(Refused::Incomplete("the Authorization header must begin with AWS4-HMAC-SHA256"))?;
+        let field = |name: &str| {
+            let mut found = fields.split(',').filter_map(|f| f.trim().strip_prefix(name)?.strip_prefix('='));
+            found.next().filter(|_| found.next().is_none())
+        };
+        let moment = match request.header("x-amz-date") {
+            Some(text) => date::parse_basic(text).map(|at| (text.to_owned(), at)),
+            None => request.header("date").and_then(date::parse_header).map(|at| (date::basic(at), at)),
+        };
+        let lacks = |name: &'static str| Refused::Incomplete(name);
+        Self::new(
+            field("Credential").ok_or(lacks("the Authorization header needs one Credential"))?,
+            field("SignedHeaders").ok_or(lacks("the Authorization header needs one SignedHeaders"))?,
+            field("Signature").ok_or(lacks("the Authorization header needs one Signature"))?,
+            moment.ok_or(lacks("an X-Amz-Date header of the form YYYYMMDDTHHMMSSZ, or a Date header, is needed"))?,
+            None,
+        )
+    }
+
+    fn from_query(request: &Request<'_>) -> Result<Self, Refused> {
+        let parameter = |name: &str| {
+            let mut found = parameters(request.query).filter(|(key, _)| key == name.as_bytes());
+            let (_, value) = found.next()?;
+            if found.next().is_some() { None } else { String::from_utf8(value).ok() }
+        };
+        let lacks = |name: &'static str| Refused::Incomplete(name);
+        if parameter("X-Amz-Algorithm").as_deref() != Some(ALGORITHM) {
+            return Err(lacks("X-Amz-Algorithm must be AWS4-HMAC-SHA256, once"));
+        }
+        let moment = parameter("X-Amz-Date").ok_or(lacks("the query needs one X-Amz-Date"))?;
+        let at = date::parse_basic(&moment).ok_or(lacks("X-Amz-Date must have the form YYYYMMDDTHHMMSSZ"))?;
+        let expires = match parameter("X-Amz-Expires") {
+            Some(text) => {
+                Some(text.parse().map_err(|_| lacks("X-Amz-Expires must be a number of seconds"))?)
+            }
+            None => None,
+        };
+        Self::new(
+            &parameter("X-Amz-Credential").ok_or(lacks("the query needs one X-Amz-Credential"))?,
+            &parameter("X-Amz-SignedHeaders").ok_or(lacks("the query needs one X-Amz-SignedHeaders"))?,
+            &parameter("X-Amz-Signature").ok_or(lacks("the query needs one X-Amz-Signature"))?,
+            (moment, at),
+            Some(expires),
+        )
+    }
+
+    fn new(
+        credential: &str,
+        signed_headers: &str,
+        signature: &str,
+        (moment, at): (String, Timestamp),
+        presigned: Option<Option<u32>>,
+    ) -> Result<Self, Refused> {
+        let form = Refused::Incomplete("the Credential must be KEY/YYYYMMDD/REGION/SERVICE/aws4_request");
+        let mut fields = credential.rsplitn(5, '/');
+        let mut next = || fields.next().filter(|field| !field.is_empty()).ok_or(form.clone());
+        let (end, service, region, date, access_key_id) = (next()?, next()?, next()?, next()?, next()?);
+        if end != "aws4_request" {
+            return Err(form);
+        }
+        let signature = unhex(signature).ok_or(Refused::Incomplete("the Signature must be 64 hexadecimal digits"))?;
+        Ok(Self {
+            access_key_id: access_key_id.into(),
+            date: date.into(),
+            region: region.into(),
+            service: service.into(),
+            signed_headers: signed_headers.split(';').map(str::to_owned).collect(),
+            signature,
+            moment,
+            at,
+            presigned,
+        })
+    }
+}
