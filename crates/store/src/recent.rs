@@ -135,13 +135,15 @@ impl Recent {
             self.next_ticket += 1;
             self.next_ticket
         });
-        self.waiting.insert(ticket, context.waker().clone());
+        self.waiting
+            .entry(ticket)
+            .and_modify(|waker| waker.clone_from(context.waker()))
+            .or_insert_with(|| context.waker().clone());
     }
 
-    fn leave(&mut self, place: &Place) {
-        if let Some(ticket) = place.ticket {
-            self.waiting.remove(&ticket);
-        }
+    /// Answers the waker so that it is dropped outside the lock: dropping one may run anything.
+    fn leave(&mut self, place: &Place) -> Option<Waker> {
+        self.waiting.remove(&place.ticket?)
     }
 }
 
@@ -179,7 +181,7 @@ impl<S: Remembers> Feed for Follower<S> {
 
 impl<S: Remembers> Drop for Follower<S> {
     fn drop(&mut self) {
-        self.source.with_recent(|recent| recent.leave(&self.place));
+        drop(self.source.with_recent(|recent| recent.leave(&self.place)));
     }
 }
 
