@@ -1,0 +1,52 @@
+//! Every number of the registry, with its AWS quota code where one exists.
+//!
+//! Sources: General reference, *AWS IoT Core endpoints and quotas*; API reference, lengths in the service model.
+
+/// Attributes of a thing that has a type (L-3964F400).
+pub const ATTRIBUTES_WITH_TYPE: usize = 50;
+/// Attributes of a thing without a type (L-945D2414).
+pub const ATTRIBUTES_WITHOUT_TYPE: usize = 3;
+/// Bytes of all attribute names and values of a thing (L-5104A2FD): 47 KB.
+pub const ATTRIBUTE_BYTES: usize = 47 * 1024;
+/// Attributes of a thing group (L-DC6BC7AF).
+pub const ATTRIBUTES_PER_GROUP: usize = 50;
+/// Characters of an attribute's name (L-AB8384AA for groups).
+pub const ATTRIBUTE_NAME: usize = 128;
+/// Characters of an attribute's value (L-AF06EF1C for groups).
+pub const ATTRIBUTE_VALUE: usize = 800;
+/// Characters of a description.
+pub const DESCRIPTION: usize = 2028;
+/// Searchable attributes of a thing type (no code; the page's number is unconfirmed for later editions).
+pub const SEARCHABLE_ATTRIBUTES: usize = 3;
+/// Propagating attributes of a thing type (L-FBACAF74).
+pub const PROPAGATING_ATTRIBUTES: usize = 20;
+/// Groups from the root of a hierarchy to its deepest leaf, both counted (L-1AC7411F).
+pub const GROUP_DEPTH: usize = 7;
+/// Direct children of a thing group (L-9D744041).
+pub const GROUP_CHILDREN: usize = 100;
+/// Groups that hold one thing (L-C12BBB7E).
+pub const GROUPS_PER_THING: usize = 10;
+/// Policies on a certificate or Cognito identity (L-BC2638B3).
+pub const POLICIES_PER_CERTIFICATE: usize = 10;
+/// Policies on a thing group (developer guide, *Static thing groups*).
+pub const POLICIES_PER_THING_GROUP: usize = 2;
+/// Versions of a policy (L-5F6C2444).
+pub const POLICY_VERSIONS: usize = 5;
+/// CA certificates with one subject (L-A26060BE).
+pub const CA_CERTIFICATES_PER_SUBJECT: usize = 10;
+/// Tags of a resource.
+pub const TAGS: usize = 50;
+/// Characters of a tag's key.
+pub const TAG_KEY: usize = 128;
+/// Characters of a tag's value.
+pub const TAG_VALUE: usize = 256;
+/// The largest page of a list.
+pub const PAGE_MAX: usize = 250;
+/// The page of the lists that have `marker` and `pageSize`, when the caller does not say (API reference,
+/// *ListCertificates*).
+pub const PAGE_MARKER: usize = 25;
+/// The page of the lists that have `nextToken` and `maxResults`, when the caller does not say (unconfirmed: taken
+/// from what independent implementations observed).
+pub const PAGE_TOKEN: usize = 100;
+/// How long a thing type must have been deprecated before it can be deleted, in milliseconds: 5 minutes.
+pub const DEPRECATED_BEFORE_DELETE_MS: u64 = 5 * 60 * 1000;
