@@ -1,1 +1,30 @@
-//! (being built)
+//! AWS IoT Core as data: what departs from OASIS MQTT, what is limited, which topics are reserved, how a refusal looks.
+//!
+//! Invariant: the tables hold every number and every reason code once, and nothing here acts. The empty set of
+//! divergences is OASIS MQTT.
+
+mod divergence;
+mod fault;
+mod limits;
+mod metric;
+mod open;
+mod quota;
+mod reason;
+mod refusal;
+mod reserved;
+
+mod dialects;
+
+pub use dialects::{Dialect, InvalidSetting};
+pub use divergence::{DIVERGENCES, Divergence, DivergenceRow, Evidence, Stance};
+pub use fault::{Answer, Fault, ReasonText};
+pub use limits::Limits;
+pub use metric::Metric;
+pub use open::{OPEN_QUESTIONS, OpenQuestion};
+pub use quota::{QUOTAS, Quota, QuotaId, Scope, Unit};
+pub use reason::DisconnectReason;
+pub use refusal::{REFUSALS, RefusalRow, Reply};
+pub use reserved::{
+    Family, RESERVED_TOPICS, ReservedFault, ReservedTopic, basic_ingest, classify, effective_topic,
+    is_reserved, publish_allowed, subscribe_allowed,
+};

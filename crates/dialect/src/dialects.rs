@@ -1,0 +1,234 @@
+//! A dialect: which divergences hold, and the limits that go with them.
+
+use std::fmt;
+
+use mqtt::Version;
+
+use crate::{Answer, Divergence, Fault, Limits, QUOTAS, ReservedFault, reserved};
+
+/// What the broker speaks. A value is made once at start and shared; asking it is one bit test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dialect {
+    name: &'static str,
+    divergences: u128,
+    limits: Limits,
+}
+
+/// A setting that does not exist or is out of range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidSetting {
+    /// No divergence has this name.
+    UnknownDivergence(String),
+    /// No quota has this name.
+    UnknownQuota(String),
+    /// The quota takes only values within these bounds.
+    OutOfRange {
+        /// The quota's name.
+        quota: &'static str,
+        /// Smallest value, in the quota's unit.
+        least: u64,
+        /// Largest value, in the quota's unit.
+        most: u64,
+    },
+}
+
+impl fmt::Display for InvalidSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownDivergence(id) => {
+                write!(f, "no divergence is called {id:?}; docs/reference/divergences.md lists them")
+            }
+            Self::UnknownQuota(id) => {
+                write!(f, "no quota is called {id:?}; docs/reference/quotas.md lists them")
+            }
+            Self::OutOfRange { quota, least, most } => {
+                write!(f, "quota {quota} takes values from {least} to {most}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidSetting {}
+
+impl Dialect {
+    /// AWS IoT Core as it is known: every row of the table that holds by default, every quota at its default.
+    pub fn aws() -> Self {
+        let mut dialect = Self { name: "aws", divergences: 0, limits: Limits::aws() };
+        for row in crate::DIVERGENCES.iter().filter(|row| row.default) {
+            dialect.set(row.divergence, true);
+        }
+        dialect
+    }
+
+    /// OASIS MQTT: no divergence, limits as wide as the protocol or this broker can bear.
+    pub fn oasis() -> Self {
+        Self { name: "oasis", divergences: 0, limits: Limits::oasis() }
+    }
+
+    /// The dialect of that name (`aws`, `oasis`).
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "aws" => Some(Self::aws()),
+            "oasis" => Some(Self::oasis()),
+            _ => None,
+        }
+    }
+
+    /// The name that it started from.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether this difference from the standard holds.
+    #[inline]
+    pub fn has(&self, divergence: Divergence) -> bool {
+        self.divergences & bit(divergence) != 0
+    }
+
+    /// Switches one difference.
+    pub fn set(&mut self, divergence: Divergence, on: bool) {
+        if on {
+            self.divergences |= bit(divergence);
+        } else {
+            self.divergences &= !bit(divergence);
+        }
+    }
+
+    /// Switches one difference by its name, as configuration does.
+    pub fn set_named(&mut self, id: &str, on: bool) -> Result<(), InvalidSetting> {
+        let found =
+            Divergence::from_id(id).ok_or_else(|| InvalidSetting::UnknownDivergence(id.to_owned()))?;
+        self.set(found, on);
+        Ok(())
+    }
+
+    /// Sets one limit by its quota's name, as configuration does. AWS adjusts only some; a private broker adjusts all
+    /// that are [`Limits`].
+    pub fn set_quota(&mut self, id: &str, value: u64) -> Result<(), InvalidSetting> {
+        let quota = QUOTAS.iter().find(|q| q.name == id);
+        let quota = quota.ok_or_else(|| InvalidSetting::UnknownQuota(id.to_owned()))?;
+        self.limits.set(quota, value)
+    }
+
+    /// The limits that hold.
+    #[inline]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The limits, to change them one by one.
+    pub fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
+    /// What this dialect answers to a fault once the CONNACK was sent (or with a CONNACK, for faults of the CONNECT).
+    pub fn answer(&self, fault: Fault, version: Version) -> Answer {
+        let reply = fault.row().reply(version);
+        let mut answer = reply.usual;
+        if let Some((divergence, other)) = reply.without
+            && !self.has(divergence)
+        {
+            answer = other;
+        }
+        if let Some((divergence, other)) = reply.with
+            && self.has(divergence)
+        {
+            answer = other;
+        }
+        answer
+    }
+
+    /// What this dialect answers to a fault before the CONNACK was sent.
+    pub fn answer_connect(&self, fault: Fault, version: Version) -> Answer {
+        match self.answer(fault, version) {
+            // The standard lets any of its codes stand in a CONNACK; AWS lists eight.
+            Answer::Disconnect(code) if !self.has(Divergence::ConnackCodesListed) => Answer::ConnAck(code),
+            other => other.before_connack(),
+        }
+    }
+
+    /// Whether clients may publish to the topic as far as reserved topics go.
+    pub fn publish_allowed(&self, topic: &str) -> Result<(), ReservedFault> {
+        if self.has(Divergence::DollarTopicsClosed) { reserved::publish_allowed(topic) } else { Ok(()) }
+    }
+
+    /// Whether clients may subscribe to the filter as far as reserved topics go.
+    pub fn subscribe_allowed(&self, filter: &str) -> Result<(), ReservedFault> {
+        if self.has(Divergence::DollarTopicsClosed) { reserved::subscribe_allowed(filter) } else { Ok(()) }
+    }
+
+    /// The differences that hold.
+    pub fn divergences(&self) -> impl Iterator<Item = Divergence> + '_ {
+        Divergence::ALL.iter().copied().filter(|d| self.has(*d))
+    }
+}
+
+fn bit(divergence: Divergence) -> u128 {
+    1 << (divergence as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mqtt::ReasonCode;
+
+    #[test]
+    fn the_empty_set_is_the_standard() {
+        let oasis = Dialect::oasis();
+        assert_eq!(oasis.divergences().count(), 0);
+        assert_eq!(
+            oasis.answer(Fault::ConnectDenied, Version::V311),
+            Answer::ConnAck(ReasonCode::NotAuthorized)
+        );
+        assert_eq!(
+            oasis.answer(Fault::SubscribeDenied, Version::V311),
+            Answer::SubAck(ReasonCode::UnspecifiedError)
+        );
+        assert_eq!(
+            oasis.answer(Fault::PayloadTooLarge, Version::V5),
+            Answer::Disconnect(ReasonCode::PacketTooLarge)
+        );
+        assert_eq!(
+            oasis.answer_connect(Fault::Malformed, Version::V5),
+            Answer::ConnAck(ReasonCode::MalformedPacket)
+        );
+        assert!(oasis.publish_allowed("$SYS/x").is_ok());
+    }
+
+    #[test]
+    fn the_aws_dialect_is_the_table() {
+        let aws = Dialect::aws();
+        for row in &crate::DIVERGENCES {
+            assert_eq!(aws.has(row.divergence), row.default, "{}", row.id());
+        }
+        for fault in Fault::ALL {
+            for version in [Version::V311, Version::V5] {
+                assert_eq!(aws.answer(*fault, version), fault.answer(version), "{fault:?} {version:?}");
+            }
+        }
+        assert!(aws.publish_allowed("$SYS/x").is_err());
+    }
+
+    #[test]
+    fn switches_turn_by_name() {
+        let mut dialect = Dialect::aws();
+        dialect.set_named("filters-over-8-close", true).unwrap();
+        assert_eq!(dialect.answer(Fault::TooManyFilters, Version::V311), Answer::Close);
+        dialect.set_named("filters-over-8-close", false).unwrap();
+        assert_eq!(dialect, Dialect::aws());
+        let error = dialect.set_named("no-such", true).unwrap_err();
+        assert!(error.to_string().contains("\"no-such\""), "{error}");
+    }
+
+    #[test]
+    fn quotas_turn_by_name() {
+        let mut dialect = Dialect::aws();
+        dialect.set_quota("subscriptions-per-connection", 60).unwrap();
+        assert_eq!(dialect.limits().subscriptions_per_connection, 60);
+        assert!(matches!(
+            dialect.set_quota("topic-alias-maximum", 70_000),
+            Err(InvalidSetting::OutOfRange { .. })
+        ));
+        assert!(matches!(dialect.set_quota("nonsense", 1), Err(InvalidSetting::UnknownQuota(_))));
+    }
+}

@@ -1,0 +1,187 @@
+//! The limits that a running broker keeps, filled from the table of quotas.
+
+use std::time::Duration;
+
+use crate::{InvalidSetting, Quota, QuotaId};
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $quota:ident,)*) => {
+        /// Limits in force. Every field takes its value from the row of [`crate::QUOTAS`] that its doc names.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[$doc])* #[doc = concat!(" Quota: [`QuotaId::", stringify!($quota), "`].")] pub $field: $type,)*
+        }
+
+        impl Limits {
+            /// AWS's values in most Regions.
+            pub fn aws() -> Self {
+                Self { $($field: Amount::from_quota(QuotaId::$quota.row().default),)* }
+            }
+
+            /// AWS's values in the Regions with lower defaults.
+            pub fn select() -> Self {
+                Self { $($field: Amount::from_quota(QuotaId::$quota.row().select),)* }
+            }
+
+            /// The values of the `oasis` dialect.
+            pub fn oasis() -> Self {
+                Self { $($field: {
+                    let row = QuotaId::$quota.row();
+                    Amount::from_quota(row.oasis.unwrap_or(row.default))
+                },)* }
+            }
+
+            /// Sets the limit that belongs to a quota. Quotas without a limit here cannot be set.
+            pub(crate) fn set(&mut self, quota: &'static Quota, value: u64) -> Result<(), InvalidSetting> {
+                match quota.id {
+                    $(QuotaId::$quota => set(&mut self.$field, quota, value),)*
+                    _ => Err(InvalidSetting::UnknownQuota(quota.name.to_owned())),
+                }
+            }
+
+            /// The quotas that have a limit here.
+            pub const QUOTAS: &'static [QuotaId] = &[$(QuotaId::$quota,)*];
+        }
+    };
+}
+
+limits! {
+    /// Longest payload, bytes.
+    payload_bytes: usize = PayloadSize,
+    /// Longest packet, bytes: the broker's Maximum Packet Size.
+    packet_bytes: u32 = PacketSize,
+    /// Smallest Maximum Packet Size that a client may announce, bytes.
+    client_packet_bytes_min: u32 = ClientPacketSizeMin,
+    /// Longest topic or filter, bytes; without the prefix of Basic Ingest or of a shared subscription.
+    topic_bytes: usize = TopicSize,
+    /// Most slashes in a topic or filter; without the prefix of Basic Ingest or of a shared subscription.
+    topic_slashes: usize = TopicSlashes,
+    /// Most filters in one SUBSCRIBE.
+    subscribe_filters: usize = FiltersPerSubscribe,
+    /// Most subscriptions of one connection.
+    subscriptions_per_connection: usize = SubscriptionsPerConnection,
+    /// Most subscriptions of the account.
+    subscriptions: usize = Subscriptions,
+    /// Most connections of the account at one time.
+    connections: usize = Connections,
+    /// Longest client id, bytes.
+    client_id_bytes: usize = ClientIdSize,
+    /// Shortest keep-alive interval, seconds.
+    keep_alive_min: u16 = KeepAliveMin,
+    /// Longest keep-alive interval, seconds. A client that asks for none gets this one.
+    keep_alive_max: u16 = KeepAliveMax,
+    /// Unacknowledged QoS 1 publishes from a client: the broker's Receive Maximum.
+    inflight_in: u16 = InflightIn,
+    /// Unacknowledged QoS 1 publishes to a client. The client's Receive Maximum may lower it.
+    inflight_out: u16 = InflightOut,
+    /// Longest session expiry, seconds; also the expiry of persistent MQTT 3.1.1 sessions.
+    session_expiry_max: u32 = SessionExpiry,
+    /// Longest Content Type, bytes.
+    content_type_bytes: usize = ContentTypeSize,
+    /// Longest Correlation Data, bytes.
+    correlation_data_bytes: usize = CorrelationDataSize,
+    /// Most bytes in all keys and values of the User Properties of one packet.
+    user_properties_bytes: usize = UserPropertiesSize,
+    /// Highest topic alias that a client may use.
+    topic_alias_max: u16 = TopicAliasMax,
+    /// Shortest message expiry, seconds.
+    message_expiry_min: u32 = MessageExpiryMin,
+    /// Longest message expiry, seconds.
+    message_expiry_max: u32 = MessageExpiryMax,
+    /// Time before an unacknowledged QoS 1 message is sent again.
+    retry_first: Duration = RetryFirst,
+    /// Time after which an MQTT 3.1.1 client's unacknowledged message is dropped.
+    retry_window_v3: Duration = RetryWindowV3,
+    /// Time after which an MQTT 5 client's unacknowledged message is dropped.
+    retry_window_v5: Duration = RetryWindowV5,
+    /// Longest name of a shared subscription, characters.
+    share_name_chars: usize = ShareNameSize,
+    /// Most groups of shared subscriptions of the account.
+    shared_groups: usize = SharedGroups,
+    /// Most members of one group of shared subscriptions.
+    shared_group_members: usize = SharedMembers,
+    /// Most retained messages of the account.
+    retained_messages: usize = RetainedMessages,
+    /// Longest wait for a CONNECT.
+    connect_timeout: Duration = ConnectTimeout,
+    /// Most messages kept for one session.
+    session_queue_messages: usize = SessionQueueMessages,
+    /// Most bytes of payload kept for one session.
+    session_queue_bytes: usize = SessionQueueBytes,
+    /// Most bytes that wait to be written to one connection.
+    outbox_bytes: usize = OutboxBytes,
+}
+
+/// A type that a limit can have.
+trait Amount: Sized {
+    /// The value, or the type's largest if it does not fit.
+    fn from_quota(value: u64) -> Self;
+    /// The largest value in the quota's unit.
+    const MOST: u64;
+}
+
+macro_rules! amounts {
+    ($($type:ty)*) => {
+        $(impl Amount for $type {
+            fn from_quota(value: u64) -> Self {
+                <$type>::try_from(value).unwrap_or(<$type>::MAX)
+            }
+            const MOST: u64 = <$type>::MAX as u64;
+        })*
+    };
+}
+
+amounts! { usize u32 u16 }
+
+impl Amount for Duration {
+    fn from_quota(value: u64) -> Self {
+        Duration::from_secs(value)
+    }
+    const MOST: u64 = u32::MAX as u64;
+}
+
+fn set<A: Amount>(field: &mut A, quota: &'static Quota, value: u64) -> Result<(), InvalidSetting> {
+    if value > A::MOST {
+        return Err(InvalidSetting::OutOfRange { quota: quota.name, least: 0, most: A::MOST });
+    }
+    *field = A::from_quota(value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_is_written_twice() {
+        // Everything above the test module must be free of digits other than those in type names and clause-like words.
+        let source = include_str!("limits.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let code: String = code.lines().filter(|l| !l.trim_start().starts_with("//")).collect();
+        for word in code.split(|c: char| !(c.is_alphanumeric() || c == '_')) {
+            let number = word.bytes().next().is_some_and(|b| b.is_ascii_digit());
+            assert!(!number || word == "0", "the number {word} belongs into the table of quotas");
+        }
+    }
+
+    #[test]
+    fn the_values_are_those_of_the_table() {
+        let limits = Limits::aws();
+        assert_eq!(limits.payload_bytes, 131_072);
+        assert_eq!(limits.packet_bytes, 149_504);
+        assert_eq!((limits.keep_alive_min, limits.keep_alive_max), (30, 1200));
+        assert_eq!(limits.retry_window_v5, Duration::from_secs(960));
+        assert_eq!(Limits::select().connections, 100_000);
+        assert_eq!(Limits::oasis().inflight_in, u16::MAX);
+    }
+
+    #[test]
+    fn every_limit_of_the_oasis_dialect_is_given() {
+        for id in Limits::QUOTAS {
+            assert!(id.row().oasis.is_some(), "{}", id.row().name);
+        }
+        for quota in crate::QUOTAS.iter().filter(|q| q.oasis.is_some()) {
+            assert!(Limits::QUOTAS.contains(&quota.id), "{}", quota.name);
+        }
+    }
+}

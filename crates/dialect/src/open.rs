@@ -1,0 +1,62 @@
+//! What nobody outside AWS knows for sure and no switch can settle: each question with the reading taken here.
+
+/// A question without a usable source, and the reading that this broker takes.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenQuestion {
+    /// What is not known.
+    pub question: &'static str,
+    /// What this broker does.
+    pub reading: &'static str,
+    /// Whether it does so already.
+    pub built: bool,
+}
+
+/// Questions that are not rows of the table of divergences.
+pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
+    OpenQuestion {
+        question: "Order of the properties in a CONNACK",
+        reading: "ascending property identifier; clients must not care",
+        built: true,
+    },
+    OpenQuestion {
+        question: "State of an MQTT 3.1.1 session when its client comes back with MQTT 5, and the reverse",
+        reading: "the old session is discarded, Session Present is 0",
+        built: true,
+    },
+    OpenQuestion {
+        question: "RETAIN without permission for iot:RetainPublish",
+        reading: "answered like a publish without permission",
+        built: true,
+    },
+    OpenQuestion { question: "Denied will topic", reading: "answered like a denied connect", built: true },
+    OpenQuestion {
+        question: "A client certificate past its end date",
+        reading: "refused in the TLS handshake",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A connection whose certificate leaves ACTIVE: MQTT 5 code and delay",
+        reading: "DISCONNECT 0x87 at once (AWS: within minutes)",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DISCONNECT code of DeleteConnection for MQTT 5",
+        reading: "0x98 administrative action",
+        built: false,
+    },
+    OpenQuestion {
+        question: "Whether the limit of 100 publishes a second is one pool or one for each direction",
+        reading: "undecided until rates are built",
+        built: false,
+    },
+    OpenQuestion {
+        question: "Whether a WebSocket URL that signs its session token is accepted",
+        reading: "undecided until WebSocket is built",
+        built: false,
+    },
+    OpenQuestion {
+        question: "5 KB in billing: 5120 or 5000 bytes; prices of the upper tiers; charges for shadow topics and events",
+        reading: "undecided until metering is built",
+        built: false,
+    },
+];

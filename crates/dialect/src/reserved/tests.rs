@@ -1,0 +1,204 @@
+//! Reserved topics against examples and against a naive oracle.
+
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn what_clients_publish() {
+    for topic in [
+        "a/b",
+        "$aws/things/T/shadow/update",
+        "$aws/things/T/shadow/name/s/get",
+        "$aws/things/T/jobs/$next/get",
+        "$aws/things/T/jobs/17/update",
+        "$aws/certificates/create/cbor",
+        "$aws/rules/r",
+        "$aws/rules/r/a/b/c",
+        "$aws/commands/clients/c/executions/e/response/json",
+    ] {
+        assert_eq!(publish_allowed(topic), Ok(()), "{topic}");
+    }
+}
+
+#[test]
+fn what_clients_may_not_publish() {
+    use ReservedFault::{NotForPublish, ShareIsNoTopic, Unknown};
+    for (topic, fault) in [
+        ("$SYS/broker", Unknown),
+        ("$", Unknown),
+        ("$aws/things/T/shadow/update/accepted", NotForPublish(Family::Shadow)),
+        ("$aws/things//shadow/update", Unknown),
+        ("$aws/things/T/shadow/update/", Unknown),
+        ("$aws/events/presence/connected/c", NotForPublish(Family::Events)),
+        ("$aws/certificates/create/xml", Unknown),
+        ("$aws/rules/", Unknown),
+        ("$share/g/a", ShareIsNoTopic),
+    ] {
+        assert_eq!(publish_allowed(topic), Err(fault), "{topic}");
+    }
+}
+
+#[test]
+fn what_clients_subscribe_to() {
+    for filter in [
+        "#",
+        "+/b",
+        "$aws/things/T/shadow/#",
+        "$aws/things/+/shadow/update/accepted",
+        "$aws/things/T/jobs/get/accepted",
+        "$aws/things/T/jobs/#",
+        "$aws/things/T/jobs/notify",
+        "$aws/events/#",
+        "$aws/events/presence/+/c",
+        "$aws/things/T/shadow/update",
+        "$share/g/a/#",
+        "$share/g/$aws/events/presence/#",
+        "$aws/#",
+    ] {
+        assert_eq!(subscribe_allowed(filter), Ok(()), "{filter}");
+    }
+}
+
+#[test]
+fn what_clients_may_not_subscribe_to() {
+    use ReservedFault::{NotForSubscribe, Unknown};
+    for (filter, fault) in [
+        ("$SYS/#", Unknown),
+        ("$aws/rules/r/a", NotForSubscribe(Family::BasicIngest)),
+        ("$aws/rules/#", NotForSubscribe(Family::BasicIngest)),
+        ("$aws/rules/+/a", NotForSubscribe(Family::BasicIngest)),
+        ("$share/g/$aws/rules/#", NotForSubscribe(Family::BasicIngest)),
+        ("$share/g/$SYS/#", Unknown),
+        ("$aws/things/T/jobs/get", NotForSubscribe(Family::Jobs)),
+        ("$aws/things/T/nothing", Unknown),
+    ] {
+        assert_eq!(subscribe_allowed(filter), Err(fault), "{filter}");
+    }
+}
+
+#[test]
+fn basic_ingest_does_not_count() {
+    assert_eq!(basic_ingest("$aws/rules/r/a/b"), Some(("r", "a/b")));
+    assert_eq!(basic_ingest("$aws/rules/r"), Some(("r", "")));
+    assert_eq!(basic_ingest("$aws/rules/"), None);
+    assert_eq!(effective_topic("$aws/rules/r/a/b"), "a/b");
+    assert_eq!(effective_topic("$aws/things/T/shadow/get"), "$aws/things/T/shadow/get");
+    assert_eq!(effective_topic("a/b"), "a/b");
+}
+
+#[test]
+fn patterns_are_unique_and_each_has_a_use() {
+    let mut patterns: Vec<_> = RESERVED_TOPICS.iter().map(|row| row.pattern).collect();
+    patterns.sort_unstable();
+    let before = patterns.len();
+    patterns.dedup();
+    assert_eq!(patterns.len(), before);
+    for row in RESERVED_TOPICS {
+        assert!(row.publish || row.subscribe, "{}", row.pattern);
+        let rest = row.pattern.find(REST);
+        assert!(rest.is_none_or(|at| at + REST.len() == row.pattern.len()), "{}", row.pattern);
+    }
+}
+
+/// Every topic with up to two extra levels that a pattern stands for, over a small alphabet of levels.
+fn topics_of(pattern: &str, alphabet: &[String]) -> Vec<Vec<String>> {
+    let mut topics = vec![Vec::new()];
+    for part in pattern.split('/') {
+        let choices: Vec<Vec<String>> = match part {
+            "{fmt}" => vec![vec!["json".into()], vec!["cbor".into()]],
+            REST => {
+                let one = alphabet.iter().map(|a| vec![a.clone()]);
+                let two =
+                    alphabet.iter().flat_map(|a| alphabet.iter().map(move |b| vec![a.clone(), b.clone()]));
+                one.chain(two).collect()
+            }
+            _ if part.starts_with('{') => {
+                alphabet.iter().filter(|a| !a.is_empty()).map(|a| vec![a.clone()]).collect()
+            }
+            literal => vec![vec![literal.into()]],
+        };
+        topics = topics
+            .iter()
+            .flat_map(|t: &Vec<String>| choices.iter().map(move |c| [t.as_slice(), c.as_slice()].concat()))
+            .collect();
+    }
+    topics
+}
+
+/// The obvious reading of a filter.
+fn filter_matches(filter: &[&str], topic: &[String]) -> bool {
+    match (filter.split_first(), topic.split_first()) {
+        (None, None) => true,
+        (Some((&"#", _)), Some(_)) => true,
+        (Some((level, filter)), Some((name, topic))) => {
+            (*level == "+" || level == name) && filter_matches(filter, topic)
+        }
+        _ => false,
+    }
+}
+
+/// A filter made from a pattern by replacing levels.
+fn filters() -> impl Strategy<Value = String> {
+    let rows = 0..RESERVED_TOPICS.len();
+    (rows, proptest::collection::vec(0..6u8, 12), any::<bool>(), 0..12usize).prop_map(
+        |(row, picks, hash, cut)| {
+            let mut levels: Vec<String> = RESERVED_TOPICS[row]
+                .pattern
+                .split('/')
+                .zip(picks)
+                .map(|(part, pick)| match pick {
+                    0 => "+".into(),
+                    1 => "x".into(),
+                    2 if part == "{fmt}" => "xml".into(),
+                    _ if part == "{fmt}" => "json".into(),
+                    _ if part.starts_with('{') => "y".into(),
+                    _ => part.into(),
+                })
+                .collect();
+            levels[0] = "$aws".into();
+            if hash {
+                levels.truncate(cut.clamp(1, levels.len()));
+                levels.push("#".into());
+            }
+            levels.join("/")
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_filter_is_allowed_when_a_subscribable_topic_matches_it(filter in filters()) {
+        let alphabet = ["x".to_owned(), "y".to_owned()];
+        let levels: Vec<&str> = filter.split('/').collect();
+        let met = |row: &&ReservedTopic| topics_of(row.pattern, &alphabet).iter().any(|t| filter_matches(&levels, t));
+        let rows: Vec<_> = RESERVED_TOPICS.iter().filter(met).collect();
+        let allowed = rows.iter().any(|row| row.subscribe);
+        // The alphabet holds no level longer than two below a `{rest}`, so filters deeper than that are skipped.
+        prop_assume!(levels.len() <= 6 || !filter.contains("/events/") && !filter.contains("/rules/"));
+        prop_assert_eq!(subscribe_allowed(&filter).is_ok(), allowed, "{}", filter);
+    }
+
+    #[test]
+    fn a_topic_is_classified_as_the_pattern_that_made_it(row in 0..RESERVED_TOPICS.len(), pick in any::<usize>()) {
+        let alphabet = ["x".to_owned(), "y".to_owned()];
+        let topics = topics_of(RESERVED_TOPICS[row].pattern, &alphabet);
+        let topic = topics[pick % topics.len()].join("/");
+        let naive: Vec<_> = RESERVED_TOPICS
+            .iter()
+            .filter(|r| topics_of(r.pattern, &alphabet).iter().any(|t| t.join("/") == topic))
+            .collect();
+        let found = classify(&topic).expect("a topic made from a pattern is known");
+        prop_assert!(naive.contains(&found), "{} is not {}", topic, found.pattern);
+        prop_assert_eq!(publish_allowed(&topic).is_ok(), found.publish);
+    }
+
+    #[test]
+    fn nothing_panics_and_free_topics_are_free(topic in "[$a/+#{}]{0,12}|[^$].{0,20}") {
+        let _ = (classify(&topic), basic_ingest(&topic), effective_topic(&topic));
+        if !topic.starts_with('$') {
+            prop_assert!(publish_allowed(&topic).is_ok() && subscribe_allowed(&topic).is_ok());
+        }
+    }
+}
