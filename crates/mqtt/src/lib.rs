@@ -4,6 +4,11 @@
 //! own, and [`encode`] writes it back so that it decodes to an equal packet. Rules that need a connection's
 //! history (who may send what when) and a broker's own limits belong to the session.
 
+mod clause;
+mod decode;
+mod encode;
+mod frame;
+mod malformed;
 mod message;
 mod packet;
 mod properties;
@@ -12,6 +17,10 @@ mod text;
 mod topic;
 mod version;
 
+pub use decode::Decoder;
+pub use encode::{TooLong, encode, encoded_len};
+pub use frame::{PublishFlags, PublishFrame};
+pub use malformed::{Malformed, MalformedFault};
 pub use message::Message;
 pub use packet::{
     Ack, Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, MessageProperties, Packet,

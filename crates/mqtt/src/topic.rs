@@ -9,6 +9,7 @@ use std::fmt;
 pub use filter::TopicFilter;
 pub use matching::{MatchRules, matches};
 pub use name::TopicName;
+pub(crate) use name::has_wildcard;
 
 use crate::text::InvalidText;
 

@@ -1,6 +1,8 @@
 //! `TopicFilter`: what a subscription asks for.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use crate::text::Text;
@@ -10,7 +12,7 @@ const SHARE: &str = "$share/";
 
 /// A valid topic filter: wildcards stand alone in their level, `#` only at the end, and a shared filter
 /// (`$share/NAME/FILTER`) has a name and a filter. Equal filters are equal strings.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicFilter {
     text: Text,
     /// Where the filter proper begins: 0 unless it is shared.
@@ -135,6 +137,19 @@ impl Deref for TopicFilter {
     type Target = str;
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+impl Borrow<str> for TopicFilter {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// As `str` hashes, because of [`Borrow<str>`]; where the matcher begins follows from the text.
+impl Hash for TopicFilter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 

@@ -1,0 +1,179 @@
+//! Bytes to packets. The decoder finds the frame and judges its first bytes; one file per family reads the rest.
+
+mod ack;
+mod connack;
+mod connect;
+mod farewell;
+mod header;
+mod publish;
+mod reader;
+mod section;
+mod subscribe;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::clause;
+use crate::decode::header::Header;
+use crate::decode::reader::Reader;
+use crate::malformed::{Flaw, Malformed, MalformedFault};
+use crate::packet::{Packet, PacketKind};
+use crate::version::Version;
+
+/// Reads packets of one direction of one connection.
+///
+/// The decoder holds no bytes: it takes whole frames off the front of the caller's buffer and never reserves
+/// memory in it. What is wrong with the first bytes of a frame (type, flags, size, not CONNECT first) is reported
+/// without waiting for the rest. After an error the stream is worth nothing: do not call it again.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    direction: Direction,
+    version: Option<Version>,
+    awaits_connect: bool,
+    max_packet_size: u32,
+}
+
+/// Who reads, hence what may arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    ToServer,
+    ToClient,
+}
+
+/// What the readers of packets need to know beside the bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) version: Version,
+    pub(crate) direction: Direction,
+}
+
+impl Setting {
+    pub(crate) const fn sent_by_server(self) -> bool {
+        matches!(self.direction, Direction::ToClient)
+    }
+}
+
+impl Decoder {
+    /// Reads what a client sends. The first packet must be CONNECT `[MQTT-3.1.0-1]`; it sets the version.
+    ///
+    /// `max_packet_size`: bytes of the largest packet taken, fixed header included.
+    #[must_use]
+    pub const fn for_server(max_packet_size: u32) -> Self {
+        Self { direction: Direction::ToServer, version: None, awaits_connect: true, max_packet_size }
+    }
+
+    /// Reads what a server sends to a client of this version.
+    ///
+    /// `max_packet_size`: bytes of the largest packet taken, fixed header included.
+    #[must_use]
+    pub const fn for_client(version: Version, max_packet_size: u32) -> Self {
+        Self {
+            direction: Direction::ToClient,
+            version: Some(version),
+            awaits_connect: false,
+            max_packet_size,
+        }
+    }
+
+    /// The version of the connection. A server knows it from the moment that a CONNECT with a supported level was
+    /// read, even if the rest of that CONNECT was malformed.
+    #[must_use]
+    pub const fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// Takes one packet off the front of the buffer. `Ok(None)`: more bytes are needed, nothing was taken.
+    ///
+    /// PUBLISH shares the buffer's memory instead of copying topic and payload. Everything else is copied into
+    /// an allocation of its own size, because its strings outlive the moment and would pin the buffer.
+    ///
+    /// # Errors
+    /// [`Malformed`]: the packet breaks the standard, or is larger than this side takes. Close the connection.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
+        let Some(header) = self.header(buffer)? else { return Ok(None) };
+        if buffer.len() < header.frame_length() {
+            return Ok(None);
+        }
+        self.packet(header, buffer).map(Some)
+    }
+
+    /// Judges the first bytes as soon as they are there.
+    fn header(&self, buffer: &[u8]) -> Result<Option<Header>, Malformed> {
+        let setting = self.setting();
+        let Some(first) = buffer.first() else { return Ok(None) };
+        let kind = PacketKind::from_number(first >> 4);
+        if self.awaits_connect && kind != Some(PacketKind::Connect) {
+            let flaw = Flaw::new(MalformedFault::NotConnectFirst, clause::FIRST_PACKET);
+            return Err(flaw.within(kind, setting.version));
+        }
+        Header::read(buffer, setting, self.max_packet_size).map_err(|flaw| flaw.within(kind, setting.version))
+    }
+
+    /// 5.0 stands in until the version is known: its clauses are cited then.
+    fn setting(&self) -> Setting {
+        Setting { version: self.version.unwrap_or(Version::V5), direction: self.direction }
+    }
+
+    fn packet(&mut self, header: Header, buffer: &mut BytesMut) -> Result<Packet, Malformed> {
+        if let Some(ack) = ack::short(header, buffer) {
+            buffer.advance(header.frame_length());
+            return Ok(ack);
+        }
+        let body = body(header, buffer);
+        let result = self.body(header, &body);
+        result.map_err(|flaw| flaw.within(Some(header.kind), self.setting().version))
+    }
+
+    fn body(&mut self, header: Header, body: &Bytes) -> Result<Packet, Flaw> {
+        let setting = self.setting();
+        let mut reader = Reader::new(body);
+        let packet = match header.kind {
+            PacketKind::Connect => self.connect(header, &mut reader)?,
+            kind => {
+                header.check_minimal(setting.version)?;
+                other(kind, header.flags, &mut reader, setting)?
+            }
+        };
+        reader.end()?;
+        Ok(packet)
+    }
+
+    fn connect(&mut self, header: Header, reader: &mut Reader<'_>) -> Result<Packet, Flaw> {
+        let version = connect::protocol(reader)?;
+        if self.awaits_connect {
+            self.version = Some(version);
+        }
+        header.check_minimal(version)?;
+        let packet = connect::connect(reader, version)?;
+        self.awaits_connect = false;
+        Ok(packet)
+    }
+}
+
+/// The packets that do not change the decoder: all but CONNECT.
+fn other(kind: PacketKind, flags: u8, reader: &mut Reader<'_>, setting: Setting) -> Result<Packet, Flaw> {
+    Ok(match kind {
+        PacketKind::Publish => publish::publish(reader, flags, setting)?,
+        PacketKind::ConnAck => connack::connack(reader, setting.version)?,
+        PacketKind::Subscribe => subscribe::subscribe(reader, setting.version)?,
+        PacketKind::SubAck => subscribe::suback(reader, setting.version)?,
+        PacketKind::Unsubscribe => subscribe::unsubscribe(reader, setting.version)?,
+        PacketKind::UnsubAck => subscribe::unsuback(reader, setting.version)?,
+        PacketKind::PingReq => Packet::PingReq,
+        PacketKind::PingResp => Packet::PingResp,
+        PacketKind::Disconnect => farewell::disconnect(reader, setting)?,
+        PacketKind::Auth => farewell::auth(reader, setting)?,
+        _ => ack::ack(kind, reader, setting.version)?,
+    })
+}
+
+/// Takes the frame off the buffer; returns what follows the fixed header.
+fn body(header: Header, buffer: &mut BytesMut) -> Bytes {
+    buffer.advance(header.length);
+    let length = header.remaining as usize;
+    if header.kind == PacketKind::Publish {
+        return buffer.split_to(length).freeze();
+    }
+    let body = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+    buffer.advance(length);
+    body
+}
