@@ -1,1 +1,49 @@
-//! (being built)
+//! One client's conversation with the broker, as a machine without I/O: packets, deliveries and the time go in,
+//! steps for the broker and packets for the client come out.
+//!
+//! Invariant: nothing here knows of other clients, policies, sockets or clocks. What must be decided elsewhere (is it
+//! allowed, who gets it) is handed out as a [`Step`] and comes back through [`Conversation::settle`] and its like.
+//!
+//! Where to look: [`Terms`] is what CONNECT agreed, [`Session`] is what survives the connection, [`Conversation`] is
+//! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties.
+
+pub mod check;
+mod conversation;
+mod on;
+mod outbox;
+mod parcel;
+mod session;
+mod terms;
+mod will;
+
+pub use conversation::{Conversation, Step};
+pub use on::publish::Inbound;
+pub use on::subscribe::{Asked, SubscribeAsked, UnsubscribeAsked};
+pub use outbox::Outbox;
+pub use parcel::Parcel;
+pub use session::{Delivered, Dropped, Gate, Offer, Session, Subscription};
+pub use terms::Terms;
+pub use will::WillPlan;
+
+use std::borrow::Cow;
+
+use dialect::{Divergence, Fault};
+use smallvec::SmallVec;
+
+/// The client broke a rule: which, and in what way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule, with its answer on the wire.
+    pub fault: Fault,
+    /// What a person should know: values, limits.
+    pub detail: Cow<'static, str>,
+}
+
+impl Violation {
+    pub(crate) fn new(fault: Fault, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { fault, detail: detail.into() }
+    }
+}
+
+/// The divergences from OASIS MQTT that showed while a packet was taken in.
+pub type Notes = SmallVec<[Divergence; 2]>;

@@ -1,0 +1,245 @@
+//! The route table: exact filters in striped hash maps, wildcard filters in one trie.
+//!
+//! Most fleets subscribe to exact topics, so a publish hashes its topic once and then walks the trie, which is small.
+
+use hashbrown::HashMap;
+use mqtt::{MatchRules, QoS, TopicFilter};
+use parking_lot::RwLock;
+use smallvec::SmallVec;
+
+use crate::trie::Trie;
+
+const STRIPES: usize = 64;
+
+/// A subscriber as the table sees it. Cloning must be cheap: the table hands out clones.
+pub trait Target: Clone {
+    /// Distinguishes subscribers; one subscriber keeps one id as long as it has subscriptions.
+    fn id(&self) -> u64;
+}
+
+/// One subscription that matched.
+#[derive(Clone, Debug)]
+pub struct Route<T> {
+    /// Who.
+    pub target: T,
+    /// The QoS granted to the subscription.
+    pub qos: QoS,
+    /// MQTT 5 No Local was asked for.
+    pub no_local: bool,
+    /// MQTT 5 Retain As Published was asked for.
+    pub retain_as_published: bool,
+}
+
+/// The member of a shared group that was chosen for a message.
+#[derive(Clone, Debug)]
+pub struct SharedRoute<T> {
+    /// The group's name, for the receive check and for people.
+    pub share_name: std::sync::Arc<str>,
+    /// The chosen member.
+    pub route: Route<T>,
+}
+
+/// A buffer for the outcome of one match, meant to be reused.
+#[derive(Debug)]
+pub struct Matches<T> {
+    /// Ordinary subscriptions, a subscriber at most once if the caller asked for that.
+    pub direct: Vec<Route<T>>,
+    /// One chosen member for each shared group that has one.
+    pub shared: Vec<SharedRoute<T>>,
+    lists: usize,
+}
+
+impl<T> Default for Matches<T> {
+    fn default() -> Self {
+        Self { direct: Vec::new(), shared: Vec::new(), lists: 0 }
+    }
+}
+
+impl<T> Matches<T> {
+    /// Empties the buffer and keeps its room.
+    pub fn clear(&mut self) {
+        self.direct.clear();
+        self.shared.clear();
+        self.lists = 0;
+    }
+}
+
+/// A shared subscription group on one filter.
+#[derive(Debug)]
+pub(crate) struct Group<T> {
+    name: std::sync::Arc<str>,
+    members: Vec<Route<T>>,
+}
+
+/// All that subscribes to one filter.
+#[derive(Debug)]
+pub(crate) struct Subscribers<T> {
+    direct: Vec<Route<T>>,
+    groups: SmallVec<[Group<T>; 0]>,
+}
+
+impl<T> Default for Subscribers<T> {
+    fn default() -> Self {
+        Self { direct: Vec::new(), groups: SmallVec::new() }
+    }
+}
+
+/// Chooses among the members of a shared group: the index, or `None` to deliver to nobody.
+pub type Choose<'a, T> = &'a mut dyn FnMut(&[Route<T>]) -> Option<usize>;
+
+impl<T: Target> Subscribers<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.direct.is_empty() && self.groups.is_empty()
+    }
+
+    /// True if the subscription is new, false if it replaced one.
+    pub(crate) fn add(&mut self, share: Option<&str>, route: Route<T>) -> bool {
+        let list = match share {
+            None => &mut self.direct,
+            Some(name) => {
+                let at = self.groups.iter().position(|group| &*group.name == name).unwrap_or_else(|| {
+                    self.groups.push(Group { name: name.into(), members: Vec::new() });
+                    self.groups.len() - 1
+                });
+                match self.groups.get_mut(at) {
+                    Some(group) => &mut group.members,
+                    None => return false,
+                }
+            }
+        };
+        match list.iter_mut().find(|known| known.target.id() == route.target.id()) {
+            Some(known) => {
+                *known = route;
+                false
+            }
+            None => {
+                list.push(route);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, share: Option<&str>, id: u64) -> bool {
+        fn drop_from<T: Target>(list: &mut Vec<Route<T>>, id: u64) -> bool {
+            let Some(at) = list.iter().position(|route| route.target.id() == id) else { return false };
+            list.swap_remove(at);
+            true
+        }
+        let Some(name) = share else { return drop_from(&mut self.direct, id) };
+        let Some(at) = self.groups.iter().position(|group| &*group.name == name) else { return false };
+        let Some(group) = self.groups.get_mut(at) else { return false };
+        let gone = drop_from(&mut group.members, id);
+        if group.members.is_empty() {
+            self.groups.swap_remove(at);
+        }
+        gone
+    }
+
+    pub(crate) fn collect(&self, choose: Choose<'_, T>, out: &mut Matches<T>) {
+        if !self.direct.is_empty() {
+            out.lists += 1;
+            out.direct.extend(self.direct.iter().cloned());
+        }
+        for group in &self.groups {
+            if let Some(route) = choose(&group.members).and_then(|at| group.members.get(at)) {
+                out.shared.push(SharedRoute { share_name: group.name.clone(), route: route.clone() });
+            }
+        }
+    }
+
+    fn group_size(&self, share: &str) -> usize {
+        self.groups.iter().find(|group| &*group.name == share).map_or(0, |group| group.members.len())
+    }
+}
+
+type Stripe<T> = RwLock<HashMap<Box<str>, Subscribers<T>, foldhash::quality::RandomState>>;
+
+/// Filters to subscribers.
+#[derive(Debug)]
+pub struct RouteTable<T> {
+    exact: Box<[Stripe<T>]>,
+    wild: RwLock<Trie<T>>,
+    hasher: foldhash::quality::RandomState,
+    one_copy: bool,
+}
+
+impl<T: Target> RouteTable<T> {
+    /// An empty table. With `one_copy` a subscriber whose filters overlap is matched once, at its highest QoS.
+    pub fn new(rules: MatchRules, one_copy: bool) -> Self {
+        let stripe = |_| RwLock::new(HashMap::default());
+        Self {
+            exact: (0..STRIPES).map(stripe).collect(),
+            wild: RwLock::new(Trie::new(rules)),
+            hasher: foldhash::quality::RandomState::default(),
+            one_copy,
+        }
+    }
+
+    fn stripe(&self, text: &str) -> Option<&Stripe<T>> {
+        use std::hash::BuildHasher;
+        self.exact.get(self.hasher.hash_one(text) as usize % STRIPES)
+    }
+
+    /// Adds or replaces the subscription of a target to a filter. True if it is new.
+    pub fn subscribe(&self, filter: &TopicFilter, route: Route<T>) -> bool {
+        let share = filter.share_name();
+        if filter.has_wildcard() {
+            return self.wild.write().at(filter.matcher()).add(share, route);
+        }
+        let Some(stripe) = self.stripe(filter.matcher()) else { return false };
+        let mut map = stripe.write();
+        match map.get_mut(filter.matcher()) {
+            Some(subscribers) => subscribers.add(share, route),
+            None => map.entry(filter.matcher().into()).or_default().add(share, route),
+        }
+    }
+
+    /// Removes the subscription of a target to a filter. True if there was one.
+    pub fn unsubscribe(&self, filter: &TopicFilter, id: u64) -> bool {
+        let share = filter.share_name();
+        if filter.has_wildcard() {
+            return self.wild.write().remove(filter.matcher(), share, id);
+        }
+        let Some(stripe) = self.stripe(filter.matcher()) else { return false };
+        let mut map = stripe.write();
+        let Some(subscribers) = map.get_mut(filter.matcher()) else { return false };
+        let gone = subscribers.remove(share, id);
+        if subscribers.is_empty() {
+            map.remove(filter.matcher());
+        }
+        gone
+    }
+
+    /// How many members the shared group has that a `$share/NAME/FILTER` names.
+    pub fn group_size(&self, filter: &TopicFilter) -> usize {
+        let Some(share) = filter.share_name() else { return 0 };
+        if filter.has_wildcard() {
+            return self.wild.read().find(filter.matcher()).map_or(0, |s| s.group_size(share));
+        }
+        let Some(stripe) = self.stripe(filter.matcher()) else { return 0 };
+        stripe.read().get(filter.matcher()).map_or(0, |s| s.group_size(share))
+    }
+
+    /// Copies all that a message on `topic` goes to into `out`.
+    pub fn matches(&self, topic: &str, choose: Choose<'_, T>, out: &mut Matches<T>) {
+        out.clear();
+        if let Some(stripe) = self.stripe(topic)
+            && let Some(subscribers) = stripe.read().get(topic)
+        {
+            subscribers.collect(choose, out);
+        }
+        self.wild.read().collect(topic, choose, out);
+        if self.one_copy && out.lists > 1 {
+            keep_best(&mut out.direct);
+        }
+    }
+}
+
+/// One route for each target: the one with the highest QoS.
+fn keep_best<T: Target>(routes: &mut Vec<Route<T>>) {
+    routes.sort_unstable_by_key(|route| (route.target.id(), std::cmp::Reverse(route.qos as u8)));
+    routes.dedup_by_key(|route| route.target.id());
+}
+
+#[cfg(test)]
+mod tests;

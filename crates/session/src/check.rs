@@ -1,0 +1,114 @@
+//! AWS's limits on topics, filters and properties.
+//!
+//! Sources: general reference, *AWS IoT Core endpoints and quotas*; developer guide, *MQTT topics*, *Reserved topics*.
+
+use dialect::{Dialect, Divergence, Fault};
+use mqtt::{MessageProperties, Text, TopicFilter, TopicName};
+
+use crate::Violation;
+
+/// A topic that a client may publish to: legal, short and shallow enough, not reserved for others.
+pub fn publish_topic(topic: Text, retain: bool, dialect: &Dialect) -> Result<TopicName, Violation> {
+    let name = TopicName::try_from(topic)
+        .map_err(|error| Violation::new(Fault::TopicInvalid, format!("the topic is not valid: {error}")))?;
+    lengths("topic", dialect::effective_topic(name.as_str()), Fault::TopicInvalid, dialect)?;
+    if name.is_reserved() {
+        reserved(&name, retain, dialect)?;
+    }
+    Ok(name)
+}
+
+/// `$` topics are AWS's: few may be published to, none may be retained.
+fn reserved(name: &TopicName, retain: bool, dialect: &Dialect) -> Result<(), Violation> {
+    if let Err(fault) = dialect.publish_allowed(name.as_str()) {
+        let detail = format!("{name} is a reserved topic: {fault}");
+        return Err(Violation::new(Fault::ReservedTopicPublish, detail));
+    }
+    if retain && dialect.has(Divergence::RetainedReservedForbidden) {
+        let detail = format!("RETAIN is not allowed on the reserved topic {name}");
+        return Err(Violation::new(Fault::RetainOnReservedTopic, detail));
+    }
+    Ok(())
+}
+
+/// A filter that a client may subscribe to.
+pub fn subscribe_filter(filter: &Text, dialect: &Dialect) -> Result<TopicFilter, Violation> {
+    let filter = TopicFilter::try_from(filter.clone()).map_err(|error| {
+        Violation::new(Fault::FilterInvalid, format!("the topic filter is not valid: {error}"))
+    })?;
+    if let Some(share) = filter.share_name()
+        && share.chars().count() > dialect.limits().share_name_chars
+    {
+        let most = dialect.limits().share_name_chars;
+        return Err(Violation::new(
+            Fault::FilterInvalid,
+            format!("the share name is longer than {most} characters"),
+        ));
+    }
+    lengths("topic filter", filter.matcher(), Fault::FilterInvalid, dialect)?;
+    if filter.matcher().starts_with('$')
+        && let Err(fault) = dialect.subscribe_allowed(filter.matcher())
+    {
+        let detail = format!("{} is a reserved topic filter: {fault}", filter.as_str());
+        return Err(Violation::new(Fault::FilterReserved, detail));
+    }
+    Ok(filter)
+}
+
+fn lengths(what: &str, text: &str, fault: Fault, dialect: &Dialect) -> Result<(), Violation> {
+    let limits = dialect.limits();
+    if text.len() > limits.topic_bytes {
+        let detail = format!("the {what} has {} bytes, the limit is {}", text.len(), limits.topic_bytes);
+        return Err(Violation::new(fault, detail));
+    }
+    let slashes = text.bytes().filter(|byte| *byte == b'/').count();
+    if slashes > limits.topic_slashes {
+        let detail = format!("the {what} has {slashes} slashes, the limit is {}", limits.topic_slashes);
+        return Err(Violation::new(fault, detail));
+    }
+    Ok(())
+}
+
+/// The sizes of what travels with a message.
+pub fn properties(properties: &MessageProperties, dialect: &Dialect) -> Result<(), Violation> {
+    let limits = dialect.limits();
+    let sizes = [
+        (
+            "Content Type",
+            properties.content_type.as_ref().map_or(0, |text| text.len()),
+            limits.content_type_bytes,
+        ),
+        (
+            "Correlation Data",
+            properties.correlation_data.as_ref().map_or(0, |data| data.len()),
+            limits.correlation_data_bytes,
+        ),
+        ("User Properties", properties.user_properties.byte_len(), limits.user_properties_bytes),
+    ];
+    for (what, bytes, most) in sizes {
+        if bytes > most {
+            let detail = format!("{what} has {bytes} bytes, the limit is {most}");
+            return Err(Violation::new(Fault::PropertyTooLarge, detail));
+        }
+    }
+    Ok(())
+}
+
+/// The payload's size.
+pub fn payload(bytes: usize, dialect: &Dialect) -> Result<(), Violation> {
+    let most = dialect.limits().payload_bytes;
+    if bytes > most {
+        let detail = format!("the payload has {bytes} bytes, the limit is {most} (PAYLOAD_LIMIT_EXCEEDED)");
+        return Err(Violation::new(Fault::PayloadTooLarge, detail));
+    }
+    Ok(())
+}
+
+/// When a message with this Message Expiry Interval ends, by the dialect's clamp.
+pub fn expires_at(interval: Option<u32>, now: identity::Timestamp, dialect: &Dialect) -> Option<u64> {
+    let mut seconds = interval?;
+    if dialect.has(Divergence::MessageExpiryClamp) {
+        seconds = seconds.clamp(dialect.limits().message_expiry_min, dialect.limits().message_expiry_max);
+    }
+    Some((now + std::time::Duration::from_secs(seconds.into())).millis())
+}

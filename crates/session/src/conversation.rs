@@ -1,0 +1,205 @@
+//! What ends with a connection: the agreed terms, the alias table, the outbox, the silence that is still allowed.
+
+use bytes::BytesMut;
+use dialect::{Dialect, Fault};
+use identity::Timestamp;
+use mqtt::{
+    Ack, ConnAck, Disconnect, Packet, PacketId, QoS, ReasonCode, SubAck, Text, UnsubAck, UserProperties,
+    Version,
+};
+use smallvec::SmallVec;
+
+use crate::on::publish::{Aliases, Inbound};
+use crate::on::subscribe::{SubscribeAsked, UnsubscribeAsked};
+use crate::{Notes, Offer, Outbox, Session, Terms, Violation, on};
+
+/// What the broker has to do about a packet.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing more.
+    Nothing,
+    /// A message: authorise, route, and [`Conversation::settle`].
+    Publish(Box<Inbound>),
+    /// A message that broke a rule which does not cost the connection: see [`dialect::Dialect::answer`].
+    Refused {
+        /// The rule.
+        violation: Violation,
+        /// The PUBLISH's QoS.
+        qos: QoS,
+        /// Present for QoS 1.
+        packet_id: Option<PacketId>,
+    },
+    /// Filters to authorise and to answer with [`Conversation::suback`].
+    Subscribe(SubscribeAsked),
+    /// Filters to forget and to answer with [`Conversation::unsuback`].
+    Unsubscribe(UnsubscribeAsked),
+    /// The window opened: look for waiting messages.
+    Acknowledged,
+    /// The client said goodbye.
+    Goodbye {
+        /// The will is to be published all the same (MQTT 5 reason 0x04).
+        with_will: bool,
+    },
+    /// The client broke a rule.
+    Violated(Violation),
+}
+
+/// The live part of a client's session.
+#[derive(Debug)]
+pub struct Conversation {
+    terms: Terms,
+    pub(crate) aliases: Aliases,
+    pub(crate) outbox: Outbox,
+    silent_until: Timestamp,
+    closing: bool,
+}
+
+impl Conversation {
+    /// Begins with the CONNACK in the outbox.
+    pub fn begin(terms: Terms, connack: ConnAck, dialect: &Dialect, now: Timestamp) -> Self {
+        let aliases = Aliases::new(dialect.limits().topic_alias_max);
+        let mut outbox = Outbox::new(dialect.limits().outbox_bytes);
+        outbox.packet(Packet::ConnAck(Box::new(connack)));
+        let mut new = Self { terms, aliases, outbox, silent_until: Timestamp::NEVER, closing: false };
+        new.heard(now);
+        new
+    }
+
+    /// The agreed terms.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The agreed terms, to change the will or the expiry.
+    pub fn terms_mut(&mut self) -> &mut Terms {
+        &mut self.terms
+    }
+
+    /// The connection is to be closed when the outbox is empty.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// The client makes more answers than it takes: do not read its input for now.
+    pub fn is_congested(&self) -> bool {
+        self.outbox.is_congested()
+    }
+
+    /// Takes in a packet.
+    pub fn receive(
+        &mut self,
+        session: &mut Session,
+        packet: Packet,
+        dialect: &Dialect,
+        now: Timestamp,
+        notes: &mut Notes,
+    ) -> Step {
+        if self.closing {
+            return Step::Nothing;
+        }
+        self.heard(now);
+        match packet {
+            Packet::Publish(publish) => on::publish::receive(self, *publish, dialect, now, notes),
+            Packet::PubAck(ack) => on::acknowledge::receive(session, &ack),
+            Packet::Subscribe(subscribe) => on::subscribe::receive(subscribe, dialect, notes),
+            Packet::Unsubscribe(unsubscribe) => on::subscribe::forget(unsubscribe),
+            Packet::PingReq => on::ping::receive(self),
+            Packet::Disconnect(disconnect) => on::disconnect::receive(self, session, &disconnect, dialect),
+            other => on::misplaced::receive(&other),
+        }
+    }
+
+    fn heard(&mut self, now: Timestamp) {
+        self.silent_until = self.terms.silence().map_or(Timestamp::NEVER, |silence| now + silence);
+    }
+
+    /// When the client has been silent for too long [MQTT-3.1.2-22].
+    pub fn silent_until(&self) -> Timestamp {
+        self.silent_until
+    }
+
+    /// Acknowledges a PUBLISH that was taken.
+    pub fn settle(&mut self, packet_id: PacketId) {
+        self.puback(packet_id, ReasonCode::Success, None);
+    }
+
+    /// Answers a PUBLISH that was refused, when [`Conversation::refusal`] says that a PUBACK does.
+    pub fn refuse(&mut self, packet_id: PacketId, fault: Fault, code: ReasonCode, trace: &str) {
+        let reason = self.reason("PUBACK", fault, trace);
+        self.puback(packet_id, code, reason);
+    }
+
+    fn puback(&mut self, packet_id: PacketId, code: ReasonCode, reason_string: Option<Text>) {
+        let ack = Ack { packet_id, code, reason_string, user_properties: UserProperties::default() };
+        self.outbox.packet(Packet::PubAck(ack));
+    }
+
+    /// The text that AWS sends with a refusal, if the client wants to hear it.
+    fn reason(&self, packet: &'static str, fault: Fault, trace: &str) -> Option<Text> {
+        let wanted = self.terms.problem_information && self.terms.version == Version::V5;
+        wanted.then(|| reason_text(packet, fault, trace)).flatten()
+    }
+
+    /// Answers a SUBSCRIBE with one code for each filter, in their order [MQTT-3.8.4-5].
+    pub fn suback(&mut self, packet_id: PacketId, codes: SmallVec<[ReasonCode; 2]>) {
+        let user_properties = UserProperties::default();
+        self.outbox.packet(Packet::SubAck(SubAck { packet_id, codes, reason_string: None, user_properties }));
+    }
+
+    /// Answers an UNSUBSCRIBE [MQTT-3.10.4-4].
+    pub fn unsuback(&mut self, packet_id: PacketId, codes: SmallVec<[ReasonCode; 2]>) {
+        let user_properties = UserProperties::default();
+        self.outbox.packet(Packet::UnsubAck(UnsubAck {
+            packet_id,
+            codes,
+            reason_string: None,
+            user_properties,
+        }));
+    }
+
+    pub(crate) fn answer(&mut self, packet: Packet) {
+        self.outbox.packet(packet);
+    }
+
+    /// Ends the connection because of a fault; an MQTT 5 client is told the reason [MQTT-4.13.1-1].
+    pub fn close(&mut self, fault: Fault, trace: &str, dialect: &Dialect) {
+        if self.closing {
+            return;
+        }
+        self.closing = true;
+        // Where the packet that would carry another kind of answer does not exist, a DISCONNECT carries its code.
+        let code = dialect.answer(fault, self.terms.version).code();
+        // Messages that wait are not worth the wait; unacknowledged ones stay in the session.
+        self.outbox.clear();
+        if let Some(code) = code.filter(|_| self.terms.version == Version::V5) {
+            self.outbox.packet(Packet::Disconnect(Disconnect {
+                code,
+                session_expiry_interval: None,
+                reason_string: reason_text("DISCONNECT", fault, trace),
+                user_properties: UserProperties::default(),
+                server_reference: None,
+            }));
+        }
+    }
+
+    /// Ends the connection without a word: the client asked for it.
+    pub fn close_silently(&mut self) {
+        self.closing = true;
+        self.outbox.clear();
+    }
+
+    /// Encodes what waits, up to about `budget` bytes. False if nothing waits.
+    pub fn write(&mut self, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
+        self.outbox.write(self.terms.version, out, budget, now)
+    }
+
+    /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].
+    pub(crate) fn is_too_large(&self, offer: &Offer) -> bool {
+        let most = self.terms.client_packet_max as usize;
+        offer.parcel.frame(self.terms.version, offer.qos).is_none_or(|frame| frame.len() > most)
+    }
+}
+
+fn reason_text(packet: &'static str, fault: Fault, trace: &str) -> Option<Text> {
+    Text::try_from(fault.reason_text(packet, trace).to_string()).ok()
+}

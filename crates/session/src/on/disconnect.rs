@@ -1,0 +1,29 @@
+//! DISCONNECT from the client.
+
+use dialect::{Dialect, Divergence, Fault};
+use mqtt::{Disconnect, ReasonCode};
+
+use crate::{Conversation, Session, Step, Violation};
+
+/// The client goes; it may change how long its session lasts, unless the session was to end now [MQTT-3.14.2-2].
+pub(crate) fn receive(
+    live: &mut Conversation,
+    session: &mut Session,
+    disconnect: &Disconnect,
+    dialect: &Dialect,
+) -> Step {
+    if let Some(asked) = disconnect.session_expiry_interval {
+        if session.expiry == 0 && asked > 0 {
+            let detail = format!("DISCONNECT asks for a session of {asked} s where CONNECT asked for none");
+            return Step::Violated(Violation::new(Fault::SessionExpiryRaised, detail));
+        }
+        let most = if dialect.has(Divergence::SessionExpiryCap) {
+            dialect.limits().session_expiry_max
+        } else {
+            u32::MAX
+        };
+        session.expiry = asked.min(most);
+    }
+    live.close_silently();
+    Step::Goodbye { with_will: disconnect.code == ReasonCode::DisconnectWithWill }
+}

@@ -1,0 +1,8 @@
+//! A file for each kind of packet that a client sends.
+
+pub(crate) mod acknowledge;
+pub(crate) mod disconnect;
+pub(crate) mod misplaced;
+pub(crate) mod ping;
+pub(crate) mod publish;
+pub(crate) mod subscribe;

@@ -1,0 +1,105 @@
+//! PUBLISH from the client: checks, topic aliases, and the version-neutral message.
+
+use dialect::{Dialect, Divergence, Fault};
+use identity::Timestamp;
+use mqtt::{Message, PacketId, Publish, QoS, Text, Version};
+
+use crate::{Conversation, Notes, Step, Violation, check, terms};
+
+/// A message from the client that passed the checks of this crate.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The message.
+    pub message: Message,
+    /// Present for QoS 1.
+    pub packet_id: Option<PacketId>,
+}
+
+/// The client's topic aliases; they end with the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Aliases {
+    topics: Vec<Option<Text>>,
+    most: u16,
+}
+
+impl Aliases {
+    pub(crate) fn new(most: u16) -> Self {
+        Self { topics: Vec::new(), most }
+    }
+
+    /// The topic that a PUBLISH means [MQTT-3.3.2-8] to [MQTT-3.3.2-12].
+    fn resolve(&mut self, topic: Text, alias: Option<u16>) -> Result<Text, Violation> {
+        let Some(alias) = alias else { return Ok(topic) };
+        if alias > self.most {
+            let detail = format!("topic alias {alias}, the limit is {}", self.most);
+            return Err(Violation::new(Fault::TopicAliasInvalid, detail));
+        }
+        let at = usize::from(alias);
+        if topic.is_empty() {
+            let known = self.topics.get(at).cloned().flatten();
+            return known.ok_or_else(|| {
+                Violation::new(Fault::ProtocolError, format!("topic alias {alias} is not set"))
+            });
+        }
+        if self.topics.len() <= at {
+            self.topics.resize(at + 1, None);
+        }
+        if let Some(slot) = self.topics.get_mut(at) {
+            *slot = Some(topic.detached());
+        }
+        Ok(topic)
+    }
+}
+
+pub(crate) fn receive(
+    live: &mut Conversation,
+    publish: Publish,
+    dialect: &Dialect,
+    now: Timestamp,
+    notes: &mut Notes,
+) -> Step {
+    if publish.dup && dialect.has(Divergence::DupUnsupported) {
+        notes.push(Divergence::DupUnsupported);
+    }
+    let (packet_id, qos, version) = (publish.packet_id, publish.qos, live.terms().version);
+    match admit(live, publish, dialect, now) {
+        Ok(message) => Step::Publish(Box::new(Inbound { message, packet_id })),
+        // A fault that is answered with an acknowledgement leaves the connection as it is.
+        Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {
+            dialect::Answer::PubAck(_) | dialect::Answer::NoAck => {
+                Step::Refused { violation, qos, packet_id }
+            }
+            _ => Step::Violated(violation),
+        },
+    }
+}
+
+fn admit(
+    live: &mut Conversation,
+    publish: Publish,
+    dialect: &Dialect,
+    now: Timestamp,
+) -> Result<Message, Violation> {
+    if publish.qos == QoS::ExactlyOnce {
+        return Err(Violation::new(Fault::Qos2Publish, "PUBLISH with QoS 2 (no-qos2)"));
+    }
+    if !publish.subscription_identifiers.is_empty() {
+        // [MQTT-3.3.4-6] a client does not send it.
+        return Err(Violation::new(
+            Fault::ProtocolError,
+            "PUBLISH from a client carries a subscription identifier",
+        ));
+    }
+    terms::message_limits(publish.payload.len(), &publish.properties, dialect)?;
+    let topic = live.aliases.resolve(publish.topic, publish.topic_alias)?;
+    let topic = check::publish_topic(topic, publish.retain, dialect)?;
+    Ok(Message {
+        topic,
+        payload: publish.payload,
+        qos: publish.qos,
+        retain: publish.retain,
+        properties: publish.properties,
+        expires_at: check::expires_at(publish.message_expiry_interval, now, dialect),
+        published_by_v5: live.terms().version == Version::V5,
+    })
+}

@@ -1,0 +1,96 @@
+//! What waits to be written to one client, in order. Messages are shared; they are encoded when the socket has room.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use identity::Timestamp;
+use mqtt::{Packet, PacketId, PublishFlags, QoS, Version};
+
+use crate::Parcel;
+
+/// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
+const MOST_PACKETS: usize = 1024;
+/// Above this many waiting packets the client's input is not read any further.
+const CONGESTED: usize = 2 * MOST_PACKETS;
+
+#[derive(Debug)]
+enum Outgoing {
+    Packet(Packet),
+    Publish { parcel: Arc<Parcel>, qos: QoS, packet_id: Option<PacketId>, retain: bool, dup: bool },
+}
+
+/// The bounded queue of one connection.
+#[derive(Debug)]
+pub struct Outbox {
+    waiting: VecDeque<Outgoing>,
+    bytes: usize,
+    most_bytes: usize,
+}
+
+impl Outbox {
+    /// An empty outbox for at most so many bytes of messages.
+    pub fn new(most_bytes: usize) -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, most_bytes }
+    }
+
+    /// True if a message may be added.
+    pub fn has_room(&self, weight: usize) -> bool {
+        self.waiting.is_empty()
+            || (self.waiting.len() < MOST_PACKETS && self.bytes + weight <= self.most_bytes)
+    }
+
+    /// True if the client makes more answers than it takes.
+    pub fn is_congested(&self) -> bool {
+        self.waiting.len() > CONGESTED
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds an answer. Answers are bounded by the input that causes them, which stops at [`Outbox::is_congested`].
+    pub(crate) fn packet(&mut self, packet: Packet) {
+        self.waiting.push_back(Outgoing::Packet(packet));
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        parcel: Arc<Parcel>,
+        qos: QoS,
+        packet_id: Option<PacketId>,
+        retain: bool,
+        dup: bool,
+    ) {
+        self.bytes += parcel.weight();
+        self.waiting.push_back(Outgoing::Publish { parcel, qos, packet_id, retain, dup });
+    }
+
+    /// Throws away what waits; the connection is ending.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.most_bytes);
+    }
+
+    /// Encodes up to about `budget` bytes. Returns false if nothing was written.
+    pub fn write(&mut self, version: Version, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
+        let start = out.len();
+        while out.len() - start < budget {
+            match self.waiting.pop_front() {
+                Some(Outgoing::Packet(packet)) => {
+                    // A packet of our own making is never too long to encode.
+                    let _too_long = mqtt::encode(&packet, version, out);
+                }
+                Some(Outgoing::Publish { parcel, qos, packet_id, retain, dup }) => {
+                    self.bytes = self.bytes.saturating_sub(parcel.weight());
+                    let expiry = parcel.remaining_expiry(now);
+                    if let Some(frame) = parcel.frame(version, qos) {
+                        frame.write_into(out, packet_id, PublishFlags { dup, retain }, expiry);
+                    }
+                }
+                None => break,
+            }
+        }
+        out.len() > start
+    }
+}

@@ -1,0 +1,61 @@
+//! A message on its way to many subscribers: encoded at most once for each form in which it goes out.
+
+use std::sync::OnceLock;
+
+use identity::Timestamp;
+use mqtt::{Message, Publish, PublishFrame, QoS, Version};
+
+/// A message with its encoded forms.
+#[derive(Debug)]
+pub struct Parcel {
+    /// The message.
+    pub message: Message,
+    frames: [OnceLock<Option<PublishFrame>>; 4],
+}
+
+impl Parcel {
+    /// Wraps a message.
+    pub fn new(message: Message) -> Self {
+        Self { message, frames: Default::default() }
+    }
+
+    /// The encoded form for a version and QoS; made on first use, then shared. `None` if MQTT can't carry it.
+    pub fn frame(&self, version: Version, qos: QoS) -> Option<&PublishFrame> {
+        let [v3_qos0, v3_qos1, v5_qos0, v5_qos1] = &self.frames;
+        let slot = match (version, qos) {
+            (Version::V311, QoS::AtMostOnce) => v3_qos0,
+            (Version::V311, _) => v3_qos1,
+            (Version::V5, QoS::AtMostOnce) => v5_qos0,
+            (Version::V5, _) => v5_qos1,
+        };
+        slot.get_or_init(|| PublishFrame::new(&self.packet(qos), version).ok()).as_ref()
+    }
+
+    fn packet(&self, qos: QoS) -> Publish {
+        Publish {
+            qos,
+            topic: self.message.topic.as_text().clone(),
+            payload: self.message.payload.clone(),
+            // A place holder: the frame is patched with what remains when it is sent.
+            message_expiry_interval: self.message.expires_at.map(|_| 0),
+            properties: self.message.properties.clone(),
+            ..Publish::default()
+        }
+    }
+
+    /// True once the message's expiry has passed.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.message.expires_at.is_some_and(|end| end <= now.millis())
+    }
+
+    /// The Message Expiry Interval to send: the whole seconds that remain; what is under a second is sent as 0.
+    pub fn remaining_expiry(&self, now: Timestamp) -> Option<u32> {
+        let end = self.message.expires_at?;
+        Some(u32::try_from(end.saturating_sub(now.millis()) / 1000).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes of topic and payload: what bounded buffers count.
+    pub fn weight(&self) -> usize {
+        self.message.payload.len() + self.message.topic.as_str().len() + 64
+    }
+}
