@@ -1,1 +1,16 @@
-//! (being built)
+//! The catalogue of facts: each thing that can happen in the broker, declared once, told to observers.
+//!
+//! Invariant: an event borrows what it tells of and formats nothing; what nobody wants to know costs one bit test.
+
+mod catalogue;
+mod kind;
+mod observer;
+mod recorder;
+mod sentence;
+mod subject;
+
+pub use catalogue::*;
+pub use kind::{KindSet, Level, LogType};
+pub use observer::{Observer, Observers};
+pub use recorder::{Recorder, Seen};
+pub use subject::{Client, DropReason, Origin};

@@ -1,0 +1,608 @@
+//! The catalogue. Each entry: a sentence of documentation; name; stable name, level, AWS's log type, AWS's metric,
+//! what to do about it; and the fields.
+
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dialect::{DisconnectReason, Divergence, Fault, Metric};
+use identity::Principal;
+use mqtt::QoS;
+
+use crate::{Client, DropReason, Level, LogType, Origin};
+
+macro_rules! catalogue {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident $(<$life:lifetime>)? = $id:literal, $level:ident, $log:tt, $metric:tt, $remedy:tt {
+            $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty,)*
+        }
+    )*) => {
+        /// A fact.
+        #[derive(Clone, Copy)]
+        pub enum Event<'a> {
+            $($(#[doc = $doc])+ $name($name $(<$life>)?),)*
+        }
+
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, Copy)]
+            pub struct $name $(<$life>)? {
+                $($(#[doc = $field_doc])+ pub $field: $type,)*
+            }
+
+            impl<'a> From<$name $(<$life>)?> for Event<'a> {
+                fn from(fact: $name $(<$life>)?) -> Event<'a> {
+                    Event::$name(fact)
+                }
+            }
+        )*
+
+        /// The kinds of facts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Kind {
+            /// All of them, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable name, for example `connect.refused`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $id,)* }
+            }
+
+            /// How loud it is.
+            pub fn level(self) -> Level {
+                match self { $(Self::$name => Level::$level,)* }
+            }
+
+            /// `eventType` of the log entry that AWS writes for it, if it writes one.
+            pub fn log_type(self) -> Option<LogType> {
+                match self { $(Self::$name => optional!(LogType, $log),)* }
+            }
+
+            /// The AWS metric that counts it, if the kind alone decides. [`Event::metric`] knows the rest.
+            pub fn metric(self) -> Option<Metric> {
+                match self { $(Self::$name => optional!(Metric, $metric),)* }
+            }
+
+            /// What an operator can do about it, where the kind alone decides. [`Event::remedy`] knows the rest.
+            pub fn remedy(self) -> Option<&'static str> {
+                match self { $(Self::$name => text!($remedy),)* }
+            }
+
+            /// What it means.
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)* }
+            }
+
+            /// The names of its fields.
+            pub fn fields(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$(stringify!($field),)*],)* }
+            }
+        }
+
+        impl Event<'_> {
+            /// Its kind.
+            #[inline]
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$name(_) => Kind::$name,)* }
+            }
+        }
+    };
+}
+
+macro_rules! optional {
+    ($type:ident, -) => {
+        None
+    };
+    ($type:ident, $value:ident) => {
+        Some($type::$value)
+    };
+}
+
+macro_rules! text {
+    (-) => {
+        None
+    };
+    ($value:literal) => {
+        Some($value)
+    };
+}
+
+catalogue! {
+    /// The broker starts.
+    Starting<'a> = "broker.starting", Info, -, -, - {
+        /// The program's version.
+        version: &'a str,
+        /// The name of the dialect.
+        dialect: &'a str,
+        /// Where its data is.
+        data: &'a str,
+    }
+    /// A listener accepts.
+    Listening<'a> = "broker.listening", Info, -, -, - {
+        /// Which listener (`mqtt`, `tls`, `https`, `api`, `admin`, `plain`).
+        listener: &'a str,
+        /// Where.
+        address: SocketAddr,
+    }
+    /// The broker stops.
+    Stopping = "broker.stopping", Info, -, -, - {}
+    /// A connection could not be authenticated.
+    HandshakeFailed<'a> = "handshake.failed", Warn, ConnectionAuthNError, ConnectionAuthNError, - {
+        /// The other end of the socket.
+        peer: SocketAddr,
+        /// The broker's end of the socket.
+        local: Option<SocketAddr>,
+        /// The name that the client asked for (SNI).
+        server_name: Option<&'a str>,
+        /// AWS's reason code, for example `DEVICE_CERTIFICATE_NOT_REGISTERED`.
+        reason: &'static str,
+        /// What exactly went wrong.
+        detail: &'a dyn Display,
+        /// What to do about it; may be empty.
+        remedy: &'a str,
+    }
+    /// A socket was closed because the broker holds as many as it may.
+    ConnectionRefusedLimit<'a> = "connection.refused-limit", Warn, -, ConnectThrottle,
+        "raise the limit of connections, or find out who opens so many" {
+        /// Which listener.
+        listener: &'a str,
+        /// The other end of the socket.
+        peer: SocketAddr,
+        /// The limit.
+        limit: usize,
+    }
+    /// A client connected.
+    Connected<'a> = "connect.accepted", Info, Connect, ConnectSuccess, - {
+        /// Who.
+        client: Client<'a>,
+        /// The interval in force, seconds.
+        keep_alive: u16,
+        /// Session expiry in force, seconds.
+        session_expiry: u32,
+        /// Whether it asked for a clean start.
+        clean: bool,
+        /// Whether it continues a session.
+        session_present: bool,
+        /// The UUID of the session.
+        session_identifier: &'a str,
+    }
+    /// A CONNECT was refused.
+    ConnectRefused<'a> = "connect.refused", Warn, Connect, -, - {
+        /// Who.
+        client: Client<'a>,
+        /// Which rule it broke.
+        fault: Fault,
+        /// What exactly; the policy's decision for a denial.
+        detail: &'a dyn Display,
+        /// The trace id that the client was told, if any.
+        trace: Option<&'a str>,
+    }
+    /// A connection ended.
+    Disconnected<'a> = "connection.ended", Info, Disconnect, -, - {
+        /// Who.
+        client: Client<'a>,
+        /// AWS's reason.
+        reason: DisconnectReason,
+        /// The fault, if one was the cause.
+        fault: Option<Fault>,
+        /// What exactly.
+        detail: &'a dyn Display,
+        /// How long it lasted.
+        duration: Duration,
+        /// The UUID of the session.
+        session_identifier: &'a str,
+        /// The trace id that the client was told, if any.
+        trace: Option<&'a str>,
+    }
+    /// A PINGREQ was answered.
+    PingAnswered<'a> = "ping.answered", Debug, Ping, PingSuccess, - {
+        /// Who.
+        client: Client<'a>,
+    }
+    /// A publish was accepted.
+    PublishIn<'a> = "publish.accepted", Debug, PublishIn, PublishInSuccess, - {
+        /// From whom.
+        origin: Origin<'a>,
+        /// Where to.
+        topic: &'a str,
+        /// Its QoS.
+        qos: QoS,
+        /// Its RETAIN.
+        retain: bool,
+        /// Bytes of payload.
+        bytes: usize,
+        /// Its packet identifier, for QoS 1.
+        packet_id: Option<u16>,
+    }
+    /// A publish broke a rule.
+    PublishRefused<'a> = "publish.refused", Warn, PublishIn, -, - {
+        /// From whom.
+        origin: Origin<'a>,
+        /// Where to; may be empty if it is not known.
+        topic: &'a str,
+        /// Which rule it broke.
+        fault: Fault,
+        /// What exactly.
+        detail: &'a dyn Display,
+        /// The trace id that the client was told, if any.
+        trace: Option<&'a str>,
+    }
+    /// No policy allowed a publish.
+    PublishDenied<'a> = "publish.denied", Warn, PublishIn, PublishInAuthError,
+        "allow the action on the ARN of the topic in a policy of the principal" {
+        /// From whom.
+        origin: Origin<'a>,
+        /// `iot:Publish` or `iot:RetainPublish`.
+        action: &'static str,
+        /// Where to.
+        topic: &'a str,
+        /// The policies' decision.
+        decision: &'a dyn Display,
+        /// The trace id that the client was told, if any.
+        trace: Option<&'a str>,
+    }
+    /// A message was sent to a client.
+    PublishOut<'a> = "delivery.sent", Debug, PublishOut, PublishOutSuccess, - {
+        /// To whom.
+        client: Client<'a>,
+        /// Its topic.
+        topic: &'a str,
+        /// The QoS of the delivery.
+        qos: QoS,
+        /// Bytes of payload.
+        bytes: usize,
+    }
+    /// A message was withheld because its receiver may not receive it.
+    ReceiveDenied<'a> = "delivery.denied", Warn, PublishOut, PublishOutAuthError,
+        "allow iot:Receive on the ARN of the topic in a policy of the receiver" {
+        /// From whom it is withheld.
+        client: Client<'a>,
+        /// Its topic.
+        topic: &'a str,
+        /// The policies' decision.
+        decision: &'a dyn Display,
+    }
+    /// A message was queued for a client that is away.
+    Queued<'a> = "delivery.queued", Debug, Queued, QueuedSuccess, - {
+        /// For whom.
+        client_id: &'a str,
+        /// Its topic.
+        topic: &'a str,
+        /// Bytes of payload.
+        bytes: usize,
+    }
+    /// A message was dropped on its way to a client.
+    DeliveryDropped<'a> = "delivery.dropped", Warn, PublishOut, -, - {
+        /// To whom it was going.
+        client_id: &'a str,
+        /// Its topic.
+        topic: &'a str,
+        /// Why.
+        why: DropReason,
+    }
+    /// An unacknowledged message was sent again.
+    Redelivered<'a> = "delivery.repeated", Info, -, -, - {
+        /// To whom.
+        client: Client<'a>,
+        /// Its topic.
+        topic: &'a str,
+        /// How many times it was sent so far, this one included.
+        attempt: u32,
+    }
+    /// A subscription was granted.
+    Subscribed<'a> = "subscribe.accepted", Info, Subscribe, SubscribeSuccess, - {
+        /// Who.
+        client: Client<'a>,
+        /// To what.
+        filter: &'a str,
+        /// The granted QoS.
+        qos: QoS,
+    }
+    /// A subscription broke a rule.
+    SubscribeRefused<'a> = "subscribe.refused", Warn, Subscribe, -, - {
+        /// Who.
+        client: Client<'a>,
+        /// To what.
+        filter: &'a str,
+        /// Which rule it broke.
+        fault: Fault,
+        /// What exactly.
+        detail: &'a dyn Display,
+        /// The trace id that the client was told, if any.
+        trace: Option<&'a str>,
+    }
+    /// No policy allowed a subscription.
+    SubscribeDenied<'a> = "subscribe.denied", Warn, Subscribe, SubscribeAuthError,
+        "allow iot:Subscribe on the topicfilter ARN of the filter in a policy of the principal" {
+        /// Who.
+        client: Client<'a>,
+        /// To what.
+        filter: &'a str,
+        /// The policies' decision.
+        decision: &'a dyn Display,
+        /// The trace id that the client was told, if any.
+        trace: Option<&'a str>,
+    }
+    /// A subscription ended at the client's wish.
+    Unsubscribed<'a> = "unsubscribe.accepted", Info, Unsubscribe, UnsubscribeSuccess, - {
+        /// Who.
+        client: Client<'a>,
+        /// From what.
+        filter: &'a str,
+        /// Whether there was such a subscription.
+        existed: bool,
+    }
+    /// A message was retained.
+    RetainedStored<'a> = "retained.stored", Debug, -, PublishRetainedSuccess, - {
+        /// Its topic.
+        topic: &'a str,
+        /// Bytes of payload.
+        bytes: usize,
+    }
+    /// A retained message was deleted or expired.
+    RetainedDeleted<'a> = "retained.deleted", Debug, -, -, - {
+        /// Its topic.
+        topic: &'a str,
+    }
+    /// A message could not be retained because as many as may be are.
+    RetainedFull<'a> = "retained.full", Warn, -, PublishRetainedThrottle,
+        "delete retained messages by publishing empty ones, or raise the quota retained-messages" {
+        /// Its topic.
+        topic: &'a str,
+        /// The limit.
+        limit: usize,
+    }
+    /// A will was published.
+    WillPublished<'a> = "will.published", Info, -, -, - {
+        /// Whose.
+        client: Client<'a>,
+        /// Its topic.
+        topic: &'a str,
+    }
+    /// A will was not published, because its client may not publish to its topic any more.
+    WillRefused<'a> = "will.refused", Warn, -, PublishInAuthError,
+        "allow iot:Publish on the ARN of the will topic in a policy of the principal" {
+        /// Whose.
+        client: Client<'a>,
+        /// Its topic.
+        topic: &'a str,
+        /// The policies' decision.
+        decision: &'a dyn Display,
+    }
+    /// A session continued on a new connection.
+    SessionResumed<'a> = "session.resumed", Info, -, -, - {
+        /// Whose.
+        client: Client<'a>,
+        /// Its subscriptions.
+        subscriptions: usize,
+        /// Its waiting messages.
+        queued: usize,
+    }
+    /// A session ended because nobody came back for it.
+    SessionExpired<'a> = "session.expired", Info, -, -, - {
+        /// Whose.
+        client_id: &'a str,
+        /// Messages that were waiting in it.
+        queued: usize,
+    }
+    /// A difference from OASIS MQTT changed what a client sees.
+    DivergenceObserved<'a> = "divergence.observed", Debug, -, -, - {
+        /// Which.
+        divergence: Divergence,
+        /// Who sees it.
+        client: Client<'a>,
+        /// How.
+        detail: &'a dyn Display,
+    }
+    /// The policies of a live principal changed.
+    PolicyReloaded<'a> = "policy.reloaded", Info, -, -, - {
+        /// Whose.
+        principal: &'a Principal,
+        /// Counts the changes.
+        epoch: u64,
+    }
+    /// A certificate in use is no longer ACTIVE.
+    CertificateDeactivated<'a> = "certificate.deactivated", Warn, -, -,
+        "set its status to ACTIVE with UpdateCertificate if this was not intended" {
+        /// Whose.
+        principal: &'a Principal,
+        /// What it is now.
+        status: &'a str,
+    }
+    /// The store's feed lost its place and everything is read again.
+    FeedLagged = "feed.lagged", Warn, -, -, - {}
+    /// The store failed.
+    StoreFailed<'a> = "store.failed", Error, -, -,
+        "check disk space and permissions of the data folder" {
+        /// What was tried.
+        what: &'a str,
+        /// What went wrong.
+        detail: &'a dyn Display,
+    }
+    /// An API call was answered.
+    ApiCall<'a> = "api.call", Debug, -, -, - {
+        /// Which operation.
+        operation: &'a str,
+        /// Who signed it; empty if nobody did.
+        access_key: &'a str,
+        /// The HTTP status.
+        status: u16,
+        /// How long it took.
+        duration: Duration,
+    }
+    /// An API call was refused.
+    ApiRefused<'a> = "api.refused", Warn, -, -, - {
+        /// Which operation; empty if none was recognised.
+        operation: &'a str,
+        /// AWS's name of the error.
+        error: &'a str,
+        /// What the caller was told.
+        message: &'a dyn Display,
+        /// Who signed it; empty if nobody did.
+        access_key: &'a str,
+    }
+    /// Something in the configuration is wrong or odd.
+    ConfigProblem<'a> = "config.problem", Warn, -, -, - {
+        /// The setting.
+        setting: &'a str,
+        /// What is wrong with it.
+        detail: &'a dyn Display,
+    }
+}
+
+impl<'a> Event<'a> {
+    /// The client that it is about.
+    pub fn client(&self) -> Option<Client<'a>> {
+        match self {
+            Self::Connected(e) => Some(e.client),
+            Self::ConnectRefused(e) => Some(e.client),
+            Self::Disconnected(e) => Some(e.client),
+            Self::PingAnswered(e) => Some(e.client),
+            Self::PublishOut(e) => Some(e.client),
+            Self::ReceiveDenied(e) => Some(e.client),
+            Self::Redelivered(e) => Some(e.client),
+            Self::Subscribed(e) => Some(e.client),
+            Self::SubscribeRefused(e) => Some(e.client),
+            Self::SubscribeDenied(e) => Some(e.client),
+            Self::Unsubscribed(e) => Some(e.client),
+            Self::WillPublished(e) => Some(e.client),
+            Self::WillRefused(e) => Some(e.client),
+            Self::SessionResumed(e) => Some(e.client),
+            Self::DivergenceObserved(e) => Some(e.client),
+            _ => match self.origin() {
+                Some(Origin::Client(client)) => Some(client),
+                _ => None,
+            },
+        }
+    }
+
+    /// Where the publish that it is about came from.
+    pub fn origin(&self) -> Option<Origin<'a>> {
+        match self {
+            Self::PublishIn(e) => Some(e.origin),
+            Self::PublishRefused(e) => Some(e.origin),
+            Self::PublishDenied(e) => Some(e.origin),
+            _ => None,
+        }
+    }
+
+    /// The client id that it is about; empty if none is known.
+    pub fn client_id(&self) -> &'a str {
+        match self {
+            Self::Queued(e) => e.client_id,
+            Self::DeliveryDropped(e) => e.client_id,
+            Self::SessionExpired(e) => e.client_id,
+            _ => self.client().map_or("", |client| client.client_id),
+        }
+    }
+
+    /// The topic or filter that it is about.
+    pub fn topic(&self) -> Option<&'a str> {
+        match self {
+            Self::PublishIn(e) => Some(e.topic),
+            Self::PublishRefused(e) => Some(e.topic),
+            Self::PublishDenied(e) => Some(e.topic),
+            Self::PublishOut(e) => Some(e.topic),
+            Self::ReceiveDenied(e) => Some(e.topic),
+            Self::Queued(e) => Some(e.topic),
+            Self::DeliveryDropped(e) => Some(e.topic),
+            Self::Redelivered(e) => Some(e.topic),
+            Self::Subscribed(e) => Some(e.filter),
+            Self::SubscribeRefused(e) => Some(e.filter),
+            Self::SubscribeDenied(e) => Some(e.filter),
+            Self::Unsubscribed(e) => Some(e.filter),
+            Self::RetainedStored(e) => Some(e.topic),
+            Self::RetainedDeleted(e) => Some(e.topic),
+            Self::RetainedFull(e) => Some(e.topic),
+            Self::WillPublished(e) => Some(e.topic),
+            Self::WillRefused(e) => Some(e.topic),
+            _ => None,
+        }
+    }
+
+    /// The rule that was broken.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::ConnectRefused(e) => Some(e.fault),
+            Self::PublishRefused(e) => Some(e.fault),
+            Self::SubscribeRefused(e) => Some(e.fault),
+            Self::Disconnected(e) => e.fault,
+            _ => None,
+        }
+    }
+
+    /// `reason` of AWS's log entry for failures.
+    pub fn log_reason(&self) -> Option<&'static str> {
+        match self {
+            Self::HandshakeFailed(e) => Some(e.reason),
+            Self::PublishDenied(_)
+            | Self::SubscribeDenied(_)
+            | Self::ReceiveDenied(_)
+            | Self::WillRefused(_) => Some("AUTHORIZATION_FAILURE"),
+            Self::DeliveryDropped(e) => Some(e.why.as_str()),
+            Self::Disconnected(Disconnected { reason, fault: None, .. }) => Some(reason.as_str()),
+            _ => self.fault().map(Fault::log_reason),
+        }
+    }
+
+    /// The AWS metric that counts it.
+    pub fn metric(&self) -> Option<Metric> {
+        match self {
+            Self::PublishDenied(e) if e.action == "iot:RetainPublish" => {
+                Some(Metric::PublishRetainedAuthError)
+            }
+            Self::DeliveryDropped(e) => Some(match e.why {
+                DropReason::QueueFull => Metric::QueuedThrottle,
+                DropReason::OutboxFull => Metric::PublishOutThrottle,
+                DropReason::Expired | DropReason::TooLargeForClient | DropReason::RetryWindow => {
+                    Metric::PublishOutClientError
+                }
+            }),
+            Self::Disconnected(_) => None,
+            _ => self.kind().metric().or_else(|| self.fault().and_then(Fault::metric)),
+        }
+    }
+
+    /// What somebody can do about it.
+    pub fn remedy(&self) -> Option<&'a str> {
+        match self {
+            Self::HandshakeFailed(e) if !e.remedy.is_empty() => Some(e.remedy),
+            _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
+        }
+    }
+
+    /// The trace id that the client was told.
+    pub fn trace(&self) -> Option<&'a str> {
+        match self {
+            Self::ConnectRefused(e) => e.trace,
+            Self::Disconnected(e) => e.trace,
+            Self::PublishRefused(e) => e.trace,
+            Self::PublishDenied(e) => e.trace,
+            Self::SubscribeRefused(e) => e.trace,
+            Self::SubscribeDenied(e) => e.trace,
+            _ => None,
+        }
+    }
+
+    /// `status` of AWS's log entry: whether the thing that was wanted happened.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Disconnected(e) => e.reason.sends_will(),
+            Self::ConnectionRefusedLimit(_) | Self::RetainedFull(_) | Self::StoreFailed(_) => true,
+            Self::ApiRefused(_) => true,
+            _ => self.log_reason().is_some(),
+        }
+    }
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({self})", self.kind())
+    }
+}

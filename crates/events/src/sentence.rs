@@ -1,0 +1,284 @@
+//! Events as sentences for people: who, what, why.
+
+use std::fmt::{self, Display, Formatter};
+
+use mqtt::Version;
+
+use crate::*;
+
+impl Display for Event<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting(e) => {
+                write!(f, "thingcore {} (dialect {}, data in {})", e.version, e.dialect, e.data)
+            }
+            Self::Listening(e) => write!(f, "{} on {}", e.listener, e.address),
+            Self::Stopping(_) => f.write_str("the broker stops"),
+            Self::HandshakeFailed(e) => e.fmt(f),
+            Self::ConnectionRefusedLimit(e) => {
+                write!(
+                    f,
+                    "{} turned away at {}: it holds {} connections already",
+                    e.peer, e.listener, e.limit
+                )
+            }
+            Self::Connected(e) => e.fmt(f),
+            Self::ConnectRefused(e) => e.fmt(f),
+            Self::Disconnected(e) => e.fmt(f),
+            Self::PingAnswered(e) => write!(f, "{} pinged", e.client),
+            Self::PublishIn(e) => e.fmt(f),
+            Self::PublishRefused(e) => {
+                write!(f, "{} published to {}: {}", e.origin, Name(e.topic), Why(e.fault, e.detail))
+            }
+            Self::PublishDenied(e) => {
+                write!(f, "{} may not {} on {}: {}", e.origin, e.action, arn("topic", e.topic), e.decision)
+            }
+            Self::PublishOut(e) => {
+                write!(f, "{} got {} (QoS {}, {} bytes)", e.client, Name(e.topic), e.qos as u8, e.bytes)
+            }
+            Self::ReceiveDenied(e) => denied(f, &e.client, "iot:Receive", arn("topic", e.topic), e.decision),
+            Self::Queued(e) => {
+                write!(f, "{} is away: {} waits ({} bytes)", Name(e.client_id), Name(e.topic), e.bytes)
+            }
+            Self::DeliveryDropped(e) => {
+                write!(f, "{} did not reach {}: {}", Name(e.topic), Name(e.client_id), Lower(e.why.doc()))
+            }
+            Self::Redelivered(e) => {
+                write!(f, "{} got {} again (attempt {})", e.client, Name(e.topic), e.attempt)
+            }
+            Self::Subscribed(e) => {
+                write!(f, "{} subscribed to {} (QoS {})", e.client, Name(e.filter), e.qos as u8)
+            }
+            Self::SubscribeRefused(e) => {
+                write!(f, "{} subscribed to {}: {}", e.client, Name(e.filter), Why(e.fault, e.detail))
+            }
+            Self::SubscribeDenied(e) => {
+                denied(f, &e.client, "iot:Subscribe", arn("topicfilter", e.filter), e.decision)
+            }
+            Self::Unsubscribed(e) => {
+                let absent = if e.existed { "" } else { ", which it had not subscribed to" };
+                write!(f, "{} unsubscribed from {}{absent}", e.client, Name(e.filter))
+            }
+            Self::RetainedStored(e) => write!(f, "{} is retained ({} bytes)", Name(e.topic), e.bytes),
+            Self::RetainedDeleted(e) => write!(f, "{} is no longer retained", Name(e.topic)),
+            Self::RetainedFull(e) => {
+                write!(f, "{} was not retained: {} messages are", Name(e.topic), e.limit)
+            }
+            Self::WillPublished(e) => write!(f, "the will of {} went to {}", e.client, Name(e.topic)),
+            Self::WillRefused(e) => {
+                denied(f, &e.client, "iot:Publish (its will)", arn("topic", e.topic), e.decision)
+            }
+            Self::SessionResumed(e) => {
+                write!(
+                    f,
+                    "{} is back: {} subscriptions, {} messages waiting",
+                    e.client, e.subscriptions, e.queued
+                )
+            }
+            Self::SessionExpired(e) => {
+                write!(f, "the session of {} expired with {} messages waiting", Name(e.client_id), e.queued)
+            }
+            Self::DivergenceObserved(e) => write!(f, "{} meets {}: {}", e.client, e.divergence, e.detail),
+            Self::PolicyReloaded(e) => {
+                write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch)
+            }
+            Self::CertificateDeactivated(e) => {
+                write!(f, "{} is {}: its connections end", e.principal, e.status)
+            }
+            Self::FeedLagged(_) => f.write_str("the feed of changes fell behind; everything is read again"),
+            Self::StoreFailed(e) => write!(f, "the store failed at {}: {}", e.what, e.detail),
+            Self::ApiCall(e) => {
+                write!(
+                    f,
+                    "{} by {} answered {} in {} ms",
+                    e.operation,
+                    Key(e.access_key),
+                    e.status,
+                    e.duration.as_millis()
+                )
+            }
+            Self::ApiRefused(e) => {
+                let operation = if e.operation.is_empty() { "a request" } else { e.operation };
+                write!(f, "{operation} by {} refused: {}: {}", Key(e.access_key), e.error, e.message)
+            }
+            Self::ConfigProblem(e) => write!(f, "setting {}: {}", e.setting, e.detail),
+        }
+    }
+}
+
+impl Display for HandshakeFailed<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} could not be authenticated: {}: {}", self.peer, self.reason, self.detail)?;
+        match self.server_name {
+            Some(name) => write!(f, " (asked for {})", Name(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Connected<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let version = match self.client.version {
+            Some(Version::V311) => "MQTT 3.1.1",
+            Some(Version::V5) => "MQTT 5",
+            None => "MQTT",
+        };
+        let session = match (self.clean, self.session_present) {
+            (true, _) => "clean start",
+            (false, true) => "session resumed",
+            (false, false) => "new session",
+        };
+        write!(f, "{} connected ({version}, {session}, keep-alive {} s", self.client, self.keep_alive)?;
+        match self.client.peer {
+            Some(peer) => write!(f, ", from {peer})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl Display for ConnectRefused<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.fault == dialect::Fault::ConnectDenied {
+            let resource = arn("client", self.client.client_id);
+            return denied(f, &self.client, "iot:Connect", resource, self.detail);
+        }
+        write!(f, "{} could not connect: {}", self.client, Why(self.fault, self.detail))
+    }
+}
+
+impl Display for Disconnected<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} disconnected after {}: {}", self.client, Lasting(self.duration), self.reason)?;
+        let detail = Quiet(self.detail);
+        match self.fault {
+            Some(fault) => write!(f, ": {}", Why(fault, self.detail)),
+            None => write!(f, "{detail}"),
+        }
+    }
+}
+
+impl Display for PublishIn<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let retain = if self.retain { ", retained" } else { "" };
+        let topic = Name(self.topic);
+        write!(
+            f,
+            "{} published to {topic} (QoS {}, {} bytes{retain})",
+            self.origin, self.qos as u8, self.bytes
+        )
+    }
+}
+
+fn denied(
+    f: &mut Formatter<'_>,
+    client: &Client<'_>,
+    action: &str,
+    resource: impl Display,
+    decision: &dyn Display,
+) -> fmt::Result {
+    write!(f, "{client} may not {action} on {resource}: {decision}")
+}
+
+fn arn<'a>(kind: &'static str, name: &'a str) -> Resource<'a> {
+    Resource(kind, name)
+}
+
+/// `kind/name`, the end of an ARN.
+struct Resource<'a>(&'static str, &'a str);
+
+impl Display for Resource<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+/// A name that may be missing.
+struct Name<'a>(&'a str);
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "(unknown)" } else { self.0 })
+    }
+}
+
+/// An access key id that may be missing.
+struct Key<'a>(&'a str);
+
+impl Display for Key<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "nobody known" } else { self.0 })
+    }
+}
+
+/// A fault and what exactly it was.
+struct Why<'a>(dialect::Fault, &'a dyn Display);
+
+impl Display for Why<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Lower(self.0.reason_string()), Quiet(self.1))
+    }
+}
+
+/// A text with its first letter small, for the middle of a sentence.
+struct Lower(&'static str);
+
+impl Display for Lower {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let text = self.0.trim_end_matches('.');
+        let mut letters = text.chars();
+        match (letters.next(), letters.as_str()) {
+            // An abbreviation such as QoS or CONNECT keeps its capital.
+            (Some(first), rest)
+                if rest.starts_with(|c: char| c.is_ascii_lowercase()) && !text.starts_with("QoS") =>
+            {
+                write!(f, "{}{rest}", first.to_ascii_lowercase())
+            }
+            _ => f.write_str(text),
+        }
+    }
+}
+
+/// `: detail`, or nothing if the detail says nothing.
+struct Quiet<'a>(&'a dyn Display);
+
+impl Display for Quiet<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        write!(AfterColon { out: f, begun: false }, "{}", self.0)
+    }
+}
+
+struct AfterColon<'a, 'b> {
+    out: &'a mut Formatter<'b>,
+    begun: bool,
+}
+
+impl fmt::Write for AfterColon<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if !self.begun {
+            self.begun = true;
+            self.out.write_str(": ")?;
+        }
+        self.out.write_str(text)
+    }
+}
+
+/// A duration for people.
+struct Lasting(std::time::Duration);
+
+impl Display for Lasting {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            s @ 1..=119 => write!(f, "{s} s"),
+            s @ 120..=7199 => write!(f, "{} min", s / 60),
+            s => write!(f, "{} h", s / 3600),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Who and what events speak of.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use identity::Principal;
+use mqtt::Version;
+
+/// A client, as far as it is known when something happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client<'a> {
+    /// Empty while no CONNECT was read.
+    pub client_id: &'a str,
+    /// Who the transport authenticated.
+    pub principal: &'a Principal,
+    /// The other end of the socket; none for a session that is away.
+    pub peer: Option<SocketAddr>,
+    /// None while no CONNECT was read.
+    pub version: Option<Version>,
+}
+
+impl fmt::Display for Client<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.client_id, self.peer) {
+            ("", Some(peer)) => write!(f, "a client at {peer}"),
+            ("", None) => f.write_str("a client"),
+            (id, _) => f.write_str(id),
+        }
+    }
+}
+
+/// Where a publish came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// An MQTT client.
+    Client(Client<'a>),
+    /// An HTTPS request; it has no client id.
+    Http {
+        /// Who signed the request or showed a certificate.
+        principal: &'a Principal,
+        /// The other end of the socket.
+        peer: Option<SocketAddr>,
+    },
+}
+
+impl<'a> Origin<'a> {
+    /// Who it was.
+    pub fn principal(&self) -> &'a Principal {
+        match self {
+            Self::Client(client) => client.principal,
+            Self::Http { principal, .. } => principal,
+        }
+    }
+
+    /// The client id; empty for HTTP.
+    pub fn client_id(&self) -> &'a str {
+        match self {
+            Self::Client(client) => client.client_id,
+            Self::Http { .. } => "",
+        }
+    }
+
+    /// The other end of the socket.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Client(client) => client.peer,
+            Self::Http { peer, .. } => *peer,
+        }
+    }
+
+    /// `MQTT` or `HTTP`, as AWS's logs and the dimension `Protocol` of its metrics spell it.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "MQTT",
+            Self::Http { .. } => "HTTP",
+        }
+    }
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(client) => client.fmt(f),
+            Self::Http { principal, .. } => write!(f, "{principal} (HTTPS)"),
+        }
+    }
+}
+
+impl<'a> From<Client<'a>> for Origin<'a> {
+    fn from(client: Client<'a>) -> Self {
+        Self::Client(client)
+    }
+}
+
+macro_rules! drop_reasons {
+    ($($name:ident = $code:literal, $doc:literal;)*) => {
+        /// Why a message did not reach a client that subscribed to it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum DropReason {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl DropReason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// A stable name, for metrics and logs.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What it means.
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$name => $doc,)* }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    OutboxFull = "OUTBOX_FULL", "The client reads too slowly and the message was of QoS 0.";
+    QueueFull = "QUEUE_FULL", "The session holds as many messages as it may.";
+    Expired = "EXPIRED", "The message's expiry interval passed.";
+    TooLargeForClient = "TOO_LARGE_FOR_CLIENT", "The packet would exceed the client's Maximum Packet Size.";
+    RetryWindow = "RETRY_WINDOW", "The client did not acknowledge the message within the retry window.";
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
