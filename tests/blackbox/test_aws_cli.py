@@ -1,0 +1,47 @@
+"""The AWS CLI as it comes from its package."""
+
+import json
+import os
+import subprocess
+
+from provision import ALLOW_ALL, unique
+from server import clean_environment
+
+
+def aws(server, *words, check=True):
+    environment = dict(clean_environment(), **server.credentials(), AWS_CA_BUNDLE=server.ca_file)
+    url = server.ready["data_url" if words[0] == "iot-data" else "api_url"]
+    command = ["aws", "--endpoint-url", url, "--output", "json", "--cli-connect-timeout", "20", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    if check:
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+    return done
+
+
+def test_things_and_an_error(server):
+    name = unique("cli")
+    made = aws(server, "iot", "create-thing", "--thing-name", name, "--attribute-payload", '{"attributes":{"a":"b"}}')
+    assert made["thingArn"] == server.arn(f"thing/{name}")
+    assert aws(server, "iot", "describe-thing", "--thing-name", name)["attributes"] == {"a": "b"}
+    failed = aws(server, "iot", "describe-thing", "--thing-name", unique("nothing"), check=False)
+    assert failed.returncode != 0 and "ResourceNotFoundException" in failed.stderr, failed.stderr
+
+
+def test_certificate_and_policy(server, tmp_path):
+    name, file = unique("cli"), tmp_path / "policy.json"
+    file.write_text(ALLOW_ALL)
+    made = aws(server, "iot", "create-keys-and-certificate", "--set-as-active", "--certificate-pem-outfile", str(tmp_path / "c.pem"),
+               "--private-key-outfile", str(tmp_path / "k.pem"))
+    assert "BEGIN CERTIFICATE" in (tmp_path / "c.pem").read_text() and "PRIVATE KEY" in (tmp_path / "k.pem").read_text()
+    aws(server, "iot", "create-policy", "--policy-name", name, "--policy-document", f"file://{file}")
+    aws(server, "iot", "attach-policy", "--policy-name", name, "--target", made["certificateArn"])
+    assert aws(server, "iot", "list-targets-for-policy", "--policy-name", name)["targets"] == [made["certificateArn"]]
+
+
+def test_publish(server, connected, topic):
+    client = connected()
+    client.subscribe(topic)
+    aws(server, "iot-data", "publish", "--topic", topic, "--qos", "1", "--cli-binary-format", "raw-in-base64-out", "--payload", "hello") \
+        if os.environ.get("AWS_CLI_V2") else aws(server, "iot-data", "publish", "--topic", topic, "--qos", "1", "--payload", "hello")
+    assert client.message().payload == b"hello"

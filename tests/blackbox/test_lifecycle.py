@@ -1,0 +1,268 @@
+"""The life of the process: ready file, identity across restarts, clean stop, power cuts, `device create`."""
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import wire
+from provision import ALLOW_ALL, unique
+from server import clean_environment
+from wire import V5, V311, Wire
+
+READY = {"pid", "version", "account", "region", "endpoint", "ports", "api_url", "data_url", "ca_file", "access_key_id", "secret_access_key"}
+
+
+def test_ready_file_says_all_that_was_promised(server):
+    ready = server.ready
+    assert READY <= set(ready), READY - set(ready)
+    assert ready["pid"] == server.process.pid and len(ready["account"]) == 12 and ready["account"].isdigit()
+    assert set(ready["ports"]) >= {"mqtt", "tls", "https", "api", "admin", "plain"}
+    for name, port in ready["ports"].items():
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    assert "BEGIN CERTIFICATE" in Path(ready["ca_file"]).read_text()
+    assert stat.S_IMODE(os.stat(server.ready_file).st_mode) & 0o077 == 0, "it holds a secret"
+
+
+def test_without_a_plain_port_there_is_none(new_server):
+    assert not new_server(plain=False).ready["ports"].get("plain")
+
+
+def test_second_start_reuses_the_identity(new_server):
+    server = new_server()
+    before, device = server.ready, server.account.everything()
+    server.stop()
+    server.start()
+    after = server.ready
+    for key in ("account", "region", "endpoint", "access_key_id", "secret_access_key", "ca_file"):
+        assert before[key] == after[key], key
+    with Wire.dial(server, device) as client:
+        assert client.connect("back-again").code == 0
+
+
+def test_keys_on_disk_are_private(new_server):
+    server = new_server()
+    for path in server.data_dir.rglob("*"):
+        if path.is_file() and "PRIVATE KEY" in path.read_bytes().decode(errors="ignore"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_secrets_are_not_in_the_log(new_server):
+    server = new_server()
+    server.account.everything()
+    server.stop()
+    assert server.ready["secret_access_key"] not in server.log_text()
+    assert "PRIVATE KEY" not in server.log_text()
+
+
+def test_sigterm_says_goodbye_and_exits_with_0(new_server):
+    server = new_server()
+    device = server.account.everything()
+    connections = {version: Wire.dial(server, device, version) for version in (V311, V5)}
+    for version, connection in connections.items():
+        connection.connect(f"client-{version}")
+    server.stop()
+    for connection in connections.values():
+        connection.expect_disconnect(0x8B)
+        connection.close()
+
+
+def test_sigterm_does_not_wait_for_a_client_that_never_reads(new_server):
+    server = new_server()
+    with Wire.dial(server, server.account.everything(), receive_buffer=4096) as deaf:
+        deaf.connect("deaf")
+        deaf.subscribe("flood", qos=0)
+        with Wire.dial(server, server.account.everything()) as loud:
+            loud.connect("loud")
+            for _ in range(100):
+                loud.send(wire.publish(V5, "flood", b"x" * 100_000))
+            loud.ping()
+        server.stop()
+
+
+def test_health_and_metrics(server, connected):
+    connected()
+    base = f"http://127.0.0.1:{server.ports['admin']}"
+    with urllib.request.urlopen(f"{base}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(f"{base}/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+    assert "Connect_Success" in metrics or "connect_success" in metrics.lower(), metrics[:2000]
+
+
+@pytest.mark.parametrize("flags", [["--mqtt-port", "99999"], ["--no-such-flag"], ["--dialect", "klingon"]])
+def test_wrong_flags_are_explained(server, flags, tmp_path):
+    done = server.run_cli("serve", "--data-dir", tmp_path / "d", *flags, check=False)
+    assert done.returncode != 0 and done.stderr.strip(), done
+
+
+def test_port_in_use_is_explained(server, tmp_path):
+    taken = server.ports["mqtt"]
+    done = server.run_cli("serve", "--data-dir", tmp_path / "d", "--mqtt-port", taken, "--tls-port", 0, "--https-port", 0,
+                          "--api-port", 0, "--admin-port", 0, check=False)
+    assert done.returncode != 0 and str(taken) in done.stderr + done.stdout, done
+
+
+def test_data_folder_in_use_is_explained(server):
+    done = server.run_cli("serve", "--data-dir", server.data_dir, "--mqtt-port", 0, "--tls-port", 0, "--https-port", 0,
+                          "--api-port", 0, "--admin-port", 0, check=False)
+    assert done.returncode != 0 and str(server.data_dir) in done.stderr + done.stdout, done
+
+
+def test_oasis_dialect_matches_the_parent_of_a_hash(new_server):
+    """The same binary with an empty set of divergences: `a/#` matches `a`."""
+    server = new_server("--dialect", "oasis")
+    with Wire.dial(server, None, port="plain") as client:
+        client.connect("oasis")
+        assert client.subscribe("a/#") == [1]
+        assert client.publish("a", "parent") is None
+        assert client.message().payload == b"parent"
+
+
+# ---- power cuts ------------------------------------------------------------------------------------------------
+
+
+def test_no_answered_write_is_lost_by_kill_9(new_server):
+    """The API answered 200, the process dies at once, the next start knows it."""
+    server, written = new_server(), []
+    for round_number in range(20):
+        iot = server.boto("iot")
+        thing, policy = f"thing-{round_number}", f"policy-{round_number}"
+        iot.create_thing(thingName=thing)
+        if round_number % 2:
+            iot.create_policy(policyName=policy, policyDocument=ALLOW_ALL)
+            written.append(("get_policy", dict(policyName=policy)))
+        server.kill()
+        written.append(("describe_thing", dict(thingName=thing)))
+        server.start()
+        iot = server.boto("iot")
+        for operation, arguments in written[-3:]:
+            getattr(iot, operation)(**arguments)
+    iot = server.boto("iot")
+    for operation, arguments in written:
+        getattr(iot, operation)(**arguments)
+
+
+def test_device_made_before_a_power_cut_connects_after_it(new_server):
+    server = new_server()
+    device = server.account.device()
+    server.kill()
+    server.start()
+    with Wire.dial(server, device) as client:
+        assert client.connect("survivor").code == 0
+
+
+# ---- device create ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def created(server, tmp_path):
+    """(name, folder, output) of `thingcore device create`."""
+    name = unique("made")
+    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--output-dir", tmp_path)
+    return name, tmp_path, done.stdout
+
+
+def test_device_create_makes_everything_at_once(server, created, account):
+    name, _, _ = created
+    principals = account.iot.list_thing_principals(thingName=name)["principals"]
+    assert len(principals) == 1
+    assert account.iot.list_attached_policies(target=principals[0])["policies"]
+
+
+def test_device_create_writes_private_files(created):
+    _, folder, _ = created
+    keys = [path for path in folder.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    assert len(keys) == 1
+    assert stat.S_IMODE(keys[0].stat().st_mode) == 0o600
+
+
+def test_device_create_answers_in_json(server, tmp_path):
+    name = unique("made")
+    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--output-dir", tmp_path, "--format", "json")
+    answer = json.loads(done.stdout)
+    assert name in json.dumps(answer)
+
+
+def test_device_create_through_the_url_and_aws_variables(server, tmp_path):
+    name = unique("made")
+    environment = dict(server.credentials(), AWS_CA_BUNDLE=server.ca_file)
+    server.run_cli("device", "create", name, "--api-url", server.ready["api_url"], "--output-dir", tmp_path, env=environment)
+    assert server.account.iot.describe_thing(thingName=name)["thingName"] == name
+
+
+def test_device_create_with_a_policy_file(server, tmp_path, account):
+    name, file = unique("made"), tmp_path / "policy.json"
+    file.write_text(ALLOW_ALL)
+    server.run_cli("device", "create", name, "--policy", file, "--data-dir", server.data_dir, "--output-dir", tmp_path)
+    principal = account.iot.list_thing_principals(thingName=name)["principals"][0]
+    policy = account.iot.list_attached_policies(target=principal)["policies"][0]["policyName"]
+    assert json.loads(account.iot.get_policy(policyName=policy)["policyDocument"]) == json.loads(ALLOW_ALL)
+
+
+def test_device_create_twice_is_explained(server, created, tmp_path):
+    name, _, _ = created
+    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--output-dir", tmp_path / "again", check=False)
+    assert done.returncode != 0 and name in done.stderr, done
+
+
+def test_device_create_without_a_server_is_explained(server, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = server.run_cli("device", "create", "x", "--data-dir", tmp_path / "empty", check=False)
+    assert done.returncode != 0 and done.stderr.strip(), done
+
+
+@pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="mosquitto-clients are not installed")
+def test_printed_mosquitto_lines_work_as_printed(server, created):
+    """Copy, paste: what the subscriber line asks for, the publisher line sends."""
+    _, folder, output = created
+    commands = joined_lines(output)
+    subscribe = next(line for line in commands if line.startswith("mosquitto_sub"))
+    publish = next(line for line in commands if line.startswith("mosquitto_pub"))
+    listener = subprocess.Popen(shlex.split(subscribe) + ["-C", "1", "-W", "20", "-d"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in listener.stdout:
+        if "SUBACK" in line:
+            break
+    done = subprocess.run(shlex.split(publish), cwd=folder, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done
+    seen, _ = listener.communicate(timeout=30)
+    assert listener.returncode == 0, seen
+
+
+def test_printed_python_lines_work_as_printed(server, created):
+    _, folder, output = created
+    programs = python_programs(output)
+    assert programs, output
+    environment = dict(clean_environment(), **server.credentials())
+    for program in programs:
+        done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, f"{program}\n{done.stdout}\n{done.stderr}"
+
+
+def joined_lines(output):
+    """Shell lines, with trailing backslashes joined and indentation gone."""
+    return [line.strip() for line in output.replace("\\\n", " ").splitlines()]
+
+
+def python_programs(output):
+    """The printed Python programs: runs of lines from the first `import` or `from` to the next blank line after code."""
+    programs, current = [], []
+    for line in output.splitlines() + [""]:
+        text = line.strip()
+        starts = text.startswith(("import ", "from "))
+        if current and not text:
+            programs.append("\n".join(current))
+            current = []
+        elif current or starts:
+            current.append(line)
+    import textwrap
+
+    return [textwrap.dedent(program) for program in programs]
