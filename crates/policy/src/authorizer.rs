@@ -1,28 +1,78 @@
-//! The policies of an identity, made ready for one connection.
+//! The policies of an identity, made ready for one connection: what is fixed is substituted once, and the five
+//! actions that the broker asks for have their own short lists of patterns.
 
+use std::fmt;
 use std::sync::Arc;
 
-use identity::{Site, Timestamp};
+use identity::{Arn, Site, Timestamp};
+use smallvec::SmallVec;
 
+use crate::condition::Settled;
 use crate::decision::{Denial, DenialKind};
+use crate::examine::Question;
+use crate::glob::Glob;
+use crate::key::{Key, MomentaryKey};
+use crate::resource::Pattern;
+use crate::set::{Asked, Located};
+use crate::values::Moment;
 use crate::{
-    Action, Connect, ConnectFacts, ConnectionContext, Decision, Epoch, Outcome, Permit, PolicySet, Publish,
-    Receive, RetainPublish, Subscribe,
+    Action, Connect, ConnectFacts, ConnectionContext, Decision, Effect, Epoch, Outcome, Permit, PolicySet,
+    Publish, Receive, RetainPublish, Subscribe,
 };
 
-/// Decides for one connection. Cheap to ask: the allowed path neither allocates nor locks.
-#[derive(Debug)]
+/// Decides for one connection. Cheap to ask: a decision neither locks nor allocates, a connect condition on
+/// `iot:LastWillTopic` and shared names beyond 512 bytes excepted.
 pub struct Authorizer {
     site: Arc<Site>,
     set: Arc<PolicySet>,
     context: ConnectionContext,
     epoch: Epoch,
+    buckets: [Bucket; Asked::COUNT],
+    depends_on_time: bool,
+}
+
+/// The statements that can decide on one action.
+#[derive(Default)]
+struct Bucket {
+    deny: Vec<Rule>,
+    allow: Vec<Rule>,
+}
+
+/// One statement as seen by one action.
+#[derive(Clone)]
+struct Rule {
+    /// NotResource: it applies where no pattern matches.
+    negated: bool,
+    names: Arc<[Glob]>,
+    /// Those that depend on the request.
+    conditions: Option<Arc<[Settled]>>,
 }
 
 impl Authorizer {
     /// Substitutes the variables and settles the conditions that are fixed while the connection lasts.
     pub fn new(site: Arc<Site>, set: Arc<PolicySet>, context: ConnectionContext, epoch: Epoch) -> Self {
-        Self { site, set, context, epoch }
+        let mut buckets = <[Bucket; Asked::COUNT]>::default();
+        let mut depends_on_time = false;
+        for located in set.statements() {
+            let Some(conditions) = settle(&located, &context) else { continue };
+            depends_on_time |= conditions.iter().any(reads_the_clock);
+            let conditions = (!conditions.is_empty()).then(|| conditions.into());
+            let mut own = None;
+            for (asked, bucket) in Asked::ALL.into_iter().zip(&mut buckets) {
+                let Some(names) = names(&located, asked, &site, &context, &mut own) else { continue };
+                let negated = located.statement.resources.negated;
+                let rule = Rule { negated, names, conditions: Option::clone(&conditions) };
+                match located.statement.effect {
+                    Effect::Allow => bucket.allow.push(rule),
+                    Effect::Deny => bucket.deny.push(rule),
+                }
+            }
+        }
+        for bucket in &mut buckets {
+            bucket.allow.shrink_to_fit();
+            bucket.deny.shrink_to_fit();
+        }
+        Self { site, set, context, epoch, buckets, depends_on_time }
     }
 
     /// The epoch that its permits carry.
@@ -40,9 +90,14 @@ impl Authorizer {
         &self.set
     }
 
+    /// The site whose resources it decides on.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
     /// True if some statement has a condition on the time of day: then a decision must not be cached.
     pub fn depends_on_time(&self) -> bool {
-        false
+        self.depends_on_time
     }
 
     /// `iot:Connect` on `client/CLIENT_ID`. A Will also needs [`publish`](Self::publish), and
@@ -53,12 +108,12 @@ impl Authorizer {
         facts: ConnectFacts<'a>,
         now: Timestamp,
     ) -> Result<Permit<Connect>, Denial<'a>> {
-        self.ask("client", client_id, facts, now)
+        self.ask(Asked::Connect, client_id, Some(facts), now)
     }
 
     /// `iot:Publish` on `topic/TOPIC`.
     pub fn publish<'a>(&'a self, topic: &'a str, now: Timestamp) -> Result<Permit<Publish>, Denial<'a>> {
-        self.ask("topic", topic, ConnectFacts::default(), now)
+        self.ask(Asked::Publish, topic, None, now)
     }
 
     /// `iot:RetainPublish` on `topic/TOPIC`; `iot:Publish` is needed too.
@@ -67,32 +122,48 @@ impl Authorizer {
         topic: &'a str,
         now: Timestamp,
     ) -> Result<Permit<RetainPublish>, Denial<'a>> {
-        self.ask("topic", topic, ConnectFacts::default(), now)
+        self.ask(Asked::RetainPublish, topic, None, now)
     }
 
     /// `iot:Subscribe` on `topicfilter/FILTER`, the filter spelled as sent, `$share/...` included.
     pub fn subscribe<'a>(&'a self, filter: &'a str, now: Timestamp) -> Result<Permit<Subscribe>, Denial<'a>> {
-        self.ask("topicfilter", filter, ConnectFacts::default(), now)
+        self.ask(Asked::Subscribe, filter, None, now)
     }
 
     /// `iot:Receive` on `topic/TOPIC`.
     pub fn receive<'a>(&'a self, topic: &'a str, now: Timestamp) -> Result<Permit<Receive>, Denial<'a>> {
-        self.ask("topic", topic, ConnectFacts::default(), now)
+        self.ask(Asked::Receive, topic, None, now)
     }
 
     /// `iot:Receive` for a delivery to a shared subscription: allowed on `topic/TOPIC` or on
-    /// `topic/$share/NAME/TOPIC`, and denied if either is denied explicitly.
+    /// `topic/$share/NAME/TOPIC`, and denied if either is denied explicitly. Which of the two AWS asks for is not
+    /// documented; see [`UNCONFIRMED`](crate::UNCONFIRMED).
     pub fn receive_shared<'a>(
         &'a self,
-        share_name: &str,
+        share_name: &'a str,
         topic: &'a str,
         now: Timestamp,
     ) -> Result<Permit<Receive>, Denial<'a>> {
-        let _ = share_name;
-        self.ask("topic", topic, ConnectFacts::default(), now)
+        let moment = self.moment(None, now);
+        let mut long: SmallVec<[u8; 512]> = SmallVec::new();
+        for part in ["$share/", share_name, "/", topic] {
+            long.extend_from_slice(part.as_bytes());
+        }
+        // Always UTF-8, being made of it.
+        let shared = std::str::from_utf8(&long).unwrap_or(topic);
+        let verdicts =
+            [self.verdict(Asked::Receive, topic, &moment), self.verdict(Asked::Receive, shared, &moment)];
+        let kind = match verdicts {
+            [Outcome::ExplicitDeny, _] | [_, Outcome::ExplicitDeny] => DenialKind::Explicit,
+            [Outcome::ImplicitDeny, Outcome::ImplicitDeny] => DenialKind::Implicit,
+            _ => return Ok(Permit::new(self.epoch)),
+        };
+        let denial = self.denial(Asked::Receive, Receive::NAME, kind, topic);
+        Err(Denial { share_name: Some(share_name), now, ..denial })
     }
 
     /// Any action on any resource of this site, with the reasons: `decide("iot:GetThingShadow", "thing", "T1", ..)`.
+    /// The facts count for `iot:Connect` only.
     pub fn decide(
         &self,
         action: &str,
@@ -106,35 +177,133 @@ impl Authorizer {
 
     /// The same on a resource given as a full ARN, or on `*` for actions without a resource.
     pub fn decide_arn(&self, action: &str, arn: &str, facts: ConnectFacts<'_>, now: Timestamp) -> Decision {
-        let _ = (action, arn, facts, now);
-        Decision {
-            outcome: Outcome::ImplicitDeny,
-            allowed_by: vec![],
-            denied_by: vec![],
-            silent: vec![],
-            missing_context: vec![],
-            explanation: None,
-        }
+        let connect = action.eq_ignore_ascii_case(Connect::NAME).then_some(facts);
+        crate::examine::decide(
+            self,
+            &Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(connect, now) },
+        )
+    }
+
+    pub(crate) fn moment<'a>(&'a self, connect: Option<ConnectFacts<'a>>, now: Timestamp) -> Moment<'a> {
+        Moment { site: &self.site, connect, now }
     }
 
     fn ask<'a, A: Action>(
         &'a self,
-        resource_kind: &'static str,
+        asked: Asked,
         name: &'a str,
-        facts: ConnectFacts<'a>,
+        connect: Option<ConnectFacts<'a>>,
         now: Timestamp,
     ) -> Result<Permit<A>, Denial<'a>> {
-        let _ = now;
-        if !self.set.is_empty() {
-            return Ok(Permit::new(self.epoch));
+        let kind = match self.verdict(asked, name, &self.moment(connect, now)) {
+            Outcome::Allowed => return Ok(Permit::new(self.epoch)),
+            Outcome::ExplicitDeny => DenialKind::Explicit,
+            Outcome::ImplicitDeny => DenialKind::Implicit,
+        };
+        Err(Denial { connect, now, ..self.denial(asked, A::NAME, kind, name) })
+    }
+
+    fn denial<'a>(
+        &'a self,
+        asked: Asked,
+        action: &'static str,
+        kind: DenialKind,
+        name: &'a str,
+    ) -> Denial<'a> {
+        let resource_kind = asked.kind().name();
+        let (connect, share_name, now) = (None, None, Timestamp(0));
+        Denial { authorizer: self, action, kind, resource_kind, name, share_name, connect, now }
+    }
+
+    fn verdict(&self, asked: Asked, name: &str, moment: &Moment<'_>) -> Outcome {
+        let Some(bucket) = self.buckets.get(asked as usize) else { return Outcome::ImplicitDeny };
+        if bucket.deny.iter().any(|rule| rule.applies(name, moment)) {
+            return Outcome::ExplicitDeny;
         }
-        Err(Denial {
-            authorizer: self,
-            action: A::NAME,
-            kind: DenialKind::Implicit,
-            resource_kind,
-            name,
-            facts,
-        })
+        match bucket.allow.iter().any(|rule| rule.applies(name, moment)) {
+            true => Outcome::Allowed,
+            false => Outcome::ImplicitDeny,
+        }
+    }
+}
+
+impl Rule {
+    fn applies(&self, name: &str, moment: &Moment<'_>) -> bool {
+        self.names.iter().any(|glob| glob.matches(name)) != self.negated
+            && self.conditions.iter().flat_map(|conditions| conditions.iter()).all(|c| holds_now(c, moment))
+    }
+}
+
+fn holds_now(condition: &Settled, moment: &Moment<'_>) -> bool {
+    match condition.key {
+        Key::Momentary(key) => condition.holds(moment.values(key).as_ref()),
+        _ => false,
+    }
+}
+
+fn reads_the_clock(condition: &Settled) -> bool {
+    matches!(condition.key, Key::Momentary(MomentaryKey::CurrentTime | MomentaryKey::EpochTime))
+}
+
+/// The conditions that depend on the request; nothing if one that does not is false.
+fn settle(located: &Located<'_>, context: &ConnectionContext) -> Option<Vec<Settled>> {
+    let mut open = Vec::new();
+    for condition in &located.statement.conditions {
+        let settled = condition.settle(context, located.statement.effect);
+        match &settled.key {
+            Key::Momentary(_) => open.push(settled),
+            fixed if settled.holds(context.fixed_values(fixed).as_ref()) => {}
+            _ => return None,
+        }
+    }
+    Some(open)
+}
+
+/// The patterns for names by which a statement decides on an action; nothing if it cannot apply. `own` keeps the
+/// resolved resources for the next action of the same statement.
+fn names(
+    located: &Located<'_>,
+    asked: Asked,
+    site: &Site,
+    context: &ConnectionContext,
+    own: &mut Option<Option<Vec<Pattern>>>,
+) -> Option<Arc<[Glob]>> {
+    if !located.entry.covers(asked) {
+        return None;
+    }
+    let negated = located.statement.resources.negated;
+    let names = match located.entry.shared_names(site, asked.kind()) {
+        Some(shared) => shared,
+        None => {
+            let patterns = own.get_or_insert_with(|| resolve(located, site, context)).as_ref()?;
+            patterns.iter().flat_map(|pattern| pattern.names(asked.kind().prefix())).collect()
+        }
+    };
+    (negated || !names.is_empty()).then_some(names)
+}
+
+/// The resources of the site that have all their variables; nothing if the lack of one forbids the statement to
+/// apply at all.
+fn resolve(located: &Located<'_>, site: &Site, context: &ConnectionContext) -> Option<Vec<Pattern>> {
+    let statement = located.statement;
+    let mut patterns = Vec::with_capacity(statement.resources.of.len());
+    for resource in &statement.resources.of {
+        match resource.resolve(context) {
+            Ok(pattern) if pattern.is_of(site) => patterns.push(pattern),
+            Err(_) if statement.needs_every_variable() => return None,
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Some(patterns)
+}
+
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<_> = self.buckets.iter().map(|b| (b.deny.len(), b.allow.len())).collect();
+        f.debug_struct("Authorizer")
+            .field("epoch", &self.epoch)
+            .field("context", &self.context)
+            .field("rules", &rules)
+            .finish_non_exhaustive()
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use identity::PolicyName;
+use identity::{PolicyName, Timestamp};
 
+use crate::examine::Question;
+use crate::explain::explain;
 use crate::{Authorizer, ConnectFacts};
 
 /// The names are those of the TestAuthorization operation.
@@ -46,7 +48,10 @@ pub struct Denial<'a> {
     pub(crate) kind: DenialKind,
     pub(crate) resource_kind: &'static str,
     pub(crate) name: &'a str,
-    pub(crate) facts: ConnectFacts<'a>,
+    /// For a delivery to a shared subscription.
+    pub(crate) share_name: Option<&'a str>,
+    pub(crate) connect: Option<ConnectFacts<'a>>,
+    pub(crate) now: Timestamp,
 }
 
 impl Denial<'_> {
@@ -73,8 +78,13 @@ impl Denial<'_> {
 
 impl fmt::Display for Denial<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = (self.authorizer, self.facts);
-        f.write_str("no statement matched")
+        let moment = self.authorizer.moment(self.connect, self.now);
+        let arn = |name: &str| self.authorizer.site().arn(self.resource_kind, name);
+        let plain = arn(self.name);
+        let shared = self.share_name.map(|share| arn(&format!("$share/{share}/{}", self.name)));
+        let question = |arn| Question { action: self.action, arn: identity::Arn::parse(arn).ok(), moment };
+        let questions = std::iter::once(plain.as_str()).chain(shared.as_deref()).map(question);
+        explain(f, self.authorizer, &questions.collect::<Vec<_>>())
     }
 }
 

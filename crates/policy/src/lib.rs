@@ -8,12 +8,24 @@
 //! IAM user guide, *Policy evaluation logic*, *Grammar of the IAM JSON policy language*.
 
 mod authorizer;
+mod condition;
 mod context;
 mod decision;
 mod document;
+mod examine;
+mod explain;
+mod glob;
+mod json;
+mod key;
+mod operator;
+mod parse;
 mod permit;
+mod resource;
+mod scalar;
 mod set;
+mod template;
 mod unconfirmed;
+mod values;
 
 pub use authorizer::Authorizer;
 pub use context::{ConnectFacts, ConnectionContext, ThingFacts};

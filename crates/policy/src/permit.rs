@@ -54,7 +54,8 @@ actions! {
 /// Proof that a policy allowed the action `A`. Only an [`Authorizer`](crate::Authorizer) makes one.
 ///
 /// ```compile_fail
-/// let forged = policy::Permit::<policy::Publish> { epoch: policy::Epoch(0), action: std::marker::PhantomData };
+/// use thingcore_policy::{Epoch, Permit, Publish};
+/// let forged = Permit::<Publish> { epoch: Epoch(0), action: std::marker::PhantomData };
 /// ```
 pub struct Permit<A> {
     epoch: Epoch,
