@@ -24,5 +24,6 @@ pub mod thing_types;
 pub mod things;
 mod version;
 
+pub use certificates::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus};
 pub use fault::Fault;
 pub use version::{FIRST_VERSION, check_expected, next};
