@@ -128,3 +128,37 @@ fn pkcs1_of(pkcs8: &[u8]) -> Option<&[u8]> {
     let (tag, key, _) = der::read(after_algorithm)?;
     (tag == der::OCTET_STRING).then_some(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::prelude::FromDer;
+
+    use super::*;
+
+    fn rsa(modulus: &[u8]) -> Vec<u8> {
+        let algorithm = der::of(der::SEQUENCE, &[&der::object("1.2.840.113549.1.1.1"), &[5, 0]]);
+        let numbers = [der::value(der::INTEGER, modulus), der::value(der::INTEGER, &[1, 0, 1])].concat();
+        der::of(der::SEQUENCE, &[&algorithm, &der::bits(&der::value(der::SEQUENCE, &numbers))])
+    }
+
+    fn kind(spki: &[u8]) -> Result<KeyKind, PkiFault> {
+        KeyKind::of(&SubjectPublicKeyInfo::from_der(spki).unwrap().1)
+    }
+
+    #[test]
+    fn small_rsa_keys_are_refused() {
+        let modulus = |bytes: usize| [vec![0], vec![0xC1; bytes]].concat();
+        assert_eq!(kind(&rsa(&modulus(256))), Ok(KeyKind::Rsa(2048)));
+        assert_eq!(kind(&rsa(&modulus(128))), Err(PkiFault::Key { found: "RSA of 1024 bits".to_owned() }));
+        assert_eq!(kind(&rsa(&[0x7F; 256])), Err(PkiFault::Key { found: "RSA of 2047 bits".to_owned() }));
+        assert!(kind(&rsa(&[0])).is_err());
+    }
+
+    #[test]
+    fn other_curves_are_refused() {
+        let algorithm =
+            der::of(der::SEQUENCE, &[&der::object("1.2.840.10045.2.1"), &der::object("1.3.132.0.10")]);
+        let spki = der::of(der::SEQUENCE, &[&algorithm, &der::bits(&[4; 65])]);
+        assert_eq!(kind(&spki), Err(PkiFault::Key { found: "ECC on curve 1.3.132.0.10".to_owned() }));
+    }
+}
