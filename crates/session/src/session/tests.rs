@@ -1,1 +1,476 @@
-//! Tests.
+//! Windows, queues, retries, and what a client may do wrong in a conversation.
+
+use bytes::{Bytes, BytesMut};
+use mqtt::{
+    Ack, Connect, Decoder, Message, MessageProperties, Packet, Publish, ReasonCode, Subscribe,
+    SubscribeRequest, Text, TopicName, UserProperties,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Notes, Step, Terms, Violation};
+use dialect::Fault;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+struct Client {
+    session: Session,
+    talk: Conversation,
+    decoder: Decoder,
+    dialect: Dialect,
+}
+
+#[derive(Default)]
+struct Open {
+    again: usize,
+    dropped: Vec<Dropped>,
+    shut: bool,
+}
+
+impl Gate for Open {
+    fn allows(&mut self, _offer: &Offer) -> bool {
+        !self.shut
+    }
+    fn dropped(&mut self, _offer: &Offer, why: Dropped) {
+        self.dropped.push(why);
+    }
+    fn sent_again(&mut self, _offer: &Offer) {
+        self.again += 1;
+    }
+}
+
+impl Client {
+    fn new(version: Version, change: impl FnOnce(&mut Connect)) -> Self {
+        let mut connect = Connect {
+            version,
+            clean_start: false,
+            keep_alive: 60,
+            client_id: Text::from_static("c1"),
+            user_name: None,
+            password: None,
+            will: None,
+            properties: mqtt::ConnectProperties::default(),
+        };
+        connect.properties.session_expiry_interval = (version == Version::V5).then_some(1000);
+        change(&mut connect);
+        let dialect = Dialect::aws();
+        let terms = Terms::agree(&connect, &dialect, NOW, &mut Notes::new()).unwrap();
+        let session = Session::new(version, terms.session_expiry, &dialect);
+        let connack = terms.connack(false, None, &dialect);
+        let talk = Conversation::begin(terms, connack, &dialect, NOW);
+        let mut client = Self { session, talk, decoder: Decoder::for_client(version, u32::MAX), dialect };
+        assert!(matches!(client.written(NOW)[..], [Packet::ConnAck(_)]));
+        client
+    }
+
+    fn written(&mut self, now: Timestamp) -> Vec<Packet> {
+        let mut out = BytesMut::new();
+        while self.talk.write(&mut out, 10_000, now) {}
+        let mut packets = Vec::new();
+        while let Some(packet) = self.decoder.decode(&mut out).unwrap() {
+            packets.push(packet);
+        }
+        assert!(out.is_empty());
+        packets
+    }
+
+    fn publishes(&mut self, now: Timestamp) -> Vec<Publish> {
+        let publish = |packet| match packet {
+            Packet::Publish(publish) => *publish,
+            other => panic!("{other:?}"),
+        };
+        self.written(now).into_iter().map(publish).collect()
+    }
+
+    fn deliver(&mut self, offer: Offer, now: Timestamp) -> Delivered {
+        self.session.deliver(Some(&mut self.talk), offer, now)
+    }
+
+    fn receive(&mut self, packet: Packet, now: Timestamp) -> Step {
+        self.talk.receive(&mut self.session, packet, &self.dialect, now, &mut Notes::new())
+    }
+
+    fn ack(&mut self, packet_id: PacketId) -> Step {
+        let ack = Ack {
+            packet_id,
+            code: ReasonCode::Success,
+            reason_string: None,
+            user_properties: UserProperties::default(),
+        };
+        self.receive(Packet::PubAck(ack), NOW)
+    }
+}
+
+fn offer(payload: &str, qos: QoS) -> Offer {
+    expiring(payload, qos, None)
+}
+
+fn expiring(payload: &str, qos: QoS, expires_at: Option<u64>) -> Offer {
+    let message = Message {
+        topic: TopicName::try_from("a/b").unwrap(),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        qos,
+        retain: false,
+        properties: MessageProperties::default(),
+        expires_at,
+        published_by_v5: true,
+    };
+    Offer { parcel: Arc::new(Parcel::new(message)), qos, retain: false, share_name: None }
+}
+
+fn publish(topic: &'static str, qos: QoS) -> Publish {
+    let packet_id = (qos != QoS::AtMostOnce).then(|| PacketId::new(7).unwrap());
+    Publish { topic: Text::from_static(topic), qos, packet_id, ..Publish::default() }
+}
+
+fn fault(step: Step) -> Option<Fault> {
+    match step {
+        Step::Violated(Violation { fault, .. }) => Some(fault),
+        Step::Refused { violation, .. } => Some(violation.fault),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_window_closes_at_a_hundred_and_opens_with_an_acknowledgement() {
+    let mut client = Client::new(Version::V311, |_| {});
+    for n in 0..100 {
+        assert_eq!(client.deliver(offer(&n.to_string(), QoS::AtLeastOnce), NOW), Delivered::Sent);
+    }
+    assert_eq!(client.deliver(offer("100", QoS::AtLeastOnce), NOW), Delivered::Queued);
+    let sent = client.publishes(NOW);
+    assert_eq!(sent.len(), 100);
+    assert!(client.session.next_ready(&client.talk).is_none());
+    assert!(matches!(client.ack(sent[3].packet_id.unwrap()), Step::Acknowledged));
+    let next = client.session.next_ready(&client.talk).unwrap();
+    assert_eq!(client.session.send_next(&mut client.talk, next, NOW), Delivered::Sent);
+    assert_eq!(client.publishes(NOW)[0].payload, "100");
+    assert!(matches!(client.ack(sent[3].packet_id.unwrap()), Step::Nothing), "acknowledged twice");
+}
+
+#[test]
+fn a_smaller_receive_maximum_is_kept() {
+    let mut client = Client::new(Version::V5, |connect| connect.properties.receive_maximum = Some(2));
+    let outcomes: Vec<_> = (0..3).map(|_| client.deliver(offer("x", QoS::AtLeastOnce), NOW)).collect();
+    assert_eq!(outcomes, [Delivered::Sent, Delivered::Sent, Delivered::Queued]);
+}
+
+#[test]
+fn an_offline_session_keeps_qos1_and_only_if_it_is_persistent() {
+    let mut session = Session::new(Version::V5, 1000, &Dialect::aws());
+    assert_eq!(session.deliver(None, offer("x", QoS::AtMostOnce), NOW), Delivered::Dropped(Dropped::Offline));
+    assert_eq!(session.deliver(None, offer("x", QoS::AtLeastOnce), NOW), Delivered::Queued);
+    let mut session = Session::new(Version::V5, 0, &Dialect::aws());
+    assert_eq!(
+        session.deliver(None, offer("x", QoS::AtLeastOnce), NOW),
+        Delivered::Dropped(Dropped::Offline)
+    );
+}
+
+#[test]
+fn an_offline_queue_is_bounded_and_keeps_the_old() {
+    let mut dialect = Dialect::aws();
+    dialect.limits_mut().session_queue_messages = 2;
+    let mut session = Session::new(Version::V5, 1000, &dialect);
+    let outcomes: Vec<_> = (0..3).map(|_| session.deliver(None, offer("x", QoS::AtLeastOnce), NOW)).collect();
+    assert_eq!(outcomes, [Delivered::Queued, Delivered::Queued, Delivered::Dropped(Dropped::QueueFull)]);
+}
+
+#[test]
+fn a_client_that_does_not_read_loses_qos0_and_delays_qos1() {
+    let mut client = Client::new(Version::V311, |_| {});
+    let large = "x".repeat(100_000);
+    let mut last = Delivered::Sent;
+    for _ in 0..2000 {
+        last = client.deliver(offer(&large, QoS::AtMostOnce), NOW);
+        if last != Delivered::Sent {
+            break;
+        }
+    }
+    assert_eq!(last, Delivered::Dropped(Dropped::OutboxFull));
+    assert_eq!(client.deliver(offer(&large, QoS::AtLeastOnce), NOW), Delivered::Queued);
+    client.written(NOW);
+    assert!(client.session.next_ready(&client.talk).is_some());
+}
+
+#[test]
+fn a_message_larger_than_the_client_takes_is_dropped() {
+    let mut client = Client::new(Version::V5, |connect| connect.properties.maximum_packet_size = Some(512));
+    let too_large = Delivered::Dropped(Dropped::TooLargeForClient);
+    assert_eq!(client.deliver(offer(&"x".repeat(512), QoS::AtLeastOnce), NOW), too_large);
+    assert_eq!(client.deliver(offer(&"x".repeat(512), QoS::AtMostOnce), NOW), too_large);
+    assert_eq!(client.deliver(offer("x", QoS::AtLeastOnce), NOW), Delivered::Sent);
+}
+
+#[test]
+fn an_unacknowledged_message_goes_out_again_after_30_seconds_retry_while_connected() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.deliver(offer("x", QoS::AtLeastOnce), NOW);
+    let first = client.publishes(NOW);
+    let due = client.session.next_retry(&client.dialect);
+    assert_eq!(due, NOW + Duration::from_secs(30));
+    let mut gate = Open::default();
+    client.session.retry(&mut client.talk, &client.dialect, &mut gate, due);
+    let second = client.publishes(due);
+    assert_eq!(first, second, "the same packet, dup-unsupported: DUP stays 0");
+    assert_eq!(gate.again, 1);
+}
+
+#[test]
+fn retries_end_after_the_window_retry_gives_up() {
+    for (version, window) in [(Version::V5, 960), (Version::V311, 3600)] {
+        let mut client = Client::new(version, |_| {});
+        client.deliver(offer("x", QoS::AtLeastOnce), NOW);
+        let mut gate = Open::default();
+        let before = NOW + Duration::from_secs(window - 1);
+        client.session.retry(&mut client.talk, &client.dialect, &mut gate, before);
+        assert_eq!(client.session.in_flight(), 1);
+        let after = NOW + Duration::from_secs(window);
+        client.session.retry(&mut client.talk, &client.dialect, &mut gate, after);
+        assert_eq!(gate.dropped, [Dropped::RetryWindow]);
+        assert_eq!(client.session.in_flight(), 0);
+    }
+}
+
+#[test]
+fn what_may_not_be_received_any_more_is_not_sent_again() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.deliver(offer("x", QoS::AtLeastOnce), NOW);
+    client.written(NOW);
+    let mut gate = Open { shut: true, ..Open::default() };
+    client.session.resend_all(&mut client.talk, &client.dialect, &mut gate, NOW);
+    assert!(client.written(NOW).is_empty());
+    assert_eq!(client.session.in_flight(), 0);
+}
+
+#[test]
+fn expiry_counts_down_and_ends_a_message_message_expiry_clamp_expiry_zero_out() {
+    let mut client = Client::new(Version::V5, |_| {});
+    let end = NOW + Duration::from_millis(2500);
+    client.deliver(expiring("x", QoS::AtMostOnce, Some(end.millis())), NOW);
+    client.deliver(expiring("y", QoS::AtMostOnce, Some(end.millis())), NOW);
+    let mut out = BytesMut::new();
+    assert!(client.talk.write(&mut out, 1, NOW));
+    assert!(client.talk.write(&mut out, 1, NOW + Duration::from_millis(1600)));
+    let mut expiries = Vec::new();
+    while let Some(Packet::Publish(publish)) = client.decoder.decode(&mut out).unwrap() {
+        expiries.push(publish.message_expiry_interval);
+    }
+    assert_eq!(expiries, [Some(2), Some(0)]);
+    assert_eq!(
+        client.deliver(expiring("z", QoS::AtMostOnce, Some(end.millis())), end),
+        Delivered::Dropped(Dropped::Expired)
+    );
+}
+
+#[test]
+fn topics_of_a_publish_topic_limits() {
+    let long: &'static str = Box::leak("x".repeat(257).into_boxed_str());
+    let mut client = Client::new(Version::V5, |_| {});
+    for (topic, expected) in [
+        ("a/1/2/3/4/5/6/7", None),
+        ("a/1/2/3/4/5/6/7/8", Some(Fault::TopicInvalid)),
+        (long, Some(Fault::TopicInvalid)),
+        ("$aws/rules/r/1/2/3/4/5/6/7/8", None),
+        ("$mine/x", Some(Fault::ReservedTopicPublish)),
+        ("$share/g/x", Some(Fault::ReservedTopicPublish)),
+    ] {
+        let step = client.receive(Packet::Publish(Box::new(publish(topic, QoS::AtLeastOnce))), NOW);
+        assert_eq!(fault(step), expected, "{topic}");
+    }
+}
+
+#[test]
+fn payloads_end_at_128_kib_payload_cap() {
+    for (bytes, expected) in [(131_072, None), (131_073, Some(Fault::PayloadTooLarge))] {
+        let mut client = Client::new(Version::V311, |_| {});
+        let publish = Publish { payload: vec![0; bytes].into(), ..publish("a", QoS::AtMostOnce) };
+        assert_eq!(fault(client.receive(Packet::Publish(Box::new(publish)), NOW)), expected);
+    }
+}
+
+#[test]
+fn qos_2_does_not_exist_no_qos2() {
+    let mut client = Client::new(Version::V5, |_| {});
+    let step = client.receive(Packet::Publish(Box::new(publish("a", QoS::ExactlyOnce))), NOW);
+    assert_eq!(fault(step), Some(Fault::Qos2Publish));
+}
+
+#[test]
+fn aliases_end_at_eight_topic_alias_8() {
+    let mut client = Client::new(Version::V5, |_| {});
+    let mut with = |topic, alias| {
+        let publish = Publish { topic_alias: Some(alias), ..publish(topic, QoS::AtMostOnce) };
+        client.receive(Packet::Publish(Box::new(publish)), NOW)
+    };
+    assert_eq!(fault(with("a/b", 8)), None);
+    match with("", 8) {
+        Step::Publish(inbound) => assert_eq!(inbound.message.topic.as_str(), "a/b"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fault(with("", 7)), Some(Fault::ProtocolError));
+    assert_eq!(fault(with("a", 9)), Some(Fault::TopicAliasInvalid));
+}
+
+#[test]
+fn eight_filters_and_no_identifier_subscribe_8_no_subscription_identifier() {
+    let subscribe = |count: usize, subscription_identifier| {
+        let request = SubscribeRequest::new(Text::from_static("a"), QoS::AtMostOnce);
+        Packet::Subscribe(Subscribe {
+            packet_id: PacketId::new(1).unwrap(),
+            subscription_identifier,
+            user_properties: UserProperties::default(),
+            filters: std::iter::repeat_n(request, count).collect(),
+        })
+    };
+    let mut client = Client::new(Version::V5, |_| {});
+    let refused = |step| match step {
+        Step::Subscribe(asked) => asked.filters.iter().filter(|(_, outcome)| outcome.is_err()).count(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(client.receive(subscribe(8, None), NOW)), 0);
+    assert_eq!(refused(client.receive(subscribe(9, None), NOW)), 9);
+    assert_eq!(fault(client.receive(subscribe(1, Some(1)), NOW)), Some(Fault::SubscriptionIdentifier));
+}
+
+#[test]
+fn silence_ends_after_one_and_a_half_intervals() {
+    let mut client = Client::new(Version::V311, |connect| connect.keep_alive = 40);
+    assert_eq!(client.talk.silent_until(), NOW + Duration::from_secs(60));
+    let later = NOW + Duration::from_secs(50);
+    client.receive(Packet::PingReq, later);
+    assert_eq!(client.written(later), [Packet::PingResp]);
+    assert_eq!(client.talk.silent_until(), later + Duration::from_secs(60));
+}
+
+#[test]
+fn a_session_that_was_to_end_may_not_be_prolonged() {
+    let disconnect = |expiry| {
+        let mut disconnect = mqtt::Disconnect::new(ReasonCode::Success);
+        disconnect.session_expiry_interval = expiry;
+        Packet::Disconnect(disconnect)
+    };
+    let mut client = Client::new(Version::V5, |connect| connect.properties.session_expiry_interval = None);
+    assert_eq!(fault(client.receive(disconnect(Some(10)), NOW)), Some(Fault::SessionExpiryRaised));
+    let mut client = Client::new(Version::V5, |_| {});
+    assert!(matches!(client.receive(disconnect(Some(0)), NOW), Step::Goodbye { with_will: false }));
+    assert_eq!(client.session.expiry, 0);
+}
+
+#[test]
+fn a_second_connect_is_an_error() {
+    let mut client = Client::new(Version::V5, |_| {});
+    let again = Connect {
+        version: Version::V5,
+        clean_start: true,
+        keep_alive: 0,
+        client_id: Text::from_static("c1"),
+        user_name: None,
+        password: None,
+        will: None,
+        properties: mqtt::ConnectProperties::default(),
+    };
+    assert_eq!(fault(client.receive(Packet::Connect(Box::new(again)), NOW)), Some(Fault::SecondConnect));
+}
+
+#[test]
+fn a_v5_client_hears_why_it_is_closed_and_a_v3_client_does_not() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.talk.close(Fault::TakenOver, "trace", &Dialect::aws());
+    match &client.written(NOW)[..] {
+        [Packet::Disconnect(last)] => {
+            assert_eq!(last.code, ReasonCode::SessionTakenOver);
+            assert!(last.reason_string.as_ref().unwrap().ends_with(":trace"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut client = Client::new(Version::V311, |_| {});
+    client.talk.close(Fault::TakenOver, "trace", &Dialect::aws());
+    assert!(client.written(NOW).is_empty());
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Offer(QoS),
+    Ack(usize),
+    Pump,
+    Write,
+    Retry(u64),
+    Reconnect,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => Just(Act::Offer(QoS::AtLeastOnce)),
+        1 => Just(Act::Offer(QoS::AtMostOnce)),
+        4 => (0usize..4).prop_map(Act::Ack),
+        2 => Just(Act::Pump),
+        2 => Just(Act::Write),
+        1 => (0u64..40).prop_map(Act::Retry),
+        1 => Just(Act::Reconnect),
+    ]
+}
+
+proptest! {
+    /// Every QoS 1 message that was taken is delivered until it is acknowledged, in at most a window of identifiers.
+    #[test]
+    fn nothing_taken_is_lost(acts in proptest::collection::vec(act(), 1..120)) {
+        let mut client = Client::new(Version::V5, |connect| connect.properties.receive_maximum = Some(3));
+        let (mut taken, mut seen, mut open, mut now) = (Vec::new(), Vec::new(), Vec::<PacketId>::new(), NOW);
+        let mut note = |packets: Vec<Packet>, open: &mut Vec<PacketId>| {
+            for packet in packets {
+                if let Packet::Publish(publish) = packet && let Some(id) = publish.packet_id {
+                    seen.push(publish.payload.clone());
+                    if !open.contains(&id) {
+                        open.push(id);
+                    }
+                }
+            }
+        };
+        for (n, act) in acts.into_iter().enumerate() {
+            match act {
+                Act::Offer(qos) => {
+                    let name = n.to_string();
+                    if client.deliver(offer(&name, qos), now) != Delivered::Dropped(Dropped::OutboxFull)
+                        && qos == QoS::AtLeastOnce
+                    {
+                        taken.push(name);
+                    }
+                }
+                Act::Ack(at) if at < open.len() => {
+                    client.ack(open.remove(at));
+                }
+                Act::Ack(_) => {}
+                Act::Pump => {
+                    while let Some(next) = client.session.next_ready(&client.talk) {
+                        client.session.send_next(&mut client.talk, next, now);
+                    }
+                }
+                Act::Write => note(client.written(now), &mut open),
+                Act::Retry(seconds) => {
+                    now = now + Duration::from_secs(seconds);
+                    client.session.retry(&mut client.talk, &client.dialect, &mut Open::default(), now);
+                }
+                Act::Reconnect => {
+                    let mut fresh = Client::new(Version::V5, |c| c.properties.receive_maximum = Some(3));
+                    fresh.session = client.session;
+                    open.clear();
+                    client = fresh;
+                    client.session.resend_all(&mut client.talk, &client.dialect, &mut Open::default(), now);
+                }
+            }
+            prop_assert!(client.session.in_flight() <= 3);
+        }
+        for _ in 0..200 {
+            note(client.written(now), &mut open);
+            open.drain(..).for_each(|id| { client.ack(id); });
+            while let Some(next) = client.session.next_ready(&client.talk) {
+                client.session.send_next(&mut client.talk, next, now);
+            }
+        }
+        prop_assert_eq!(client.session.in_flight() + client.session.queued(), 0);
+        for name in taken {
+            prop_assert!(seen.iter().any(|payload| payload == name.as_bytes()), "{name} was lost");
+        }
+    }
+}
