@@ -91,7 +91,7 @@ pub(crate) fn text(attribute: &AttributeTypeAndValue<'_>) -> String {
     let bytes = attribute.as_slice();
     match attribute.attr_value().tag().0 {
         BMP_STRING => {
-            let units = bytes.chunks_exact(2).map(|pair| be(pair));
+            let units = bytes.chunks_exact(2).map(be);
             char::decode_utf16(units.map(|unit| u16::try_from(unit).unwrap_or_default()))
                 .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
                 .collect()
