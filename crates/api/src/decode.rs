@@ -97,8 +97,17 @@ fn header(member: &Member, headers: &HeaderMap) -> Result<Option<Value>, Unreada
     if !member.json_value {
         return scalar(member, member.shape, text).map(Some);
     }
-    let decoded = STANDARD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    decoded.map(Some).ok_or_else(|| Unreadable(format!("The header '{}' must be base64 of JSON.", member.wire)))
+    let json = STANDARD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let json = json.ok_or_else(|| Unreadable(format!("The header '{}' must be base64 of JSON.", member.wire)))?;
+    Ok(Some(unwrapped(json)))
+}
+
+/// botocore takes such a member as text that already is JSON, and writes it as a JSON string.
+fn unwrapped(json: Value) -> Value {
+    match json {
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        other => other,
+    }
 }
 
 /// A value that travels as text outside the body.
@@ -169,6 +178,15 @@ mod tests {
                 "topic": "a/b", "qos": 1, "retain": true, "contentType": "text/plain", "correlationData": "AAE=",
                 "payloadFormatIndicator": "UTF8_DATA", "userProperties": [{"a": "b"}]}})
         );
+    }
+
+    #[test]
+    fn json_in_a_header_may_be_wrapped_in_a_string_as_botocore_does() {
+        let headers = [("x-amz-mqtt5-user-properties", "Ilt7XCJhXCI6XCJiXCJ9XSI=")];
+        let got = decoded(Service::IotData, "POST", "/topics/t", &headers, "").unwrap();
+        assert_eq!(got["members"]["userProperties"], json!([{"a": "b"}]));
+        let refused = decoded(Service::IotData, "POST", "/topics/t", &[(headers[0].0, "e30")], "").unwrap_err();
+        assert_eq!(refused.0, "The header 'x-amz-mqtt5-user-properties' must be base64 of JSON.");
     }
 
     #[test]

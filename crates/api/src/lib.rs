@@ -1,1 +1,24 @@
-//! (being built)
+//! AWS's REST API: HTTP/1.1, Signature Version 4, and the operations of the service models.
+//!
+//! Invariant: no operation is performed for a request whose signature was not verified and whose input was not
+//! checked against the constraints of its service model. What is known of the models is data under `generated/`.
+
+mod answer;
+mod constraints;
+mod coverage;
+mod decode;
+mod exchange;
+mod generated;
+mod keys;
+mod model;
+mod operations;
+mod record;
+mod route;
+mod server;
+pub mod sigv4;
+
+pub use coverage::coverage_markdown;
+pub use exchange::BodyLimits;
+pub use keys::AccessKeys;
+pub use model::Service;
+pub use server::{ApiParts, ApiServer, ServerLimits};

@@ -200,9 +200,6 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The input of an operation that takes none.
-    pub const EMPTY: Self = Self::structure(&[]);
-
     const fn of(kind: Kind) -> Self {
         Self { kind, min: None, max: None, pattern: None, values: &[], sensitive: false }
     }

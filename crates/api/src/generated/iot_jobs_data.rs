@@ -3,7 +3,7 @@
 //! Operations and shapes of `iot-jobs-data` (iot-jobs-data/2017-09-29/service-2.json.gz).
 
 use super::patterns::*;
-use crate::model::{Bound, Location, Member, Operation, Service, Shape};
+use crate::model::{Member, Operation, Service, Shape};
 
 /// The operations, by name.
 #[rustfmt::skip]

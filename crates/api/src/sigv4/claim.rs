@@ -111,7 +111,7 @@ impl Claim {
         let mut fields = credential.rsplitn(5, '/');
         let mut next = || fields.next().filter(|field| !field.is_empty()).ok_or(form.clone());
         let (end, service, region, date, access_key_id) = (next()?, next()?, next()?, next()?, next()?);
-        if end != "aws4_request" {
+        if end != "aws4_request" || ![service, region, date, access_key_id].into_iter().all(is_word) {
             return Err(form);
         }
         let signature = unhex(signature).ok_or(Refused::Incomplete("the Signature must be 64 hexadecimal digits"))?;
@@ -127,4 +127,9 @@ impl Claim {
             presigned,
         })
     }
+}
+
+/// What may be repeated in a message or a log: short and printable.
+fn is_word(text: &str) -> bool {
+    text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

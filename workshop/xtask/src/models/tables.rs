@@ -29,29 +29,27 @@ pub fn emit(model: &Model, variant: &str, patterns: &mut Patterns, header: &str)
     operations.sort_by(|a, b| a.name.cmp(&b.name));
     let mut out =
         format!("{header}//! Operations and shapes of `{}` ({}).\n\n", model.signing_name, model.origin);
-    out.push_str("use super::patterns::*;\nuse crate::model::{Bound, Location, Member, Operation, Service, Shape};\n\n");
-    let _ = writeln!(
-        out,
-        "/// The operations, by name.\n#[rustfmt::skip]\npub static OPERATIONS: [Operation; {}] = [",
-        operations.len()
-    );
-    for operation in operations {
-        out.push_str(&self::operation(model, operation, variant));
-    }
-    out.push_str("];\n\n");
+    let rows: Vec<String> =
+        operations.iter().map(|o| self::operation(model, o, variant)).collect::<Result<_, _>>()?;
+    let (count, rows) = (rows.len(), rows.concat());
+    let bounds = if rows.contains("Bound {") { "Bound, Location, " } else { "" };
+    let _ = writeln!(out, "use super::patterns::*;\nuse crate::model::{{{bounds}Member, Operation, Service, Shape}};\n");
+    let _ = writeln!(out, "/// The operations, by name.\n#[rustfmt::skip]");
+    let _ = writeln!(out, "pub static OPERATIONS: [Operation; {count}] = [\n{rows}];\n");
     for (name, text) in statics {
         let _ = writeln!(out, "#[rustfmt::skip]\nstatic {name}: Shape = {text};");
     }
     Ok(out)
 }
 
-fn operation(model: &Model, operation: &Operation, variant: &str) -> String {
+fn operation(model: &Model, operation: &Operation, variant: &str) -> Result<String, String> {
     let Operation { name, method, uri, status, .. } = operation;
     let uri = GREEDY
         .iter()
         .filter(|(op, _)| op == name)
         .fold(uri.clone(), |uri, (_, label)| uri.replace(&format!("{{{label}}}"), &format!("{{{label}+}}")));
-    let input = operation.input.as_deref().map_or("&Shape::EMPTY".into(), |i| format!("&{}", constant(i)));
+    let input = operation.input.as_deref().ok_or_else(|| format!("{name} has no input: teach models/tables.rs"))?;
+    let input = constant(input);
     let outputs = operation.output.as_deref().map(|o| model.members(o)).unwrap_or_default();
     let bounds: Vec<String> = outputs
         .iter()
@@ -59,12 +57,12 @@ fn operation(model: &Model, operation: &Operation, variant: &str) -> String {
         .map(|m| format!("Bound {{ name: {:?}, wire: {:?}, at: {} }}", m.name, m.wire, location(m.location)))
         .collect();
     let errors: Vec<String> = operation.errors.iter().map(|e| format!("{e:?}")).collect();
-    format!(
+    Ok(format!(
         "    Operation {{ service: Service::{variant}, name: {name:?}, method: {method:?}, uri: {uri:?}, status: {status}, \
-         input: {input},\n        output: &[{}],\n        errors: &[{}] }},\n",
+         input: &{input},\n        output: &[{}],\n        errors: &[{}] }},\n",
         bounds.join(", "),
         errors.join(", ")
-    )
+    ))
 }
 
 fn location(name: &str) -> &'static str {

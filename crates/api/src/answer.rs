@@ -1,0 +1,105 @@
+//! What goes back: a reply or a fault, and its HTTP form.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use crate::model::{Location, Operation, Service};
+
+/// The outcome of an operation.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// The members of the output by their names on the wire; none for an output without members.
+    pub members: Map<String, Value>,
+    /// The body of an operation whose output has a payload.
+    pub payload: Option<Bytes>,
+}
+
+/// A refusal or failure, as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The name of AWS's exception.
+    pub error_type: Cow<'static, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, to whom, why, what to do.
+    pub message: Box<str>,
+    /// `resourceId` and `resourceArn` of ResourceAlreadyExistsException.
+    pub resource: Option<Box<(String, String)>>,
+    /// The methods that the path has, with 405.
+    pub allow: Box<[&'static str]>,
+}
+
+impl Fault {
+    /// A fault without extras.
+    pub fn new(status: u16, error_type: &'static str, message: impl Into<Box<str>>) -> Self {
+        Self { error_type: error_type.into(), status, message: message.into(), resource: None, allow: Box::default() }
+    }
+
+    /// `InvalidRequestException`, 400.
+    pub fn invalid(message: impl Into<Box<str>>) -> Self {
+        Self::new(400, "InvalidRequestException", message)
+    }
+
+    /// `InternalFailureException`, 500.
+    pub fn internal(message: impl Into<Box<str>>) -> Self {
+        Self::new(500, "InternalFailureException", message)
+    }
+}
+
+/// The HTTP form of a reply.
+pub fn success(operation: &Operation, mut reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
+    let mut status = operation.status;
+    let mut headers = Vec::new();
+    for bound in operation.output {
+        match (bound.at, reply.members.remove(bound.name)) {
+            (Location::StatusCode, Some(value)) => {
+                status = value.as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(status);
+            }
+            (Location::Header, Some(value)) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                headers.extend(HeaderName::try_from(bound.wire).ok().zip(HeaderValue::try_from(text).ok()));
+            }
+            _ => {}
+        }
+    }
+    let body = reply.payload.unwrap_or_else(|| Value::Object(reply.members).to_string().into());
+    let mut response = respond(status, body, request_id);
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// The HTTP form of a fault. The data plane's bodies carry a `traceId`.
+pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Response<Full<Bytes>> {
+    let mut body = json!({ "message": fault.message });
+    if let (Some(object), Some((id, arn))) = (body.as_object_mut(), fault.resource.as_deref()) {
+        object.insert("resourceId".into(), id.as_str().into());
+        object.insert("resourceArn".into(), arn.as_str().into());
+    }
+    if let (Some(object), Some(Service::IotData)) = (body.as_object_mut(), service) {
+        object.insert("traceId".into(), request_id.into());
+    }
+    let mut response = respond(fault.status, body.to_string().into(), request_id);
+    if let Ok(name) = HeaderValue::try_from(fault.error_type.as_ref()) {
+        response.headers_mut().insert("x-amzn-errortype", name);
+    }
+    if let (false, Ok(methods)) = (fault.allow.is_empty(), HeaderValue::try_from(fault.allow.join(", "))) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
+}
+
+fn respond(status: u16, body: Bytes, request_id: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(id) = HeaderValue::try_from(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}

@@ -1,0 +1,208 @@
+//! One request to one response: claim, key, route, body, signature, decode, constraints, operation.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body;
+use identity::{Region, Timestamp};
+
+use crate::answer::{self, Fault, Reply};
+use crate::decode::{Decoded, decode};
+use crate::keys::AccessKeys;
+use crate::model::{Location, Operation, Service};
+use crate::route::{self, Labels, Unrouted};
+use crate::sigv4::{self, Claim, Expected};
+use crate::{constraints, record};
+
+/// Who called.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The access key that signed the request.
+    pub access_key_id: Arc<str>,
+    /// Where the request came from.
+    pub peer: SocketAddr,
+}
+
+/// The outcome of an operation, some time.
+pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
+
+/// Performs operations whose input has been checked.
+pub trait Perform: Send + Sync {
+    /// Performs one. The input keeps the constraints of `operation`.
+    fn perform<'a>(
+        &'a self,
+        operation: &'static Operation,
+        input: Decoded,
+        caller: Caller,
+        now: Timestamp,
+    ) -> Performing<'a>;
+}
+
+/// The bounds of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Bytes of a JSON body.
+    pub json_bytes: usize,
+    /// Bytes of a raw payload.
+    pub payload_bytes: usize,
+    /// How long a body may take to arrive.
+    pub patience: Duration,
+}
+
+/// All that is needed to answer a request.
+pub struct Exchange {
+    pub(crate) perform: Arc<dyn Perform>,
+    pub(crate) keys: Arc<dyn AccessKeys>,
+    pub(crate) observers: events::Observers,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(crate) region: Region,
+    pub(crate) limits: BodyLimits,
+}
+
+/// What became known of a request on its way, for the response and the record.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub service: Option<Service>,
+    pub access_key_id: Option<Arc<str>>,
+    pub operation: Option<&'static Operation>,
+}
+
+impl Exchange {
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let started = (self.clock)();
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let mut known = Known::default();
+        let outcome = self.outcome(request, peer, &mut known, started).await;
+        let ended = (self.clock)();
+        let response = match (outcome, known.operation) {
+            (Ok(reply), Some(operation)) => answer::success(operation, reply, &request_id),
+            (outcome, _) => {
+                let fault = outcome.err().unwrap_or_else(|| Fault::internal("a reply without an operation"));
+                record::refusal(&self.observers, &known, &fault, ended);
+                answer::failure(&fault, known.service, &request_id)
+            }
+        };
+        record::call(&self.observers, &known, response.status().as_u16(), started, ended);
+        response
+    }
+
+    async fn outcome<B>(
+        &self,
+        request: Request<B>,
+        peer: SocketAddr,
+        known: &mut Known,
+        now: Timestamp,
+    ) -> Result<Reply, Fault>
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let (claim, service, secret) = self.claim(&parts, known, now)?;
+        let routed = route::find(service, parts.method.as_str(), parts.uri.path());
+        let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
+        signed(&parts, |request| claim.verify(request, &body, &secret)).map_err(refused)?;
+
+        let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
+        known.operation = Some(operation);
+        let input = self.input(operation, labels, &parts, body)?;
+        let access_key_id = known.access_key_id.clone().unwrap_or_else(|| claim.access_key_id().into());
+        self.perform.perform(operation, input, Caller { access_key_id, peer }, now).await
+    }
+
+    /// Who claims to call which service, and the secret that must have signed it.
+    fn claim(&self, parts: &Parts, known: &mut Known, now: Timestamp) -> Result<(Claim, Service, String), Fault> {
+        let region = self.region.as_str();
+        signed(parts, |request| {
+            let claim = Claim::read(request)?;
+            known.access_key_id = Some(claim.access_key_id().into());
+            known.service = Service::from_scope(claim.service());
+            let secret = self.keys.secret(claim.access_key_id());
+            let secret = secret.ok_or_else(|| sigv4::Refused::UnknownKey(claim.access_key_id().into()))?;
+            let service = claim.check(request, &Expected { region, now })?;
+            Ok((claim, service, secret))
+        })
+        .map_err(refused)
+    }
+
+    async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let is_payload = operation.is_some_and(|o| o.input.members().iter().any(|m| m.at == Location::Payload));
+        let limit = if is_payload { self.limits.payload_bytes } else { self.limits.json_bytes };
+        let limited = Limited::new(body, limit);
+        match tokio::time::timeout(self.limits.patience, limited.collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Fault::new(
+                413,
+                "RequestEntityTooLargeException",
+                format!("The body is larger than {limit} bytes, which is the limit of this operation."),
+            )),
+            Ok(Err(error)) => Err(Fault::invalid(format!("The body could not be read: {error}."))),
+            Err(_) => Err(Fault::new(
+                408,
+                "RequestTimeoutException",
+                format!("The body did not arrive within {} s.", self.limits.patience.as_secs()),
+            )),
+        }
+    }
+
+    fn input(&self, operation: &Operation, labels: Labels, parts: &Parts, body: Bytes) -> Result<Decoded, Fault> {
+        let query = parts.uri.query().unwrap_or_default();
+        let input = decode(operation, labels, query, &parts.headers, body).map_err(|e| Fault::invalid(e.0))?;
+        constraints::check(operation.input, &input.members).map_err(Fault::invalid)?;
+        Ok(input)
+    }
+}
+
+/// Gives `read` the parts of a request that a signature covers.
+fn signed<T>(parts: &Parts, read: impl FnOnce(&sigv4::Request<'_>) -> T) -> T {
+    let headers: Vec<(&str, &[u8])> = parts.headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+    read(&sigv4::Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers,
+    })
+}
+
+fn refused(why: sigv4::Refused) -> Fault {
+    Fault::new(403, why.error_type(), why.to_string())
+}
+
+fn unrouted(why: &Unrouted, service: Service, parts: &Parts) -> Fault {
+    let (method, path) = (&parts.method, parts.uri.path());
+    match why {
+        Unrouted::UnknownPath => Fault::new(
+            404,
+            "UnknownOperationException",
+            format!("{method} {path} is not an operation of the service {service} that the signature names."),
+        ),
+        Unrouted::NotText => Fault::invalid("The path holds percent-encoded bytes that are not UTF-8."),
+        Unrouted::WrongMethod(allowed) => Fault {
+            allow: allowed.as_slice().into(),
+            ..Fault::new(
+                405,
+                "MethodNotAllowedException",
+                format!("{path} does not take {method}; it takes {}.", allowed.join(", ")),
+            )
+        },
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,137 @@
+//! The table of built operations, one file per resource: adding an operation is adding a line.
+//!
+//! What has no line here answers 501 and stands in `docs/reference/api-coverage.md` as not built.
+
+mod attachments;
+mod ca_certificates;
+mod certificates;
+mod data_plane;
+mod endpoint;
+mod policies;
+mod tags;
+mod thing_groups;
+mod thing_principals;
+mod thing_types;
+mod things;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use identity::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use services::{ApiError, Services};
+
+use crate::answer::{Fault, Reply};
+use crate::decode::Decoded;
+use crate::exchange::{Caller, Perform, Performing};
+use crate::model::{Operation, Service};
+
+/// How an operation is performed.
+type Call = for<'a> fn(&'a Services, Decoded, Caller, Timestamp) -> Performing<'a>;
+
+/// One built operation.
+pub(crate) struct Entry {
+    pub service: Service,
+    pub name: &'static str,
+    call: Call,
+}
+
+/// `built![Iot: CreatePolicy => create_policy, ...]`: operations whose input and output are JSON throughout.
+macro_rules! built {
+    ($service:ident: $($name:ident => $method:ident),+ $(,)?) => {
+        &[$(crate::operations::Entry {
+            service: crate::model::Service::$service,
+            name: stringify!($name),
+            call: |services, input, _caller, now| Box::pin(async move {
+                crate::operations::reply(services.$method(crate::operations::read(input)?, now).await)
+            }),
+        }),+]
+    };
+}
+use built;
+
+/// Every built operation, resource by resource.
+pub(crate) const BUILT: &[&[Entry]] = &[
+    certificates::BUILT,
+    ca_certificates::BUILT,
+    policies::BUILT,
+    attachments::BUILT,
+    things::BUILT,
+    thing_types::BUILT,
+    thing_groups::BUILT,
+    thing_principals::BUILT,
+    tags::BUILT,
+    endpoint::BUILT,
+    data_plane::BUILT,
+];
+
+/// True when an operation has its line.
+pub(crate) fn is_built(operation: &Operation) -> bool {
+    let mut entries = BUILT.iter().flat_map(|entries| entries.iter());
+    entries.any(|entry| entry.service == operation.service && entry.name == operation.name)
+}
+
+/// Performs the built operations by calling the services.
+pub struct Dispatch {
+    services: Arc<Services>,
+    calls: HashMap<(Service, &'static str), Call>,
+}
+
+impl Dispatch {
+    /// Over the services.
+    pub fn new(services: Arc<Services>) -> Self {
+        let entries = BUILT.iter().flat_map(|entries| entries.iter());
+        let calls = entries.map(|entry| ((entry.service, entry.name), entry.call)).collect();
+        Self { services, calls }
+    }
+}
+
+impl Perform for Dispatch {
+    fn perform<'a>(
+        &'a self,
+        operation: &'static Operation,
+        input: Decoded,
+        caller: Caller,
+        now: Timestamp,
+    ) -> Performing<'a> {
+        match self.calls.get(&(operation.service, operation.name)) {
+            Some(call) => call(&self.services, input, caller, now),
+            None => Box::pin(std::future::ready(Err(not_built(operation)))),
+        }
+    }
+}
+
+fn not_built(operation: &Operation) -> Fault {
+    Fault::new(
+        501,
+        "NotImplementedException",
+        format!("{} is not built in thingcore yet; see docs/reference/api-coverage.md", operation.name),
+    )
+}
+
+/// The members as the input structure of a service.
+fn read<T: DeserializeOwned>(input: Decoded) -> Result<T, Fault> {
+    serde_json::from_value(Value::Object(input.members))
+        .map_err(|error| Fault::invalid(format!("The request does not fit the operation's input: {error}.")))
+}
+
+/// The output of a service as members.
+fn reply<T: Serialize>(output: Result<T, ApiError>) -> Result<Reply, Fault> {
+    match serde_json::to_value(output.map_err(fault)?) {
+        Ok(Value::Object(members)) => Ok(Reply { members, payload: None }),
+        Ok(_) => Ok(Reply::default()),
+        Err(error) => Err(Fault::internal(format!("The output could not be written as JSON: {error}."))),
+    }
+}
+
+fn fault(error: ApiError) -> Fault {
+    Fault {
+        error_type: error.code.name().into(),
+        status: error.code.http_status(),
+        message: error.message.into(),
+        resource: error.resource.map(Box::new),
+        allow: Box::default(),
+    }
+}

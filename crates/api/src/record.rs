@@ -1,0 +1,35 @@
+//! What observers are told of a call.
+
+use events::{ApiCall, ApiRefused, Event, Observers};
+use identity::Timestamp;
+
+use crate::answer::Fault;
+use crate::exchange::Known;
+
+/// A call was answered with a success or a fault.
+pub fn call(observers: &Observers, known: &Known, status: u16, started: Timestamp, ended: Timestamp) {
+    let duration = ended.since(started);
+    let (operation, access_key) = (operation(known), access_key(known));
+    observers.emit(ended, &Event::ApiCall(ApiCall { operation, access_key, status, duration }));
+}
+
+/// A call was answered with a fault.
+pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, at: Timestamp) {
+    observers.emit(
+        at,
+        &Event::ApiRefused(ApiRefused {
+            operation: operation(known),
+            error: &fault.error_type,
+            message: &fault.message,
+            access_key: access_key(known),
+        }),
+    );
+}
+
+fn operation(known: &Known) -> &'static str {
+    known.operation.map_or("", |operation| operation.name)
+}
+
+fn access_key(known: &Known) -> &str {
+    known.access_key_id.as_deref().unwrap_or_default()
+}

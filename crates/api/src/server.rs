@@ -1,0 +1,161 @@
+//! The listener: connections, their limits, and the end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use identity::{Region, Timestamp};
+use services::Services;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::exchange::{BodyLimits, Exchange};
+use crate::keys::AccessKeys;
+use crate::operations::Dispatch;
+
+/// The bounds of the server. Every one has a consequence for the peer.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerLimits {
+    /// Connections at a time. More wait in the listener's backlog.
+    pub connections: usize,
+    /// How long a request head may take, and how long a connection may idle. Then it is closed.
+    pub head_patience: Duration,
+    /// Bytes of the buffer that a request head must fit in, roughly. More is answered with 431.
+    pub head_bytes: usize,
+    /// Headers of a request. More is answered with 431.
+    pub headers: usize,
+    /// The longest life of a connection. It ends after the response then under way.
+    pub connection_age: Duration,
+    /// How long a connection may take to end.
+    pub farewell: Duration,
+    /// The bounds of a body.
+    pub body: BodyLimits,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head_patience: Duration::from_secs(20),
+            head_bytes: 32 * 1024,
+            headers: 64,
+            connection_age: Duration::from_secs(600),
+            farewell: Duration::from_secs(5),
+            // A Publish has a quota of 128 KiB; a little more is read so that the service gives AWS's answer.
+            body: BodyLimits {
+                json_bytes: 512 * 1024,
+                payload_bytes: 128 * 1024 + 4 * 1024,
+                patience: Duration::from_secs(15),
+            },
+        }
+    }
+}
+
+/// What an API server is made of.
+pub struct ApiParts {
+    /// What performs the operations.
+    pub services: Arc<Services>,
+    /// Who may call.
+    pub keys: Arc<dyn AccessKeys>,
+    /// Who is told.
+    pub observers: events::Observers,
+    /// The time.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// The Region that requests must be signed for.
+    pub region: Region,
+    /// The bounds.
+    pub limits: ServerLimits,
+}
+
+/// The REST API over HTTP/1.1.
+pub struct ApiServer {
+    exchange: Arc<Exchange>,
+    limits: ServerLimits,
+}
+
+impl ApiServer {
+    /// A server that is not listening yet.
+    pub fn new(parts: ApiParts) -> Self {
+        let ApiParts { services, keys, observers, clock, region, limits } = parts;
+        let perform = Arc::new(Dispatch::new(services));
+        Self::over(Exchange { perform, keys, observers, clock, region, limits: limits.body }, limits)
+    }
+
+    /// A server whose operations are performed by anything.
+    pub(crate) fn over(exchange: Exchange, limits: ServerLimits) -> Self {
+        Self { exchange: Arc::new(exchange), limits }
+    }
+
+    /// Serves until `shutdown` is ready, then lets the requests under way finish for a bounded time.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) {
+        let room = Arc::new(Semaphore::new(self.limits.connections));
+        let (stop, stopped) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            while connections.try_join_next().is_some() {}
+            let accept = async {
+                let seat = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
+                listener.accept().await.map(|(stream, peer)| (seat, stream, peer))
+            };
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept => match accepted {
+                    Ok((seat, stream, peer)) => {
+                        let connection = connection(Arc::clone(&self.exchange), self.limits, stream, peer, stopped.clone());
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(seat);
+                        });
+                    }
+                    // Out of file descriptors, most likely: the others must end first.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+            }
+        }
+        drop(listener);
+        drop(stop);
+        let all = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(self.limits.farewell, all).await;
+    }
+}
+
+async fn connection(
+    exchange: Arc<Exchange>,
+    limits: ServerLimits,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut stopped: watch::Receiver<()>,
+) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request| {
+        let exchange = Arc::clone(&exchange);
+        async move { Ok::<_, Infallible>(exchange.answer(request, peer).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_patience)
+        .max_buf_size(limits.head_bytes)
+        .max_headers(limits.headers)
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        // The peer's end of a broken conversation is not worth an event.
+        _ = &mut serving => return,
+        _ = stopped.changed() => {}
+        () = tokio::time::sleep(limits.connection_age) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(limits.farewell, serving).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The listener, over real sockets on loopback.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::exchange::tests::{exchange, signed_headers};
+
+async fn started(limits: ServerLimits) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = ApiServer::over(exchange(), limits);
+    let task = tokio::spawn(server.serve(listener, async move { drop(stopped.await) }));
+    (address, stop, task)
+}
+
+fn text(method: &str, target: &str) -> Vec<u8> {
+    let headers = signed_headers("iot", method, target, b"");
+    let headers: Vec<String> = headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {target} HTTP/1.1\r\n{}\r\n", headers.concat()).into_bytes()
+}
+
+async fn read_some(stream: &mut TcpStream) -> String {
+    let mut buffer = vec![0; 8192];
+    let count = stream.read(&mut buffer).await.unwrap();
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_and_ends_with_the_server() {
+    let (address, stop, task) = started(ServerLimits::default()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(&text("GET", "/things?maxResults=5")).await.unwrap();
+        let answer = read_some(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("ListThings"), "{answer}");
+    }
+    stop.send(()).unwrap();
+    task.await.unwrap();
+    assert_eq!(read_some(&mut stream).await, "", "the idle connection is closed");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn silence_and_slow_heads_are_cut_off() {
+    let limits = ServerLimits { head_patience: Duration::from_millis(100), ..ServerLimits::default() };
+    let (address, _stop, _task) = started(limits).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(&text("GET", "/things")).await.unwrap();
+    assert!(read_some(&mut idle).await.starts_with("HTTP/1.1 200"));
+    for (name, stream) in [("silent", &mut silent), ("slow", &mut slow), ("idle", &mut idle)] {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "{name} is still open");
+    }
+}
+
+#[tokio::test]
+async fn heads_beyond_the_limits_are_refused() {
+    let (address, _stop, _task) = started(ServerLimits::default()).await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(200_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100));
+    for (what, head) in [("long", long), ("many", many)] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let _ = stream.write_all(head.as_bytes()).await;
+        // The answer may be lost when the peer is still sending.
+        let mut answer = [0; 12];
+        let read = stream.read_exact(&mut answer).await.is_ok();
+        assert!(!read || answer == *b"HTTP/1.1 431" || answer == *b"HTTP/1.1 414", "{what}");
+    }
+    let mut garbage = TcpStream::connect(address).await.unwrap();
+    garbage.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n").await.unwrap();
+    assert!(read_some(&mut garbage).await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_seat() {
+    let limits = ServerLimits { connections: 1, ..ServerLimits::default() };
+    let (address, _stop, _task) = started(limits).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(&text("GET", "/things")).await.unwrap();
+    read_some(&mut first).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(&text("GET", "/things")).await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(100), read_some(&mut second)).await;
+    assert!(waiting.is_err());
+    drop(first);
+    assert!(read_some(&mut second).await.starts_with("HTTP/1.1 200"));
+}
