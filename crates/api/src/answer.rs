@@ -37,7 +37,13 @@ pub struct Fault {
 impl Fault {
     /// A fault without extras.
     pub fn new(status: u16, error_type: &'static str, message: impl Into<Box<str>>) -> Self {
-        Self { error_type: error_type.into(), status, message: message.into(), resource: None, allow: Box::default() }
+        Self {
+            error_type: error_type.into(),
+            status,
+            message: message.into(),
+            resource: None,
+            allow: Box::default(),
+        }
     }
 
     /// `InvalidRequestException`, 400.

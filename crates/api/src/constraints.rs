@@ -42,7 +42,8 @@ impl Violations {
             _ if shape.sensitive => String::new(),
             value => format!(" '{}'", shown(value)),
         };
-        self.texts.push(format!("Value{shown} at '{at}' failed to satisfy constraint: Member must {constraint}"));
+        self.texts
+            .push(format!("Value{shown} at '{at}' failed to satisfy constraint: Member must {constraint}"));
     }
 
     fn members(&mut self, members: &[Member], values: &Map<String, Value>, prefix: &str) {
@@ -51,7 +52,9 @@ impl Violations {
             let key = if member.at == Location::Body { member.wire } else { member.name };
             let at = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
             match values.get(key) {
-                None | Some(Value::Null) if member.required => self.add(&at, member.shape, &Value::Null, "not be null"),
+                None | Some(Value::Null) if member.required => {
+                    self.add(&at, member.shape, &Value::Null, "not be null")
+                }
                 None | Some(Value::Null) => {}
                 Some(_) if member.json_value => {}
                 Some(value) => self.value(member.shape, value, &at),
@@ -75,7 +78,9 @@ impl Violations {
             (Kind::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 self.number(shape, value, number.as_f64(), at);
             }
-            (Kind::Number | Kind::Time, Value::Number(number)) => self.number(shape, value, number.as_f64(), at),
+            (Kind::Number | Kind::Time, Value::Number(number)) => {
+                self.number(shape, value, number.as_f64(), at)
+            }
             (Kind::Boolean, Value::Bool(_)) => {}
             (kind, value) => self.add(at, shape, value, &format!("be {}", noun(kind))),
         }
@@ -218,12 +223,20 @@ mod tests {
 
     #[test]
     fn nested_members_are_checked_where_they_are() {
-        let error = checked("CreateThing", json!({"thingName": "t", "attributePayload": {"attributes": {"a b": "c"}}}));
+        let error = checked(
+            "CreateThing",
+            json!({"thingName": "t", "attributePayload": {"attributes": {"a b": "c"}}}),
+        );
         assert!(error.unwrap_err().contains("Value 'a b' at 'attributePayload.attributes'"));
-        let error = checked("TagResource", json!({"resourceArn": "x", "tags": [{"Key": "k"}, {"Value": "v"}]}));
+        let error =
+            checked("TagResource", json!({"resourceArn": "x", "tags": [{"Key": "k"}, {"Value": "v"}]}));
         assert!(error.unwrap_err().contains("Value null at 'tags.2.member.Key'"));
         let error = checked("CreateThing", json!({"thingName": "t", "attributePayload": 7}));
-        assert!(error.unwrap_err().contains("at 'attributePayload' failed to satisfy constraint: Member must be a JSON object"));
+        assert!(
+            error
+                .unwrap_err()
+                .contains("at 'attributePayload' failed to satisfy constraint: Member must be a JSON object")
+        );
     }
 
     #[test]
@@ -238,6 +251,9 @@ mod tests {
     #[test]
     fn what_keeps_the_rules_passes() {
         assert_eq!(checked("CreateThing", json!({"thingName": "a:b_c-9"})), Ok(()));
-        assert_eq!(checked("CreatePolicy", json!({"policyName": "p", "policyDocument": "{}", "tags": []})), Ok(()));
+        assert_eq!(
+            checked("CreatePolicy", json!({"policyName": "p", "policyDocument": "{}", "tags": []})),
+            Ok(())
+        );
     }
 }

@@ -36,7 +36,8 @@ fn section(service: Service, out: &mut String) {
     for operation in operations {
         let Operation { name, method, uri, .. } = operation;
         let mark = if operations::is_built(operation) { "yes" } else { "" };
-        let errors: Vec<&str> = operation.errors.iter().map(|e| e.strip_suffix("Exception").unwrap_or(e)).collect();
+        let errors: Vec<&str> =
+            operation.errors.iter().map(|e| e.strip_suffix("Exception").unwrap_or(e)).collect();
         let _ = writeln!(out, "| {name} | {method} | `{uri}` | {mark} | {} |", errors.join(", "));
     }
 }

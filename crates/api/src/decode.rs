@@ -72,14 +72,16 @@ fn label(member: &Member, labels: &Labels) -> Result<Option<Value>, Unreadable> 
 }
 
 fn parameters(query: &str) -> Result<Vec<(String, String)>, Unreadable> {
-    let text = |bytes| String::from_utf8(bytes).map_err(|_| Unreadable("The query string is not UTF-8.".into()));
+    let text =
+        |bytes| String::from_utf8(bytes).map_err(|_| Unreadable("The query string is not UTF-8.".into()));
     crate::sigv4::parameters(query).map(|(key, value)| Ok((text(key)?, text(value)?))).collect()
 }
 
 fn parameter(member: &Member, parameters: &[(String, String)]) -> Result<Option<Value>, Unreadable> {
     let mut values = parameters.iter().filter(|(key, _)| key == member.wire).map(|(_, value)| value);
     if let Kind::List(element) = member.shape.kind {
-        let values: Vec<Value> = values.map(|text| scalar(member, element, text)).collect::<Result<_, _>>()?;
+        let values: Vec<Value> =
+            values.map(|text| scalar(member, element, text)).collect::<Result<_, _>>()?;
         return Ok(if values.is_empty() { None } else { Some(Value::Array(values)) });
     }
     let Some(first) = values.next() else { return Ok(None) };
@@ -98,7 +100,8 @@ fn header(member: &Member, headers: &HeaderMap) -> Result<Option<Value>, Unreada
         return scalar(member, member.shape, text).map(Some);
     }
     let json = STANDARD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    let json = json.ok_or_else(|| Unreadable(format!("The header '{}' must be base64 of JSON.", member.wire)))?;
+    let json =
+        json.ok_or_else(|| Unreadable(format!("The header '{}' must be base64 of JSON.", member.wire)))?;
     Ok(Some(unwrapped(json)))
 }
 
@@ -143,24 +146,44 @@ mod tests {
     use crate::model::Service;
     use crate::route;
 
-    fn decoded(service: Service, method: &str, target: &str, headers: &[(&'static str, &str)], body: &str) -> Result<Value, Unreadable> {
+    fn decoded(
+        service: Service,
+        method: &str,
+        target: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Result<Value, Unreadable> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (operation, labels) = route::find(service, method, path).unwrap();
-        let headers = headers.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_str(v).unwrap())).collect();
+        let headers =
+            headers.iter().map(|(k, v)| (k.parse().unwrap(), HeaderValue::from_str(v).unwrap())).collect();
         let decoded = decode(operation, labels, query, &headers, Bytes::copy_from_slice(body.as_bytes()))?;
         Ok(json!({"members": decoded.members, "payload": String::from_utf8_lossy(&decoded.payload)}))
     }
 
     #[test]
     fn members_come_from_path_query_header_and_body() {
-        let got = decoded(Service::Iot, "PUT", "/things/t/principals?thingPrincipalType=EXCLUSIVE_THING", &[("x-amzn-principal", "arn:x")], "");
+        let got = decoded(
+            Service::Iot,
+            "PUT",
+            "/things/t/principals?thingPrincipalType=EXCLUSIVE_THING",
+            &[("x-amzn-principal", "arn:x")],
+            "",
+        );
         assert_eq!(
             got.unwrap()["members"],
             json!({"thingName": "t", "thingPrincipalType": "EXCLUSIVE_THING", "principal": "arn:x"})
         );
-        let got = decoded(Service::Iot, "POST", "/policies/p", &[], r#"{"policyDocument":"{}","tags":null,"other":1}"#);
+        let got = decoded(
+            Service::Iot,
+            "POST",
+            "/policies/p",
+            &[],
+            r#"{"policyDocument":"{}","tags":null,"other":1}"#,
+        );
         assert_eq!(got.unwrap()["members"], json!({"policyName": "p", "policyDocument": "{}"}));
-        let got = decoded(Service::Iot, "GET", "/policies?pageSize=3&isAscendingOrder=true&marker=a%2Bb", &[], "");
+        let got =
+            decoded(Service::Iot, "GET", "/policies?pageSize=3&isAscendingOrder=true&marker=a%2Bb", &[], "");
         assert_eq!(got.unwrap()["members"], json!({"pageSize": 3, "ascendingOrder": true, "marker": "a+b"}));
     }
 
@@ -171,7 +194,13 @@ mod tests {
             ("x-amz-mqtt5-correlation-data", "AAE="),
             ("x-amz-mqtt5-payload-format-indicator", "UTF8_DATA"),
         ];
-        let got = decoded(Service::IotData, "POST", "/topics/a/b?qos=1&retain=true&contentType=text%2Fplain", &headers, "{not json");
+        let got = decoded(
+            Service::IotData,
+            "POST",
+            "/topics/a/b?qos=1&retain=true&contentType=text%2Fplain",
+            &headers,
+            "{not json",
+        );
         assert_eq!(
             got.unwrap(),
             json!({"payload": "{not json", "members": {
@@ -185,7 +214,8 @@ mod tests {
         let headers = [("x-amz-mqtt5-user-properties", "Ilt7XCJhXCI6XCJiXCJ9XSI=")];
         let got = decoded(Service::IotData, "POST", "/topics/t", &headers, "").unwrap();
         assert_eq!(got["members"]["userProperties"], json!([{"a": "b"}]));
-        let refused = decoded(Service::IotData, "POST", "/topics/t", &[(headers[0].0, "e30")], "").unwrap_err();
+        let refused =
+            decoded(Service::IotData, "POST", "/topics/t", &[(headers[0].0, "e30")], "").unwrap_err();
         assert_eq!(refused.0, "The header 'x-amz-mqtt5-user-properties' must be base64 of JSON.");
     }
 
@@ -193,14 +223,24 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         for (target, body, text) in [
             ("/policies/p", "[1]", "The request body must be a JSON object."),
-            ("/policies/p", "{", "The request body is not JSON: EOF while parsing an object at line 1 column 1."),
+            (
+                "/policies/p",
+                "{",
+                "The request body is not JSON: EOF while parsing an object at line 1 column 1.",
+            ),
         ] {
             assert_eq!(decoded(Service::Iot, "POST", target, &[], body).unwrap_err().0, text);
         }
         let get = |target| decoded(Service::Iot, "GET", target, &[], "").unwrap_err().0;
         assert_eq!(get("/policies?pageSize=x"), "Value 'x' at 'pageSize' must be a number.");
-        assert_eq!(get("/policies?pageSize=1&pageSize=2"), "The query parameter 'pageSize' stands more than once.");
-        assert_eq!(get("/policies?isAscendingOrder=yes"), "Value 'yes' at 'ascendingOrder' must be true or false.");
+        assert_eq!(
+            get("/policies?pageSize=1&pageSize=2"),
+            "The query parameter 'pageSize' stands more than once."
+        );
+        assert_eq!(
+            get("/policies?isAscendingOrder=yes"),
+            "Value 'yes' at 'ascendingOrder' must be true or false."
+        );
         assert_eq!(get("/policies?marker=%ff"), "The query string is not UTF-8.");
     }
 }

@@ -1,19 +1,20 @@
 //! One request to one response: claim, key, route, body, signature, decode, constraints, operation.
 
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Body;
 use identity::{Region, Timestamp};
 
 use crate::answer::{self, Fault, Reply};
+use crate::body::{self, BodyLimits, Unread};
 use crate::decode::{Decoded, decode};
 use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
@@ -45,17 +46,6 @@ pub trait Perform: Send + Sync {
     ) -> Performing<'a>;
 }
 
-/// The bounds of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
-    /// Bytes of a JSON body.
-    pub json_bytes: usize,
-    /// Bytes of a raw payload.
-    pub payload_bytes: usize,
-    /// How long a body may take to arrive.
-    pub patience: Duration,
-}
-
 /// All that is needed to answer a request.
 pub struct Exchange {
     pub(crate) perform: Arc<dyn Perform>,
@@ -78,8 +68,8 @@ impl Exchange {
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Full<Bytes>>
     where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
     {
         let started = (self.clock)();
         let request_id = uuid::Uuid::new_v4().to_string();
@@ -106,11 +96,18 @@ impl Exchange {
         now: Timestamp,
     ) -> Result<Reply, Fault>
     where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
     {
         let (parts, body) = request.into_parts();
-        let (claim, service, secret) = self.claim(&parts, known, now)?;
+        let (claim, service, secret) = match self.claim(&parts, known, now) {
+            Ok(claim) => claim,
+            Err(fault) => {
+                // Nothing is kept of it; the peer may have to write it all before it reads the refusal.
+                let _ = body::read(body, 0, self.limits.patience).await;
+                return Err(fault);
+            }
+        };
         let routed = route::find(service, parts.method.as_str(), parts.uri.path());
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
         signed(&parts, |request| claim.verify(request, &body, &secret)).map_err(refused)?;
@@ -123,7 +120,12 @@ impl Exchange {
     }
 
     /// Who claims to call which service, and the secret that must have signed it.
-    fn claim(&self, parts: &Parts, known: &mut Known, now: Timestamp) -> Result<(Claim, Service, String), Fault> {
+    fn claim(
+        &self,
+        parts: &Parts,
+        known: &mut Known,
+        now: Timestamp,
+    ) -> Result<(Claim, Service, String), Fault> {
         let region = self.region.as_str();
         signed(parts, |request| {
             let claim = Claim::read(request)?;
@@ -139,31 +141,38 @@ impl Exchange {
 
     async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
     where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
     {
-        let is_payload = operation.is_some_and(|o| o.input.members().iter().any(|m| m.at == Location::Payload));
+        let is_payload =
+            operation.is_some_and(|o| o.input.members().iter().any(|m| m.at == Location::Payload));
         let limit = if is_payload { self.limits.payload_bytes } else { self.limits.json_bytes };
-        let limited = Limited::new(body, limit);
-        match tokio::time::timeout(self.limits.patience, limited.collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Fault::new(
+        let patience = self.limits.patience;
+        body::read(body, limit, patience).await.map_err(|why| match why {
+            Unread::TooLarge => Fault::new(
                 413,
                 "RequestEntityTooLargeException",
                 format!("The body is larger than {limit} bytes, which is the limit of this operation."),
-            )),
-            Ok(Err(error)) => Err(Fault::invalid(format!("The body could not be read: {error}."))),
-            Err(_) => Err(Fault::new(
+            ),
+            Unread::TooSlow => Fault::new(
                 408,
                 "RequestTimeoutException",
-                format!("The body did not arrive within {} s.", self.limits.patience.as_secs()),
-            )),
-        }
+                format!("The body did not arrive within {} s.", patience.as_secs()),
+            ),
+            Unread::Broken(text) => Fault::invalid(format!("The body could not be read: {text}.")),
+        })
     }
 
-    fn input(&self, operation: &Operation, labels: Labels, parts: &Parts, body: Bytes) -> Result<Decoded, Fault> {
+    fn input(
+        &self,
+        operation: &Operation,
+        labels: Labels,
+        parts: &Parts,
+        body: Bytes,
+    ) -> Result<Decoded, Fault> {
         let query = parts.uri.query().unwrap_or_default();
-        let input = decode(operation, labels, query, &parts.headers, body).map_err(|e| Fault::invalid(e.0))?;
+        let input =
+            decode(operation, labels, query, &parts.headers, body).map_err(|e| Fault::invalid(e.0))?;
         constraints::check(operation.input, &input.members).map_err(Fault::invalid)?;
         Ok(input)
     }

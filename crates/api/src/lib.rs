@@ -4,6 +4,7 @@
 //! checked against the constraints of its service model. What is known of the models is data under `generated/`.
 
 mod answer;
+mod body;
 mod constraints;
 mod coverage;
 mod decode;
@@ -17,8 +18,8 @@ mod route;
 mod server;
 pub mod sigv4;
 
+pub use body::BodyLimits;
 pub use coverage::coverage_markdown;
-pub use exchange::BodyLimits;
 pub use keys::AccessKeys;
 pub use model::Service;
 pub use server::{ApiParts, ApiServer, ServerLimits};

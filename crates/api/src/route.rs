@@ -131,6 +131,16 @@ mod tests {
         assert_eq!(find(Service::Iot, "POST", "/things/%ff").err(), Some(Unrouted::NotText));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_path_panics(path in "[/a-z{}+%.$-]{0,60}", tail in "/(topics|things|policies)(/[^ ]{0,8}){0,4}") {
+            for service in Service::ALL {
+                let _ = find(service, "POST", &path);
+                let _ = find(service, "GET", &tail);
+            }
+        }
+    }
+
     #[test]
     fn every_operation_is_found_by_its_own_template() {
         for operation in Service::ALL.into_iter().flat_map(operations) {

@@ -17,7 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::exchange::{BodyLimits, Exchange};
+use crate::body::BodyLimits;
+use crate::exchange::Exchange;
 use crate::keys::AccessKeys;
 use crate::operations::Dispatch;
 

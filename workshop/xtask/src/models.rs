@@ -14,7 +14,8 @@ use std::process::Command;
 use model::Model;
 use patterns::Patterns;
 
-const USAGE: &str = "usage: models --botocore DIR   (DIR holds botocore's package: `data/` and `__init__.py`)";
+const USAGE: &str =
+    "usage: models --botocore DIR   (DIR holds botocore's package: `data/` and `__init__.py`)";
 
 /// Reads the models and writes every generated file.
 pub fn run(args: &[String]) -> Result<(), String> {
@@ -41,7 +42,11 @@ pub fn run(args: &[String]) -> Result<(), String> {
 
     let folder = root.join("crates/api/src/generated");
     let mut patterns = Patterns::default();
-    let tables = [("iot", "Iot", &iot), ("iot_data", "IotData", &iot_data), ("iot_jobs_data", "IotJobsData", &iot_jobs_data)];
+    let tables = [
+        ("iot", "Iot", &iot),
+        ("iot_data", "IotData", &iot_data),
+        ("iot_jobs_data", "IotJobsData", &iot_jobs_data),
+    ];
     for (module, variant, model) in tables {
         write(&folder.join(format!("{module}.rs")), &tables::emit(model, variant, &mut patterns, &header)?)?;
     }
@@ -77,7 +82,8 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(|e| in_file(&e))?;
     }
     fs::write(path, text).map_err(|e| in_file(&e))?;
-    let status = Command::new("rustfmt").args(["--edition", "2024"]).arg(path).status().map_err(|e| in_file(&e))?;
+    let status =
+        Command::new("rustfmt").args(["--edition", "2024"]).arg(path).status().map_err(|e| in_file(&e))?;
     if !status.success() {
         return Err(format!("{}: rustfmt refused it ({status})", path.display()));
     }

@@ -1,6 +1,9 @@
 //! Signed requests made by hand, performed by a double that echoes its input.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,7 +22,13 @@ impl AccessKeys for OneKey {
 /// Echoes the input; refuses to delete anything.
 struct Echo;
 impl Perform for Echo {
-    fn perform<'a>(&'a self, operation: &'static Operation, input: Decoded, caller: Caller, now: Timestamp) -> Performing<'a> {
+    fn perform<'a>(
+        &'a self,
+        operation: &'static Operation,
+        input: Decoded,
+        caller: Caller,
+        now: Timestamp,
+    ) -> Performing<'a> {
         Box::pin(async move {
             assert_eq!((&*caller.access_key_id, now), ("AKID", NOW));
             if operation.method == "DELETE" {
@@ -99,7 +108,10 @@ async fn refused(request: Request<Full<Bytes>>) -> (u16, String, String) {
 async fn a_signed_request_reaches_its_operation() {
     let (status, _, body) = answered(request("iot", "POST", "/things/t1", r#"{"thingTypeName":"x"}"#)).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(body, json!({"operation": "CreateThing", "thingName": "t1", "thingTypeName": "x", "bytes": 0}));
+    assert_eq!(
+        body,
+        json!({"operation": "CreateThing", "thingName": "t1", "thingTypeName": "x", "bytes": 0})
+    );
     let (_, _, body) = answered(request("iotdevicegateway", "POST", "/topics/a/b?qos=1", "raw")).await;
     assert_eq!(body, json!({"operation": "Publish", "topic": "a/b", "qos": 1, "bytes": 3}));
 }
@@ -107,7 +119,10 @@ async fn a_signed_request_reaches_its_operation() {
 #[tokio::test]
 async fn refusals_have_the_shape_of_aws() {
     let (status, headers, body) = answered(request("iot", "DELETE", "/things/t1", "")).await;
-    assert_eq!((status.as_u16(), &headers["x-amzn-errortype"]), (409, &"DeleteConflictException".parse().unwrap()));
+    assert_eq!(
+        (status.as_u16(), &headers["x-amzn-errortype"]),
+        (409, &"DeleteConflictException".parse().unwrap())
+    );
     assert_eq!(body, json!({"message": "no", "resourceId": "id", "resourceArn": "arn"}));
 
     let (status, name, message) = refused(request("iot", "POST", "/things/a%20b", "")).await;

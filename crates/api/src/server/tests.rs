@@ -17,7 +17,8 @@ async fn started(limits: ServerLimits) -> (SocketAddr, oneshot::Sender<()>, toki
 
 fn text(method: &str, target: &str) -> Vec<u8> {
     let headers = signed_headers("iot", method, target, b"");
-    let headers: Vec<String> = headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<String> =
+        headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {target} HTTP/1.1\r\n{}\r\n", headers.concat()).into_bytes()
 }
 
@@ -90,4 +91,33 @@ async fn connections_beyond_the_limit_wait_for_a_seat() {
     assert!(waiting.is_err());
     drop(first);
     assert!(read_some(&mut second).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_still_gets_its_answer() {
+    let (address, _stop, _task) = started(ServerLimits::default()).await;
+    for authorised in [true, false] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let headers = if authorised { signed_headers("iot", "POST", "/things/t", b"") } else { Vec::new() };
+        let headers: Vec<String> =
+            headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("POST /things/t HTTP/1.1\r\n{}Content-Length: 1000000\r\n\r\n", headers.concat());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; 1_000_000]).await.unwrap();
+        let answer = read_some(&mut stream).await;
+        assert!(answer.starts_with(if authorised { "HTTP/1.1 413" } else { "HTTP/1.1 403" }), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_given_up() {
+    // The double's patience with a body is 50 ms.
+    let (address, _stop, _task) = started(ServerLimits::default()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let headers = signed_headers("iot", "POST", "/things/t", b"");
+    let headers: Vec<String> =
+        headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("POST /things/t HTTP/1.1\r\n{}Content-Length: 10\r\n\r\nabc", headers.concat());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 408"));
 }

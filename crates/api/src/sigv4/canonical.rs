@@ -113,7 +113,8 @@ pub struct Form<'a> {
 /// The canonical request.
 pub fn request(request: &Request<'_>, form: &Form<'_>, signed_headers: &[&str], body_hash: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
-    let head = [request.method, &path(request.path, form.path), &query(request.query, form.unsigned_parameters)];
+    let head =
+        [request.method, &path(request.path, form.path), &query(request.query, form.unsigned_parameters)];
     for line in head {
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');

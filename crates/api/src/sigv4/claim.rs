@@ -68,7 +68,9 @@ impl Claim {
             field("Credential").ok_or(lacks("the Authorization header needs one Credential"))?,
             field("SignedHeaders").ok_or(lacks("the Authorization header needs one SignedHeaders"))?,
             field("Signature").ok_or(lacks("the Authorization header needs one Signature"))?,
-            moment.ok_or(lacks("an X-Amz-Date header of the form YYYYMMDDTHHMMSSZ, or a Date header, is needed"))?,
+            moment.ok_or(lacks(
+                "an X-Amz-Date header of the form YYYYMMDDTHHMMSSZ, or a Date header, is needed",
+            ))?,
             None,
         )
     }
@@ -86,9 +88,7 @@ impl Claim {
         let moment = parameter("X-Amz-Date").ok_or(lacks("the query needs one X-Amz-Date"))?;
         let at = date::parse_basic(&moment).ok_or(lacks("X-Amz-Date must have the form YYYYMMDDTHHMMSSZ"))?;
         let expires = match parameter("X-Amz-Expires") {
-            Some(text) => {
-                Some(text.parse().map_err(|_| lacks("X-Amz-Expires must be a number of seconds"))?)
-            }
+            Some(text) => Some(text.parse().map_err(|_| lacks("X-Amz-Expires must be a number of seconds"))?),
             None => None,
         };
         Self::new(
@@ -114,7 +114,8 @@ impl Claim {
         if end != "aws4_request" || ![service, region, date, access_key_id].into_iter().all(is_word) {
             return Err(form);
         }
-        let signature = unhex(signature).ok_or(Refused::Incomplete("the Signature must be 64 hexadecimal digits"))?;
+        let signature =
+            unhex(signature).ok_or(Refused::Incomplete("the Signature must be 64 hexadecimal digits"))?;
         Ok(Self {
             access_key_id: access_key_id.into(),
             date: date.into(),

@@ -47,11 +47,13 @@ pub fn sign(
     names.dedup();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
 
-    let body_hash = request.header("x-amz-content-sha256").map_or_else(|| canonical::sha256_hex(body), str::to_owned);
+    let body_hash =
+        request.header("x-amz-content-sha256").map_or_else(|| canonical::sha256_hex(body), str::to_owned);
     let form = Form { path: PathForm::Normalised, unsigned_parameters: &[] };
     let whole = canonical::request(&Request { headers: &headers, ..*request }, &form, &names, &body_hash);
     let scope = scope(&moment, target);
-    let signature = canonical::hex(&canonical::signature(credentials.secret_access_key, scope, &moment, &whole));
+    let signature =
+        canonical::hex(&canonical::signature(credentials.secret_access_key, scope, &moment, &whole));
     let credential = credential(credentials, scope);
     let value = format!(
         "{ALGORITHM} Credential={credential}, SignedHeaders={}, Signature={signature}",
@@ -101,6 +103,13 @@ fn credential(credentials: &Credentials<'_>, scope: Scope<'_>) -> String {
 fn is_signed(name: &str) -> bool {
     !matches!(
         name,
-        "authorization" | "connection" | "expect" | "keep-alive" | "transfer-encoding" | "te" | "user-agent" | "x-amzn-trace-id"
+        "authorization"
+            | "connection"
+            | "expect"
+            | "keep-alive"
+            | "transfer-encoding"
+            | "te"
+            | "user-agent"
+            | "x-amzn-trace-id"
     )
 }

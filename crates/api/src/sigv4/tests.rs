@@ -20,7 +20,8 @@ fn the_documented_example_has_the_documented_signature() {
         ("Host", b"iam.amazonaws.com"),
         ("X-Amz-Date", b"20150830T123600Z"),
     ];
-    let request = Request { method: "GET", path: "/", query: "Action=ListUsers&Version=2010-05-08", headers: &headers };
+    let request =
+        Request { method: "GET", path: "/", query: "Action=ListUsers&Version=2010-05-08", headers: &headers };
     let form = Form { path: PathForm::Normalised, unsigned_parameters: &[] };
     let names = ["content-type", "host", "x-amz-date"];
     let whole = canonical::request(&request, &form, &names, &canonical::sha256_hex(b""));
@@ -43,7 +44,11 @@ fn the_test_suite_has_its_signatures() {
     for (method, query, signature) in [
         ("GET", "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
         ("POST", "", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
-        ("GET", "Param2=value2&Param1=value1", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
+        (
+            "GET",
+            "Param2=value2&Param1=value1",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
     ] {
         let request = Request { method, path: "/", query, headers: &headers };
         let added = sign(&request, b"", &KEY, &target, NOW);
@@ -63,7 +68,8 @@ struct Owned {
 
 impl Owned {
     fn with<T>(&self, f: impl FnOnce(&Request<'_>) -> T) -> T {
-        let headers: Vec<(&str, &[u8])> = self.headers.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
+        let headers: Vec<(&str, &[u8])> =
+            self.headers.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
         f(&Request { method: &self.method, path: &self.path, query: &self.query, headers: &headers })
     }
 

@@ -63,7 +63,9 @@ impl Claim {
         }
         let sorted = self.signed_headers.is_sorted_by(|a, b| a < b);
         if !sorted || self.signed_headers.iter().any(|name| name.bytes().any(|b| b.is_ascii_uppercase())) {
-            return Err(Refused::Incomplete("SignedHeaders must be lower-case, sorted and without repetition"));
+            return Err(Refused::Incomplete(
+                "SignedHeaders must be lower-case, sorted and without repetition",
+            ));
         }
         let names = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
         let mut unsigned = names.filter(|name| name.starts_with("x-amz-") && !is_signed(name));

@@ -33,7 +33,10 @@ pub fn emit(model: &Model, variant: &str, patterns: &mut Patterns, header: &str)
         operations.iter().map(|o| self::operation(model, o, variant)).collect::<Result<_, _>>()?;
     let (count, rows) = (rows.len(), rows.concat());
     let bounds = if rows.contains("Bound {") { "Bound, Location, " } else { "" };
-    let _ = writeln!(out, "use super::patterns::*;\nuse crate::model::{{{bounds}Member, Operation, Service, Shape}};\n");
+    let _ = writeln!(
+        out,
+        "use super::patterns::*;\nuse crate::model::{{{bounds}Member, Operation, Service, Shape}};\n"
+    );
     let _ = writeln!(out, "/// The operations, by name.\n#[rustfmt::skip]");
     let _ = writeln!(out, "pub static OPERATIONS: [Operation; {count}] = [\n{rows}];\n");
     for (name, text) in statics {
@@ -48,7 +51,8 @@ fn operation(model: &Model, operation: &Operation, variant: &str) -> Result<Stri
         .iter()
         .filter(|(op, _)| op == name)
         .fold(uri.clone(), |uri, (_, label)| uri.replace(&format!("{{{label}}}"), &format!("{{{label}+}}")));
-    let input = operation.input.as_deref().ok_or_else(|| format!("{name} has no input: teach models/tables.rs"))?;
+    let input =
+        operation.input.as_deref().ok_or_else(|| format!("{name} has no input: teach models/tables.rs"))?;
     let input = constant(input);
     let outputs = operation.output.as_deref().map(|o| model.members(o)).unwrap_or_default();
     let bounds: Vec<String> = outputs
