@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -163,106 +164,102 @@ def test_device_made_before_a_power_cut_connects_after_it(new_server):
 # ---- device create ---------------------------------------------------------------------------------------------
 
 
+class Created:
+    """What `thingcore device create` left: the folder, the output, the printed sections by their titles."""
+
+    def __init__(self, server, folder):
+        self.name, self.folder = unique("made"), folder
+        self.output = server.run_cli("device", "create", self.name, "--data-dir", server.data_dir, "--out", folder / "kit").stdout
+        titles = re.split(r"^# (.+)$", self.output, flags=re.M)
+        self.sections = {title: text.strip() for title, text in zip(titles[1::2], titles[2::2])}
+
+    def section(self, word):
+        return next(text for title, text in self.sections.items() if word in title)
+
+    def shell(self, lines, **options):
+        """Runs printed lines as they are, `python3` being the one with the SDKs."""
+        environment = clean_environment()
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        return subprocess.run(["bash", "-c", lines], cwd=self.folder, capture_output=True, text=True, timeout=90, env=environment, **options)
+
+
 @pytest.fixture
 def created(server, tmp_path):
-    """(name, folder, output) of `thingcore device create`."""
-    name = unique("made")
-    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--output-dir", tmp_path)
-    return name, tmp_path, done.stdout
+    return Created(server, tmp_path)
 
 
-def test_device_create_makes_everything_at_once(server, created, account):
-    name, _, _ = created
-    principals = account.iot.list_thing_principals(thingName=name)["principals"]
+def test_device_create_makes_everything_at_once(created, account):
+    principals = account.iot.list_thing_principals(thingName=created.name)["principals"]
     assert len(principals) == 1
     assert account.iot.list_attached_policies(target=principals[0])["policies"]
 
 
 def test_device_create_writes_private_files(created):
-    _, folder, _ = created
-    keys = [path for path in folder.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    keys = [path for path in created.folder.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert len(keys) == 1
     assert stat.S_IMODE(keys[0].stat().st_mode) == 0o600
 
 
 def test_device_create_answers_in_json(server, tmp_path):
     name = unique("made")
-    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--output-dir", tmp_path, "--format", "json")
+    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--out", tmp_path / "kit", "--format", "json")
     answer = json.loads(done.stdout)
-    assert name in json.dumps(answer)
+    assert answer["thingName"] == name and answer["port"] == server.ports["mqtt"]
+    assert Path(answer["files"]["certificate"]).is_file()
 
 
 def test_device_create_through_the_url_and_aws_variables(server, tmp_path):
     name = unique("made")
     environment = dict(server.credentials(), AWS_CA_BUNDLE=server.ca_file)
-    server.run_cli("device", "create", name, "--api-url", server.ready["api_url"], "--output-dir", tmp_path, env=environment)
+    server.run_cli("device", "create", name, "--api-url", server.ready["api_url"], "--out", tmp_path / "kit", env=environment)
     assert server.account.iot.describe_thing(thingName=name)["thingName"] == name
 
 
 def test_device_create_with_a_policy_file(server, tmp_path, account):
     name, file = unique("made"), tmp_path / "policy.json"
     file.write_text(ALLOW_ALL)
-    server.run_cli("device", "create", name, "--policy", file, "--data-dir", server.data_dir, "--output-dir", tmp_path)
+    server.run_cli("device", "create", name, "--policy", file, "--data-dir", server.data_dir, "--out", tmp_path / "kit")
     principal = account.iot.list_thing_principals(thingName=name)["principals"][0]
     policy = account.iot.list_attached_policies(target=principal)["policies"][0]["policyName"]
     assert json.loads(account.iot.get_policy(policyName=policy)["policyDocument"]) == json.loads(ALLOW_ALL)
 
 
 def test_device_create_twice_is_explained(server, created, tmp_path):
-    name, _, _ = created
-    done = server.run_cli("device", "create", name, "--data-dir", server.data_dir, "--output-dir", tmp_path / "again", check=False)
-    assert done.returncode != 0 and name in done.stderr, done
+    done = server.run_cli("device", "create", created.name, "--data-dir", server.data_dir, "--out", tmp_path / "again", check=False)
+    assert done.returncode != 0 and created.name in done.stderr, done
 
 
 def test_device_create_without_a_server_is_explained(server, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = server.run_cli("device", "create", "x", "--data-dir", tmp_path / "empty", check=False)
+    done = server.run_cli("device", "create", "x", "--data-dir", tmp_path / "empty", "--out", tmp_path / "kit", check=False)
     assert done.returncode != 0 and done.stderr.strip(), done
 
 
 @pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="mosquitto-clients are not installed")
-def test_printed_mosquitto_lines_work_as_printed(server, created):
+def test_printed_mosquitto_lines_work_as_printed(created):
     """Copy, paste: what the subscriber line asks for, the publisher line sends."""
-    _, folder, output = created
-    commands = joined_lines(output)
-    subscribe = next(line for line in commands if line.startswith("mosquitto_sub"))
-    publish = next(line for line in commands if line.startswith("mosquitto_pub"))
-    listener = subprocess.Popen(shlex.split(subscribe) + ["-C", "1", "-W", "20", "-d"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    receive, send = created.section("Receive"), created.section("Send")
+    listener = subprocess.Popen(shlex.split(receive) + ["-C", "1", "-W", "30", "-d"], cwd=created.folder,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     for line in listener.stdout:
         if "SUBACK" in line:
             break
-    done = subprocess.run(shlex.split(publish), cwd=folder, capture_output=True, text=True, timeout=30)
+    done = created.shell(send)
     assert done.returncode == 0, done
-    seen, _ = listener.communicate(timeout=30)
-    assert listener.returncode == 0, seen
+    seen, _ = listener.communicate(timeout=40)
+    assert listener.returncode == 0 and f"{created.name}/data" in seen, seen
 
 
-def test_printed_python_lines_work_as_printed(server, created):
-    _, folder, output = created
-    programs = python_programs(output)
-    assert programs, output
-    environment = dict(clean_environment(), **server.credentials())
-    for program in programs:
-        done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60, env=environment)
-        assert done.returncode == 0, f"{program}\n{done.stdout}\n{done.stderr}"
+def test_printed_sdk_line_works_as_printed(created):
+    done = created.shell(created.section("SDK"))
+    assert done.returncode == 0, done
+    assert done.stdout.count("published") == 5 and done.stdout.count("received") >= 4, done.stdout
 
 
-def joined_lines(output):
-    """Shell lines, with trailing backslashes joined and indentation gone."""
-    return [line.strip() for line in output.replace("\\\n", " ").splitlines()]
-
-
-def python_programs(output):
-    """The printed Python programs: runs of lines from the first `import` or `from` to the next blank line after code."""
-    programs, current = [], []
-    for line in output.splitlines() + [""]:
-        text = line.strip()
-        starts = text.startswith(("import ", "from "))
-        if current and not text:
-            programs.append("\n".join(current))
-            current = []
-        elif current or starts:
-            current.append(line)
-    import textwrap
-
-    return [textwrap.dedent(program) for program in programs]
+def test_printed_boto3_lines_take_the_right_to_publish_away(server, created):
+    done = created.shell(created.section("boto3"))
+    assert done.returncode == 0, done
+    mark = server.log_mark()
+    done = created.shell(created.section("SDK"))
+    assert "NOT_AUTHORIZED" in done.stdout, done
+    server.wait_for_log(created.name, "iot:Publish", since=mark)

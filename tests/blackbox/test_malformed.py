@@ -1,0 +1,139 @@
+"""Packets that are none: each ends the connection that sent it, with a reason for MQTT 5, and nothing else."""
+
+import struct
+
+import pytest
+
+import wire
+from provision import unique
+from refusal import outcome
+from wire import DISCONNECT, V5, V311
+
+
+def props(version, raw=b""):
+    return wire.varint(len(raw)) + raw if version == V5 else b""
+
+
+def publish(version, topic=b"\0\1a", tail=b"", raw=b"", flags=0):
+    return wire.frame(wire.PUBLISH, flags, topic + (b"\0\1" if flags & 6 else b"") + props(version, raw) + tail)
+
+
+BOTH = {
+    "reserved packet type": lambda v: wire.frame(0, 0, b""),
+    "length of five bytes": lambda v: bytes([wire.PINGREQ << 4, 0x80, 0x80, 0x80, 0x80, 0x01]),
+    "ping with a body": lambda v: wire.frame(wire.PINGREQ, 0, b"x"),
+    "ping with flags": lambda v: wire.frame(wire.PINGREQ, 1, b""),
+    "subscribe with wrong flags": lambda v: wire.frame(wire.SUBSCRIBE, 0, b"\0\1" + props(v) + b"\0\1a\0"),
+    "subscribe with packet id 0": lambda v: wire.subscribe(v, [("a", 0)], packet_id=0),
+    "subscribe with QoS 3": lambda v: wire.subscribe(v, [("a", 3)]),
+    "subscribe with reserved bits": lambda v: wire.subscribe(v, [("a", 0xC0)]),
+    "subscribe cut off in a filter": lambda v: wire.frame(wire.SUBSCRIBE, 2, b"\0\1" + props(v) + b"\0\5a"),
+    "subscribe without options": lambda v: wire.frame(wire.SUBSCRIBE, 2, b"\0\1" + props(v) + b"\0\1a"),
+    "unsubscribe with wrong flags": lambda v: wire.frame(wire.UNSUBSCRIBE, 0, b"\0\1" + props(v) + b"\0\1a"),
+    "publish with QoS 3": lambda v: publish(v, flags=6),
+    "publish without a topic": lambda v: wire.frame(wire.PUBLISH, 0, b""),
+    "publish with a topic longer than itself": lambda v: publish(v, topic=b"\xff\xffa"),
+    "publish with half a packet id": lambda v: wire.frame(wire.PUBLISH, 2, b"\0\1a\0"),
+    "topic that is not UTF-8": lambda v: publish(v, topic=b"\0\2\xc3\x28"),
+    "topic with a surrogate": lambda v: publish(v, topic=b"\0\3\xed\xa0\x80"),
+    "topic with U+0000": lambda v: publish(v, topic=b"\0\3a\0b"),
+    "overlong UTF-8": lambda v: publish(v, topic=b"\0\2\xc0\xaf"),
+    "filter that is not UTF-8": lambda v: wire.subscribe(v, [(b"\xff", 0)]),
+    "acknowledgement without a packet id": lambda v: wire.frame(wire.PUBACK, 0, b""),
+    "acknowledgement with flags": lambda v: wire.frame(wire.PUBACK, 3, b"\0\1"),
+    "disconnect with flags": lambda v: wire.frame(wire.DISCONNECT, 5, b""),
+}
+ONLY_V3 = {
+    "empty topic": lambda v: publish(v, topic=b"\0\0"),
+    "auth packet": lambda v: wire.frame(wire.AUTH, 0, b""),
+    "disconnect with a body": lambda v: wire.frame(wire.DISCONNECT, 0, b"\0"),
+}
+ONLY_V5 = {
+    "unknown property": lambda v: publish(v, raw=b"\x7f\0"),
+    "property of another packet": lambda v: publish(v, raw=b"\x11\0\0\0\1"),
+    "property twice": lambda v: publish(v, raw=b"\x01\0\x01\0"),
+    "payload format 2": lambda v: publish(v, raw=b"\x01\2"),
+    "properties longer than the packet": lambda v: wire.frame(wire.PUBLISH, 0, b"\0\1a\x40"),
+    "property cut off": lambda v: publish(v, raw=b"\x02\0\0"),
+    "content type that is not UTF-8": lambda v: publish(v, raw=b"\x03\0\1\xff"),
+    "user property cut off": lambda v: publish(v, raw=b"\x26\0\1a"),
+    "response topic with a wildcard": lambda v: publish(v, raw=b"\x08\0\1#"),
+    "subscription identifier from a client": lambda v: publish(v, raw=b"\x0b\1"),
+    "subscription identifier 0": lambda v: wire.frame(wire.SUBSCRIBE, 2, b"\0\1" + props(v, b"\x0b\0") + b"\0\1a\0"),
+    "retain handling 3": lambda v: wire.subscribe(v, [("a", 0x30)]),
+    "no local on a shared subscription": lambda v: wire.subscribe(v, [("$share/g/a", 0x04)]),
+    "disconnect with an unknown property": lambda v: wire.frame(wire.DISCONNECT, 0, b"\0\2\x7f\0"),
+}
+CASES = (
+    [(v, name, make) for name, make in BOTH.items() for v in (V311, V5)]
+    + [(V311, name, make) for name, make in ONLY_V3.items()] + [(V5, name, make) for name, make in ONLY_V5.items()])
+
+
+@pytest.mark.parametrize("version, make", [(v, make) for v, _, make in CASES], ids=[f"v{v}-{name}" for v, name, _ in CASES])
+def test_malformed_packet_ends_the_connection(connected, version, make):
+    connection = connected(version)
+    connection.send(make(version))
+    answer = outcome(connection)
+    if version == V311:
+        assert answer is None, answer
+    elif answer is not None:
+        assert answer.kind == DISCONNECT and answer.code >= 0x80, answer
+        connection.expect_end()
+
+
+def connect_packet(version=V5, name=b"\0\4MQTT", level=None, flags=2, keep_alive=60, raw=b"", tail=b"\0\1c"):
+    head = name + bytes([version if level is None else level, flags]) + struct.pack(">H", keep_alive)
+    return wire.frame(wire.CONNECT, 0, head + props(version, raw) + tail)
+
+
+BAD_CONNECTS = {
+    "reserved flag": dict(flags=3),
+    "will QoS 3": dict(flags=0x1E, tail=b"\0\1c\0\0\1w\0\1p"),
+    "will QoS without a will": dict(flags=0x0A),
+    "will retain without a will": dict(flags=0x22),
+    "will announced but absent": dict(flags=0x06),
+    "user name announced but absent": dict(flags=0x82),
+    "more than was announced": dict(tail=b"\0\1c\0\1x"),
+    "client id that is not UTF-8": dict(tail=b"\0\1\xff"),
+    "no client id": dict(tail=b""),
+    "property twice": dict(raw=b"\x21\0\1\x21\0\1"),
+    "receive maximum 0": dict(raw=b"\x21\0\0"),
+    "maximum packet size 0": dict(raw=b"\x27\0\0\0\0"),
+    "authentication data without a method": dict(raw=b"\x16\0\1x"),
+    "unknown property": dict(raw=b"\x7f\0"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_CONNECTS.values()), ids=list(BAD_CONNECTS))
+def test_malformed_connect_is_refused(dial, server, case):
+    connection = dial(None, V5, port="plain")
+    connection.send(connect_packet(**case))
+    answer = outcome(connection)
+    if answer is not None:
+        assert answer.kind in (wire.CONNACK, DISCONNECT) and answer.code >= 0x80, answer
+        connection.expect_end()
+
+
+def test_malformed_v3_connect_is_refused_without_a_word(dial):
+    connection = dial(None, V311, port="plain")
+    connection.send(connect_packet(V311, flags=3))
+    connection.expect_end()
+
+
+def test_packets_may_come_byte_by_byte_and_all_at_once(dial, topic, version):
+    """TCP has no packets: how the bytes are cut must not matter."""
+    connection = dial(None, version, port="plain")
+    whole = (
+        wire.connect(version, unique()) + wire.subscribe(version, [(topic, 1)], 1)
+        + wire.publish(version, topic, "x" * 300, qos=1, packet_id=2) + wire.PING)
+    connect_length = len(wire.connect(version, unique()))
+    for index in range(connect_length):
+        connection.send(whole[index:index + 1])
+    assert connection.expect(wire.CONNACK).code == 0
+    rest = whole[connect_length:]
+    for index in range(len(rest)):
+        connection.send(rest[index:index + 1])
+    seen = {connection.receive().kind for _ in range(4)}
+    assert seen == {wire.SUBACK, wire.PUBACK, wire.PUBLISH, wire.PINGRESP}
+    connection.send(rest)
+    assert {connection.receive().kind for _ in range(4)} == seen

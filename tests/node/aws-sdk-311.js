@@ -1,0 +1,39 @@
+// aws-iot-device-sdk-v2, MQTT 3.1.1, mutual TLS from files.
+'use strict';
+const { mqtt, iot } = require('aws-iot-device-sdk-v2');
+const { emit, serve, refusal } = require('./lines');
+
+let connection;
+let interrupted = null; // rejects the operation in progress when the connection ends under it
+
+function orEnd(promise) {
+  return Promise.race([promise, new Promise((_, reject) => { interrupted = reject; })]);
+}
+
+const commands = {
+  connect: async (o) => {
+    const builder = iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder_from_path(o.cert, o.key);
+    builder.with_certificate_authority_from_path(undefined, o.ca).with_endpoint(o.host).with_port(o.port);
+    builder.with_client_id(o.clientId).with_clean_session(true).with_keep_alive_seconds(60).with_reconnect_min_sec(60).with_reconnect_max_sec(120);
+    if (o.will) builder.with_will({ topic: o.will.topic, payload: o.will.payload, qos: o.will.qos || 0, retain: !!o.will.retain });
+    connection = new mqtt.MqttClient().new_connection(builder.build());
+    connection.on('error', () => {});
+    connection.on('interrupt', (error) => {
+      if (interrupted) interrupted(refusal(null, String(error)));
+      emit('end', { code: null });
+    });
+    connection.on('message', (topic, payload, dup, qos, retain) =>
+      emit('message', { topic, payload: Buffer.from(payload).toString('hex'), qos, retain }));
+    await connection.connect();
+    return {};
+  },
+  subscribe: async (o) => ({ code: (await orEnd(connection.subscribe(o.filter, o.qos))).qos }),
+  publish: async (o) => {
+    await orEnd(connection.publish(o.topic, o.payload, o.qos, o.retain));
+    return {};
+  },
+};
+
+serve(commands, async () => {
+  if (connection) await connection.disconnect().catch(() => {});
+});

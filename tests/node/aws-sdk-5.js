@@ -1,0 +1,44 @@
+// aws-iot-device-sdk-v2, MQTT 5, mutual TLS from files: as in the SDK's samples.
+'use strict';
+const { mqtt5, iot } = require('aws-iot-device-sdk-v2');
+const { emit, serve, refusal } = require('./lines');
+
+let client;
+
+const commands = {
+  connect: (o) => new Promise((resolve, reject) => {
+    const builder = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromPath(o.host, o.cert, o.key);
+    builder.withCertificateAuthorityFromPath(undefined, o.ca).withPort(o.port).withMinReconnectDelayMs(60000).withMaxReconnectDelayMs(120000);
+    const connect = { clientId: o.clientId, keepAliveIntervalSeconds: 60 };
+    if (o.will) {
+      connect.will = { topicName: o.will.topic, payload: Buffer.from(o.will.payload), qos: o.will.qos || 0, retain: !!o.will.retain };
+    }
+    builder.withConnectProperties(connect);
+    client = new mqtt5.Mqtt5Client(builder.build());
+    client.on('connectionSuccess', () => resolve({}));
+    client.on('connectionFailure', (e) => reject(refusal(e.connack ? e.connack.reasonCode : null, String(e.error))));
+    client.on('disconnection', (e) => emit('end', { code: e.disconnect ? e.disconnect.reasonCode : null }));
+    client.on('messageReceived', (e) => emit('message', {
+      topic: e.message.topicName, payload: Buffer.from(e.message.payload || '').toString('hex'), qos: e.message.qos, retain: !!e.message.retain,
+    }));
+    client.on('error', () => {});
+    client.start();
+  }),
+  subscribe: async (o) => {
+    const suback = await client.subscribe({ subscriptions: [{ topicFilter: o.filter, qos: o.qos }] });
+    const code = suback.reasonCodes[0];
+    if (code >= 0x80) throw refusal(code);
+    return { code };
+  },
+  publish: async (o) => {
+    const puback = await client.publish({ topicName: o.topic, payload: Buffer.from(o.payload), qos: o.qos, retain: o.retain });
+    if (puback && puback.reasonCode >= 0x80) throw refusal(puback.reasonCode);
+    return {};
+  },
+};
+
+serve(commands, () => new Promise((resolve) => {
+  if (!client) return resolve();
+  client.on('stopped', () => { client.close(); resolve(); });
+  client.stop();
+}));
