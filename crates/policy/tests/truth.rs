@@ -1,6 +1,7 @@
 //! The truth tables, row by row: W (policy against request), R (what a subscriber receives), C (connect attributes).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[allow(dead_code)] // Each test file uses its part.
 mod desk;
 
 use desk::{NOW, authorizer, context, decide, flat, kind, site};

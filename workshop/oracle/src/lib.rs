@@ -1,3 +1,4 @@
 //! Naive oracles: one short, obviously right answer for every clever engine, to compare with in property tests.
 
 pub mod policy;
+pub mod topics;

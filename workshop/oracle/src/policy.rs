@@ -9,6 +9,11 @@ use serde_json::Value;
 /// Every key that is present, with its values. A key of several values has a name that no variable can have.
 pub type Context = BTreeMap<String, Vec<String>>;
 
+/// What a substituted pattern holds for `*`, for `?` and for a `:` that came with a value.
+const ANY: char = '\u{E000}';
+const ONE: char = '\u{E001}';
+const COLON: &str = "\u{E002}";
+
 /// `ALLOWED`, `EXPLICIT_DENY` or `IMPLICIT_DENY`.
 pub fn decide(documents: &[Value], action: &str, arn: &str, context: &Context) -> &'static str {
     let decided = |effect: &str| {
@@ -23,10 +28,10 @@ pub fn decide(documents: &[Value], action: &str, arn: &str, context: &Context) -
 }
 
 fn applies(statement: &Value, action: &str, arn: &str, context: &Context) -> bool {
-    let action = action.to_lowercase();
     let allow = statement["Effect"] == "Allow";
-    let covers = |p: &Value| Some(glob(&symbols(&text(p).to_lowercase(), context)?, &chars(&action)));
-    let matches = |p: &Value| Some(text(p) == "*" || arn_matches(&text(p), arn, context)?);
+    let covers =
+        |p: &Value| Some(glob(&substitute(&text(p).to_lowercase(), context)?, &action.to_lowercase()));
+    let matches = |p: &Value| Some(text(p) == "*" || arn_matches(&substitute(&text(p), context)?, arn));
     chosen(statement, "Action", allow, covers)
         && chosen(statement, "Resource", allow, matches)
         && statement["Condition"].as_object().into_iter().flatten().all(|(operator, keys)| {
@@ -54,18 +59,18 @@ fn holds(
     let (set, name) = operator.split_once(':').unwrap_or(("", operator));
     let (name, if_exists) = name.strip_suffix("IfExists").map_or((name, false), |name| (name, true));
     let negated = name.contains("Not");
-    let policy: Vec<Option<Vec<Symbol>>> = list(policy).iter().map(|v| symbols(&text(v), context)).collect();
+    let policy: Vec<Option<String>> = list(policy).iter().map(|v| substitute(&text(v), context)).collect();
     if negated && allow && policy.contains(&None) {
         return false;
     }
+    let policy = || policy.iter().flatten();
     if name == "Null" {
-        let null = request.is_none_or(Vec::is_empty).to_string();
-        return policy.iter().flatten().any(|p| plain(p) == null);
+        return policy().any(|p| *p == request.is_none_or(Vec::is_empty).to_string());
     }
     let Some(request) = request else {
         return if_exists || set == "ForAllValues" || (set.is_empty() && negated);
     };
-    let hit = |value: &String| policy.iter().flatten().any(|p| compare(&name.replace("Not", ""), p, value));
+    let hit = |value: &String| policy().any(|p| compare(&name.replace("Not", ""), p, value));
     match set {
         "ForAllValues" => request.iter().all(|value| hit(value) != negated),
         "ForAnyValue" => request.iter().any(|value| hit(value) != negated),
@@ -73,90 +78,44 @@ fn holds(
     }
 }
 
-fn compare(name: &str, policy: &[Symbol], request: &str) -> bool {
+fn compare(name: &str, pattern: &str, request: &str) -> bool {
+    let plain = pattern.replace(ANY, "*").replace(ONE, "?").replace(COLON, ":");
     let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
-    let (p, r) = (number(&plain(policy)), number(request));
     match name {
-        "StringEquals" => plain(policy) == request,
-        "StringEqualsIgnoreCase" | "Bool" => plain(policy).to_lowercase() == request.to_lowercase(),
-        "StringLike" => glob(policy, &chars(request)),
-        "NumericEquals" => r == p,
-        "NumericLessThan" => r < p,
-        "NumericGreaterThanEquals" => r >= p,
+        "StringEquals" => plain == request,
+        "StringEqualsIgnoreCase" | "Bool" => plain.to_lowercase() == request.to_lowercase(),
+        "StringLike" => glob(&pattern.replace(COLON, ":"), request),
+        "NumericEquals" => number(request) == number(&plain),
+        "NumericLessThan" => number(request) < number(&plain),
+        "NumericGreaterThanEquals" => number(request) >= number(&plain),
         _ => false,
     }
 }
 
-#[derive(PartialEq)]
-enum Symbol {
-    Char(char),
-    Any,
-    One,
-}
-
 /// The text with its variables replaced; nothing if one has no value that may be inserted.
-fn symbols(text: &str, context: &Context) -> Option<Vec<Symbol>> {
-    let mut symbols = Vec::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match (c, rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))) {
-            ('$', Some((name, after))) => {
-                let value =
-                    if ["*", "?", "$"].contains(&name) { name } else { context.get(name)?.first()? };
-                if name.starts_with("iot:Certificate.") && value.contains(['*', '$', '+', '?', '#']) {
-                    return None;
-                }
-                symbols.extend(value.chars().map(Symbol::Char));
-                rest = after;
-            }
-            ('*', _) => symbols.push(Symbol::Any),
-            ('?', _) => symbols.push(Symbol::One),
-            _ => symbols.push(Symbol::Char(c)),
-        }
+fn substitute(text: &str, context: &Context) -> Option<String> {
+    let wild = |text: &str| text.replace('*', &ANY.to_string()).replace('?', &ONE.to_string());
+    let variable = text.split_once("${").and_then(|(head, rest)| Some((head, rest.split_once('}')?)));
+    let Some((head, (name, tail))) = variable else { return Some(wild(text)) };
+    let value = if ["*", "?", "$"].contains(&name) { name } else { context.get(name)?.first()? };
+    if name.starts_with("iot:Certificate.") && value.contains(['*', '$', '+', '?', '#']) {
+        return None;
     }
-    Some(symbols)
+    Some(wild(head) + &value.replace(':', COLON) + &substitute(tail, context)?)
 }
 
-/// Field by field; colons that a value brings along divide nothing.
-fn arn_matches(pattern: &str, arn: &str, context: &Context) -> Option<bool> {
-    let mut fields = vec![Vec::new()];
-    let mut rest = pattern;
-    while let Some(c) = rest.chars().next() {
-        let variable = rest.strip_prefix("${").and_then(|rest| rest.find('}')).map_or(0, |end| end + 3);
-        let piece = &rest[..variable.max(c.len_utf8())];
-        rest = &rest[piece.len()..];
-        if piece == ":" && fields.len() < 6 {
-            fields.push(Vec::new());
-        } else {
-            fields.last_mut()?.extend(symbols(piece, context)?);
-        }
+fn arn_matches(pattern: &str, arn: &str) -> bool {
+    let fields = pattern.splitn(6, ':').zip(arn.splitn(6, ':'));
+    fields.into_iter().all(|(pattern, field)| glob(&pattern.replace(COLON, ":"), field))
+}
+
+fn glob(pattern: &str, text: &str) -> bool {
+    let (mut p, mut t) = (pattern.chars(), text.chars());
+    match p.next() {
+        None => text.is_empty(),
+        Some(ANY) => glob(p.as_str(), text) || (t.next().is_some() && glob(pattern, t.as_str())),
+        Some(c) => t.next().is_some_and(|d| c == ONE || c == d) && glob(p.as_str(), t.as_str()),
     }
-    Some(fields.iter().zip(arn.splitn(6, ':')).all(|(pattern, field)| glob(pattern, &chars(field))))
-}
-
-fn glob(pattern: &[Symbol], text: &[char]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, _) => text.is_empty(),
-        (Some((Symbol::Any, rest)), None) => glob(rest, text),
-        (Some((Symbol::Any, rest)), Some((_, tail))) => glob(rest, text) || glob(pattern, tail),
-        (Some((Symbol::One, rest)), Some((_, tail))) => glob(rest, tail),
-        (Some((Symbol::Char(p), rest)), Some((t, tail))) => p == t && glob(rest, tail),
-        (Some(_), None) => false,
-    }
-}
-
-fn plain(symbols: &[Symbol]) -> String {
-    let char = |symbol: &Symbol| match symbol {
-        Symbol::Char(c) => *c,
-        Symbol::Any => '*',
-        Symbol::One => '?',
-    };
-    symbols.iter().map(char).collect()
-}
-
-fn chars(text: &str) -> Vec<char> {
-    text.chars().collect()
 }
 
 fn text(value: &Value) -> String {
