@@ -1,15 +1,125 @@
-//! Questions that AWS's pages leave open, and the reading that this crate takes.
+//! Questions that AWS's pages leave open, and the reading that this crate takes: the safe side.
 
 /// One open question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
     /// A stable name.
     pub id: &'static str,
-    /// What nobody has documented.
+    /// What is not documented.
     pub question: &'static str,
-    /// What this crate does, and why that is the safe side.
+    /// What this crate does.
     pub reading: &'static str,
 }
 
+const fn open(id: &'static str, question: &'static str, reading: &'static str) -> Unconfirmed {
+    Unconfirmed { id, question, reading }
+}
+
 /// Every open question of the policy language that the code had to answer.
-pub const UNCONFIRMED: &[Unconfirmed] = &[];
+pub const UNCONFIRMED: &[Unconfirmed] = &[
+    open(
+        "policy-version",
+        "Are documents accepted whose Version is 2008-10-17 or absent?",
+        "Yes, and as in IAM they have no variables: ${...} is literal text. Other values are malformed.",
+    ),
+    open(
+        "policy-grammar",
+        "Which of IAM's elements are accepted besides those in AWS IoT samples?",
+        "Id, Sid, NotAction and a single Statement object are, as in IAM. Two statements may not share a Sid. \
+         Principal, NotPrincipal, unknown and duplicate elements, and empty lists of statements, actions or \
+         resources are malformed.",
+    ),
+    open(
+        "policy-malformed-texts",
+        "Which texts does MalformedPolicyException carry beyond the two that were seen?",
+        "Faults of structure say Invalid policy syntax; a document that is too long says so in the words that \
+         TestInvokeAuthorizer uses.",
+    ),
+    open(
+        "policy-size",
+        "Does white space inside strings count towards the 2048 characters?",
+        "No: space, tab, carriage return and line feed never count.",
+    ),
+    open(
+        "action-case",
+        "Do action and key names have case?",
+        "No, as in IAM. Elements, operators, resources and names of thing attributes do.",
+    ),
+    open(
+        "action-names",
+        "Are unknown action names refused?",
+        "No, they never match; but an action must be * or have a vendor prefix without wildcards, as in IAM.",
+    ),
+    open(
+        "resource-fields",
+        "Do wildcards cross the fields of an ARN?",
+        "No, as in IAM; the last field keeps its colons. A colon inside a variable's value divides nothing.",
+    ),
+    open(
+        "variable-wildcards",
+        "Is a * or ? in a client id a wildcard when the client id is substituted?",
+        "No, every value is literal text.",
+    ),
+    open(
+        "variable-missing",
+        "What becomes of a list of resources if one names a variable without value?",
+        "That resource matches nothing, the others count. Where not matching would permit something (an Allow with \
+         NotResource or with a negated condition) the statement does not apply at all; a Deny does.",
+    ),
+    open(
+        "variable-default",
+        "Does ${name, 'default'} work?",
+        "No: such a variable has no value. Without a closing brace ${ is literal text.",
+    ),
+    open(
+        "variable-momentary",
+        "May aws:CurrentTime, aws:EpochTime, iot:ConnectAttributes and iot:LastWillTopic stand in texts?",
+        "No, they have values only as condition keys.",
+    ),
+    open(
+        "variable-thing-alias",
+        "Is iot:Thing.ThingName, seen in samples, the same as iot:Connection.Thing.ThingName?",
+        "No: it has no value.",
+    ),
+    open(
+        "certificate-index",
+        "Does the index of certificate variables start at 0 or at 1?",
+        "At 0, as in the worked example: .1 is the second value. No index is the first value.",
+    ),
+    open(
+        "certificate-available-keys",
+        "Which spelling do the values of iot:Certificate.AvailableKeys have?",
+        "Whole names such as iot:Certificate.Subject.CommonName, without index or List; all of them, not just five.",
+    ),
+    open(
+        "certificate-unsubstitutable",
+        "Are certificate values that cannot be substituted hidden from conditions too?",
+        "No: as the value of a condition key they are compared like any other.",
+    ),
+    open(
+        "condition-operators",
+        "Which of IAM's condition operators work in AWS IoT policies?",
+        "All but BinaryEquals, for which no key exists, with ForAllValues, ForAnyValue and IfExists; Null takes none \
+         of these. Equals and Like are the same for ARNs. Negated operators hold for absent keys.",
+    ),
+    open(
+        "condition-values",
+        "Is a condition value of the wrong type refused when the policy is created?",
+        "Yes, unless it contains a variable; then it matches nothing.",
+    ),
+    open(
+        "condition-multivalued",
+        "How does an operator without ForAllValues or ForAnyValue compare a key of several values?",
+        "One of them must match; for negated operators none may.",
+    ),
+    open(
+        "condition-dates",
+        "Which spellings may dates have?",
+        "YYYY-MM-DD, the same with THH:MM[:SS[.fff]] and Z or an offset, and whole seconds since 1970.",
+    ),
+    open(
+        "receive-shared",
+        "Which topic is iot:Receive checked on for a delivery to a shared subscription?",
+        "Allowed on topic/TOPIC or on topic/$share/NAME/TOPIC suffices; an explicit deny of either denies.",
+    ),
+];
