@@ -1,36 +1,12 @@
-//! Walks through the forest of thing groups, given somebody who looks groups up.
+//! Who may stand where in the forest of thing groups: depth, children, one group of a hierarchy per thing.
+//!
+//! Parents never change, so a group's record holds all its ancestors and nobody has to walk.
 
 use identity::ThingGroupName;
 
-use crate::thing_groups::ThingGroupRecord;
 use crate::{Fault, limits};
 
-/// The group and its ancestors, nearest first, as far as `lookup` knows them. Ends after [`limits::GROUP_DEPTH`]
-/// groups, so a damaged store cannot send it round in circles.
-pub fn chain<E>(
-    group: &ThingGroupName,
-    mut lookup: impl FnMut(&ThingGroupName) -> Result<Option<ThingGroupRecord>, E>,
-) -> Result<Vec<ThingGroupRecord>, E> {
-    let mut chain = Vec::new();
-    let mut next = Some(group.clone());
-    while let Some(name) = next.take() {
-        let Some(record) = lookup(&name)? else { break };
-        next.clone_from(&record.parent);
-        chain.push(record);
-        if chain.len() >= limits::GROUP_DEPTH {
-            break;
-        }
-    }
-    Ok(chain)
-}
-
-/// The root of a chain.
-pub fn root(chain: &[ThingGroupRecord]) -> Option<&ThingGroupName> {
-    chain.last().map(|record| &record.name)
-}
-
-/// Whether a group can be created below a parent whose chain (parent included) is this long and that has
-/// `children` already.
+/// Whether a group can be created below a parent of this depth that has `children` already.
 ///
 /// # Errors
 /// [`Fault::Invalid`]: AWS declares no limit exception for CreateThingGroup.
@@ -79,21 +55,22 @@ pub fn check_join(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::convert::Infallible;
 
     use identity::Timestamp;
 
     use super::*;
+    use crate::thing_groups::ThingGroupRecord;
 
     fn name(text: &str) -> ThingGroupName {
         ThingGroupName::new(text).unwrap()
     }
 
-    fn record(own: &str, parent: Option<&str>) -> ThingGroupRecord {
+    fn record(own: &str, parent: Option<&ThingGroupRecord>) -> ThingGroupRecord {
         ThingGroupRecord {
             name: name(own),
             id: own.to_owned(),
-            parent: parent.map(name),
+            parent: parent.map(|parent| parent.name.clone()),
+            ancestors: parent.map(ThingGroupRecord::ancestors_of_child).unwrap_or_default(),
             description: None,
             attributes: BTreeMap::new(),
             version: 1,
@@ -103,17 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_goes_to_the_root_and_never_in_circles() {
-        let groups =
-            [record("a", None), record("b", Some("a")), record("c", Some("b")), record("x", Some("x"))];
-        let lookup = |wanted: &ThingGroupName| {
-            Ok::<_, Infallible>(groups.iter().find(|group| group.name == *wanted).cloned())
-        };
-        let chain_of_c = chain(&name("c"), lookup).unwrap();
-        assert_eq!(chain_of_c.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
-        assert_eq!(root(&chain_of_c), Some(&name("a")));
-        assert_eq!(chain(&name("x"), lookup).unwrap().len(), limits::GROUP_DEPTH);
-        assert!(chain(&name("nobody"), lookup).unwrap().is_empty());
+    fn a_group_knows_its_ancestors() {
+        let root = record("a", None);
+        let leaf = record("c", Some(&record("b", Some(&root))));
+        assert_eq!(leaf.ancestors, [name("b"), name("a")]);
+        assert_eq!((leaf.root(), leaf.depth()), (&name("a"), 3));
+        assert_eq!((root.root(), root.depth()), (&name("a"), 1));
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub struct ThingGroupRecord {
     /// Set at creation, never changed.
     #[serde(default)]
     pub parent: Option<ThingGroupName>,
+    /// The parent, its parent, and so on to the root; as final as the parent.
+    #[serde(default)]
+    pub ancestors: Vec<ThingGroupName>,
     /// For people.
     #[serde(default)]
     pub description: Option<String>,
@@ -71,4 +74,28 @@ pub struct ThingGroupRecord {
     /// See [`crate::guard`].
     #[serde(default)]
     pub closing: bool,
+}
+
+impl ThingGroupRecord {
+    /// The root of its hierarchy: the last ancestor, or itself.
+    pub fn root(&self) -> &ThingGroupName {
+        self.ancestors.last().unwrap_or(&self.name)
+    }
+
+    /// Groups from the root to this one, both counted.
+    pub fn depth(&self) -> usize {
+        self.ancestors.len() + 1
+    }
+
+    /// What a child of this group has for ancestors.
+    pub fn ancestors_of_child(&self) -> Vec<ThingGroupName> {
+        std::iter::once(&self.name).chain(&self.ancestors).cloned().collect()
+    }
+
+    /// Whether a second CreateThingGroup with `other`'s configuration would create what is already there.
+    pub fn is_same_configuration(&self, other: &Self) -> bool {
+        self.parent == other.parent
+            && self.description == other.description
+            && self.attributes == other.attributes
+    }
 }
