@@ -34,7 +34,7 @@ pub(super) static P11: Pattern = Pattern::expression("[0-9]+", "[0-9]+");
 #[rustfmt::skip]
 pub(super) static P12: Pattern = Pattern::expression("[a-fA-F0-9:]+", "[a-fA-F0-9:]+");
 #[rustfmt::skip]
-pub(super) static P13: Pattern = Pattern::expression("[\\s\\S]*", "[\\s\\S]*");
+pub(super) static P13: Pattern = Pattern::class("[\\s\\S]*", true, &[(0x0, 0x10ffff)]);
 #[rustfmt::skip]
 pub(super) static P14: Pattern = Pattern::expression("[\\w=,@-]+", "[\\w=,@-]+");
 #[rustfmt::skip]

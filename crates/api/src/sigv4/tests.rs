@@ -56,6 +56,27 @@ fn the_test_suite_has_its_signatures() {
     }
 }
 
+/// Requests that botocore 1.44.8 signed at the moment of `NOW`.
+#[test]
+fn what_botocore_signs_we_accept() {
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    for vector in vectors.as_array().unwrap() {
+        let text = |key: &str| vector[key].as_str().unwrap().to_owned();
+        let pair = |header: &serde_json::Value| {
+            (header[0].as_str().unwrap().to_owned(), header[1].as_str().unwrap().as_bytes().to_vec())
+        };
+        let request = Owned {
+            method: text("method"),
+            path: text("path"),
+            query: text("query"),
+            headers: vector["headers"].as_array().unwrap().iter().map(pair).collect(),
+            body: text("body").into_bytes(),
+        };
+        assert!(request.verified(NOW).is_ok(), "{vector}: {:?}", request.verified(NOW));
+        assert!(request.verified(Timestamp(NOW.0 + 3_600_000)).is_err());
+    }
+}
+
 /// A request that owns its parts, so that a test can change one.
 #[derive(Clone, Debug)]
 struct Owned {
