@@ -81,6 +81,19 @@ impl Recent {
         self.take_waiting()
     }
 
+    /// The store is at `revision` and how it got there is unknown: every follower that is elsewhere has lagged. Wake
+    /// what it returns.
+    #[must_use]
+    pub fn jump(&mut self, revision: Revision) -> Vec<Waker> {
+        if revision == self.latest {
+            return Vec::new();
+        }
+        self.batches.clear();
+        (self.changes, self.bytes) = (0, 0);
+        (self.floor, self.latest) = (revision, revision);
+        self.take_waiting()
+    }
+
     /// No more changes will come. Wake what it returns.
     #[must_use]
     pub fn close(&mut self) -> Vec<Waker> {
@@ -228,6 +241,18 @@ mod tests {
             assert!(poll(&mut recent, &mut place).is_pending());
         }
         assert_eq!(recent.take_waiting().len(), 2);
+    }
+
+    #[test]
+    fn after_a_jump_everybody_lags() {
+        let mut recent = Recent::new(Memory::default(), Revision::ZERO);
+        let _ = recent.publish(Revision(1), vec![change(1, "a")]);
+        let _ = recent.jump(Revision(5));
+        let mut place = Place { after: Revision(1), ticket: None };
+        assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Err(FeedError::Lagged)));
+        let _ = recent.publish(Revision(6), vec![change(6, "b")]);
+        assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Ok(vec![change(6, "b")])));
+        assert!(recent.jump(Revision(6)).is_empty());
     }
 
     #[test]

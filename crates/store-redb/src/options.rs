@@ -1,0 +1,59 @@
+//! What can be chosen when a store is opened.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a store behaves. The defaults suit a broker on a small machine.
+#[derive(Clone)]
+pub struct Options {
+    /// Bytes of the file kept in memory.
+    pub cache_bytes: usize,
+    /// The most writes that wait for the writer thread; further ones wait with their callers.
+    pub backlog: usize,
+    /// The most bytes of writes that wait for the writer thread.
+    pub backlog_bytes: usize,
+    /// The most writes in one group commit.
+    pub group: usize,
+    /// How long a group is filled, as long as writes keep coming.
+    pub group_time: Duration,
+    /// After a failed write the file is reopened; when that fails too, not again before this time.
+    pub retry_after: Duration,
+    /// How many changes the feed remembers.
+    pub feed: store::recent::Memory,
+    /// Gives unused space back to the file system while opening, which takes time in proportion to the file.
+    pub compact: bool,
+    /// Called with the share done (0 to 1) while a file that was not closed cleanly is checked.
+    pub on_repair: Arc<dyn Fn(f64) + Send + Sync>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            backlog: 4_096,
+            backlog_bytes: 64 << 20,
+            group: 4_000,
+            group_time: Duration::from_millis(2),
+            retry_after: Duration::from_secs(1),
+            feed: store::recent::Memory::default(),
+            compact: false,
+            on_repair: Arc::new(|_| {}),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("cache_bytes", &self.cache_bytes)
+            .field("backlog", &self.backlog)
+            .field("backlog_bytes", &self.backlog_bytes)
+            .field("group", &self.group)
+            .field("group_time", &self.group_time)
+            .field("retry_after", &self.retry_after)
+            .field("feed", &self.feed)
+            .field("compact", &self.compact)
+            .finish_non_exhaustive()
+    }
+}
