@@ -1,1 +1,33 @@
-//! (being built)
+//! The heart: arranges what the engines decide.
+//!
+//! Invariant: nothing is published, subscribed or delivered without a [`policy::Permit`] for it, and every lock in
+//! here is a leaf: none is held while another is taken, none across an `await`.
+//!
+//! The data's way: [`Broker::connect`] seats a client; the gateway's driver gives packets to
+//! [`Connection::receive`], whose steps are carried out under `receive/`; a message goes through the stages under
+//! `publish/`: authorise, retain, route, deliver. What a principal may do is kept up to date by `principals/`, which
+//! follows the store's feed: the only road from the control plane to here.
+
+mod broker;
+mod cell;
+mod connect;
+mod connection;
+mod directory;
+mod expiry;
+mod farewell;
+mod feed;
+mod http;
+mod link;
+mod principals;
+mod publish;
+mod receive;
+mod report;
+
+pub use broker::{Broker, BrokerParts};
+pub use connect::Refused;
+pub use connection::Connection;
+pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
+pub use link::{Credential, Flow, Link, LinkEnd};
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,12 @@ macro_rules! catalogue {
                 match self { $(Self::$name(_) => Kind::$name,)* }
             }
         }
+
+        impl Display for Event<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$name(fact) => fact.fmt(f),)* }
+            }
+        }
     };
 }
 
@@ -339,7 +345,7 @@ catalogue! {
         existed: bool,
     }
     /// A message was retained.
-    RetainedStored<'a> = "retained.stored", Debug, -, PublishRetainedSuccess, - {
+    RetainedStored<'a> = "retained.stored", Debug, -, -, - {
         /// Its topic.
         topic: &'a str,
         /// Bytes of payload.
@@ -390,6 +396,16 @@ catalogue! {
         client_id: &'a str,
         /// Messages that were waiting in it.
         queued: usize,
+    }
+    /// A publish to a reserved topic reached nobody, because there is nothing behind the topic.
+    ReservedUnserved<'a> = "publish.unserved", Warn, -, -,
+        "use the topic only where its service exists; the generated reference lists what is built" {
+        /// From whom.
+        origin: Origin<'a>,
+        /// Where to.
+        topic: &'a str,
+        /// What is missing.
+        missing: &'a dyn Display,
     }
     /// A difference from OASIS MQTT changed what a client sees.
     DivergenceObserved<'a> = "divergence.observed", Debug, -, -, - {
@@ -488,6 +504,7 @@ impl<'a> Event<'a> {
             Self::PublishIn(e) => Some(e.origin),
             Self::PublishRefused(e) => Some(e.origin),
             Self::PublishDenied(e) => Some(e.origin),
+            Self::ReservedUnserved(e) => Some(e.origin),
             _ => None,
         }
     }
@@ -522,6 +539,7 @@ impl<'a> Event<'a> {
             Self::RetainedFull(e) => Some(e.topic),
             Self::WillPublished(e) => Some(e.topic),
             Self::WillRefused(e) => Some(e.topic),
+            Self::ReservedUnserved(e) => Some(e.topic),
             _ => None,
         }
     }
@@ -551,19 +569,18 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The AWS metric that counts it.
+    /// The AWS metric that counts it. A publish with RETAIN also counts as `PublishRetained.Success`.
     pub fn metric(&self) -> Option<Metric> {
         match self {
-            Self::PublishDenied(e) if e.action == "iot:RetainPublish" => {
-                Some(Metric::PublishRetainedAuthError)
-            }
-            Self::DeliveryDropped(e) => Some(match e.why {
-                DropReason::QueueFull => Metric::QueuedThrottle,
-                DropReason::OutboxFull => Metric::PublishOutThrottle,
-                DropReason::Expired | DropReason::TooLargeForClient | DropReason::RetryWindow => {
-                    Metric::PublishOutClientError
-                }
-            }),
+            // AWS counts neither denials nor throttles of HTTP.
+            Self::PublishDenied(PublishDenied { origin: Origin::Http { .. }, .. }) => None,
+            Self::PublishDenied(e) if e.action == "iot:RetainPublish" => Some(Metric::PublishRetainedAuthError),
+            Self::DeliveryDropped(e) => match e.why {
+                DropReason::QueueFull => Some(Metric::QueuedThrottle),
+                DropReason::OutboxFull => Some(Metric::PublishOutThrottle),
+                DropReason::TooLargeForClient => Some(Metric::PublishOutClientError),
+                DropReason::Expired | DropReason::RetryWindow => None,
+            },
             Self::Disconnected(_) => None,
             _ => self.kind().metric().or_else(|| self.fault().and_then(Fault::metric)),
         }

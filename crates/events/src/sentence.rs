@@ -6,104 +6,71 @@ use mqtt::Version;
 
 use crate::*;
 
-impl Display for Event<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Starting(e) => {
-                write!(f, "thingcore {} (dialect {}, data in {})", e.version, e.dialect, e.data)
+macro_rules! sentences {
+    ($($name:ident $(<$life:lifetime>)? |$fact:ident, $f:ident| $sentence:expr;)*) => {
+        $(impl Display for $name $(<$life>)? {
+            fn fmt(&self, $f: &mut Formatter<'_>) -> fmt::Result {
+                let $fact = self;
+                $sentence
             }
-            Self::Listening(e) => write!(f, "{} on {}", e.listener, e.address),
-            Self::Stopping(_) => f.write_str("the broker stops"),
-            Self::HandshakeFailed(e) => e.fmt(f),
-            Self::ConnectionRefusedLimit(e) => {
-                write!(
-                    f,
-                    "{} turned away at {}: it holds {} connections already",
-                    e.peer, e.listener, e.limit
-                )
-            }
-            Self::Connected(e) => e.fmt(f),
-            Self::ConnectRefused(e) => e.fmt(f),
-            Self::Disconnected(e) => e.fmt(f),
-            Self::PingAnswered(e) => write!(f, "{} pinged", e.client),
-            Self::PublishIn(e) => e.fmt(f),
-            Self::PublishRefused(e) => {
-                write!(f, "{} published to {}: {}", e.origin, Name(e.topic), Why(e.fault, e.detail))
-            }
-            Self::PublishDenied(e) => {
-                write!(f, "{} may not {} on {}: {}", e.origin, e.action, arn("topic", e.topic), e.decision)
-            }
-            Self::PublishOut(e) => {
-                write!(f, "{} got {} (QoS {}, {} bytes)", e.client, Name(e.topic), e.qos as u8, e.bytes)
-            }
-            Self::ReceiveDenied(e) => denied(f, &e.client, "iot:Receive", arn("topic", e.topic), e.decision),
-            Self::Queued(e) => {
-                write!(f, "{} is away: {} waits ({} bytes)", Name(e.client_id), Name(e.topic), e.bytes)
-            }
-            Self::DeliveryDropped(e) => {
-                write!(f, "{} did not reach {}: {}", Name(e.topic), Name(e.client_id), Lower(e.why.doc()))
-            }
-            Self::Redelivered(e) => {
-                write!(f, "{} got {} again (attempt {})", e.client, Name(e.topic), e.attempt)
-            }
-            Self::Subscribed(e) => {
-                write!(f, "{} subscribed to {} (QoS {})", e.client, Name(e.filter), e.qos as u8)
-            }
-            Self::SubscribeRefused(e) => {
-                write!(f, "{} subscribed to {}: {}", e.client, Name(e.filter), Why(e.fault, e.detail))
-            }
-            Self::SubscribeDenied(e) => {
-                denied(f, &e.client, "iot:Subscribe", arn("topicfilter", e.filter), e.decision)
-            }
-            Self::Unsubscribed(e) => {
-                let absent = if e.existed { "" } else { ", which it had not subscribed to" };
-                write!(f, "{} unsubscribed from {}{absent}", e.client, Name(e.filter))
-            }
-            Self::RetainedStored(e) => write!(f, "{} is retained ({} bytes)", Name(e.topic), e.bytes),
-            Self::RetainedDeleted(e) => write!(f, "{} is no longer retained", Name(e.topic)),
-            Self::RetainedFull(e) => {
-                write!(f, "{} was not retained: {} messages are", Name(e.topic), e.limit)
-            }
-            Self::WillPublished(e) => write!(f, "the will of {} went to {}", e.client, Name(e.topic)),
-            Self::WillRefused(e) => {
-                denied(f, &e.client, "iot:Publish (its will)", arn("topic", e.topic), e.decision)
-            }
-            Self::SessionResumed(e) => {
-                write!(
-                    f,
-                    "{} is back: {} subscriptions, {} messages waiting",
-                    e.client, e.subscriptions, e.queued
-                )
-            }
-            Self::SessionExpired(e) => {
-                write!(f, "the session of {} expired with {} messages waiting", Name(e.client_id), e.queued)
-            }
-            Self::DivergenceObserved(e) => write!(f, "{} meets {}: {}", e.client, e.divergence, e.detail),
-            Self::PolicyReloaded(e) => {
-                write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch)
-            }
-            Self::CertificateDeactivated(e) => {
-                write!(f, "{} is {}: its connections end", e.principal, e.status)
-            }
-            Self::FeedLagged(_) => f.write_str("the feed of changes fell behind; everything is read again"),
-            Self::StoreFailed(e) => write!(f, "the store failed at {}: {}", e.what, e.detail),
-            Self::ApiCall(e) => {
-                write!(
-                    f,
-                    "{} by {} answered {} in {} ms",
-                    e.operation,
-                    Key(e.access_key),
-                    e.status,
-                    e.duration.as_millis()
-                )
-            }
-            Self::ApiRefused(e) => {
-                let operation = if e.operation.is_empty() { "a request" } else { e.operation };
-                write!(f, "{operation} by {} refused: {}: {}", Key(e.access_key), e.error, e.message)
-            }
-            Self::ConfigProblem(e) => write!(f, "setting {}: {}", e.setting, e.detail),
-        }
-    }
+        })*
+    };
+}
+
+sentences! {
+    Starting<'_> |e, f| write!(f, "thingcore {} (dialect {}, data in {})", e.version, e.dialect, e.data);
+    Listening<'_> |e, f| write!(f, "{} on {}", e.listener, e.address);
+    Stopping |_e, f| f.write_str("the broker stops");
+    ConnectionRefusedLimit<'_> |e, f|
+        write!(f, "{} turned away at {}: it holds {} connections already", e.peer, e.listener, e.limit);
+    PingAnswered<'_> |e, f| write!(f, "{} pinged", e.client);
+    PublishRefused<'_> |e, f|
+        write!(f, "{} published to {}: {}", e.origin, Name(e.topic), Why(e.fault, e.detail));
+    PublishDenied<'_> |e, f| denied(f, &e.origin, e.action, Resource("topic", e.topic), e.decision);
+    PublishOut<'_> |e, f|
+        write!(f, "{} got {} (QoS {}, {} bytes)", e.client, Name(e.topic), e.qos as u8, e.bytes);
+    ReceiveDenied<'_> |e, f| denied(f, &e.client, "iot:Receive", Resource("topic", e.topic), e.decision);
+    Queued<'_> |e, f|
+        write!(f, "{} is away: {} waits ({} bytes)", Name(e.client_id), Name(e.topic), e.bytes);
+    DeliveryDropped<'_> |e, f|
+        write!(f, "{} did not reach {}: {}", Name(e.topic), Name(e.client_id), Lower(e.why.doc()));
+    Redelivered<'_> |e, f| write!(f, "{} got {} again (attempt {})", e.client, Name(e.topic), e.attempt);
+    Subscribed<'_> |e, f|
+        write!(f, "{} subscribed to {} (QoS {})", e.client, Name(e.filter), e.qos as u8);
+    SubscribeRefused<'_> |e, f|
+        write!(f, "{} subscribed to {}: {}", e.client, Name(e.filter), Why(e.fault, e.detail));
+    SubscribeDenied<'_> |e, f|
+        denied(f, &e.client, "iot:Subscribe", Resource("topicfilter", e.filter), e.decision);
+    Unsubscribed<'_> |e, f| {
+        let absent = if e.existed { "" } else { ", which it had not subscribed to" };
+        write!(f, "{} unsubscribed from {}{absent}", e.client, Name(e.filter))
+    };
+    RetainedStored<'_> |e, f| write!(f, "{} is retained ({} bytes)", Name(e.topic), e.bytes);
+    RetainedDeleted<'_> |e, f| write!(f, "{} is no longer retained", Name(e.topic));
+    RetainedFull<'_> |e, f| write!(f, "{} was not retained: {} messages are", Name(e.topic), e.limit);
+    WillPublished<'_> |e, f| write!(f, "the will of {} went to {}", e.client, Name(e.topic));
+    WillRefused<'_> |e, f|
+        denied(f, &e.client, "iot:Publish (its will)", Resource("topic", e.topic), e.decision);
+    SessionResumed<'_> |e, f|
+        write!(f, "{} is back: {} subscriptions, {} messages waiting", e.client, e.subscriptions, e.queued);
+    SessionExpired<'_> |e, f|
+        write!(f, "the session of {} expired with {} messages waiting", Name(e.client_id), e.queued);
+    ReservedUnserved<'_> |e, f|
+        write!(f, "{} published to {}, which reaches nobody: {}", e.origin, Name(e.topic), e.missing);
+    DivergenceObserved<'_> |e, f| write!(f, "{} meets {}: {}", e.client, e.divergence, e.detail);
+    PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
+    CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
+    FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");
+    StoreFailed<'_> |e, f| write!(f, "the store failed at {}: {}", e.what, e.detail);
+    ApiCall<'_> |e, f| {
+        let millis = e.duration.as_millis();
+        write!(f, "{} by {} answered {} in {millis} ms", e.operation, Key(e.access_key), e.status)
+    };
+    ApiRefused<'_> |e, f| {
+        let operation = if e.operation.is_empty() { "a request" } else { e.operation };
+        write!(f, "{operation} by {} refused: {}: {}", Key(e.access_key), e.error, e.message)
+    };
+    ConfigProblem<'_> |e, f| write!(f, "setting {}: {}", e.setting, e.detail);
 }
 
 impl Display for HandshakeFailed<'_> {
@@ -139,7 +106,7 @@ impl Display for Connected<'_> {
 impl Display for ConnectRefused<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.fault == dialect::Fault::ConnectDenied {
-            let resource = arn("client", self.client.client_id);
+            let resource = Resource("client", self.client.client_id);
             return denied(f, &self.client, "iot:Connect", resource, self.detail);
         }
         write!(f, "{} could not connect: {}", self.client, Why(self.fault, self.detail))
@@ -171,16 +138,12 @@ impl Display for PublishIn<'_> {
 
 fn denied(
     f: &mut Formatter<'_>,
-    client: &Client<'_>,
+    who: &dyn Display,
     action: &str,
-    resource: impl Display,
+    resource: Resource<'_>,
     decision: &dyn Display,
 ) -> fmt::Result {
-    write!(f, "{client} may not {action} on {resource}: {decision}")
-}
-
-fn arn<'a>(kind: &'static str, name: &'a str) -> Resource<'a> {
-    Resource(kind, name)
+    write!(f, "{who} may not {action} on {resource}: {decision}")
 }
 
 /// `kind/name`, the end of an ARN.

@@ -40,8 +40,8 @@ pub trait Gate {
     fn allows(&mut self, offer: &Offer) -> bool;
     /// It is gone.
     fn dropped(&mut self, offer: &Offer, why: Dropped);
-    /// It is in the outbox once more.
-    fn sent_again(&mut self, offer: &Offer);
+    /// It is in the outbox once more, for the `attempt`th time.
+    fn sent_again(&mut self, offer: &Offer, attempt: u32);
 }
 
 /// What became of an offer.
@@ -78,6 +78,7 @@ struct InFlight {
     offer: Offer,
     first_sent: Timestamp,
     last_sent: Timestamp,
+    attempts: u32,
 }
 
 /// A client's session.
@@ -176,7 +177,7 @@ impl Session {
         }
         let Some(packet_id) = self.next_packet_id() else { return self.keep(offer) };
         live.outbox.publish(offer.parcel.clone(), offer.qos, Some(packet_id), offer.retain, false);
-        self.in_flight.push_back(InFlight { packet_id, offer, first_sent: now, last_sent: now });
+        self.in_flight.push_back(InFlight { packet_id, offer, first_sent: now, last_sent: now, attempts: 1 });
         Delivered::Sent
     }
 
@@ -286,6 +287,7 @@ impl InFlight {
 
     fn resend(&mut self, live: &mut Conversation, dup: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
         self.last_sent = now;
+        self.attempts = self.attempts.saturating_add(1);
         live.outbox.publish(
             self.offer.parcel.clone(),
             self.offer.qos,
@@ -293,7 +295,7 @@ impl InFlight {
             self.offer.retain,
             dup,
         );
-        gate.sent_again(&self.offer);
+        gate.sent_again(&self.offer, self.attempts);
         true
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use dialect::{Dialect, Divergence, Fault};
-use identity::{ClientId, Timestamp};
+use identity::ClientId;
 use mqtt::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Text, Version};
 
 use crate::will::WillPlan;
@@ -38,12 +38,7 @@ pub struct Terms {
 
 impl Terms {
     /// Reads a CONNECT by the rules of the dialect.
-    pub fn agree(
-        connect: &Connect,
-        dialect: &Dialect,
-        now: Timestamp,
-        notes: &mut Notes,
-    ) -> Result<Self, Violation> {
+    pub fn agree(connect: &Connect, dialect: &Dialect, notes: &mut Notes) -> Result<Self, Violation> {
         if connect.properties.authentication_method.is_some() {
             return Err(Violation::new(
                 Fault::AuthenticationMethodUnsupported,
@@ -57,7 +52,7 @@ impl Terms {
         let will = connect
             .will
             .as_deref()
-            .map(|will| WillPlan::agree(will, connect.version, dialect, now))
+            .map(|will| WillPlan::agree(will, connect.version, dialect))
             .transpose()?;
         Ok(Self {
             version: connect.version,

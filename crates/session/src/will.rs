@@ -27,12 +27,7 @@ pub struct WillPlan {
 }
 
 impl WillPlan {
-    pub(crate) fn agree(
-        will: &Will,
-        version: Version,
-        dialect: &Dialect,
-        _now: Timestamp,
-    ) -> Result<Self, Violation> {
+    pub(crate) fn agree(will: &Will, version: Version, dialect: &Dialect) -> Result<Self, Violation> {
         if will.qos == QoS::ExactlyOnce && dialect.has(Divergence::NoQos2) {
             return Err(Violation::new(Fault::WillQosNotSupported, "the will asks for QoS 2"));
         }

@@ -34,7 +34,8 @@ impl Gate for Open {
     fn dropped(&mut self, _offer: &Offer, why: Dropped) {
         self.dropped.push(why);
     }
-    fn sent_again(&mut self, _offer: &Offer) {
+    fn sent_again(&mut self, _offer: &Offer, attempt: u32) {
+        assert!(attempt > 1);
         self.again += 1;
     }
 }
@@ -54,7 +55,7 @@ impl Client {
         connect.properties.session_expiry_interval = (version == Version::V5).then_some(1000);
         change(&mut connect);
         let dialect = Dialect::aws();
-        let terms = Terms::agree(&connect, &dialect, NOW, &mut Notes::new()).unwrap();
+        let terms = Terms::agree(&connect, &dialect, &mut Notes::new()).unwrap();
         let session = Session::new(version, terms.session_expiry, &dialect);
         let connack = terms.connack(false, None, &dialect);
         let talk = Conversation::begin(terms, connack, &dialect, NOW);

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const NOW: Timestamp = Timestamp(1_000_000);
-
 fn connect(version: Version) -> Connect {
     Connect {
         version,
@@ -19,7 +17,7 @@ fn connect(version: Version) -> Connect {
 
 fn agree(connect: &Connect) -> Result<(Terms, Notes), Violation> {
     let mut notes = Notes::new();
-    Terms::agree(connect, &Dialect::aws(), NOW, &mut notes).map(|terms| (terms, notes))
+    Terms::agree(connect, &Dialect::aws(), &mut notes).map(|terms| (terms, notes))
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! The broker as a whole: what it is made of and how it begins and ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dialect::{Dialect, Divergence, Fault};
+use events::{Event, Observers};
+use identity::{CertificateId, ClientId, Site, Timestamp};
+use mqtt::MatchRules;
+use registry::CertificateStatus;
+use router::{RetainedIndex, RouteTable};
+use store::{Store, StoreError};
+
+use crate::cell::Subscriber;
+use crate::directory::Directory;
+use crate::expiry::Expiry;
+use crate::principals::Principals;
+use crate::publish::Kept;
+
+/// What a broker is made of.
+pub struct BrokerParts {
+    /// The Region and account that it plays.
+    pub site: Arc<Site>,
+    /// How it speaks MQTT.
+    pub dialect: Arc<Dialect>,
+    /// Where certificates, policies and things are.
+    pub store: Arc<dyn Store>,
+    /// Who is told of events.
+    pub observers: Observers,
+    /// Makes generated identifiers and choices differ from run to run; the same seed gives the same ones.
+    pub seed: u64,
+}
+
+/// The broker. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Broker(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub site: Arc<Site>,
+    pub dialect: Arc<Dialect>,
+    pub store: Arc<dyn Store>,
+    pub observers: Observers,
+    pub directory: Directory,
+    pub routes: RouteTable<Subscriber>,
+    pub retained: RetainedIndex<Kept>,
+    pub principals: Principals,
+    pub expiry: Expiry,
+    ids: AtomicU64,
+    seen: AtomicU64,
+    entropy: AtomicU64,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("site", &self.0.site).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker without clients. It follows the store only while [`Broker::follow_feed`] runs.
+    pub fn new(parts: BrokerParts) -> Self {
+        let rules = match_rules(&parts.dialect);
+        let one_copy = !parts.dialect.has(Divergence::OverlappingSubscriptionsCopies);
+        let most_retained = parts.dialect.limits().retained_messages;
+        Self(Arc::new(Inner {
+            site: parts.site,
+            dialect: parts.dialect,
+            store: parts.store,
+            observers: parts.observers,
+            directory: Directory::new(),
+            routes: RouteTable::new(rules, one_copy),
+            retained: RetainedIndex::new(most_retained),
+            principals: Principals::default(),
+            expiry: Expiry::default(),
+            ids: AtomicU64::new(1),
+            seen: AtomicU64::new(0),
+            entropy: AtomicU64::new(parts.seed),
+        }))
+    }
+
+    /// The dialect it speaks.
+    pub fn dialect(&self) -> &Arc<Dialect> {
+        &self.0.dialect
+    }
+
+    /// What the registry says of a certificate's status; `None` if it does not know the certificate.
+    pub async fn certificate_status(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        let key = registry::certificates::certificate_key(id.as_str());
+        let found = registry::CERTIFICATES.get(&*self.0.store, &key).await?;
+        Ok(found.map(|found| found.value.status))
+    }
+
+    /// Ends what is due: sessions whose time is over, wills that waited. Returns when to call again at the latest.
+    pub fn on_time(&self, now: Timestamp) -> Timestamp {
+        self.0.seen.store(now.millis(), Ordering::Relaxed);
+        for cell in self.0.expiry.due(now) {
+            self.0.look_at(&cell, now);
+        }
+        self.0.expiry.next()
+    }
+
+    /// Takes every seat; MQTT 5 clients are told that the server is shutting down. Drivers find it at their next poll.
+    pub fn shutdown(&self, now: Timestamp) {
+        for cell in self.0.directory.all() {
+            self.0.oust(&cell, |_| true, Fault::ServerShutdown, &"the server is shutting down", now);
+        }
+    }
+
+    /// How many clients are connected.
+    pub fn connections(&self) -> usize {
+        self.0.directory.all().iter().filter(|cell| cell.is_online()).count()
+    }
+}
+
+impl Inner {
+    /// An id that this process has not used yet.
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The time of the last [`Broker::on_time`].
+    pub fn last_seen(&self) -> Timestamp {
+        Timestamp(self.seen.load(Ordering::Relaxed))
+    }
+
+    /// The next number of a seeded sequence (splitmix64): spread evenly, not secret.
+    pub fn random(&self) -> u64 {
+        let mut z = self
+            .entropy
+            .fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+            .wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A UUID of the seeded sequence: names traces and sessions, guards nothing.
+    pub fn uuid(&self) -> String {
+        let bytes = (u128::from(self.random()) << 64) | u128::from(self.random());
+        uuid::Builder::from_random_bytes(bytes.to_be_bytes()).into_uuid().to_string()
+    }
+
+    /// The client id for a client that brought none; `$` keeps it apart from every id that a client can choose.
+    pub fn generated_client_id(&self) -> Result<ClientId, identity::InvalidName> {
+        ClientId::new(&format!("$GEN/{}", self.uuid()))
+    }
+
+    pub fn emit(&self, now: Timestamp, event: &Event<'_>) {
+        self.observers.emit(now, event);
+    }
+}
+
+pub(crate) fn match_rules(dialect: &Dialect) -> MatchRules {
+    MatchRules { hash_matches_parent: !dialect.has(Divergence::HashExcludesParent) }
+}

@@ -1,0 +1,198 @@
+//! The cell: one client's session and live connection behind one leaf lock. Its only door is [`Cell::enter`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use dialect::{Dialect, Fault};
+use identity::{ClientId, Timestamp};
+use parking_lot::Mutex;
+use session::{Conversation, Session, WillPlan};
+
+use crate::link::Flow;
+use crate::principals::Standing;
+
+/// A client's place in the directory.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    /// Whose.
+    pub client_id: ClientId,
+    online: AtomicBool,
+    seat: Mutex<Seat>,
+}
+
+/// What is behind the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Seat {
+    /// The session, if there is one.
+    pub kept: Option<Kept>,
+    /// The connection, if the client is there.
+    pub live: Option<Live>,
+    /// Connections that lost their seat and have not noticed yet: what they still have to write.
+    pub ousted: Vec<(u64, Conversation)>,
+    /// The cell has left the directory: look there again.
+    pub retired: bool,
+    /// How many connections this client has had: `versionNumber` of its lifecycle events.
+    pub connections: u64,
+}
+
+/// A session with the id under which the route table knows it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub id: u64,
+    pub session: Session,
+    /// When an offline session ends.
+    pub ends_at: Timestamp,
+    /// A will that waits for its delay (only where the dialect honours it).
+    pub will: Option<(Timestamp, Arc<Standing>, WillPlan)>,
+}
+
+/// A connection that has the seat.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub generation: u64,
+    pub talk: Conversation,
+    pub waker: Option<Waker>,
+    pub standing: Arc<Standing>,
+    pub since: Timestamp,
+    /// `sessionIdentifier` of its lifecycle events.
+    pub session_identifier: Arc<str>,
+}
+
+/// A connection that lost its seat, with what is still to be done about it.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub standing: Arc<Standing>,
+    pub since: Timestamp,
+    pub version: mqtt::Version,
+    pub session_identifier: Arc<str>,
+    pub will: Option<WillPlan>,
+    /// The session that ended with it, to be unrouted.
+    pub over: Option<Kept>,
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+impl Cell {
+    pub(crate) fn new(client_id: ClientId) -> Self {
+        Self { client_id, online: AtomicBool::new(false), seat: Mutex::new(Seat::default()) }
+    }
+
+    /// True if a connection has the seat. A hint: it may be over in a moment.
+    pub(crate) fn is_online(&self) -> bool {
+        self.online.load(Ordering::Relaxed)
+    }
+
+    /// The only way in. The closure must not enter another cell: a debug build stops on it.
+    pub(crate) fn enter<R>(&self, visit: impl FnOnce(&mut Seat) -> R) -> R {
+        #[cfg(debug_assertions)]
+        let _guard = Inside::mark();
+        let mut seat = self.seat.lock();
+        let result = visit(&mut seat);
+        self.online.store(seat.live.is_some(), Ordering::Relaxed);
+        result
+    }
+}
+
+#[cfg(debug_assertions)]
+struct Inside;
+
+#[cfg(debug_assertions)]
+impl Inside {
+    fn mark() -> Self {
+        INSIDE.with(|inside| {
+            assert!(!inside.replace(true), "a cell was entered from inside a cell");
+        });
+        Self
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.with(|inside| inside.set(false));
+    }
+}
+
+impl Seat {
+    /// The connection of a generation, with its session.
+    pub(crate) fn of(&mut self, generation: u64) -> Option<(&mut Live, &mut Kept)> {
+        let live = self.live.as_mut().filter(|live| live.generation == generation)?;
+        Some((live, self.kept.as_mut()?))
+    }
+
+    /// Takes the seat from whoever has it, because of a fault. The old driver finds its last words in `ousted`.
+    pub(crate) fn oust(
+        &mut self,
+        fault: Fault,
+        trace: &str,
+        dialect: &Dialect,
+        now: Timestamp,
+    ) -> Option<(Ended, Option<Waker>)> {
+        let mut live = self.live.take()?;
+        live.talk.close(fault, trace, dialect);
+        let waker = live.waker.take();
+        let generation = live.generation;
+        let (ended, talk) = self.conclude(live, now);
+        self.ousted.push((generation, talk));
+        Some((ended, waker))
+    }
+
+    /// What a connection leaves behind: its session goes on or ends.
+    pub(crate) fn conclude(&mut self, live: Live, now: Timestamp) -> (Ended, Conversation) {
+        let Live { mut talk, standing, since, session_identifier, .. } = live;
+        let version = talk.terms().version;
+        let will = talk.terms_mut().will.take();
+        let mut over = None;
+        if let Some(kept) = &mut self.kept {
+            if kept.session.expiry == 0 {
+                over = self.kept.take();
+            } else {
+                kept.ends_at = match kept.session.expiry {
+                    u32::MAX => Timestamp::NEVER,
+                    seconds => now + std::time::Duration::from_secs(seconds.into()),
+                };
+            }
+        }
+        (Ended { standing, since, version, session_identifier, will, over }, talk)
+    }
+
+    /// True if nothing keeps the cell in the directory.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.kept.is_none() && self.live.is_none()
+    }
+}
+
+impl Live {
+    /// Appends what waits, or keeps the waker.
+    pub(crate) fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut BytesMut,
+        budget: usize,
+        now: Timestamp,
+    ) -> Poll<Flow> {
+        if self.talk.write(out, budget, now) {
+            return Poll::Ready(Flow::Continue);
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// A session as the route table knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscriber {
+    pub cell: Arc<Cell>,
+    pub session: u64,
+}
+
+impl router::Target for Subscriber {
+    fn id(&self) -> u64 {
+        self.session
+    }
+}

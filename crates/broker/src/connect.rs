@@ -1,0 +1,272 @@
+//! CONNECT: terms, identity, policy, and the seat.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use dialect::{Divergence, Fault};
+use events::Client;
+use identity::{ClientId, Timestamp};
+use mqtt::{ConnAck, Connect, Packet, Text, Version};
+use policy::{ConnectFacts, Permit};
+use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
+
+use crate::cell::{Cell, Ended, Kept, Live};
+use crate::connection::{Connection, Seated};
+use crate::link::{Credential, Link};
+use crate::principals::{Bearer, Standing};
+use crate::publish::Report;
+use crate::report::{self, Arrived, Departure};
+
+use crate::{Broker, broker::Inner};
+
+/// A CONNECT that was refused. An MQTT 3.1.1 client mostly gets no packet: that is how AWS refuses.
+#[derive(Debug)]
+pub struct Refused {
+    /// To be sent, if there is one, before the link is closed.
+    pub packet: Option<Box<Packet>>,
+    /// How to encode it.
+    pub version: Version,
+}
+
+/// All that was agreed before the seat is taken.
+struct Admitted {
+    terms: Terms,
+    client_id: ClientId,
+    assigned: bool,
+    standing: Arc<Standing>,
+}
+
+impl Broker {
+    /// Takes in a CONNECT: checks it, asks the policies, takes the client's seat (from an older connection, if there
+    /// is one) and puts the CONNACK into the outbox.
+    ///
+    /// # Errors
+    /// The refusal, with what to send.
+    pub async fn connect(
+        &self,
+        connect: Box<Connect>,
+        credential: Credential,
+        link: Link,
+        now: Timestamp,
+    ) -> Result<Connection, Refused> {
+        let inner = &self.0;
+        let principal = &credential.principal;
+        let client = report::arriving(&connect.client_id, principal, &link, connect.version);
+        let refuse = |client, violation: Violation| inner.refuse(client, &violation, connect.version, now);
+        let mut notes = Notes::new();
+        let terms = Terms::agree(&connect, &inner.dialect, &mut notes)
+            .map_err(|violation| refuse(client, violation))?;
+        let assigned = terms.client_id.is_none();
+        let client_id = inner.name(&terms).map_err(|violation| refuse(client, violation))?;
+        let client = Client { client_id: client_id.as_str(), ..client };
+        inner.report_notes(client, &notes, now);
+        let standing = inner.identify(&client_id, &credential, &link, now).await;
+        let standing = standing.map_err(|violation| refuse(client, violation))?;
+        let permit = inner.authorise_connect(client, &terms, &standing, now).inspect_err(|_| {
+            inner.principals.dependents.forget(&standing);
+        })?;
+        Ok(self.seat(permit, Admitted { terms, client_id: client_id.clone(), assigned, standing }, now))
+    }
+
+    /// Takes the seat. The permit is the proof that iot:Connect was granted.
+    fn seat(&self, _permit: Permit<policy::Connect>, admitted: Admitted, now: Timestamp) -> Connection {
+        let trace = self.0.uuid();
+        loop {
+            let cell = self.0.directory.claim(&admitted.client_id);
+            // False: the cell left the directory between our finding it and our entering it. Look again.
+            if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
+                return self.seated(cell, admitted, taken, &trace, now);
+            }
+        }
+    }
+
+    /// Deals with what sitting down brought about.
+    fn seated(
+        &self,
+        cell: Arc<Cell>,
+        admitted: Admitted,
+        taken: Taken,
+        trace: &str,
+        now: Timestamp,
+    ) -> Connection {
+        let inner = &self.0;
+        taken.waker.into_iter().for_each(Waker::wake);
+        if let Some(ended) = taken.ousted {
+            let fault = Fault::TakenOver;
+            let detail = &format!("the client id connected again from {}", admitted.standing.bearer.peer);
+            inner.conclude(&cell, ended, &Departure::by(fault, detail, trace), now);
+        }
+        taken.over.into_iter().for_each(|kept| inner.unroute(&kept));
+        if let Some((_, standing, will)) = taken.suppressed.filter(|_| !taken.arrived.resumed) {
+            inner.publish_will(&standing, &will, now);
+        }
+        let Admitted { terms, standing, .. } = admitted;
+        let connection = Connection::new(self.clone(), cell, taken.seated, standing);
+        inner.report_connected(connection.client(), &terms, &taken.arrived, now);
+        inner.report_all(connection.client_id(), &taken.reports, now);
+        connection
+    }
+}
+
+/// What sitting down brought about, to be dealt with outside the cell.
+struct Taken {
+    seated: Seated,
+    arrived: Arrived,
+    ousted: Option<Ended>,
+    waker: Option<Waker>,
+    /// A session that was thrown away.
+    over: Option<Kept>,
+    /// A will that was waiting for its delay.
+    suppressed: Option<(Timestamp, Arc<Standing>, WillPlan)>,
+    reports: Vec<Report>,
+}
+
+impl Inner {
+    /// The client's own id, or a generated one.
+    fn name(&self, terms: &Terms) -> Result<ClientId, Violation> {
+        if let Some(client_id) = &terms.client_id {
+            return Ok(client_id.clone());
+        }
+        let failed = |error: identity::InvalidName| error.to_string().into();
+        self.generated_client_id()
+            .map_err(|error| Violation { fault: Fault::ServerError, detail: failed(error) })
+    }
+
+    /// What the store says of the client; a certificate must be ACTIVE and within its validity.
+    async fn identify(
+        &self,
+        client_id: &ClientId,
+        credential: &Credential,
+        link: &Link,
+        now: Timestamp,
+    ) -> Result<Arc<Standing>, Violation> {
+        let bearer = Bearer {
+            principal: credential.principal.clone(),
+            certificate: credential.certificate.clone(),
+            client_id: Some(client_id.clone()),
+            peer: link.peer,
+            server_name: link.server_name.clone(),
+        };
+        let standing = self.standing(bearer, now).await.map_err(|error| {
+            self.store_failed(&format!("the identity of client {client_id}"), &error, now);
+            Violation { fault: Fault::ServerError, detail: error.to_string().into() }
+        })?;
+        let expired = credential.certificate.as_ref().is_some_and(|facts| !facts.is_valid_at(now));
+        if standing.is_active() && !expired {
+            return Ok(standing);
+        }
+        let detail = match standing.view().status {
+            _ if expired => "the certificate is outside its validity period".to_owned(),
+            Some(status) => format!("the certificate is {}", status.as_str()),
+            None => "the certificate is not registered".to_owned(),
+        };
+        self.principals.dependents.forget(&standing);
+        Err(Violation { fault: Fault::CertificateNotActive, detail: detail.into() })
+    }
+
+    /// iot:Connect, and iot:Publish and iot:RetainPublish for the will.
+    fn authorise_connect(
+        &self,
+        client: Client<'_>,
+        terms: &Terms,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<Permit<policy::Connect>, Refused> {
+        let view = standing.view();
+        let facts = ConnectFacts {
+            persistent: terms.is_persistent(),
+            last_will: terms.will.is_some(),
+            last_will_topic: terms.will.as_ref().map(|will| will.topic.as_str()),
+        };
+        let refused =
+            |fault, denial: policy::Denial<'_>| self.refuse_for(client, fault, &denial, terms.version, now);
+        let permit = view.authorizer.connect(client.client_id, facts, now);
+        let permit = permit.map_err(|denial| refused(Fault::ConnectDenied, denial))?;
+        if let Some(will) = &terms.will {
+            let topic = will.topic.as_str();
+            view.authorizer.publish(topic, now).map_err(|denial| refused(Fault::WillDenied, denial))?;
+            if will.retain {
+                view.authorizer
+                    .retain_publish(topic, now)
+                    .map_err(|denial| refused(Fault::WillDenied, denial))?;
+            }
+        }
+        Ok(permit)
+    }
+
+    fn refuse(&self, client: Client<'_>, violation: &Violation, version: Version, now: Timestamp) -> Refused {
+        self.refuse_for(client, violation.fault, &violation.detail, version, now)
+    }
+
+    /// Tells of the refusal and makes what goes over the wire.
+    fn refuse_for(
+        &self,
+        client: Client<'_>,
+        fault: Fault,
+        detail: &dyn std::fmt::Display,
+        version: Version,
+        now: Timestamp,
+    ) -> Refused {
+        let trace = self.uuid();
+        self.report_connect_refused(client, fault, detail, &trace, now);
+        let dialect::Answer::ConnAck(code) = self.dialect.answer_connect(fault, version) else {
+            return Refused { packet: None, version };
+        };
+        let mut connack = ConnAck::new(code);
+        if version == Version::V5 {
+            connack.properties.reason_string =
+                Text::try_from(fault.reason_text("CONNACK", &trace).to_string()).ok();
+        }
+        Refused { packet: Some(Box::new(Packet::ConnAck(Box::new(connack)))), version }
+    }
+
+    /// Inside the cell: ousts who is there, resumes or replaces the session, begins the conversation. `None` if the
+    /// cell has left the directory.
+    fn sit_down(&self, cell: &Cell, admitted: &Admitted, trace: &str, now: Timestamp) -> Option<Taken> {
+        let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
+        let Admitted { terms, client_id, assigned, standing } = admitted;
+        cell.enter(|seat| {
+            if seat.retired {
+                return None;
+            }
+            let (ousted, waker) = seat.oust(Fault::TakenOver, trace, &self.dialect, now).unzip();
+            let resumed = seat.kept.as_ref().is_some_and(|kept| self.resumes(&kept.session, terms));
+            let mut over = None;
+            if !resumed {
+                let session = Session::new(terms.version, terms.session_expiry, &self.dialect);
+                over =
+                    seat.kept.replace(Kept { id: fresh_id, session, ends_at: Timestamp::NEVER, will: None });
+            }
+            let kept = seat.kept.as_mut()?;
+            let suppressed = over.as_mut().unwrap_or(kept).will.take();
+            let kept = seat.kept.as_mut()?;
+            kept.session.expiry = terms.session_expiry;
+            kept.ends_at = Timestamp::NEVER;
+            let connack = terms.connack(resumed, assigned.then_some(client_id), &self.dialect);
+            let mut talk = Conversation::begin(terms.clone(), connack, &self.dialect, now);
+            let arrived = Arrived {
+                resumed,
+                subscriptions: kept.session.subscription_count(),
+                queued: kept.session.queued(),
+                session_identifier: session_identifier.into(),
+            };
+            let reports = match resumed {
+                true => self.resume(&mut kept.session, &mut talk, standing, now),
+                false => Vec::new(),
+            };
+            seat.connections += 1;
+            let seated = Seated { generation, session: kept.id, version: terms.version };
+            let session_identifier = arrived.session_identifier.clone();
+            let standing = standing.clone();
+            seat.live =
+                Some(Live { generation, talk, waker: None, standing, since: now, session_identifier });
+            Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })
+        })
+    }
+
+    /// [MQTT-3.1.2-4] to [MQTT-3.1.2-6]; AWS does not resume across versions (cross-version-no-resume).
+    fn resumes(&self, session: &Session, terms: &Terms) -> bool {
+        let same = session.version() == terms.version || !self.dialect.has(Divergence::CrossVersionNoResume);
+        !terms.clean_start && same
+    }
+}

@@ -1,0 +1,241 @@
+//! A connection as its driver holds it.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use dialect::{DisconnectReason, Fault};
+use events::Client;
+use identity::Timestamp;
+use mqtt::{Malformed, Packet, ReasonCode, Version};
+use router::Matches;
+use session::Conversation;
+
+use crate::broker::{Broker, Inner};
+use crate::cell::{Cell, Subscriber};
+use crate::link::{Flow, LinkEnd};
+use crate::principals::Standing;
+use crate::report::{self, Departure};
+
+/// About how many bytes one `poll_output` gives.
+const WRITE_BUDGET: usize = 64 * 1024;
+
+/// The seat that a connection took.
+pub(crate) struct Seated {
+    pub generation: u64,
+    pub session: u64,
+    pub version: Version,
+}
+
+/// The broker's side of one link. Owned by the task that drives the link; dropping it counts as a lost connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) broker: Broker,
+    pub(crate) standing: Arc<Standing>,
+    cell: Arc<Cell>,
+    generation: u64,
+    session: u64,
+    version: Version,
+    /// The conversation after it lost its seat: only its last words are left.
+    farewell: Option<Conversation>,
+    over: bool,
+    pub(crate) matches: Matches<Subscriber>,
+}
+
+impl Connection {
+    pub(crate) fn new(broker: Broker, cell: Arc<Cell>, seat: Seated, standing: Arc<Standing>) -> Self {
+        let Seated { generation, session, version } = seat;
+        let matches = Matches::default();
+        Self { broker, standing, cell, generation, session, version, farewell: None, over: false, matches }
+    }
+
+    /// The version that the client speaks.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The client id, assigned or the client's own.
+    pub fn client_id(&self) -> &identity::ClientId {
+        &self.cell.client_id
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell> {
+        &self.cell
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.broker.0
+    }
+
+    /// Who this is, for events. Does not enter the cell.
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client { version: Some(self.version), ..report::standing_of(&self.standing) }
+    }
+
+    /// Takes in decoded packets, in their order; `packets` is empty afterwards.
+    pub fn receive(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
+        if self.over {
+            packets.clear();
+            return Flow::Close;
+        }
+        crate::receive::packets(self, packets, now)
+    }
+
+    /// The client sent what is no MQTT packet: the connection ends.
+    pub fn malformed(&mut self, error: &Malformed, now: Timestamp) -> Flow {
+        let fault = match error.reason_code() {
+            ReasonCode::PacketTooLarge => Fault::PacketTooLarge,
+            ReasonCode::ProtocolError => Fault::ProtocolError,
+            _ => Fault::Malformed,
+        };
+        self.fail(fault, error, now)
+    }
+
+    /// True if the client's input should not be read for now: it does not take its answers.
+    pub fn is_congested(&self) -> bool {
+        let generation = self.generation;
+        self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| live.talk.is_congested()))
+    }
+
+    /// Appends what is to be written. `Pending` keeps the waker; `Close` says that `out` holds the last of it.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, now: Timestamp) -> Poll<Flow> {
+        if self.farewell.is_none() && !self.over {
+            let generation = self.generation;
+            let mut ousted = None;
+            let poll = self.cell.enter(|seat| match seat.of(generation) {
+                Some((live, _)) => live.write(cx, out, WRITE_BUDGET, now),
+                None => {
+                    let at = seat.ousted.iter().position(|(known, _)| *known == generation);
+                    ousted = at.map(|at| seat.ousted.swap_remove(at).1);
+                    Poll::Ready(Flow::Close)
+                }
+            });
+            if poll != Poll::Ready(Flow::Close) {
+                return poll;
+            }
+            self.over = true;
+            self.farewell = ousted;
+        }
+        if let Some(mut talk) = self.farewell.take() {
+            while talk.write(out, WRITE_BUDGET, now) {}
+        }
+        Poll::Ready(Flow::Close)
+    }
+
+    /// When [`Connection::on_time`] has something to do next. It may move; ask after each call of the others.
+    pub fn next_deadline(&self) -> Timestamp {
+        let generation = self.generation;
+        let dialect = &self.broker.0.dialect;
+        self.cell.enter(|seat| match seat.of(generation) {
+            Some((live, kept)) => live.talk.silent_until().min(kept.session.next_retry(dialect)),
+            None => Timestamp::NEVER,
+        })
+    }
+
+    /// Does what is due: sends again what was not acknowledged, ends a client that was silent for too long.
+    pub fn on_time(&mut self, now: Timestamp) -> Flow {
+        if self.over {
+            return Flow::Close;
+        }
+        let generation = self.generation;
+        let silent = self
+            .cell
+            .enter(|seat| seat.of(generation).is_some_and(|(live, _)| live.talk.silent_until() <= now));
+        if silent {
+            return self.fail(
+                Fault::KeepAliveTimeout,
+                &"nothing came for 1.5 times the keep-alive interval",
+                now,
+            );
+        }
+        let inner = self.broker.0.clone();
+        let reports = self.cell.enter(|seat| match seat.of(generation) {
+            Some((live, kept)) => inner.retry(&mut kept.session, &mut live.talk, &live.standing, now),
+            None => Vec::new(),
+        });
+        inner.report_all(&self.cell.client_id, &reports, now);
+        Flow::Continue
+    }
+
+    /// The link ended. To be called once, last.
+    pub fn ended(mut self, end: &LinkEnd, now: Timestamp) {
+        self.leave(&Departure::because(end.reason(), end), now);
+    }
+
+    /// Ends the connection because of a fault.
+    pub(crate) fn fail(&mut self, fault: Fault, detail: &dyn Display, now: Timestamp) -> Flow {
+        let trace = self.inner().uuid();
+        self.fail_traced(fault, detail, &trace, now)
+    }
+
+    pub(crate) fn fail_traced(
+        &mut self,
+        fault: Fault,
+        detail: &dyn Display,
+        trace: &str,
+        now: Timestamp,
+    ) -> Flow {
+        self.leave(&Departure::by(fault, detail, trace), now);
+        Flow::Close
+    }
+
+    /// The client said goodbye.
+    pub(crate) fn say_goodbye(&mut self, with_will: bool, now: Timestamp) {
+        if with_will {
+            // Client-initiated all the same, but the will goes out.
+            let inner = self.broker.0.clone();
+            let generation = self.generation;
+            let will = self
+                .cell
+                .enter(|seat| seat.of(generation).and_then(|(live, _)| live.talk.terms_mut().will.take()));
+            if let Some(will) = will {
+                inner.publish_will(&self.standing, &will, now);
+            }
+        }
+        let reason = DisconnectReason::ClientInitiatedDisconnect;
+        self.leave(&Departure::because(reason, &"the client sent DISCONNECT"), now);
+    }
+
+    /// The id of the session under which the route table knows it; 0 if the seat is lost.
+    pub(crate) fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Gives up the seat, if it is still ours. With a fault the client gets its last words.
+    pub(crate) fn leave(&mut self, departure: &Departure<'_>, now: Timestamp) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let inner = self.broker.0.clone();
+        let generation = self.generation;
+        let left = self.cell.enter(|seat| {
+            seat.ousted.retain(|(known, _)| *known != generation);
+            let mut live = seat.live.take_if(|live| live.generation == generation)?;
+            if let (Some(fault), Some(trace)) = (departure.fault, departure.trace) {
+                live.talk.close(fault, trace, &inner.dialect);
+            }
+            Some(seat.conclude(live, now))
+        });
+        if let Some((ended, talk)) = left {
+            self.farewell = Some(talk);
+            inner.conclude(&self.cell, ended, departure, now);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The driver was cancelled: its client is gone. The time is not known here; the last moment that the broker
+        // was told serves as well.
+        let now = self.inner().last_seen();
+        self.leave(
+            &Departure::because(DisconnectReason::ConnectionLost, &"the connection's task ended"),
+            now,
+        );
+    }
+}

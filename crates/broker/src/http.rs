@@ -1,0 +1,169 @@
+//! The HTTP data plane's side of the broker: publishing without a client id, reading retained messages.
+//!
+//! Source: API reference, *Publish*, *GetRetainedMessage*, *ListRetainedMessages*.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use dialect::Fault;
+use events::Origin;
+use identity::{Principal, Timestamp};
+use mqtt::{Message, MessageProperties, QoS, Text};
+use router::Matches;
+use session::{Violation, check};
+
+use crate::Broker;
+use crate::principals::Bearer;
+use crate::publish::{Kept, Sender};
+
+/// Who publishes over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpOrigin {
+    /// The authenticated caller.
+    pub principal: Principal,
+    /// Its address.
+    pub peer: SocketAddr,
+}
+
+/// A message from the HTTP data plane.
+#[derive(Clone, Debug)]
+pub struct PublishRequest {
+    /// The topic, decoded.
+    pub topic: String,
+    /// The body.
+    pub payload: Bytes,
+    /// 0 or 1.
+    pub qos: QoS,
+    /// RETAIN.
+    pub retain: bool,
+    /// The MQTT 5 properties that the headers and the query carry.
+    pub properties: MessageProperties,
+    /// `messageExpiry`, in seconds.
+    pub expiry: Option<u32>,
+    /// Who asks.
+    pub origin: HttpOrigin,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublishRefusal {
+    /// The request breaks a rule of topics, sizes or properties: 400, or 413 for the payload.
+    Invalid {
+        /// The rule.
+        fault: Fault,
+        /// For people.
+        message: String,
+    },
+    /// The policies do not allow it: 403.
+    Forbidden(String),
+    /// The store does not answer: 503.
+    Unavailable(String),
+}
+
+/// A retained message as the API tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetainedMessage {
+    /// The topic.
+    pub topic: String,
+    /// The payload.
+    pub payload: Bytes,
+    /// The QoS with which it was published.
+    pub qos: QoS,
+    /// When it was stored.
+    pub last_modified: Timestamp,
+    /// Its user properties, in order.
+    pub user_properties: Vec<(String, String)>,
+}
+
+impl RetainedMessage {
+    fn of(kept: &Kept) -> Self {
+        let message = &kept.parcel.message;
+        Self {
+            topic: message.topic.as_str().to_owned(),
+            payload: message.payload.clone(),
+            qos: kept.qos,
+            last_modified: kept.stored,
+            user_properties: message
+                .properties
+                .user_properties
+                .iter()
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .collect(),
+        }
+    }
+}
+
+impl Broker {
+    /// Publishes a message that came over HTTP.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn publish(&self, request: PublishRequest, now: Timestamp) -> Result<(), PublishRefusal> {
+        let inner = &self.0;
+        let origin = Origin::Http { principal: &request.origin.principal, peer: Some(request.origin.peer) };
+        let trace = inner.uuid();
+        let message = self.message(&request, now).map_err(|violation| {
+            inner.report_publish_refused(origin, &request.topic, &violation, &trace, now);
+            PublishRefusal::Invalid { fault: violation.fault, message: violation.detail.into_owned() }
+        })?;
+        let standing = self.http_standing(&request.origin, now).await?;
+        let permits = inner.authorise_publish(&standing, &message, now).map_err(|denied| {
+            inner.report_publish_denied(origin, &denied, &trace, now);
+            PublishRefusal::Forbidden(denied.to_string())
+        })?;
+        inner.report_publish_in(origin, &message, None, now);
+        inner.distribute(permits, message, Sender { origin, session: 0 }, &mut Matches::default(), now);
+        Ok(())
+    }
+
+    async fn http_standing(
+        &self,
+        origin: &HttpOrigin,
+        now: Timestamp,
+    ) -> Result<crate::principals::Standing, PublishRefusal> {
+        let bearer = Bearer {
+            principal: origin.principal.clone(),
+            certificate: None,
+            client_id: None,
+            peer: origin.peer,
+            server_name: None,
+        };
+        let view = self.0.view(&bearer, now).await;
+        let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
+        Ok(crate::principals::Standing::new(self.0.next_id(), bearer, view))
+    }
+
+    fn message(&self, request: &PublishRequest, now: Timestamp) -> Result<Message, Violation> {
+        let dialect = &self.0.dialect;
+        let topic = Text::try_from(request.topic.as_str()).map_err(|error| {
+            let detail = format!("the topic is not valid: {error}").into();
+            Violation { fault: Fault::TopicInvalid, detail }
+        })?;
+        let topic = check::publish_topic(topic, request.retain, dialect)?;
+        check::payload(request.payload.len(), dialect)?;
+        check::properties(&request.properties, dialect)?;
+        Ok(Message {
+            topic,
+            payload: request.payload.clone(),
+            qos: request.qos,
+            retain: request.retain,
+            properties: request.properties.clone(),
+            expires_at: check::expires_at(request.expiry, now, dialect),
+            published_by_v5: true,
+        })
+    }
+
+    /// The retained message of a topic.
+    pub fn retained(&self, topic: &str, now: Timestamp) -> Option<RetainedMessage> {
+        self.0.retained_at(topic, now).map(|kept| RetainedMessage::of(&kept))
+    }
+
+    /// A page of retained messages in the order of their topics.
+    pub fn retained_page(&self, after: Option<&str>, limit: usize, now: Timestamp) -> Vec<RetainedMessage> {
+        let page = self.0.retained.page(after, limit);
+        page.iter()
+            .filter(|(_, kept)| !kept.parcel.is_expired(now))
+            .map(|(_, kept)| RetainedMessage::of(kept))
+            .collect()
+    }
+}

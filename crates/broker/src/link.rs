@@ -1,0 +1,74 @@
+//! What the socket side tells the broker, and what it is told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dialect::DisconnectReason;
+use identity::{CertificateFacts, Principal};
+
+/// The socket side of a connection.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Our address.
+    pub local: SocketAddr,
+    /// The server name that the client asked for (SNI): `iot:DomainName` in policies.
+    pub server_name: Option<Arc<str>>,
+    /// `mqtt/tls`, `mqtt/plain`, ...: for people.
+    pub transport: &'static str,
+}
+
+/// Whom the transport authenticated.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Who it is.
+    pub principal: Principal,
+    /// What the certificate says, if it was one.
+    pub certificate: Option<Arc<CertificateFacts>>,
+}
+
+/// What the driver does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Write what `poll_output` still gives, then close.
+    Close,
+}
+
+/// How a link ended when it was not the broker that ended it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// The client closed its side.
+    Eof,
+    /// The socket failed; the operating system's words.
+    Reset(String),
+    /// The TLS layer failed.
+    TlsError(String),
+    /// The client took nothing for too long.
+    WriteTimeout,
+    /// This process is going down.
+    ServerShutdown,
+}
+
+impl LinkEnd {
+    pub(crate) fn reason(&self) -> DisconnectReason {
+        match self {
+            Self::ServerShutdown => DisconnectReason::ServerInitiatedDisconnect,
+            _ => DisconnectReason::ConnectionLost,
+        }
+    }
+}
+
+impl std::fmt::Display for LinkEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Eof => f.write_str("the client closed the connection without DISCONNECT"),
+            Self::Reset(error) => write!(f, "the network connection failed: {error}"),
+            Self::TlsError(error) => write!(f, "TLS failed: {error}"),
+            Self::WriteTimeout => f.write_str("the client took no data for too long"),
+            Self::ServerShutdown => f.write_str("the server is going down"),
+        }
+    }
+}

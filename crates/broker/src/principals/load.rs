@@ -1,0 +1,178 @@
+//! Reads from the store what a bearer is and may do.
+//!
+//! Source: developer guide, *AWS IoT Core policies*, *Thing policy variables*, *Exclusive thing*: certificate policies,
+//! and the policies of the thing's groups and their ancestors if the connection is associated with the thing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use identity::{PolicyName, Principal, Site, Timestamp};
+use policy::{Authorizer, ConnectionContext, Origin, PolicySet, Source, ThingFacts};
+use registry::CertificateStatus;
+use registry::attachments::TARGET_POLICIES;
+use registry::policies::{POLICIES, policy_key};
+use registry::thing_groups::{THING_GROUPS, THING_MEMBERSHIPS, thing_group_key};
+use registry::thing_principals::{
+    PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrincipalType, thing_principal_key,
+};
+use registry::things::{THINGS, thing_key};
+use serde::de::DeserializeOwned;
+use store::{Key, Keyspace, Store, StoreError, Stored};
+
+use super::{Bearer, Record, View};
+use crate::broker::Inner;
+
+/// How many policies or groups are read for one target; the quotas are far below.
+const MOST: usize = 100;
+/// How deep a hierarchy of groups is followed; the quota is 7.
+const DEPTH: usize = 16;
+
+/// Loads, and remembers what it read.
+struct Reader<'a> {
+    inner: &'a Inner,
+    /// Taken before the first read: a view with a higher epoch is not older.
+    epoch: policy::Epoch,
+    read: Vec<Record>,
+    sources: BTreeMap<(PolicyName, String), Source>,
+}
+
+impl Inner {
+    /// The bearer's view by the store's present state.
+    pub async fn view(&self, bearer: &Bearer, now: Timestamp) -> Result<View, StoreError> {
+        let reader = Reader {
+            inner: self,
+            epoch: self.principals.next_epoch(),
+            read: Vec::new(),
+            sources: BTreeMap::new(),
+        };
+        match &bearer.principal {
+            Principal::Certificate(id) => reader.certificate(bearer, id.as_str(), now).await,
+            // Keys of the account's owner and the plaintext listener's principal may do everything.
+            Principal::AccessKey(_) | Principal::Plain(_) => Ok(reader.unrestricted(bearer)),
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn store(&self) -> &dyn Store {
+        &*self.inner.store
+    }
+
+    fn site(&self) -> &Arc<Site> {
+        &self.inner.site
+    }
+
+    async fn get<V: DeserializeOwned>(
+        &mut self,
+        space: &Keyspace<V>,
+        key: Key,
+    ) -> Result<Option<Stored<V>>, StoreError> {
+        self.read.push(Record { space: space.space(), key: key.clone() });
+        space.get(self.store(), &key).await
+    }
+
+    async fn scan<V: DeserializeOwned>(
+        &mut self,
+        space: &Keyspace<V>,
+        prefix: Key,
+        limit: usize,
+    ) -> Result<Vec<Stored<V>>, StoreError> {
+        self.read.push(Record { space: space.space(), key: prefix.clone() });
+        space.scan(self.store(), &prefix, None, limit).await
+    }
+
+    fn unrestricted(self, bearer: &Bearer) -> View {
+        let set = match PolicyName::new("unrestricted") {
+            Ok(name) => PolicySet::allow_all(name),
+            Err(_) => PolicySet::compile(Vec::new()),
+        };
+        let authorizer = Authorizer::new(self.site().clone(), Arc::new(set), bearer.context(), self.epoch);
+        View { authorizer, status: None, read: self.read }
+    }
+
+    async fn certificate(mut self, bearer: &Bearer, id: &str, now: Timestamp) -> Result<View, StoreError> {
+        let record = self.get(&registry::CERTIFICATES, registry::certificates::certificate_key(id)).await?;
+        let status = record.map_or(CertificateStatus::Inactive, |record| record.value.status);
+        let arn = self.site().arn("cert", id);
+        self.policies_of(&arn, &Origin::Certificate, now).await?;
+        let mut context = bearer.context();
+        self.thing(&arn, &mut context, now).await?;
+        let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
+        let authorizer = Authorizer::new(self.site().clone(), set, context, self.epoch);
+        Ok(View { authorizer, status: Some(status), read: self.read })
+    }
+
+    /// The policies attached to a target.
+    async fn policies_of(&mut self, target: &str, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+        let attached = self.scan(&TARGET_POLICIES, Key::of(&[target]), MOST).await?;
+        for entry in attached {
+            let Some(name) = entry.key.parts().pop().and_then(|name| PolicyName::new(&name).ok()) else {
+                continue;
+            };
+            self.policy(name, origin, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn policy(&mut self, name: PolicyName, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+        let Some(stored) = self.get(&POLICIES, policy_key(name.as_str())).await? else { return Ok(()) };
+        let Some(version) = stored.value.in_force() else { return Ok(()) };
+        match self.inner.principals.documents.parse(&name, stored.revision, &version.document) {
+            Ok(document) => {
+                let source =
+                    Source { policy: name.clone(), version: version.id, origin: origin.clone(), document };
+                self.sources.insert((name, format!("{origin:?}")), source);
+            }
+            Err(error) => {
+                let what = format!("policy {name} version {}", version.id);
+                self.inner.store_failed(&what, &error, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Associates the connection with a thing: the one of the client id's name if the principal is attached to it,
+    /// else the one that holds the principal exclusively.
+    async fn thing(
+        &mut self,
+        arn: &str,
+        context: &mut ConnectionContext,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(client_id) = context.client_id.clone() else { return Ok(()) };
+        let held = self.scan(&PRINCIPAL_THINGS, Key::of(&[arn]), 2).await?;
+        let exclusive = held.into_iter().find(|entry| entry.value.kind == ThingPrincipalType::Exclusive);
+        let exclusive = exclusive.and_then(|entry| entry.key.parts().pop());
+        let own = self.get(&THING_PRINCIPALS, thing_principal_key(client_id.as_str(), arn)).await?.is_some();
+        context.is_attached = Some(own);
+        let name = if own { Some(client_id.as_str().to_owned()) } else { exclusive };
+        let Some(name) = name else { return Ok(()) };
+        if let Some(stored) = self.get(&THINGS, thing_key(&name)).await? {
+            let thing = stored.value;
+            context.thing = Some(Arc::new(ThingFacts {
+                name: thing.name,
+                type_name: thing.type_name,
+                attributes: thing.attributes,
+            }));
+            self.groups(&name, now).await?;
+        }
+        Ok(())
+    }
+
+    /// The policies of the thing's groups and of all their ancestors.
+    async fn groups(&mut self, thing: &str, now: Timestamp) -> Result<(), StoreError> {
+        let memberships = self.scan(&THING_MEMBERSHIPS, Key::of(&[thing]), MOST).await?;
+        for membership in memberships {
+            let mut next = membership.key.parts().pop();
+            for _ in 0..DEPTH {
+                let Some(group) = next.take() else { break };
+                let Some(stored) = self.get(&THING_GROUPS, thing_group_key(&group)).await? else { break };
+                let arn = self.site().arn("thinggroup", &group);
+                let origin = Origin::ThingGroup(stored.value.name.clone());
+                self.policies_of(&arn, &origin, now).await?;
+                next = stored.value.parent.map(|parent| parent.as_str().to_owned());
+            }
+        }
+        Ok(())
+    }
+}

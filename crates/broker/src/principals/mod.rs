@@ -1,0 +1,123 @@
+//! Who is connected and what they may do, kept true to the store.
+//!
+//! A [`Standing`] belongs to one connection. `load` reads it from the store and remembers every record it looked at;
+//! `dependents` finds the standings that a change of a record concerns; `documents` parses each policy once.
+
+mod dependents;
+mod documents;
+mod load;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use identity::{CertificateFacts, ClientId, Principal};
+use parking_lot::Mutex;
+use policy::{Authorizer, ConnectionContext};
+use registry::CertificateStatus;
+use store::Revision;
+
+pub(crate) use dependents::{Dependents, Record};
+pub(crate) use documents::Documents;
+
+/// The index of standings, and what loading them needs.
+#[derive(Debug, Default)]
+pub(crate) struct Principals {
+    pub dependents: Dependents,
+    pub documents: Documents,
+    /// The revision up to which the feed has been applied.
+    applied: AtomicU64,
+    epochs: AtomicU64,
+}
+
+impl Principals {
+    pub(crate) fn applied(&self) -> Revision {
+        Revision(self.applied.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_applied(&self, revision: Revision) {
+        self.applied.fetch_max(revision.0, Ordering::AcqRel);
+    }
+
+    pub(crate) fn next_epoch(&self) -> policy::Epoch {
+        policy::Epoch(self.epochs.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// What a connection is by its credential and client id, fixed while it lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer {
+    pub principal: Principal,
+    pub certificate: Option<Arc<CertificateFacts>>,
+    pub client_id: Option<ClientId>,
+    pub peer: std::net::SocketAddr,
+    pub server_name: Option<Arc<str>>,
+}
+
+impl Bearer {
+    pub(crate) fn context(&self) -> ConnectionContext {
+        ConnectionContext {
+            client_id: self.client_id.clone(),
+            source_ip: Some(self.peer.ip()),
+            domain_name: self.server_name.clone(),
+            certificate: self.certificate.clone(),
+            thing: None,
+            is_attached: self.client_id.is_some().then_some(false),
+        }
+    }
+}
+
+/// What the store says of a bearer at one moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub authorizer: Authorizer,
+    /// `None` for principals that are not certificates.
+    pub status: Option<CertificateStatus>,
+    /// Every record and every prefix that was read.
+    pub read: Vec<Record>,
+}
+
+/// What a connection may do, exchanged when the store changes.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub id: u64,
+    pub bearer: Bearer,
+    view: ArcSwap<View>,
+    /// The records under which it is indexed.
+    indexed: Mutex<Vec<Record>>,
+}
+
+impl Standing {
+    pub(crate) fn new(id: u64, bearer: Bearer, view: View) -> Self {
+        Self { id, bearer, view: ArcSwap::from_pointee(view), indexed: Mutex::new(Vec::new()) }
+    }
+
+    /// What it may do now.
+    pub(crate) fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// The same, to keep for a while.
+    pub(crate) fn view_full(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Puts a view in place, unless a later reading was faster.
+    pub(crate) fn exchange(&self, view: View) {
+        let view = Arc::new(view);
+        self.view.rcu(|present| {
+            let newer = present.authorizer.epoch() > view.authorizer.epoch();
+            if newer { present.clone() } else { view.clone() }
+        });
+    }
+
+    /// What it is indexed under now; in exchange for what it was indexed under.
+    pub(crate) fn reindex(&self, records: Vec<Record>) -> Vec<Record> {
+        std::mem::replace(&mut *self.indexed.lock(), records)
+    }
+
+    /// True if the certificate may be used.
+    pub(crate) fn is_active(&self) -> bool {
+        self.view().status.is_none_or(|status| status == CertificateStatus::Active)
+    }
+}

@@ -1,0 +1,212 @@
+//! Into a subscriber's cell: iot:Receive, then the session decides between outbox, queue and nothing.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use dialect::Divergence;
+use identity::Timestamp;
+use mqtt::QoS;
+use policy::Permit;
+use router::Route;
+use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
+
+use super::Sender;
+use crate::broker::Inner;
+use crate::cell::{Kept, Live, Seat, Subscriber};
+use crate::principals::Standing;
+
+/// What became of a message for a client, to be told outside the cell.
+pub(crate) struct Report {
+    pub parcel: Arc<Parcel>,
+    pub qos: QoS,
+    pub standing: Option<Arc<Standing>>,
+    pub fate: Fate,
+}
+
+/// What can become of it.
+pub(crate) enum Fate {
+    Sent,
+    Queued,
+    SentAgain(u32),
+    Dropped(Dropped),
+    /// The policies do not allow iot:Receive; the share name, if it was asked with one.
+    Denied(Option<Arc<str>>),
+}
+
+impl Report {
+    fn new(offer: &Offer, standing: Option<&Arc<Standing>>, fate: Fate) -> Self {
+        Self { parcel: offer.parcel.clone(), qos: offer.qos, standing: standing.cloned(), fate }
+    }
+}
+
+/// iot:Receive for an offer. For a shared subscription the plain topic and the shared form are both asked.
+fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
+    let view = standing.view();
+    let topic = offer.parcel.message.topic.as_str();
+    match &offer.share_name {
+        None => view.authorizer.receive(topic, now).ok(),
+        Some(share) => view.authorizer.receive_shared(share, topic, now).ok(),
+    }
+}
+
+impl Inner {
+    /// Hands a message to one subscription's client.
+    pub fn deliver(
+        &self,
+        route: &Route<Subscriber>,
+        share_name: Option<&Arc<str>>,
+        parcel: &Arc<Parcel>,
+        sender: Sender<'_>,
+        now: Timestamp,
+    ) {
+        if route.no_local && route.target.session == sender.session {
+            return;
+        }
+        let honoured = route.retain_as_published && !self.dialect.has(Divergence::RetainAsPublishedIgnored);
+        let offer = Offer {
+            parcel: parcel.clone(),
+            qos: parcel.message.qos.min(route.qos),
+            retain: honoured && parcel.message.retain,
+            share_name: share_name.cloned(),
+        };
+        self.hand_in(route, offer, now);
+    }
+
+    /// Hands a retained message to a new subscription.
+    pub fn deliver_retained(&self, route: &Route<Subscriber>, parcel: &Arc<Parcel>, now: Timestamp) {
+        let qos = parcel.message.qos.min(route.qos);
+        let offer = Offer { parcel: parcel.clone(), qos, retain: true, share_name: None };
+        self.hand_in(route, offer, now);
+    }
+
+    fn hand_in(&self, route: &Route<Subscriber>, offer: Offer, now: Timestamp) {
+        let cell = &route.target.cell;
+        let (report, waker) = cell.enter(|seat| self.offer(seat, route.target.session, offer, now));
+        waker.into_iter().for_each(Waker::wake);
+        report.into_iter().for_each(|report| self.report(&cell.client_id, &report, now));
+    }
+
+    /// Inside the cell.
+    fn offer(
+        &self,
+        seat: &mut Seat,
+        session: u64,
+        offer: Offer,
+        now: Timestamp,
+    ) -> (Option<Report>, Option<Waker>) {
+        let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == session) else { return (None, None) };
+        let Some(live) = &mut seat.live else {
+            let delivered = kept.session.deliver(None, offer.clone(), now);
+            return (Some(Report::new(&offer, None, delivered.into())), None);
+        };
+        let Some(permit) = permit(&live.standing, &offer, now) else {
+            let fate = Fate::Denied(offer.share_name.clone());
+            return (Some(Report::new(&offer, Some(&live.standing), fate)), None);
+        };
+        let delivered = hand_over(permit, kept, live, offer.clone(), now);
+        let waker = (delivered == Delivered::Sent).then(|| live.waker.take()).flatten();
+        (Some(Report::new(&offer, Some(&live.standing), delivered.into())), waker)
+    }
+
+    /// Sends what waits, as far as the window and the outbox have room. Each message is asked for its permit now:
+    /// what may not be received any more is dropped.
+    pub fn pump(
+        &self,
+        session: &mut Session,
+        talk: &mut Conversation,
+        standing: &Arc<Standing>,
+        now: Timestamp,
+    ) -> Vec<Report> {
+        let mut reports = Vec::new();
+        while let Some(offer) = session.next_ready(talk) {
+            let fate = match permit(standing, &offer, now) {
+                Some(_permit) => session.send_next(talk, offer.clone(), now).into(),
+                None => Fate::Denied(offer.share_name.clone()),
+            };
+            reports.push(Report::new(&offer, Some(standing), fate));
+        }
+        reports
+    }
+
+    /// On a new connection: what was not acknowledged goes out again, then what waits.
+    pub fn resume(
+        &self,
+        session: &mut Session,
+        talk: &mut Conversation,
+        standing: &Arc<Standing>,
+        now: Timestamp,
+    ) -> Vec<Report> {
+        let mut door = Door { standing, now, reports: Vec::new() };
+        session.resend_all(talk, &self.dialect, &mut door, now);
+        let mut reports = door.reports;
+        reports.extend(self.pump(session, talk, standing, now));
+        reports
+    }
+
+    /// On the same connection: what the client owes an acknowledgement for too long.
+    pub fn retry(
+        &self,
+        session: &mut Session,
+        talk: &mut Conversation,
+        standing: &Arc<Standing>,
+        now: Timestamp,
+    ) -> Vec<Report> {
+        let mut door = Door { standing, now, reports: Vec::new() };
+        session.retry(talk, &self.dialect, &mut door, now);
+        let mut reports = door.reports;
+        reports.extend(self.pump(session, talk, standing, now));
+        reports
+    }
+}
+
+/// The only way of a message into a live client's outbox: it takes the permit.
+fn hand_over(
+    _permit: Permit<policy::Receive>,
+    kept: &mut Kept,
+    live: &mut Live,
+    offer: Offer,
+    now: Timestamp,
+) -> Delivered {
+    kept.session.deliver(Some(&mut live.talk), offer, now)
+}
+
+/// Asks for the permit of each message that goes out again, and notes what became of it.
+struct Door<'a> {
+    standing: &'a Arc<Standing>,
+    now: Timestamp,
+    reports: Vec<Report>,
+}
+
+impl Door<'_> {
+    fn note(&mut self, offer: &Offer, fate: Fate) {
+        self.reports.push(Report::new(offer, Some(self.standing), fate));
+    }
+}
+
+impl Gate for Door<'_> {
+    fn allows(&mut self, offer: &Offer) -> bool {
+        let allowed = permit(self.standing, offer, self.now).is_some();
+        if !allowed {
+            self.note(offer, Fate::Denied(offer.share_name.clone()));
+        }
+        allowed
+    }
+
+    fn dropped(&mut self, offer: &Offer, why: Dropped) {
+        self.note(offer, Fate::Dropped(why));
+    }
+
+    fn sent_again(&mut self, offer: &Offer, attempt: u32) {
+        self.note(offer, Fate::SentAgain(attempt));
+    }
+}
+
+impl From<Delivered> for Fate {
+    fn from(delivered: Delivered) -> Self {
+        match delivered {
+            Delivered::Sent => Self::Sent,
+            Delivered::Queued => Self::Queued,
+            Delivered::Dropped(why) => Self::Dropped(why),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Retained messages: one for each topic, the last writer wins, an empty payload deletes [MQTT-3.3.1-6].
+
+use std::sync::Arc;
+
+use identity::Timestamp;
+use mqtt::TopicFilter;
+use policy::Permit;
+use session::Parcel;
+
+use super::Kept;
+use crate::broker::{Inner, match_rules};
+
+/// How many retained messages one wildcard filter brings (only where the dialect lets wildcards bring any).
+const MOST: usize = 10_000;
+
+impl Inner {
+    /// Stores or deletes the topic's retained message.
+    pub fn retain(&self, _permit: Permit<policy::RetainPublish>, parcel: &Arc<Parcel>, now: Timestamp) {
+        let topic = parcel.message.topic.as_str();
+        if parcel.message.payload.is_empty() {
+            if self.retained.delete(topic) {
+                self.report_retained_deleted(topic, now);
+            }
+            return;
+        }
+        // Kept for long: it must not hold on to the buffer that it came in.
+        let kept = Parcel::new(parcel.message.detached());
+        let kept = Kept { parcel: Arc::new(kept), stored: now, qos: parcel.message.qos };
+        match self.retained.store(topic, Arc::new(kept)) {
+            Ok(()) => self.report_retained_stored(topic, parcel.message.payload.len(), now),
+            Err(router::Full) => self.report_retained_full(topic, now),
+        }
+    }
+
+    /// The retained message of a topic, unless it has expired.
+    pub fn retained_at(&self, topic: &str, now: Timestamp) -> Option<Arc<Kept>> {
+        let kept = self.retained.get(topic)?;
+        if kept.parcel.is_expired(now) {
+            self.retained.delete_if_same(topic, &kept);
+            return None;
+        }
+        Some(kept)
+    }
+
+    /// What a new subscription brings: AWS sends retained messages for exact filters only (retained-exact-only), and
+    /// none for shared subscriptions [MQTT-3.3.1-9 ff.].
+    pub fn retained_for(&self, filter: &TopicFilter, now: Timestamp) -> Vec<Arc<Kept>> {
+        if filter.share_name().is_some() {
+            return Vec::new();
+        }
+        if !filter.has_wildcard() {
+            return self.retained_at(filter.as_str(), now).into_iter().collect();
+        }
+        if self.dialect.has(dialect::Divergence::RetainedExactOnly) {
+            return Vec::new();
+        }
+        let mut found = self.retained.matching(filter.as_str(), match_rules(&self.dialect), MOST);
+        found.retain(|kept| !kept.parcel.is_expired(now));
+        found
+    }
+}

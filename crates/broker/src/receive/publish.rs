@@ -1,0 +1,85 @@
+//! A client's PUBLISH.
+
+use dialect::{Answer, Fault};
+use events::Origin;
+use identity::Timestamp;
+use mqtt::{PacketId, QoS};
+use session::{Inbound, Violation};
+
+use crate::connection::Connection;
+use crate::link::Flow;
+use crate::publish::Sender;
+
+/// A PUBLISH that is not taken.
+struct Refusal<'a> {
+    fault: Fault,
+    detail: &'a dyn std::fmt::Display,
+    qos: QoS,
+    packet_id: Option<PacketId>,
+    trace: String,
+}
+
+/// Authorises and distributes; what was taken is noted in `settled`.
+pub(super) fn message(
+    connection: &mut Connection,
+    inbound: Inbound,
+    settled: &mut Vec<PacketId>,
+    now: Timestamp,
+) -> Flow {
+    let Inbound { message, packet_id } = inbound;
+    let (inner, standing) = (connection.inner().clone(), connection.standing.clone());
+    let qos = message.qos;
+    let permits = match inner.authorise_publish(&standing, &message, now) {
+        Ok(permits) => permits,
+        Err(denied) => {
+            let trace = inner.uuid();
+            inner.report_publish_denied(Origin::Client(connection.client()), &denied, &trace, now);
+            let fault =
+                if qos == QoS::AtMostOnce { Fault::PublishDeniedQos0 } else { Fault::PublishDeniedQos1 };
+            let detail = format!("{} on topic/{} is not allowed", denied.action, denied.topic);
+            return answer(connection, &Refusal { fault, detail: &detail, qos, packet_id, trace }, now);
+        }
+    };
+    let mut matches = std::mem::take(&mut connection.matches);
+    let sender = Sender::client(connection.client(), connection.session());
+    inner.report_publish_in(sender.origin, &message, packet_id, now);
+    inner.distribute(permits, message, sender, &mut matches, now);
+    matches.clear();
+    connection.matches = matches;
+    settled.extend(packet_id);
+    Flow::Continue
+}
+
+/// A PUBLISH that broke a rule which does not cost the connection.
+pub(super) fn refused(
+    connection: &mut Connection,
+    violation: &Violation,
+    qos: QoS,
+    packet_id: Option<PacketId>,
+    now: Timestamp,
+) -> Flow {
+    let trace = connection.inner().uuid();
+    let origin = Origin::Client(connection.client());
+    connection.inner().report_publish_refused(origin, "", violation, &trace, now);
+    let refusal = Refusal { fault: violation.fault, detail: &violation.detail, qos, packet_id, trace };
+    answer(connection, &refusal, now)
+}
+
+/// Answers as the dialect's table of refusals says.
+fn answer(connection: &mut Connection, refusal: &Refusal<'_>, now: Timestamp) -> Flow {
+    let fault = refusal.fault;
+    let answer = connection.inner().dialect.answer(fault, connection.version()).for_qos(refusal.qos);
+    match (answer, refusal.packet_id) {
+        (Answer::NoAck, _) => Flow::Continue,
+        (Answer::PubAck(code), Some(id)) => {
+            let generation = connection.generation();
+            connection.cell().enter(|seat| {
+                if let Some((live, _)) = seat.of(generation) {
+                    live.talk.refuse(id, fault, code, &refusal.trace);
+                }
+            });
+            Flow::Continue
+        }
+        _ => connection.fail_traced(fault, refusal.detail, &refusal.trace, now),
+    }
+}

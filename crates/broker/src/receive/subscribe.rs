@@ -1,0 +1,221 @@
+//! SUBSCRIBE and UNSUBSCRIBE: policy, routes, answer, retained messages, in this order.
+
+use dialect::{Answer, Divergence, Fault};
+use identity::Timestamp;
+use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter};
+use router::Route;
+use session::{Asked, SubscribeAsked, Subscription, UnsubscribeAsked, Violation};
+use smallvec::SmallVec;
+
+use crate::cell::Subscriber;
+use crate::connection::Connection;
+use crate::link::Flow;
+
+/// A subscription that was granted.
+struct Granted {
+    asked: Asked,
+    /// The client had no subscription with this filter before.
+    new: bool,
+}
+
+/// Decides each filter; if one costs the connection, none is subscribed.
+pub(super) fn filters(connection: &mut Connection, asked: SubscribeAsked, now: Timestamp) -> Flow {
+    let mut decided: SmallVec<[Result<Asked, ReasonCode>; 2]> = SmallVec::new();
+    for (filter, outcome) in asked.filters {
+        let checked = outcome.map_err(|violation| {
+            connection.inner().report_subscribe_refused(connection.client(), &filter, &violation, now);
+            violation.fault
+        });
+        match checked.and_then(|asked| authorise(connection, asked, now)) {
+            Ok(asked) => decided.push(Ok(asked)),
+            Err(fault) => match code(connection, fault) {
+                Some(code) => decided.push(Err(code)),
+                None => return connection.fail(fault, &format!("SUBSCRIBE to {}", &*filter), now),
+            },
+        }
+    }
+    match enter(connection, decided, now) {
+        Ok((codes, granted)) => conclude(connection, asked.packet_id, codes, granted, now),
+        Err(fault) => connection.fail(fault, &"SUBSCRIBE", now),
+    }
+}
+
+/// The code for the SUBACK, or `None` if the dialect ends the connection.
+fn code(connection: &Connection, fault: Fault) -> Option<ReasonCode> {
+    match connection.inner().dialect.answer(fault, connection.version()) {
+        Answer::SubAck(code) => Some(code),
+        _ => None,
+    }
+}
+
+/// iot:Subscribe on the filter as it was sent.
+fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<Asked, Fault> {
+    let view = connection.standing.view();
+    match view.authorizer.subscribe(asked.filter.as_str(), now) {
+        Ok(_permit) => Ok(asked),
+        Err(denial) => {
+            connection.inner().report_subscribe_denied(
+                connection.client(),
+                asked.filter.as_str(),
+                &denial,
+                now,
+            );
+            Err(Fault::SubscribeDenied)
+        }
+    }
+}
+
+type Codes = SmallVec<[ReasonCode; 2]>;
+
+/// Notes the subscriptions in the session, as far as its limit goes, and adds their routes.
+fn enter(
+    connection: &Connection,
+    decided: SmallVec<[Result<Asked, ReasonCode>; 2]>,
+    now: Timestamp,
+) -> Result<(Codes, Vec<Granted>), Fault> {
+    let inner = connection.inner();
+    let most = inner.dialect.limits().subscriptions_per_connection;
+    let (mut codes, mut granted) = (Codes::new(), Vec::new());
+    for decision in decided {
+        let asked = match decision {
+            Ok(asked) => asked,
+            Err(code) => {
+                codes.push(code);
+                continue;
+            }
+        };
+        match note(connection, &asked, most) {
+            Some(new) => {
+                codes.push(granted_code(asked.qos));
+                granted.push(Granted { asked, new });
+            }
+            None => {
+                let detail =
+                    format!("the connection has {most} subscriptions, which is the limit (L-45957C13)");
+                let violation = Violation { fault: Fault::TooManySubscriptions, detail: detail.into() };
+                let filter = asked.filter.as_text();
+                inner.report_subscribe_refused(connection.client(), filter, &violation, now);
+                codes.push(code(connection, Fault::TooManySubscriptions).ok_or(Fault::TooManySubscriptions)?);
+            }
+        }
+    }
+    Ok((codes, granted))
+}
+
+/// Notes one subscription. `None` if the session is full; else whether it is new.
+fn note(connection: &Connection, asked: &Asked, most: usize) -> Option<bool> {
+    let generation = connection.generation();
+    let filter = asked.filter.detached();
+    let (session, new) = connection.cell().enter(|seat| {
+        let (_, kept) = seat.of(generation)?;
+        let new = !kept.session.has_subscription(filter.as_str());
+        if new && kept.session.subscription_count() >= most {
+            return None;
+        }
+        kept.session.subscribe(Subscription { filter: filter.clone(), qos: asked.qos });
+        Some((kept.id, new))
+    })?;
+    let target = Subscriber { cell: connection.cell().clone(), session };
+    let Asked { qos, no_local, retain_as_published, .. } = *asked;
+    connection.inner().routes.subscribe(&filter, Route { target, qos, no_local, retain_as_published });
+    unroute_if_over(connection, &filter, session);
+    Some(new)
+}
+
+/// If the session ended while its route was added, nobody else will take the route out.
+fn unroute_if_over(connection: &Connection, filter: &TopicFilter, session: u64) {
+    let alive = connection.cell().enter(|seat| seat.kept.as_ref().is_some_and(|kept| kept.id == session));
+    if !alive {
+        connection.inner().routes.unsubscribe(filter, session);
+    }
+}
+
+fn granted_code(qos: QoS) -> ReasonCode {
+    match qos {
+        QoS::AtMostOnce => ReasonCode::Success,
+        QoS::AtLeastOnce => ReasonCode::GrantedQos1,
+        QoS::ExactlyOnce => ReasonCode::GrantedQos2,
+    }
+}
+
+/// SUBACK, then what the new subscriptions find retained.
+fn conclude(
+    connection: &mut Connection,
+    packet_id: PacketId,
+    codes: Codes,
+    granted: Vec<Granted>,
+    now: Timestamp,
+) -> Flow {
+    let generation = connection.generation();
+    connection.cell().enter(|seat| {
+        if let Some((live, _)) = seat.of(generation) {
+            live.talk.suback(packet_id, codes);
+        }
+    });
+    for Granted { asked, new } in granted {
+        let inner = connection.inner();
+        inner.report_subscribed(connection.client(), asked.filter.as_str(), asked.qos, now);
+        if wants_retained(connection, &asked, new) {
+            send_retained(connection, &asked, now);
+        }
+    }
+    Flow::Continue
+}
+
+fn wants_retained(connection: &Connection, asked: &Asked, new: bool) -> bool {
+    match asked.retain_handling {
+        _ if connection.inner().dialect.has(Divergence::RetainHandlingIgnored) => true,
+        RetainHandling::SendAtSubscribe => true,
+        RetainHandling::SendIfNew => new,
+        RetainHandling::DoNotSend => false,
+    }
+}
+
+fn send_retained(connection: &Connection, asked: &Asked, now: Timestamp) {
+    let inner = connection.inner();
+    if inner.dialect.has(Divergence::RetainedExactOnly)
+        && asked.filter.has_wildcard()
+        && !inner.retained.is_empty()
+    {
+        inner.report_notes(connection.client(), &[Divergence::RetainedExactOnly], now);
+    }
+    for kept in inner.retained_for(&asked.filter, now) {
+        // The offer goes the ordinary way, with its own iot:Receive; only its RETAIN flag is 1 [MQTT-3.3.1-8].
+        let target = Subscriber { cell: connection.cell().clone(), session: connection.session() };
+        let route = Route { target, qos: asked.qos, no_local: false, retain_as_published: false };
+        inner.deliver_retained(&route, &kept.parcel, now);
+    }
+}
+
+/// UNSUBSCRIBE: every filter is forgotten; MQTT 5 hears of each.
+pub(super) fn forget(connection: &mut Connection, asked: UnsubscribeAsked, now: Timestamp) -> Flow {
+    let codes: Codes = asked.filters.iter().map(|filter| forget_one(connection, filter, now)).collect();
+    let generation = connection.generation();
+    connection.cell().enter(|seat| {
+        if let Some((live, _)) = seat.of(generation) {
+            live.talk.unsuback(asked.packet_id, codes);
+        }
+    });
+    Flow::Continue
+}
+
+fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonCode {
+    if TopicFilter::try_from(filter.clone()).is_err() {
+        return ReasonCode::TopicFilterInvalid;
+    }
+    let generation = connection.generation();
+    let gone = connection.cell().enter(|seat| {
+        let (_, kept) = seat.of(generation)?;
+        kept.session.unsubscribe(filter).map(|gone| (gone, kept.id))
+    });
+    connection.inner().report_unsubscribed(connection.client(), filter, gone.is_some(), now);
+    match gone {
+        Some((gone, session)) => {
+            connection.inner().routes.unsubscribe(&gone.filter, session);
+            ReasonCode::Success
+        }
+        // unsuback-codes: AWS does not list 0x11.
+        None if connection.inner().dialect.has(Divergence::UnsubackCodes) => ReasonCode::Success,
+        None => ReasonCode::NoSubscriptionExisted,
+    }
+}

@@ -1,0 +1,290 @@
+//! The events that the broker tells: each fact is put into words elsewhere, here it is only gathered.
+//!
+//! Nothing here is called from inside a cell.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialect::{DisconnectReason, Divergence, Fault};
+use events::{Client, DropReason, Event, Origin};
+use identity::{ClientId, Principal, Timestamp};
+use mqtt::{Message, PacketId, QoS, Text, Version};
+use session::{Dropped, Terms, Violation};
+
+use crate::broker::Inner;
+use crate::link::Link;
+use crate::principals::Standing;
+use crate::publish::{Denied, Fate, Report};
+
+/// A client at its CONNECT.
+pub(crate) fn arriving<'a>(
+    client_id: &'a str,
+    principal: &'a Principal,
+    link: &Link,
+    version: Version,
+) -> Client<'a> {
+    Client { client_id, principal, peer: Some(link.peer), version: Some(version) }
+}
+
+/// A client by its standing alone.
+pub(crate) fn standing_of(standing: &Standing) -> Client<'_> {
+    let client_id = standing.bearer.client_id.as_ref().map_or("", ClientId::as_str);
+    Client {
+        client_id,
+        principal: &standing.bearer.principal,
+        peer: Some(standing.bearer.peer),
+        version: None,
+    }
+}
+
+impl Inner {
+    pub fn report_connect_refused(
+        &self,
+        client: Client<'_>,
+        fault: Fault,
+        detail: &dyn Display,
+        trace: &str,
+        now: Timestamp,
+    ) {
+        let trace = Some(trace);
+        self.emit(now, &events::ConnectRefused { client, fault, detail, trace }.into());
+    }
+
+    pub fn report_connected(&self, client: Client<'_>, terms: &Terms, arrived: &Arrived, now: Timestamp) {
+        let fact = events::Connected {
+            client,
+            keep_alive: terms.keep_alive,
+            session_expiry: terms.session_expiry,
+            clean: terms.clean_start,
+            session_present: arrived.resumed,
+            session_identifier: &arrived.session_identifier,
+        };
+        self.emit(now, &fact.into());
+        if arrived.resumed {
+            let Arrived { subscriptions, queued, .. } = *arrived;
+            self.emit(now, &events::SessionResumed { client, subscriptions, queued }.into());
+        }
+    }
+
+    pub fn report_notes(&self, client: Client<'_>, notes: &[Divergence], now: Timestamp) {
+        for divergence in notes {
+            let detail: &dyn Display = &divergence.row().aws;
+            self.emit(now, &events::DivergenceObserved { divergence: *divergence, client, detail }.into());
+        }
+    }
+
+    pub fn report_publish_in(
+        &self,
+        origin: Origin<'_>,
+        message: &Message,
+        packet_id: Option<PacketId>,
+        now: Timestamp,
+    ) {
+        let fact = events::PublishIn {
+            origin,
+            topic: message.topic.as_str(),
+            qos: message.qos,
+            retain: message.retain,
+            bytes: message.payload.len(),
+            packet_id: packet_id.map(PacketId::get),
+        };
+        self.emit(now, &fact.into());
+    }
+
+    pub fn report_publish_denied(
+        &self,
+        origin: Origin<'_>,
+        denied: &Denied<'_>,
+        trace: &str,
+        now: Timestamp,
+    ) {
+        let (action, topic, trace) = (denied.action, denied.topic, Some(trace));
+        self.emit(now, &events::PublishDenied { origin, action, topic, decision: denied, trace }.into());
+    }
+
+    pub fn report_publish_refused(
+        &self,
+        origin: Origin<'_>,
+        topic: &str,
+        violation: &Violation,
+        trace: &str,
+        now: Timestamp,
+    ) {
+        let (fault, detail, trace) = (violation.fault, &violation.detail as &dyn Display, Some(trace));
+        self.emit(now, &events::PublishRefused { origin, topic, fault, detail, trace }.into());
+    }
+
+    /// A publish to `$aws/...` behind which nothing is built, or a Basic Ingest without its rule.
+    pub fn report_unserved(&self, origin: Origin<'_>, topic: &str, missing: &dyn Display, now: Timestamp) {
+        self.emit(now, &events::ReservedUnserved { origin, topic, missing }.into());
+    }
+
+    pub fn report_will(&self, client: Client<'_>, topic: &str, now: Timestamp) {
+        self.emit(now, &events::WillPublished { client, topic }.into());
+    }
+
+    pub fn report_will_refused(&self, client: Client<'_>, denied: &Denied<'_>, now: Timestamp) {
+        self.emit(now, &events::WillRefused { client, topic: denied.topic, decision: denied }.into());
+    }
+
+    pub fn report_retained_stored(&self, topic: &str, bytes: usize, now: Timestamp) {
+        self.emit(now, &events::RetainedStored { topic, bytes }.into());
+    }
+
+    pub fn report_retained_deleted(&self, topic: &str, now: Timestamp) {
+        self.emit(now, &events::RetainedDeleted { topic }.into());
+    }
+
+    pub fn report_retained_full(&self, topic: &str, now: Timestamp) {
+        let limit = self.dialect.limits().retained_messages;
+        self.emit(now, &events::RetainedFull { topic, limit }.into());
+    }
+
+    pub fn report_subscribed(&self, client: Client<'_>, filter: &str, qos: QoS, now: Timestamp) {
+        self.emit(now, &events::Subscribed { client, filter, qos }.into());
+    }
+
+    pub fn report_subscribe_refused(
+        &self,
+        client: Client<'_>,
+        filter: &Text,
+        violation: &Violation,
+        now: Timestamp,
+    ) {
+        let (fault, detail) = (violation.fault, &violation.detail as &dyn Display);
+        self.emit(now, &events::SubscribeRefused { client, filter, fault, detail, trace: None }.into());
+    }
+
+    pub fn report_subscribe_denied(
+        &self,
+        client: Client<'_>,
+        filter: &str,
+        decision: &dyn Display,
+        now: Timestamp,
+    ) {
+        self.emit(now, &events::SubscribeDenied { client, filter, decision, trace: None }.into());
+    }
+
+    pub fn report_unsubscribed(&self, client: Client<'_>, filter: &str, existed: bool, now: Timestamp) {
+        self.emit(now, &events::Unsubscribed { client, filter, existed }.into());
+    }
+
+    pub fn report_session_expired(&self, client_id: &str, queued: usize, now: Timestamp) {
+        self.emit(now, &events::SessionExpired { client_id, queued }.into());
+    }
+
+    /// Tells what became of messages for a client.
+    pub fn report_all(&self, client_id: &ClientId, reports: &[Report], now: Timestamp) {
+        for report in reports {
+            self.report(client_id, report, now);
+        }
+    }
+
+    pub fn report(&self, client_id: &ClientId, report: &Report, now: Timestamp) {
+        let message = &report.parcel.message;
+        let (topic, bytes, qos) = (message.topic.as_str(), message.payload.len(), report.qos);
+        let client = report.standing.as_deref().map(standing_of);
+        let client_id = client_id.as_str();
+        let event: Event<'_> = match (&report.fate, client) {
+            (Fate::Sent, Some(client)) => events::PublishOut { client, topic, qos, bytes }.into(),
+            (Fate::SentAgain(attempt), Some(client)) => {
+                events::Redelivered { client, topic, attempt: *attempt }.into()
+            }
+            (Fate::Denied(share), Some(client)) => {
+                return self.report_receive_denied(client, report, share.as_ref(), now);
+            }
+            (Fate::Queued, None) => events::Queued { client_id, topic, bytes }.into(),
+            (Fate::Dropped(why), _) => match drop_reason(*why) {
+                Some(why) => events::DeliveryDropped { client_id, topic, why }.into(),
+                None => return,
+            },
+            // A message that waits for the window of a client that is there is nobody's concern yet.
+            (Fate::Queued, Some(_)) | (Fate::Sent | Fate::SentAgain(_) | Fate::Denied(_), None) => return,
+        };
+        self.emit(now, &event);
+    }
+
+    /// The decision is taken once more, for its words: it is the same as long as the policies are.
+    fn report_receive_denied(
+        &self,
+        client: Client<'_>,
+        report: &Report,
+        share: Option<&Arc<str>>,
+        now: Timestamp,
+    ) {
+        if !self.observers.wants(events::Kind::ReceiveDenied) {
+            return;
+        }
+        let Some(standing) = &report.standing else { return };
+        let topic = report.parcel.message.topic.as_str();
+        let view = standing.view_full();
+        let decision = match share {
+            None => view.authorizer.receive(topic, now).err(),
+            Some(share) => view.authorizer.receive_shared(share, topic, now).err(),
+        };
+        let decision =
+            decision.as_ref().map_or(&"the policies changed meanwhile" as &dyn Display, |denial| denial);
+        self.emit(now, &events::ReceiveDenied { client, topic, decision }.into());
+    }
+}
+
+/// What a CONNECT brought about, for its event.
+#[derive(Default)]
+pub(crate) struct Arrived {
+    pub resumed: bool,
+    pub subscriptions: usize,
+    pub queued: usize,
+    pub session_identifier: Arc<str>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Departure<'a> {
+    pub reason: DisconnectReason,
+    pub fault: Option<Fault>,
+    pub detail: &'a dyn Display,
+    pub trace: Option<&'a str>,
+}
+
+impl<'a> Departure<'a> {
+    /// By a fault of the client or a decision of the broker.
+    pub fn by(fault: Fault, detail: &'a dyn Display, trace: &'a str) -> Self {
+        Self { reason: fault.disconnect_reason(), fault: Some(fault), detail, trace: Some(trace) }
+    }
+
+    /// By something that is nobody's fault.
+    pub fn because(reason: DisconnectReason, detail: &'a dyn Display) -> Self {
+        Self { reason, fault: None, detail, trace: None }
+    }
+}
+
+impl Inner {
+    pub fn report_disconnected(
+        &self,
+        client: Client<'_>,
+        departure: &Departure<'_>,
+        duration: Duration,
+        session_identifier: &str,
+        now: Timestamp,
+    ) {
+        let Departure { reason, fault, detail, trace } = *departure;
+        self.emit(
+            now,
+            &events::Disconnected { client, reason, fault, detail, duration, session_identifier, trace }
+                .into(),
+        );
+    }
+}
+
+fn drop_reason(why: Dropped) -> Option<DropReason> {
+    match why {
+        // Nobody promised to keep it: QoS 0, or a session that ended with its connection.
+        Dropped::Offline => None,
+        Dropped::OutboxFull => Some(DropReason::OutboxFull),
+        Dropped::QueueFull => Some(DropReason::QueueFull),
+        Dropped::Expired => Some(DropReason::Expired),
+        Dropped::TooLargeForClient => Some(DropReason::TooLargeForClient),
+        Dropped::RetryWindow => Some(DropReason::RetryWindow),
+    }
+}
