@@ -114,18 +114,47 @@ impl<B: StorageBackend> StorageBackend for Watched<B> {
     }
 }
 
-/// Opens or creates the file, readable by its owner only: it holds names, policies and messages.
+/// Opens the file, or makes an empty one, readable by its owner only: it holds names, policies and messages.
 pub(crate) fn open(path: &Path) -> io::Result<FileBackend> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     owner_only(&mut options);
-    let fresh = !path.exists();
     let file = options.open(path)?;
     restrict(&file)?;
-    if fresh {
-        sync_folder(path)?;
-    }
     FileBackend::new(file).map_err(io::Error::other)
+}
+
+/// Makes the store, unless it is there: prepared under another name first, so that a first start that is cut short
+/// leaves no half-made file under the real one.
+pub(crate) fn create(
+    path: &Path,
+    prepare: impl Fn(&Path) -> Result<(), redb::Error>,
+) -> Result<(), redb::Error> {
+    if path.exists() {
+        return Ok(());
+    }
+    let draft = path.with_extension("new");
+    match prepare(&draft) {
+        Err(redb::Error::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            std::fs::remove_file(&draft)?;
+            prepare(&draft)?;
+        }
+        prepared => prepared?,
+    }
+    Ok(publish(&draft, path)?)
+}
+
+/// Gives the draft its real name, durably, and never in the place of another file.
+fn publish(draft: &Path, path: &Path) -> io::Result<()> {
+    match std::fs::hard_link(draft, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(_) => return std::fs::rename(draft, path).and_then(|()| sync_folder(path)),
+    }
+    match std::fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_folder(path),
+    }
 }
 
 #[cfg(unix)]

@@ -84,7 +84,7 @@ impl std::error::Error for OpenError {
     }
 }
 
-pub(crate) fn database(error: DatabaseError) -> redb::Error {
+pub(crate) fn database_error(error: DatabaseError) -> redb::Error {
     error.into()
 }
 

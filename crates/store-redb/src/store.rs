@@ -16,7 +16,7 @@ use store::{
 use crate::answer::{self, Answer};
 use crate::backlog::Backlog;
 use crate::disk::{self, Activity, Watch, Watched};
-use crate::error::{OpenError, database, reason};
+use crate::error::{OpenError, database_error, reason};
 use crate::layout::{self, Marks};
 use crate::options::Options;
 use crate::slot::Slot;
@@ -42,6 +42,8 @@ impl RedbStore {
     /// # Errors
     /// [`OpenError`]: in use by another process, unusable, of another layout, damaged.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        disk::create(path, |draft| make(draft, &options))
+            .map_err(|error| OpenError::from_redb(path.to_owned(), error))?;
         let file = path.to_owned();
         Self::start(path.to_owned(), move || disk::open(&file), options)
     }
@@ -140,8 +142,16 @@ fn opener<B: StorageBackend>(
         let backend = Watched::new(connect()?, Arc::clone(&watch));
         let mut builder = Builder::new();
         builder.set_cache_size(cache).set_repair_callback(move |repair| on_repair(repair.progress()));
-        builder.create_with_backend(backend).map_err(database)
+        builder.create_with_backend(backend).map_err(database_error)
     })
+}
+
+/// A new file with the tables in it.
+fn make(path: &Path, options: &Options) -> Result<(), redb::Error> {
+    let path = path.to_owned();
+    let open = opener(move || disk::open(&path), Arc::default(), options);
+    let (database, ..) = prepare(&open, options)?;
+    database.close().map_err(database_error)
 }
 
 fn prepare(open: &Reopen, options: &Options) -> Result<(Database, u64, Marks), redb::Error> {

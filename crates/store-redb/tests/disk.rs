@@ -107,6 +107,16 @@ fn what_is_not_a_store_is_not_touched() {
     assert!(matches!(error, OpenError::Io { .. }), "{error}");
 }
 
+#[test]
+fn a_first_start_that_was_cut_short_is_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, draft) = (folder.path().join("store.redb"), folder.path().join("store.new"));
+    std::fs::write(&draft, [0; 5_000]).unwrap();
+    put(&open(&path), "a", vec![1]).unwrap();
+    assert_eq!(get(&open(&path), "a"), Some(vec![1]));
+    assert!(!draft.exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_reads_the_file() {
@@ -194,7 +204,7 @@ fn a_full_backlog_makes_callers_wait() {
         for thread in 0..16 {
             let store = &store;
             scope.spawn(move || {
-                (0..20).for_each(|_| drop(put(store, &thread.to_string(), vec![thread]).unwrap()))
+                (0..20).for_each(|_| assert!(put(store, &thread.to_string(), vec![thread]).is_ok()))
             });
         }
     });

@@ -1,5 +1,6 @@
 //! A disk in memory that can lose power, fail, and fill up, and a random workload whose every prefix is known.
 
+#![allow(dead_code)] // Each test file uses its part.
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
