@@ -1,0 +1,105 @@
+//! One socket's way: handshake, credential, first packet, conversation.
+//!
+//! Two tasks: the first ends with the handshake, because a task is as large as its largest moment and the handshake
+//! is ten times the rest. Until the conversation begins the task is dropped when the doors close; after that the
+//! broker says goodbye.
+
+use std::sync::Arc;
+
+use broker::{Credential, Link};
+use identity::Principal;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::credential::credential_of;
+use crate::door::{Door, Shared, Visitor};
+use crate::driver::Driver;
+use crate::greet::{self, Greeted};
+use crate::handshake::{Protocols, Unshaken, shake_hands};
+use crate::refusal::Refusal;
+use crate::report;
+
+/// Brings a socket to the point where MQTT begins, and starts its conversation.
+pub(crate) async fn enter(shared: &Arc<Shared>, socket: TcpStream, visitor: Visitor) {
+    match &*visitor.door {
+        Door::Plain { principal } => {
+            let credential =
+                Credential { principal: Principal::Plain(Arc::clone(principal)), certificate: None };
+            spawn(shared, socket, Guest { link: link_of(&visitor, None), credential, visitor });
+        }
+        Door::Mqtt => enter_by_tls(shared, socket, visitor, Protocols::MqttOnly).await,
+        Door::Tls => enter_by_tls(shared, socket, visitor, Protocols::ByAlpn).await,
+    }
+}
+
+async fn enter_by_tls(shared: &Arc<Shared>, socket: TcpStream, visitor: Visitor, protocols: Protocols) {
+    let shaking = shake_hands(socket, protocols, &shared.tls, &shared.turns);
+    let shaken = match timeout(shared.limits.handshake, shaking).await {
+        Ok(Ok(shaken)) => shaken,
+        Ok(Err(unshaken)) => return report::unshaken(shared, &visitor, &unshaken),
+        Err(_) => {
+            let seconds = shared.limits.handshake.as_secs_f64();
+            return report::unshaken(shared, &visitor, &Unshaken::from(Refusal::too_slow(seconds)));
+        }
+    };
+    match credential_of(&shared.broker, &shaken.leaf, shared.clock.wall()).await {
+        Ok(credential) => {
+            let link = link_of(&visitor, shaken.server_name);
+            spawn(shared, shaken.stream, Guest { link, credential, visitor });
+        }
+        Err(refusal) => {
+            let unshaken = Unshaken { server_name: shaken.server_name, refusal: Some(refusal) };
+            report::unshaken(shared, &visitor, &unshaken);
+            crate::farewell::close(shaken.stream, &shared.limits).await;
+        }
+    }
+}
+
+/// A peer whose identity is known.
+struct Guest {
+    link: Link,
+    credential: Credential,
+    visitor: Visitor,
+}
+
+fn link_of(visitor: &Visitor, server_name: Option<Arc<str>>) -> Link {
+    let transport = match *visitor.door {
+        Door::Plain { .. } => "mqtt/plain",
+        Door::Mqtt | Door::Tls => "mqtt/tls",
+    };
+    Link { peer: visitor.peer, local: visitor.local, server_name, transport }
+}
+
+fn spawn<S>(shared: &Arc<Shared>, stream: S, guest: Guest)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move { converse(&shared, stream, guest).await });
+}
+
+async fn converse<S>(shared: &Arc<Shared>, mut stream: S, guest: Guest)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Guest { link, credential, visitor } = guest;
+    let _place = visitor.place;
+    // Boxed, so that the task keeps nothing of it.
+    let greeted = {
+        let greeting = greet::greet(shared, &mut stream, credential, link);
+        tokio::select! {
+            biased;
+            greeted = Box::pin(greeting) => greeted,
+            () = shared.closing() => None,
+        }
+    };
+    match greeted {
+        Some(Greeted { connection, decoder, input }) => {
+            Driver::new(stream, connection, (decoder, input), shared.clock, Arc::clone(&shared.limits))
+                .run()
+                .await;
+        }
+        None => crate::farewell::close(stream, &shared.limits).await,
+    }
+}

@@ -1,0 +1,50 @@
+//! May the certificate that TLS proved enter? The registry says.
+//!
+//! Asked once per connection, after the handshake: rustls' verifier is synchronous and the registry is not. The peer then
+//! sees a finished handshake and a closed connection without CONNACK, which is how AWS looks since 2024
+//! (earlier it sent the alert `certificate_unknown`).
+
+use std::sync::Arc;
+
+use broker::{Broker, Credential};
+use identity::{CertificateFacts, CertificateId, Principal, Timestamp};
+use registry::CertificateStatus;
+
+use crate::refusal::Refusal;
+
+/// Looks up the leaf certificate. `wall` is compared with the certificate's validity.
+pub(crate) async fn credential_of(
+    broker: &Broker,
+    leaf_der: &[u8],
+    wall: Timestamp,
+) -> Result<Credential, Refusal> {
+    let facts = pki::facts(leaf_der)
+        .map_err(|error| Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string()))?;
+    let status = broker.certificate_status(&facts.id).await.map_err(|error| Refusal::store_failed(&error))?;
+    admit(&facts, status, wall)?;
+    Ok(Credential { principal: Principal::Certificate(facts.id.clone()), certificate: Some(Arc::new(facts)) })
+}
+
+fn admit(
+    facts: &CertificateFacts,
+    status: Option<CertificateStatus>,
+    wall: Timestamp,
+) -> Result<(), Refusal> {
+    admit_status(&facts.id, status)?;
+    if wall < facts.not_before {
+        return Err(Refusal::outside_validity(&facts.id, "is not valid yet"));
+    }
+    if wall > facts.not_after {
+        return Err(Refusal::outside_validity(&facts.id, "has expired"));
+    }
+    Ok(())
+}
+
+fn admit_status(id: &CertificateId, status: Option<CertificateStatus>) -> Result<(), Refusal> {
+    match status {
+        None => Err(Refusal::not_registered(id)),
+        Some(CertificateStatus::Active) => Ok(()),
+        Some(CertificateStatus::Revoked) => Err(Refusal::revoked(id)),
+        Some(other) => Err(Refusal::not_active(id, other.as_str())),
+    }
+}

@@ -1,0 +1,230 @@
+//! The driver against a conversation that is played by hand, over an in-memory link, in virtual time.
+
+use std::sync::Mutex;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::BufMut;
+use mqtt::{MalformedFault, Version};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+
+/// What the played broker saw and what it shall say.
+#[derive(Default)]
+struct Play {
+    received: Vec<Packet>,
+    malformed: Option<MalformedFault>,
+    to_say: BytesMut,
+    close: bool,
+    deadline: Option<Timestamp>,
+    rang: usize,
+    ended: Option<LinkEnd>,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Default)]
+struct Stage(Arc<Mutex<Play>>);
+
+impl Stage {
+    fn with<T>(&self, act: impl FnOnce(&mut Play) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    fn say(&self, bytes: &[u8]) {
+        let waker = self.with(|play| {
+            play.to_say.extend_from_slice(bytes);
+            play.waker.take()
+        });
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Conversation for Stage {
+    fn receive(&mut self, packets: &mut Vec<Packet>, _: Timestamp) -> Flow {
+        self.with(|play| {
+            let goodbye = packets.iter().any(|packet| matches!(packet, Packet::Disconnect(_)));
+            play.received.append(packets);
+            if goodbye { Flow::Close } else { Flow::Continue }
+        })
+    }
+    fn malformed(&mut self, error: &Malformed, _: Timestamp) -> Flow {
+        self.with(|play| play.malformed = Some(error.fault));
+        Flow::Close
+    }
+    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, _: Timestamp) -> Poll<Flow> {
+        self.with(|play| {
+            if play.close {
+                out.put(play.to_say.split());
+                return Poll::Ready(Flow::Close);
+            }
+            if play.to_say.is_empty() {
+                play.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            let most = play.to_say.len().min(4096);
+            out.put(play.to_say.split_to(most));
+            Poll::Ready(Flow::Continue)
+        })
+    }
+    fn next_deadline(&self) -> Timestamp {
+        self.with(|play| play.deadline.unwrap_or(Timestamp::NEVER))
+    }
+    fn on_time(&mut self, now: Timestamp) -> Flow {
+        self.with(|play| {
+            play.rang += 1;
+            play.deadline = Some(now + Duration::from_secs(100));
+            if play.rang > 1 { Flow::Close } else { Flow::Continue }
+        })
+    }
+    fn is_congested(&self) -> bool {
+        false
+    }
+    fn ended(self, end: &LinkEnd, _: Timestamp) {
+        self.with(|play| play.ended = Some(end.clone()));
+    }
+}
+
+const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a";
+const PING: &[u8] = &[0xC0, 0];
+const GOODBYE: &[u8] = &[0xE0, 0];
+
+struct Scene {
+    stage: Stage,
+    peer: DuplexStream,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// A driver after its CONNECT, with `room` bytes between the two ends of its link.
+fn scene(stage: Stage, room: usize, limits: Limits) -> Scene {
+    let mut decoder = Decoder::for_server(1024);
+    let mut input = BytesMut::from(CONNECT);
+    assert!(matches!(decoder.decode(&mut input), Ok(Some(Packet::Connect(_)))));
+    assert_eq!(decoder.version(), Some(Version::V311));
+    let (peer, stream) = duplex(room);
+    let driver = Driver::new(stream, stage.clone(), (decoder, input), Clock::start(), Arc::new(limits));
+    Scene { stage, peer, task: tokio::spawn(driver.run()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_arrive_in_order_however_they_are_cut() {
+    let mut scene = scene(Stage::default(), 4096, Limits::default());
+    let publish = b"\x30\x05\x00\x01tab";
+    for chunk in [PING, &publish[..3], &publish[3..], GOODBYE] {
+        scene.peer.write_all(chunk).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    scene.task.await.unwrap();
+    let names: Vec<_> = scene.stage.with(|play| play.received.iter().map(Packet::name).collect());
+    assert_eq!(names, ["PINGREQ", "PUBLISH", "DISCONNECT"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_packets_in_one_write_are_all_handed_over() {
+    let mut scene = scene(Stage::default(), 8192, Limits::default());
+    scene.peer.write_all(&PING.repeat(1000)).await.unwrap();
+    scene.peer.write_all(GOODBYE).await.unwrap();
+    scene.task.await.unwrap();
+    assert_eq!(scene.stage.with(|play| play.received.len()), 1001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_arrives_and_the_peer_is_read_meanwhile() {
+    let mut scene = scene(Stage::default(), 64, Limits::default());
+    let said = vec![7; 100_000];
+    scene.stage.say(&said);
+    let mut heard = vec![0; said.len()];
+    scene.peer.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, said);
+    scene.peer.write_all(GOODBYE).await.unwrap();
+    scene.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_before_a_malformed_one_count_and_the_last_words_are_written() {
+    let mut scene = scene(Stage::default(), 4096, Limits::default());
+    scene.stage.with(|play| play.to_say.extend_from_slice(b"last words"));
+    scene.peer.write_all(&[PING, &[0xF1, 0x00]].concat()).await.unwrap();
+    let mut heard = Vec::new();
+    scene.peer.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"last words");
+    drop(scene.peer);
+    scene.task.await.unwrap();
+    scene.stage.with(|play| {
+        assert_eq!(play.received.len(), 1);
+        assert!(play.malformed.is_some());
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_ends_by_write_timeout_and_is_not_read() {
+    let mut scene = scene(Stage::default(), 64, Limits::default());
+    let before = tokio::time::Instant::now();
+    scene.stage.say(&vec![7; 1_000_000]);
+    // The link's own room, and no more: the driver has stopped to read.
+    let pushed = tokio::time::timeout(Duration::from_secs(5), scene.peer.write_all(&PING.repeat(500))).await;
+    assert!(pushed.is_err());
+    scene.task.await.unwrap();
+    assert_eq!(scene.stage.with(|play| play.ended.clone()), Some(LinkEnd::WriteTimeout));
+    assert_eq!(before.elapsed().as_secs(), 30);
+    let left = scene.stage.with(|play| play.to_say.len());
+    assert!(left > 900_000, "only a bounded part was taken from the broker, {left} left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_not_a_stalled_one() {
+    let mut scene = scene(Stage::default(), 64, Limits::default());
+    scene.stage.say(&[7; 640]);
+    let mut heard = [0; 64];
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        scene.peer.read_exact(&mut heard).await.unwrap();
+    }
+    scene.peer.write_all(GOODBYE).await.unwrap();
+    scene.task.await.unwrap();
+    assert_eq!(scene.stage.with(|play| play.ended.clone()), Some(LinkEnd::Eof));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_packet_that_drips_ends_the_link() {
+    let mut scene = scene(Stage::default(), 64, Limits::default());
+    let before = tokio::time::Instant::now();
+    let drip = tokio::spawn(async move {
+        let publish = b"\x30\x7d\x00\x01t".iter().copied().chain(std::iter::repeat(b'x'));
+        for byte in publish {
+            if scene.peer.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    scene.task.await.unwrap();
+    assert_eq!(before.elapsed().as_secs(), 60);
+    assert!(matches!(scene.stage.with(|play| play.ended.clone()), Some(LinkEnd::Reset(_))));
+    drip.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_of_the_broker_ring_once_each_and_may_close() {
+    let stage = Stage::default();
+    let clock = Clock::start();
+    stage.with(|play| play.deadline = Some(clock.now() + Duration::from_secs(45)));
+    let before = tokio::time::Instant::now();
+    let scene = scene(stage, 64, Limits::default());
+    drop(tokio::spawn(async move {
+        // Keeps the peer's side open and silent.
+        let _peer = scene.peer;
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+    }));
+    scene.task.await.unwrap();
+    assert_eq!(scene.stage.with(|play| play.rang), 2);
+    assert!((145..=150).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_peer_is_the_end() {
+    let scene = scene(Stage::default(), 64, Limits::default());
+    drop(scene.peer);
+    scene.task.await.unwrap();
+    assert_eq!(scene.stage.with(|play| play.ended.clone()), Some(LinkEnd::Eof));
+}

@@ -1,0 +1,137 @@
+//! Who may come in by TLS, and what is said of who may not.
+
+use crate::house::{Device, House};
+use events::Kind;
+use mqtt::{Packet, ReasonCode};
+use registry::CertificateStatus;
+use rustls::version::{TLS12, TLS13};
+use rustls::{DEFAULT_VERSIONS, SupportedProtocolVersion};
+use thingcore_gateway::Limits;
+
+async fn comes_in(house: &House, device: &Device, versions: &[&'static SupportedProtocolVersion]) {
+    let answer = house.connect(house.mqtt, Some(device), &[], versions).await;
+    let Some(Packet::ConnAck(connack)) = &answer else {
+        panic!("{answer:?}; events: {:?}", house.recorder.seen())
+    };
+    assert_eq!(connack.code, ReasonCode::Success);
+}
+
+/// Closed without CONNACK, and the one event says so.
+async fn is_refused(house: &House, device: &Device) -> String {
+    let answer = house.connect(house.mqtt, Some(device), &[], DEFAULT_VERSIONS).await;
+    assert!(answer.is_none(), "{answer:?}");
+    house.told(Kind::HandshakeFailed).await.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_registered_certificate_comes_in_by_both_versions_of_tls() {
+    let house = House::open(Limits::default()).await;
+    let devices = [
+        Device::new(&rcgen::PKCS_ECDSA_P256_SHA256),
+        Device::new(&rcgen::PKCS_ECDSA_P384_SHA384),
+        Device::new(&rcgen::PKCS_ECDSA_P521_SHA512),
+        Device::of_unknown_ca(),
+        Device::version_one(),
+    ];
+    for device in &devices {
+        house.register(device, CertificateStatus::Active).await;
+        comes_in(&house, device, &[&TLS12]).await;
+        comes_in(&house, device, &[&TLS13]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unregistered_certificate_has_its_own_reason() {
+    let house = House::open(Limits::default()).await;
+    let text = is_refused(&house, &Device::new(&rcgen::PKCS_ECDSA_P256_SHA256)).await;
+    assert!(text.contains("DEVICE_CERTIFICATE_NOT_REGISTERED"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inactive_and_revoked_certificates_have_their_own_reasons() {
+    for (status, reason) in [
+        (CertificateStatus::Inactive, "DEVICE_CERTIFICATE_INACTIVE"),
+        (CertificateStatus::PendingActivation, "DEVICE_CERTIFICATE_INACTIVE"),
+        (CertificateStatus::Revoked, "DEVICE_CERTIFICATE_REVOKED"),
+    ] {
+        let house = House::open(Limits::default()).await;
+        let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+        house.register(&device, status).await;
+        let text = is_refused(&house, &device).await;
+        assert!(text.contains(reason), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_changes_counts_for_the_next_connection() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    comes_in(&house, &device, DEFAULT_VERSIONS).await;
+    house.register(&device, CertificateStatus::Inactive).await;
+    let text = is_refused(&house, &device).await;
+    assert!(text.contains("DEVICE_CERTIFICATE_INACTIVE"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_outside_their_validity_are_refused() {
+    for (from, until, word) in
+        [((2020, 1, 1), (2021, 1, 1), "expired"), ((2090, 1, 1), (2091, 1, 1), "not valid yet")]
+    {
+        let house = House::open(Limits::default()).await;
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let device = Device::with_key(key, |params| {
+            params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+            params.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
+        });
+        house.register(&device, CertificateStatus::Active).await;
+        let text = is_refused(&house, &device).await;
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_certificate_is_no_way_in() {
+    let house = House::open(Limits::default()).await;
+    for versions in [&[&TLS12][..], &[&TLS13][..]] {
+        house.recorder.clear();
+        assert!(house.connect(house.mqtt, None, &[], versions).await.is_none());
+        let text = house.told(Kind::HandshakeFailed).await.remove(0);
+        assert!(text.contains("no client certificate"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_aws_does_not_take_is_not_even_offered_a_scheme() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ED25519);
+    house.register(&device, CertificateStatus::Active).await;
+    assert!(house.connect(house.mqtt, Some(&device), &[], DEFAULT_VERSIONS).await.is_none());
+    house.told(Kind::HandshakeFailed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_443_door_asks_for_the_mqtt_alpn() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    let answer = house.connect(house.tls, Some(&device), &["x-amzn-mqtt-ca"], DEFAULT_VERSIONS).await;
+    assert!(matches!(answer, Some(Packet::ConnAck(_))), "{answer:?}");
+    for alpn in [&[][..], &["mqtt"], &["http/1.1"], &["x-amzn-http-ca"]] {
+        house.recorder.clear();
+        assert!(house.connect(house.tls, Some(&device), alpn, DEFAULT_VERSIONS).await.is_none());
+        let text = house.told(Kind::HandshakeFailed).await.remove(0);
+        assert!(text.contains("not built yet"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mqtt_door_does_not_care_for_alpn() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    for alpn in [&["x-amzn-mqtt-ca"][..], &["mqtt"], &["h2", "http/1.1"]] {
+        let answer = house.connect(house.mqtt, Some(&device), alpn, DEFAULT_VERSIONS).await;
+        assert!(matches!(answer, Some(Packet::ConnAck(_))), "{alpn:?}: {answer:?}");
+    }
+}

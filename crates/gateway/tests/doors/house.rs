@@ -1,0 +1,275 @@
+//! A broker behind real doors on loopback, devices of all kinds, and a client.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Broker, BrokerParts};
+use bytes::BytesMut;
+use dialect::Dialect;
+use events::{Kind, Observers, Recorder};
+use identity::{AccountId, Region, Site, Timestamp};
+use mqtt::{Connect, Decoder, Packet, Text, Version};
+use pki::{CertificateAuthority, Serial};
+use registry::{CertificateMode, CertificateRecord, CertificateStatus};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use store::Store;
+use store::memory::MemoryStore;
+use thingcore_gateway::{Clock, Door, Gateway, GatewayParts, Limits, ServerIdentity};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+const ALLOW_ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
+pub struct House {
+    pub gateway: Gateway,
+    pub broker: Broker,
+    pub recorder: Arc<Recorder>,
+    pub mqtt: SocketAddr,
+    pub tls: SocketAddr,
+    pub plain: SocketAddr,
+    pub clock: Clock,
+    store: Arc<MemoryStore>,
+    site: Arc<Site>,
+    roots: Arc<RootCertStore>,
+}
+
+/// A certificate and its key, PEM.
+pub struct Device {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl House {
+    pub async fn open(limits: Limits) -> Self {
+        let clock = Clock::start();
+        let authority =
+            CertificateAuthority::generate("test", Serial::from_random([7; 16]), clock.now()).unwrap();
+        let server = authority
+            .issue_server(&["localhost", "127.0.0.1"], Serial::from_random([8; 16]), clock.now())
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(authority.certificate().der().to_vec())).unwrap();
+        let site = Arc::new(Site {
+            region: Region::new("us-east-1").unwrap(),
+            account: AccountId::new("123456789012").unwrap(),
+        });
+        let store = Arc::new(MemoryStore::new());
+        let recorder = Arc::new(Recorder::new(10_000));
+        let observers = Observers::new([recorder.clone() as Arc<dyn events::Observer>]);
+        let broker = Broker::new(BrokerParts {
+            site: Arc::clone(&site),
+            dialect: Arc::new(Dialect::aws()),
+            store: store.clone(),
+            observers: observers.clone(),
+            seed: 1,
+        });
+        let gateway = Gateway::new(GatewayParts {
+            broker: broker.clone(),
+            observers,
+            clock,
+            limits,
+            server: ServerIdentity::from_pem(
+                server.certificate.pem().as_bytes(),
+                server.private_key.pem().as_bytes(),
+            )
+            .unwrap(),
+        })
+        .unwrap();
+        let mqtt = listen(&gateway, Door::Mqtt).await;
+        let tls = listen(&gateway, Door::Tls).await;
+        let plain = listen(&gateway, Door::Plain { principal: "tester".into() }).await;
+        Self { gateway, broker, recorder, mqtt, tls, plain, clock, store, site, roots: Arc::new(roots) }
+    }
+
+    /// Registers a certificate; all are allowed everything.
+    pub async fn register(&self, device: &Device, status: CertificateStatus) {
+        let certificate = pki::Certificate::from_pem(&device.certificate).unwrap();
+        let facts = certificate.facts();
+        let record = CertificateRecord {
+            id: facts.id.clone(),
+            pem: device.certificate.clone(),
+            status,
+            mode: CertificateMode::SniOnly,
+            ca_certificate_id: None,
+            created: self.clock.now(),
+            modified: self.clock.now(),
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            version: 1,
+            generation: "1".into(),
+        };
+        let arn = self.site.arn("cert", facts.id.as_str());
+        let mut batch = store::Batch::new();
+        registry::CERTIFICATES.put(&mut batch, &store::Key::of(&[facts.id.as_str()]), &record);
+        let now = self.clock.now();
+        let policy = registry::policies::PolicyRecord {
+            name: identity::PolicyName::new("all").unwrap(),
+            default_version: 1,
+            versions: vec![registry::policies::PolicyVersionRecord {
+                id: 1,
+                document: ALLOW_ALL.into(),
+                created: now,
+            }],
+            last_version: 1,
+            created: now,
+            modified: now,
+            generation: "1".into(),
+            closing: false,
+        };
+        registry::policies::POLICIES.put(&mut batch, &registry::policies::policy_key("all"), &policy);
+        let attached = registry::attachments::AttachmentRecord { attached: now };
+        registry::attachments::TARGET_POLICIES.put(
+            &mut batch,
+            &registry::attachments::target_policy_key(&arn, "all"),
+            &attached,
+        );
+        self.store.commit(batch).await.unwrap();
+    }
+
+    /// The texts of events of a kind, once there is one.
+    pub async fn told(&self, kind: Kind) -> Vec<String> {
+        let found = async {
+            loop {
+                let texts = self.recorder.texts(kind);
+                if !texts.is_empty() {
+                    return texts;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .unwrap_or_else(|_| panic!("no event {}; there were {:?}", kind.name(), self.recorder.kinds()))
+    }
+
+    /// A TLS client with this device's certificate.
+    pub fn connector(
+        &self,
+        device: Option<&Device>,
+        alpn: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> TlsConnector {
+        let builder =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .with_protocol_versions(versions)
+                .unwrap()
+                .with_root_certificates(Arc::clone(&self.roots));
+        let mut config = match device {
+            None => builder.with_no_client_auth(),
+            Some(device) => builder.with_client_cert_resolver(Arc::new(device.sole_certificate())),
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// Connects by TLS and sends CONNECT: what comes back, or nothing if the server closes.
+    pub async fn connect(
+        &self,
+        address: SocketAddr,
+        device: Option<&Device>,
+        alpn: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Option<Packet> {
+        let socket = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = self.connector(device, alpn, versions).connect(name, socket).await.ok()?;
+        stream.write_all(&connect_packet(Version::V5, "device")).await.ok()?;
+        receive(&mut stream, Version::V5).await
+    }
+}
+
+async fn listen(gateway: &Gateway, door: Door) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let gateway = gateway.clone();
+    tokio::spawn(async move { gateway.serve(door, listener).await });
+    address
+}
+
+/// The next packet, or nothing if the server closes.
+pub async fn receive<S: tokio::io::AsyncRead + Unpin>(stream: &mut S, version: Version) -> Option<Packet> {
+    let mut decoder = Decoder::for_client(version, 1 << 20);
+    let mut input = BytesMut::new();
+    let receiving = async {
+        loop {
+            if let Some(packet) = decoder.decode(&mut input).unwrap() {
+                return Some(packet);
+            }
+            if stream.read_buf(&mut input).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, receiving).await.expect("the server neither answered nor closed")
+}
+
+pub fn connect_packet(version: Version, client_id: &str) -> Vec<u8> {
+    let connect = Connect {
+        version,
+        clean_start: true,
+        keep_alive: 60,
+        client_id: Text::try_from(client_id).unwrap(),
+        user_name: None,
+        password: None,
+        will: None,
+        properties: Default::default(),
+    };
+    let mut out = BytesMut::new();
+    mqtt::encode(&Packet::Connect(Box::new(connect)), version, &mut out).unwrap();
+    out.to_vec()
+}
+
+impl Device {
+    /// Self-signed.
+    pub fn new(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
+        let key = match algorithm == &rcgen::PKCS_RSA_SHA256 {
+            true => rcgen::KeyPair::generate_rsa_for(algorithm, rcgen::RsaKeySize::_2048).unwrap(),
+            false => rcgen::KeyPair::generate_for(algorithm).unwrap(),
+        };
+        Self::with_key(key, |_| {})
+    }
+
+    pub fn with_key(key: rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        change(&mut params);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// Signed by a CA that nobody knows.
+    pub fn of_unknown_ca() -> Self {
+        let ca = CertificateAuthority::generate(
+            "stranger",
+            Serial::from_random([9; 16]),
+            Timestamp(1_700_000_000_000),
+        )
+        .unwrap();
+        let issued = ca.issue_device(Serial::from_random([10; 16]), Timestamp(1_700_000_000_000)).unwrap();
+        Self { certificate: issued.certificate.pem(), key: issued.keys.private_key().pem().into() }
+    }
+
+    /// An X.509 version 1 certificate.
+    pub fn version_one() -> Self {
+        Self {
+            certificate: include_str!("fixtures/version-one.cert.pem").into(),
+            key: include_str!("fixtures/version-one.key.pem").into(),
+        }
+    }
+
+    /// Without rustls' own look at the certificate, which takes no version 1.
+    fn sole_certificate(&self) -> SingleCertAndKey {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        SingleCertAndKey::from(CertifiedKey::new(chain, signing))
+    }
+}

@@ -1,0 +1,6 @@
+//! The doors from outside: a real broker on loopback, real TLS, and peers good and bad.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod bad_input;
+mod certificates;
+mod house;
