@@ -70,7 +70,7 @@ impl Glob {
     }
 
     /// How many bytes of the text the literal prefix of the pattern shares.
-    pub(crate) fn common_prefix(&self, text: &str) -> usize {
+    pub(crate) fn shared_prefix(&self, text: &str) -> usize {
         self.prefix.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count()
     }
 

@@ -57,7 +57,7 @@ impl Resource {
     pub(crate) fn likeness_before_variables(&self, name: &str) -> (usize, bool) {
         let Some([.., last]) = self.body.as_deref() else { return (0, true) };
         let head = last.before_variables();
-        (head.common_prefix(name), head.has_prefix_of(name))
+        (head.shared_prefix(name), head.has_prefix_of(name))
     }
 }
 
@@ -109,7 +109,7 @@ impl Pattern {
 
     /// How many bytes of the resource the literal beginning of the pattern shares.
     pub(crate) fn likeness(&self, resource: &str) -> usize {
-        self.last().map_or(resource.len(), |last| last.common_prefix(resource))
+        self.last().map_or(resource.len(), |last| last.shared_prefix(resource))
     }
 }
 

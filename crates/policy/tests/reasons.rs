@@ -95,7 +95,7 @@ fn an_explicit_denial_names_policy_version_statement_and_resource() {
 }
 
 #[test]
-fn common_mistakes_get_a_hint() {
+fn frequent_mistakes_get_a_hint() {
     let subscribe = |authorizer: &Authorizer| authorizer.subscribe("a/b", NOW).err().map(|d| d.to_string());
     let text = reason(&[statement("Allow", "iot:Subscribe", "topic/a/b")], "client=c1", subscribe);
     assert!(
