@@ -1,1 +1,12 @@
-//! (being built)
+//! What operators see: log lines, metrics and health, all told by events.
+//!
+//! Invariant: observing never waits. A log line that finds the queue full is counted and dropped, a counter is one
+//! relaxed addition; nothing here is called by, or calls, anything but events.
+
+mod admin;
+mod log;
+mod metrics;
+
+pub use admin::{Admin, Health};
+pub use log::{Format, LogObserver, LogSettings, LogThread};
+pub use metrics::{AUTHN_REASONS, MetricsObserver, prometheus_name};
