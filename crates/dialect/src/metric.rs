@@ -72,6 +72,33 @@ metrics! {
     ThrottleExceeded = "Throttle.Exceeded", "Per-second limits of one connection passed.";
 }
 
+impl Metric {
+    /// The Prometheus name without its ending `_total`: `PublishIn.Success` is `aws_iot_publish_in_success`.
+    pub fn prometheus_name(self) -> String {
+        let mut name = String::from("aws_iot");
+        // AuthN is one word.
+        for part in self.name().replace("AuthN", "Authn").split('.') {
+            name.push('_');
+            push_snake(&mut name, part);
+        }
+        name
+    }
+}
+
+fn push_snake(name: &mut String, part: &str) {
+    let letters: Vec<char> = part.chars().collect();
+    for (at, letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        let after = letters.get(at + 1);
+        let starts_word = letter.is_uppercase()
+            && before.is_some_and(|b| b.is_lowercase() || after.is_some_and(|a| a.is_lowercase()));
+        if starts_word {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+}
+
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -93,6 +120,31 @@ mod tests {
     fn names_are_unique() {
         let mut names: Vec<_> = Metric::ALL.iter().map(|m| m.name()).collect();
         names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Metric::COUNT);
+    }
+
+    #[test]
+    fn names_follow_awss() {
+        for (metric, name) in [
+            (Metric::PublishInSuccess, "aws_iot_publish_in_success"),
+            (Metric::ConnectClientIdThrottle, "aws_iot_connect_client_id_throttle"),
+            (Metric::ConnectionAuthNError, "aws_iot_connection_authn_error"),
+            (Metric::PublishRetainedServerError, "aws_iot_publish_retained_server_error"),
+        ] {
+            assert_eq!(metric.prometheus_name(), name);
+        }
+    }
+
+    #[test]
+    fn prometheus_names_are_legal_and_unique() {
+        let mut names: Vec<_> = Metric::ALL.iter().map(|metric| metric.prometheus_name()).collect();
+        assert!(
+            names
+                .iter()
+                .all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && !name.contains("__"))
+        );
+        names.sort();
         names.dedup();
         assert_eq!(names.len(), Metric::COUNT);
     }

@@ -9,4 +9,4 @@ mod metrics;
 
 pub use admin::{Admin, Health};
 pub use log::{Format, LogObserver, LogSettings, LogThread};
-pub use metrics::{AUTHN_REASONS, MetricsObserver, prometheus_name};
+pub use metrics::{AUTHN_REASONS, MetricsObserver};

@@ -16,8 +16,6 @@ use identity::Timestamp;
 
 use sharded::Sharded;
 
-pub use exposition::prometheus_name;
-
 /// The reasons of failed authentication that AWS's logs know, and one for all others.
 pub const AUTHN_REASONS: [&str; 15] = [
     "CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR",

@@ -15,31 +15,6 @@ use super::{
     PROTOCOLS, REFUSALS, STATUSES, STORE, aws,
 };
 
-/// The Prometheus name of an AWS metric without `_total`: `PublishIn.Success` is `aws_iot_publish_in_success`.
-pub fn prometheus_name(metric: Metric) -> String {
-    let mut name = String::from("aws_iot");
-    // AuthN is one word.
-    for part in metric.name().replace("AuthN", "Authn").split('.') {
-        name.push('_');
-        push_snake(&mut name, part);
-    }
-    name
-}
-
-fn push_snake(name: &mut String, part: &str) {
-    let letters: Vec<char> = part.chars().collect();
-    for (at, letter) in letters.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| letters.get(at));
-        let after = letters.get(at + 1);
-        let starts_word = letter.is_uppercase()
-            && before.is_some_and(|b| b.is_lowercase() || after.is_some_and(|a| a.is_lowercase()));
-        if starts_word {
-            name.push('_');
-        }
-        name.extend(letter.to_lowercase());
-    }
-}
-
 /// A whole scrape.
 pub(super) fn render(observer: &Arc<MetricsObserver>) -> String {
     let mut registry = Registry::default();
@@ -64,7 +39,7 @@ impl Collector for Scrape {
 
 fn encode_aws(observer: &MetricsObserver, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     for metric in Metric::ALL {
-        let name = prometheus_name(*metric);
+        let name = metric.prometheus_name();
         let help = format!("AWS/IoT {}: {}", metric.name(), metric.help().trim_end_matches('.'));
         let mut family = encoder.encode_descriptor(&name, &help, None, MetricType::Counter)?;
         for (protocol, label) in PROTOCOLS.iter().enumerate() {

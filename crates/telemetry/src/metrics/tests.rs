@@ -16,31 +16,6 @@ fn client(principal: &Principal) -> Client<'_> {
 }
 
 #[test]
-fn names_follow_awss() {
-    for (metric, name) in [
-        (Metric::PublishInSuccess, "aws_iot_publish_in_success"),
-        (Metric::ConnectClientIdThrottle, "aws_iot_connect_client_id_throttle"),
-        (Metric::ConnectionAuthNError, "aws_iot_connection_authn_error"),
-        (Metric::PublishRetainedServerError, "aws_iot_publish_retained_server_error"),
-    ] {
-        assert_eq!(prometheus_name(metric), name);
-    }
-}
-
-#[test]
-fn names_are_legal_and_unique() {
-    let mut names: Vec<_> = Metric::ALL.iter().map(|metric| prometheus_name(*metric)).collect();
-    assert!(
-        names
-            .iter()
-            .all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && !name.contains("__"))
-    );
-    names.sort();
-    names.dedup();
-    assert_eq!(names.len(), Metric::COUNT);
-}
-
-#[test]
 fn a_scrape_shows_what_happened() {
     let metrics = MetricsObserver::new();
     let who = Principal::Plain("p".into());
