@@ -177,3 +177,70 @@ fn body(header: Header, buffer: &mut BytesMut) -> Bytes {
     buffer.advance(length);
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONNECT: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01c";
+
+    fn buffer(bytes: &[&[u8]]) -> BytesMut {
+        BytesMut::from(&bytes.concat()[..])
+    }
+
+    #[test]
+    fn a_payload_is_never_copied() {
+        let mut bytes = buffer(&[CONNECT, b"\x30\x0a\0\x01a", &[7; 7]]);
+        let range = bytes.as_ptr_range();
+        let mut decoder = Decoder::for_server(1000);
+        decoder.decode(&mut bytes).unwrap().unwrap();
+        let Some(Packet::Publish(publish)) = decoder.decode(&mut bytes).unwrap() else { panic!("a PUBLISH") };
+        assert!(range.contains(&publish.payload.as_ptr()));
+        assert!(range.contains(&publish.topic.as_bytes().as_ptr()));
+    }
+
+    /// An idle connection keeps its client id but not the buffer that brought it.
+    #[test]
+    fn strings_that_stay_do_not_pin_the_buffer() {
+        let mut bytes = buffer(&[CONNECT]);
+        let range = bytes.as_ptr_range();
+        let packet = Decoder::for_server(1000).decode(&mut bytes).unwrap();
+        let Some(Packet::Connect(connect)) = packet else { panic!("a CONNECT") };
+        assert!(!range.contains(&connect.client_id.as_bytes().as_ptr()));
+    }
+
+    /// A header that promises much does not make the decoder reserve anything.
+    #[test]
+    fn promises_cost_nothing() {
+        let mut bytes = buffer(&[b"\x10\xff\xff\x7f\0\x04MQTT"]);
+        let capacity = bytes.capacity();
+        assert_eq!(Decoder::for_server(u32::MAX).decode(&mut bytes), Ok(None));
+        assert_eq!((bytes.capacity(), bytes.len()), (capacity, 10));
+    }
+
+    #[test]
+    fn the_first_connect_sets_the_version() {
+        let mut decoder = Decoder::for_server(1000);
+        assert_eq!(decoder.version(), None);
+        decoder.decode(&mut buffer(&[CONNECT])).unwrap().unwrap();
+        assert_eq!(decoder.version(), Some(Version::V311));
+        // [MQTT-3.1.0-2]: a second one is the session's to refuse, and does not change the version.
+        let second = buffer(&[b"\x10\x0e\0\x04MQTT\x05\x02\0\x3c\0\0\x01c"]);
+        assert!(matches!(decoder.decode(&mut second.clone()), Ok(Some(Packet::Connect(_)))));
+        assert_eq!(decoder.version(), Some(Version::V311));
+    }
+
+    /// A server that refuses a malformed CONNECT knows in which version to say so.
+    #[test]
+    fn the_version_of_a_malformed_connect_is_known() {
+        let mut decoder = Decoder::for_server(1000);
+        let mut bytes = buffer(&[b"\x10\x0e\0\x04MQTT\x05\x03\0\x3c\0\0\x01c"]);
+        assert_eq!(decoder.decode(&mut bytes).unwrap_err().fault, MalformedFault::ReservedConnectFlag);
+        assert_eq!(decoder.version(), Some(Version::V5));
+    }
+
+    #[test]
+    fn nothing_is_needed_from_an_empty_buffer() {
+        assert_eq!(Decoder::for_client(Version::V5, 10).decode(&mut BytesMut::new()), Ok(None));
+    }
+}

@@ -122,3 +122,83 @@ fn body<S: Sink>(packet: &Packet, version: Version, out: &mut S) {
 
 /// The name that [`TooLong`] gives a PUBLISH.
 pub(crate) const PUBLISH: &str = PacketKind::Publish.name();
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Ack, Auth, ConnAck, PacketId, Publish, ReasonCode, SubAck, Text, UserProperties};
+
+    fn written(packet: &Packet, version: Version) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        encode(packet, version, &mut out).unwrap();
+        assert_eq!(out.len(), encoded_len(packet, version));
+        out.to_vec()
+    }
+
+    /// Reason codes that 3.1.1 cannot say become what it can.
+    #[test]
+    fn failures_are_translated_for_3_1_1() {
+        let connack = Packet::ConnAck(Box::new(ConnAck::new(ReasonCode::ServerBusy)));
+        assert_eq!(written(&connack, Version::V311), [0x20, 2, 0, 3]);
+        assert_eq!(written(&connack, Version::V5), [0x20, 3, 0, 0x89, 0]);
+        let suback = Packet::SubAck(SubAck {
+            packet_id: PacketId::FIRST,
+            codes: [ReasonCode::GrantedQos1, ReasonCode::TopicFilterInvalid].into_iter().collect(),
+            reason_string: Some(Text::from_static("why")),
+            user_properties: UserProperties::EMPTY,
+        });
+        assert_eq!(written(&suback, Version::V311), [0x90, 4, 0, 1, 1, 0x80]);
+        let puback = Packet::PubAck(Ack::new(PacketId::FIRST, ReasonCode::NotAuthorized));
+        assert_eq!(written(&puback, Version::V311), [0x40, 2, 0, 1]);
+    }
+
+    /// `[MQTT-3.2.2-6]`, even if the caller says otherwise.
+    #[test]
+    fn session_present_never_stands_beside_a_failure() {
+        let connack = ConnAck { session_present: true, ..ConnAck::new(ReasonCode::NotAuthorized) };
+        let packet = Packet::ConnAck(Box::new(connack));
+        assert_eq!(written(&packet, Version::V5), [0x20, 3, 0, 0x87, 0]);
+        assert_eq!(written(&packet, Version::V311), [0x20, 2, 0, 5]);
+    }
+
+    #[test]
+    fn there_is_no_auth_in_3_1_1() {
+        let auth = Packet::Auth(Auth {
+            code: ReasonCode::ContinueAuthentication,
+            authentication_method: Some(Text::from_static("m")),
+            authentication_data: None,
+            reason_string: None,
+            user_properties: UserProperties::EMPTY,
+        });
+        assert!(written(&auth, Version::V311).is_empty());
+        assert_eq!(written(&auth, Version::V5), b"\xf0\x06\x18\x04\x15\0\x01m");
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_and_not_written() {
+        let mut publish = Publish { topic: Text::from_static("t"), ..Publish::default() };
+        publish.properties.correlation_data = Some(Bytes::from(vec![0; 65_536]));
+        let packet = Packet::Publish(Box::new(publish));
+        let mut out = BytesMut::new();
+        let error = encode(&packet, Version::V5, &mut out).unwrap_err();
+        assert_eq!(error, TooLong { packet: "PUBLISH", bytes: 65_536, limit: 65_535 });
+        assert_eq!(error.to_string(), "cannot write PUBLISH: 65536 bytes where MQTT allows 65535");
+        assert!(out.is_empty());
+        assert_eq!(encoded_len(&packet, Version::V5), 0);
+        // 3.1.1 leaves the property out.
+        assert_eq!(written(&packet, Version::V311), b"\x30\x03\0\x01t");
+    }
+
+    #[test]
+    fn the_largest_packet_is_exact() {
+        let payload = |bytes: usize| {
+            let payload = Bytes::from(vec![0; bytes]);
+            let publish = Publish { topic: Text::from_static("t"), payload, ..Publish::default() };
+            encoded_len(&Packet::Publish(Box::new(publish)), Version::V311)
+        };
+        assert_eq!(payload(REMAINING_MAX - 3), REMAINING_MAX + 5);
+        assert_eq!(payload(REMAINING_MAX - 2), 0);
+    }
+}

@@ -143,3 +143,57 @@ fn patch<const N: usize>(head: &mut [u8], at: usize, value: [u8; N]) {
         *slot = value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Text;
+
+    fn publish(qos: QoS) -> Publish {
+        Publish {
+            qos,
+            topic: Text::from_static("t"),
+            payload: Bytes::from_static(b"hi"),
+            message_expiry_interval: Some(9),
+            ..Publish::default()
+        }
+    }
+
+    fn written(frame: &PublishFrame, id: u16, expiry: u32) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        frame.write_into(&mut out, PacketId::new(id), PublishFlags { dup: true, retain: true }, Some(expiry));
+        out.to_vec()
+    }
+
+    #[test]
+    fn one_frame_serves_many_receivers() {
+        let frame = PublishFrame::new(&publish(QoS::AtLeastOnce), Version::V5).unwrap();
+        assert_eq!(written(&frame, 1, 8), b"\x3b\x0d\0\x01t\0\x01\x05\x02\0\0\0\x08hi");
+        assert_eq!(written(&frame, 0x0203, 7), b"\x3b\x0d\0\x01t\x02\x03\x05\x02\0\0\0\x07hi");
+        assert_eq!(frame.len(), 15);
+    }
+
+    /// `[MQTT-2.2.1-2]`, `[MQTT-3.3.1-2]`; 3.1.1 has no expiry.
+    #[test]
+    fn what_a_frame_does_not_have_is_not_patched() {
+        let frame = PublishFrame::new(&publish(QoS::AtMostOnce), Version::V311).unwrap();
+        assert_eq!(written(&frame, 1, 8), b"\x31\x05\0\x01thi");
+    }
+
+    #[test]
+    fn the_payload_is_shared() {
+        let publish = publish(QoS::AtMostOnce);
+        let frame = PublishFrame::new(&publish, Version::V5).unwrap();
+        assert_eq!(frame.payload().as_ptr(), publish.payload.as_ptr());
+        let mut head = BytesMut::new();
+        frame.write_head_into(&mut head, None, PublishFlags::default(), None);
+        assert_eq!(head.len() + frame.payload().len(), frame.len());
+    }
+
+    #[test]
+    fn a_frame_that_mqtt_cannot_carry_is_refused() {
+        let mut publish = publish(QoS::AtMostOnce);
+        publish.properties.correlation_data = Some(Bytes::from(vec![0; 65_536]));
+        assert!(PublishFrame::new(&publish, Version::V5).is_err());
+    }
+}
