@@ -1,1 +1,6 @@
-//! Tests of the whole.
+//! The broker over the in-memory store, spoken to in packets. Time is a number that the test moves.
+
+mod conversations;
+mod feed;
+mod house;
+mod policies;

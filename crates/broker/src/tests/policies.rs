@@ -1,0 +1,121 @@
+//! What policies refuse, and how it looks on the wire.
+//!
+//! Source: developer guide, *MQTT* (reason codes); measured: 3.1.1 clients are closed without a word.
+
+use mqtt::{Packet, QoS, ReasonCode, Version};
+
+use super::house::{House, connect, publish, subscribe, will};
+use crate::Flow;
+
+const DEVICE: &str = r#"{"Version":"2012-10-17","Statement":[
+    {"Effect":"Allow","Action":"iot:Connect","Resource":"arn:aws:iot:eu-west-1:123456789012:client/dev"},
+    {"Effect":"Allow","Action":["iot:Publish","iot:Receive"],"Resource":"arn:aws:iot:eu-west-1:123456789012:topic/ok/*"},
+    {"Effect":"Allow","Action":"iot:Subscribe","Resource":"arn:aws:iot:eu-west-1:123456789012:topicfilter/*"}]}"#;
+
+fn code(packet: &Packet) -> ReasonCode {
+    match packet {
+        Packet::ConnAck(packet) => packet.code,
+        Packet::PubAck(packet) => packet.code,
+        Packet::Disconnect(packet) => packet.code,
+        Packet::SubAck(packet) => packet.codes[0],
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_connect_without_permission_no_connack_on_deny_v3() {
+    let house = House::new();
+    let id = house.device("dev", DEVICE);
+    let refused = house.try_connect(House::credential(&id), connect("other", Version::V5)).err().unwrap();
+    match *refused.packet.unwrap() {
+        Packet::ConnAck(connack) => {
+            assert_eq!(connack.code, ReasonCode::NotAuthorized);
+            let reason = connack.properties.reason_string.unwrap();
+            assert!(reason.starts_with("CONNACK:Client is not authenticated/authorized"), "{reason:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let refused = house.try_connect(House::credential(&id), connect("other", Version::V311)).err().unwrap();
+    assert!(refused.packet.is_none());
+    assert!(house.heard("client/other"), "{:?}", house.events());
+}
+
+#[test]
+fn a_will_needs_permission_to_publish() {
+    let house = House::new();
+    let id = house.device("dev", DEVICE);
+    let mut asked = connect("dev", Version::V5);
+    asked.will = will("elsewhere", "x");
+    assert!(house.try_connect(House::credential(&id), asked).is_err());
+    let mut asked = connect("dev", Version::V5);
+    asked.will = will("ok/will", "x");
+    assert!(house.try_connect(House::credential(&id), asked).is_ok());
+}
+
+#[test]
+fn a_denied_publish_disconnect_on_deny_v3() {
+    for (version, qos, answer, flow) in [
+        (Version::V5, QoS::AtLeastOnce, Some(ReasonCode::NotAuthorized), Flow::Continue),
+        (Version::V5, QoS::AtMostOnce, Some(ReasonCode::NotAuthorized), Flow::Close),
+        (Version::V311, QoS::AtLeastOnce, None, Flow::Close),
+        (Version::V311, QoS::AtMostOnce, None, Flow::Close),
+    ] {
+        let house = House::new();
+        let id = house.device("dev", DEVICE);
+        let mut client = house.try_connect(House::credential(&id), connect("dev", version)).unwrap();
+        client.connack();
+        assert_eq!(client.publish("no/permission", "x", qos), flow);
+        let answers = client.take();
+        assert_eq!(answers.first().map(code), answer, "{version:?} {qos:?}");
+        assert_eq!(client.closed, flow == Flow::Close);
+        assert!(house.heard("publish.denied"));
+    }
+}
+
+#[test]
+fn retain_needs_its_own_permission() {
+    let house = House::new();
+    let id = house.device("dev", DEVICE);
+    let mut client = house.try_connect(House::credential(&id), connect("dev", Version::V5)).unwrap();
+    client.connack();
+    client.send([publish("ok/a", "x", QoS::AtLeastOnce, true)]);
+    assert_eq!(client.take().first().map(code), Some(ReasonCode::NotAuthorized));
+    assert!(house.broker.retained("ok/a", house.now()).is_none());
+}
+
+#[test]
+fn a_denied_subscription_disconnect_on_deny_v3() {
+    let narrow = DEVICE.replace("topicfilter/*", "topicfilter/ok/*");
+    for (version, answer) in [(Version::V5, Some(ReasonCode::NotAuthorized)), (Version::V311, None)] {
+        let house = House::new();
+        let id = house.device("dev", &narrow);
+        let mut client = house.try_connect(House::credential(&id), connect("dev", version)).unwrap();
+        client.connack();
+        client.send([subscribe(&[("elsewhere/#", QoS::AtMostOnce)])]);
+        assert_eq!(client.take().first().map(code), answer);
+        assert_eq!(client.closed, version == Version::V311);
+    }
+}
+
+#[test]
+fn what_may_not_be_received_is_silently_dropped() {
+    let house = House::new();
+    let id = house.device("dev", DEVICE);
+    let mut client = house.try_connect(House::credential(&id), connect("dev", Version::V5)).unwrap();
+    client.connack();
+    client.subscribe("#", QoS::AtLeastOnce);
+    let mut sender = house.client("sender", Version::V5);
+    sender.publish("secret/a", "x", QoS::AtLeastOnce);
+    assert!(matches!(&sender.take()[..], [Packet::PubAck(ack)] if ack.code == ReasonCode::Success));
+    sender.publish("ok/a", "y", QoS::AtLeastOnce);
+    assert_eq!(client.payloads(), ["y"]);
+    assert!(house.heard("delivery.denied"));
+}
+
+#[test]
+fn a_client_without_id_gets_one_that_nobody_can_choose() {
+    let house = House::new();
+    let mut client = house.try_connect(House::anybody(), connect("", Version::V5)).unwrap();
+    let assigned = client.connack().properties.assigned_client_identifier.unwrap();
+    assert!(assigned.starts_with("$GEN/"), "{assigned:?}");
+}
