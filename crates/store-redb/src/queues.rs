@@ -209,8 +209,52 @@ fn decode(mut bytes: &[u8]) -> Result<Vec<Reference>, redb::Error> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, ReadableTableMetadata};
+    use store::Recipient;
 
     use super::*;
+
+    fn message(sessions: &[&str]) -> Append {
+        let to = sessions.iter().map(|session| Recipient { session: Key::of(&[session]), tag: Bytes::new() });
+        Append { body: Bytes::from_static(b"body"), to: to.collect() }
+    }
+
+    /// Rows of bodies, uses and blocks.
+    fn rows(tables: &Tables<'_>) -> (u64, u64, u64) {
+        (tables.bodies.len().unwrap(), tables.uses.len().unwrap(), tables.blocks.len().unwrap())
+    }
+
+    #[test]
+    fn a_body_is_kept_once_and_as_long_as_somebody_waits() {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut tables = Tables::open(&transaction).unwrap();
+        let appends = (0..130).map(|_| message(&["a", "b", "a"])).collect();
+        let last = append(&mut tables, appends, Position::START).unwrap();
+        assert_eq!((last, rows(&tables)), (Position(130), (130, 130, 6)));
+        let (a, b) = (Key::of(&["a"]), Key::of(&["b"]));
+        assert_eq!(trim(&mut tables, &a, Position(70)).unwrap().dropped, 70);
+        assert_eq!(rows(&tables), (130, 130, 5));
+        assert_eq!(trim(&mut tables, &b, Position::END).unwrap().dropped, 130);
+        assert_eq!(rows(&tables), (60, 60, 2));
+        assert_eq!(trim(&mut tables, &a, Position::END).unwrap().dropped, 60);
+        assert_eq!(rows(&tables), (0, 0, 0));
+        assert_eq!(append(&mut tables, vec![message(&[])], last).unwrap(), last, "nobody, nothing");
+    }
+
+    #[test]
+    fn a_long_queue_is_trimmed_in_steps() {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut tables = Tables::open(&transaction).unwrap();
+        let appends = (0..TRIM_STEP + 100).map(|_| message(&["a"])).collect();
+        append(&mut tables, appends, Position::START).unwrap();
+        let first = trim(&mut tables, &Key::of(&["a"]), Position::END).unwrap();
+        assert!(first.more && first.dropped < TRIM_STEP + BLOCK);
+        let second = trim(&mut tables, &Key::of(&["a"]), Position::END).unwrap();
+        assert!(!second.more && first.dropped + second.dropped == TRIM_STEP + 100);
+    }
 
     proptest! {
         #[test]

@@ -57,6 +57,12 @@ impl Slot {
         }
     }
 
+    /// Lets go of a database in which a thread panicked: touching it again, even to close it, may panic too. The
+    /// file stays locked until the process ends, and the next opening checks it.
+    pub(crate) fn abandon(&self, reason: impl Into<Arc<str>>) {
+        std::mem::forget(std::mem::replace(&mut *self.state.write(), State::Down(reason.into())));
+    }
+
     pub(crate) fn reopened(&self, database: Database) {
         *self.state.write() = State::Open(database);
     }

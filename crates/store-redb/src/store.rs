@@ -121,7 +121,9 @@ impl RedbStore {
 
     /// Why the writer went away without an answer.
     fn gone(&self) -> StoreError {
-        StoreError::unavailable(self.shared.slot.down().unwrap_or_else(|| Arc::from("it is being closed")))
+        StoreError::unavailable(
+            self.shared.slot.down().unwrap_or_else(|| Arc::from("its writer went away; restart")),
+        )
     }
 }
 

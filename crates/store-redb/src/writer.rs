@@ -65,14 +65,13 @@ struct Last<'a>(&'a Shared);
 
 impl Drop for Last<'_> {
     fn drop(&mut self) {
-        let why = if std::thread::panicking() {
-            "its writer thread failed, which is a defect: restart"
-        } else {
-            "it is closed"
-        };
         self.0.backlog.close();
-        // A failure to flush shows at the next opening, as a repair; nothing acknowledged is at stake.
-        let _ = self.0.slot.close(why);
+        if std::thread::panicking() {
+            self.0.slot.abandon("its writer thread failed, which is a defect: restart");
+        } else {
+            // A failure to flush shows at the next opening, as a repair; nothing acknowledged is at stake.
+            let _ = self.0.slot.close("it is closed");
+        }
         while self.0.backlog.try_next().is_some() {}
         self.0.with_recent(Recent::close).into_iter().for_each(Waker::wake);
     }

@@ -83,6 +83,22 @@ fn a_disk_that_is_gone_comes_back() {
 }
 
 #[test]
+fn a_writer_that_died_is_named() {
+    let disk = Disk::new();
+    let store = disk.open(Options::default()).unwrap();
+    put(&store, "a", vec![1]).unwrap();
+    let mut feed = store.feed(Revision(1));
+    disk.trouble(Trouble::Panics);
+    put(&store, "b", vec![2]).unwrap_err();
+    assert_eq!(block_on(feed.next()), Err(FeedError::Closed));
+    let error = put(&store, "c", vec![3]).unwrap_err();
+    assert!(error.to_string().contains("its writer thread failed"), "{error}");
+    assert!(block_on(store.get(SPACE, b"a")).unwrap_err().to_string().contains("its writer thread failed"));
+    disk.trouble(Trouble::None);
+    store.close();
+}
+
+#[test]
 fn one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");

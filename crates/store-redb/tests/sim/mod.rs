@@ -3,10 +3,11 @@
 #![allow(dead_code)] // Each test file uses its part.
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use redb::StorageBackend;
 use store::{Append, Batch, Boxed, Journal, Key, Position, Recipient, Space, Store, StoreError, block_on};
 use thingcore_store_redb::{Options, RedbStore};
@@ -49,6 +50,8 @@ pub enum Trouble {
     SyncFails,
     /// No sector that was never written can be written.
     Full,
+    /// Writing is a defect.
+    Panics,
     Off,
 }
 
@@ -84,17 +87,17 @@ impl Disk {
     }
 
     pub fn trouble(&self, trouble: Trouble) {
-        self.0.lock().unwrap().trouble = trouble;
+        self.0.lock().trouble = trouble;
     }
 
     /// How many changes the disk was told to make so far.
     pub fn changes(&self) -> u64 {
-        self.0.lock().unwrap().changes
+        self.0.lock().changes
     }
 
     /// The power comes back: what was not synced is there in part, in any order, torn at sectors.
     pub fn restart(&self, dice: &mut Dice) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock();
         let unsynced = std::mem::take(&mut state.unsynced);
         let lengths: Vec<usize> = unsynced
             .iter()
@@ -127,6 +130,7 @@ impl State {
     /// Counts a change; an error when it must not happen.
     fn change(&mut self, is_write: bool) -> io::Result<()> {
         self.changes += 1;
+        assert!(self.trouble != Trouble::Panics, "a defect in the storage");
         match &mut self.trouble {
             Trouble::Off => Err(io::Error::other("the power is off")),
             Trouble::PowerCut(0) => {
@@ -163,13 +167,13 @@ impl State {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock();
         state.is_on()?;
         Ok(state.view.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock();
         state.is_on()?;
         let start = offset as usize;
         let bytes = state.view.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -178,7 +182,7 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock();
         state.change(false)?;
         let len = len as usize;
         state.view.resize(len, 0);
@@ -188,7 +192,7 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock();
         state.change(false)?;
         if state.trouble == Trouble::SyncFails {
             state.trouble = Trouble::None;
@@ -207,7 +211,7 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock();
         let offset = offset as usize;
         if let Err(error) = state.change(true) {
             // The write that the power cut interrupts may have reached the disk in part.
