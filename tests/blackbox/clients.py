@@ -8,6 +8,7 @@ import json
 import queue
 import ssl
 import subprocess
+import threading
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 
@@ -97,7 +98,6 @@ class AwsSdk5(Client):
         self.client.start()
         answer = opened.get(timeout=WITHIN)
         if isinstance(answer, Refused):
-            self.close()
             raise answer
 
     def subscribe(self, topic_filter, qos=1):
@@ -127,7 +127,8 @@ class AwsSdk311(Client):
             endpoint="localhost", port=self.server.ports["mqtt"], cert_filepath=self.device.certificate_file,
             pri_key_filepath=self.device.key_file, ca_filepath=self.server.ca_file, client_id=self.client_id, clean_session=True,
             keep_alive_secs=60, will=will, reconnect_min_timeout_secs=60, reconnect_max_timeout_secs=120,
-            on_connection_interrupted=lambda connection, error, **_: self.ends.put(None))
+            on_connection_interrupted=self._on_interrupted)
+        self.interrupted = False
         self.connection.on_message(lambda topic, payload, dup, qos, retain, **_: self.messages.put(Message(topic, payload, qos, retain)))
         try:
             self.connection.connect().result(WITHIN)
@@ -142,6 +143,10 @@ class AwsSdk311(Client):
         future, _ = self.connection.publish(topic, payload, crt3.QoS(qos), retain)
         self._or_end(future)
 
+    def _on_interrupted(self, **_):
+        self.interrupted = True
+        self.ends.put(None)
+
     def _or_end(self, future):
         """The result, or Refused if the connection ends first."""
         while True:
@@ -152,7 +157,10 @@ class AwsSdk311(Client):
                     raise Refused(detail="the connection ended") from None
 
     def close(self):
-        self.connection.disconnect().result(WITHIN)
+        done = self.connection.disconnect()
+        # Between two attempts to connect again, the answer comes only after the next one.
+        if not self.interrupted:
+            done.result(WITHIN)
 
 
 # ---- paho ------------------------------------------------------------------------------------------------------
@@ -176,7 +184,6 @@ class Paho(Client):
         client.loop_start()
         answer = self.opened.get(timeout=WITHIN)
         if answer is None or answer.is_failure:
-            self.close()
             raise Refused(answer.value if answer is not None and self.v5 else None)
 
     def _on_disconnect(self, _client, _userdata, flags, reason, _properties):
@@ -219,8 +226,6 @@ class Node(Client):
     def connect(self, will=None):
         self.process = subprocess.Popen(["node", self.script], cwd=NODE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answers = queue.Queue()
-        import threading
-
         threading.Thread(target=self._read, daemon=True).start()
         self._ask("connect", host="localhost", port=self.server.ports["mqtt"], ca=self.server.ca_file, cert=self.device.certificate_file,
                   key=self.device.key_file, clientId=self.client_id, will=will, **self.options)

@@ -1,9 +1,10 @@
 // aws-iot-device-sdk-v2, MQTT 3.1.1, mutual TLS from files.
 'use strict';
 const { mqtt, iot } = require('aws-iot-device-sdk-v2');
-const { emit, serve, refusal } = require('./lines');
+const { emit, hex, serve, refusal } = require('./lines');
 
 let connection;
+let over = false; // interrupted: disconnecting would wait for the next attempt to connect
 let interrupted = null; // rejects the operation in progress when the connection ends under it
 
 function orEnd(promise) {
@@ -19,11 +20,12 @@ const commands = {
     connection = new mqtt.MqttClient().new_connection(builder.build());
     connection.on('error', () => {});
     connection.on('interrupt', (error) => {
+      over = true;
       if (interrupted) interrupted(refusal(null, String(error)));
       emit('end', { code: null });
     });
     connection.on('message', (topic, payload, dup, qos, retain) =>
-      emit('message', { topic, payload: Buffer.from(payload).toString('hex'), qos, retain }));
+      emit('message', { topic, payload: hex(payload), qos, retain }));
     await connection.connect();
     return {};
   },
@@ -35,5 +37,5 @@ const commands = {
 };
 
 serve(commands, async () => {
-  if (connection) await connection.disconnect().catch(() => {});
+  if (connection && !over) await connection.disconnect().catch(() => {});
 });

@@ -1,7 +1,7 @@
 // aws-iot-device-sdk-v2, MQTT 5, mutual TLS from files: as in the SDK's samples.
 'use strict';
 const { mqtt5, iot } = require('aws-iot-device-sdk-v2');
-const { emit, serve, refusal } = require('./lines');
+const { emit, hex, serve, refusal } = require('./lines');
 
 let client;
 
@@ -19,7 +19,7 @@ const commands = {
     client.on('connectionFailure', (e) => reject(refusal(e.connack ? e.connack.reasonCode : null, String(e.error))));
     client.on('disconnection', (e) => emit('end', { code: e.disconnect ? e.disconnect.reasonCode : null }));
     client.on('messageReceived', (e) => emit('message', {
-      topic: e.message.topicName, payload: Buffer.from(e.message.payload || '').toString('hex'), qos: e.message.qos, retain: !!e.message.retain,
+      topic: e.message.topicName, payload: hex(e.message.payload), qos: e.message.qos, retain: !!e.message.retain,
     }));
     client.on('error', () => {});
     client.start();

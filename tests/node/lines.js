@@ -27,4 +27,9 @@ function refusal(code, detail) {
   return Object.assign(new Error(detail || `code ${code}`), { code5: code });
 }
 
-module.exports = { emit, serve, refusal };
+// The SDK hands an empty payload over as a detached buffer, which Buffer.from refuses.
+function hex(payload) {
+  return payload && payload.byteLength ? Buffer.from(payload).toString('hex') : '';
+}
+
+module.exports = { emit, hex, serve, refusal };
