@@ -8,12 +8,12 @@ use crate::refusal::{REFUSALS, RefusalRow};
 use crate::{DisconnectReason, Metric};
 
 macro_rules! faults {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         /// A reason to refuse, by name. The table of refusals says what each looks like on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Fault {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])+ $name,)*
         }
 
         impl Fault {
@@ -25,6 +25,11 @@ macro_rules! faults {
             /// The name as it stands in the table.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)* }
             }
         }
     };

@@ -19,6 +19,11 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "Texts of Reason Strings other than that of a denial, which was measured",
+        reading: "PACKET:a sentence:trace id, in the form of the measured one",
+        built: true,
+    },
+    OpenQuestion {
         question: "State of an MQTT 3.1.1 session when its client comes back with MQTT 5, and the reverse",
         reading: "the old session is discarded, Session Present is 0",
         built: true,

@@ -485,7 +485,7 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
     },
     RefusalRow {
         fault: Fault::ServerError,
-        v3: v3_close(Unconfirmed, Close),
+        v3: usual(Close, Inferred),
         v5: usual(Disconnect(Code::UnspecifiedError), Inferred),
         disconnect_reason: Reason::ServerError,
         metric: Some(Metric::ConnectServerError),

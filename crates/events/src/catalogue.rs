@@ -574,7 +574,9 @@ impl<'a> Event<'a> {
         match self {
             // AWS counts neither denials nor throttles of HTTP.
             Self::PublishDenied(PublishDenied { origin: Origin::Http { .. }, .. }) => None,
-            Self::PublishDenied(e) if e.action == "iot:RetainPublish" => Some(Metric::PublishRetainedAuthError),
+            Self::PublishDenied(e) if e.action == "iot:RetainPublish" => {
+                Some(Metric::PublishRetainedAuthError)
+            }
             Self::DeliveryDropped(e) => match e.why {
                 DropReason::QueueFull => Some(Metric::QueuedThrottle),
                 DropReason::OutboxFull => Some(Metric::PublishOutThrottle),

@@ -116,3 +116,43 @@ impl KindSet {
         self.0 & (1 << kind as u32) != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_dotted() {
+        let names: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+        for name in names {
+            assert!(
+                name.contains('.') && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'-')
+            );
+        }
+    }
+
+    #[test]
+    fn every_kind_fits_into_a_set() {
+        assert!(Kind::ALL.len() <= u64::BITS as usize);
+        for (place, kind) in Kind::ALL.iter().enumerate() {
+            assert_eq!(*kind as usize, place);
+            assert!(KindSet::all().has(*kind) && !KindSet::NONE.has(*kind));
+            assert_eq!(KindSet::at_least(Level::Warn).has(*kind), kind.level() >= Level::Warn);
+        }
+    }
+
+    #[test]
+    fn denials_say_what_to_do() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.name().ends_with(".denied")) {
+            assert!(kind.remedy().is_some() && kind.level() == Level::Warn, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn levels_have_names() {
+        assert_eq!(Level::named("warn"), Some(Level::Warn));
+        assert_eq!(Level::named("loud"), None);
+    }
+}

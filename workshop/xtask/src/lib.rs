@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 pub mod arrows;
+pub mod docs;
 pub mod licences;
 pub mod models;
 pub mod tidy;

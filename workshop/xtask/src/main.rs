@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use thingcore_xtask::{Complaints, arrows, licences, models, root, tidy};
+use thingcore_xtask::{Complaints, arrows, docs, licences, models, root, tidy};
 
 const USAGE: &str = "usage: xtask COMMAND
   tidy       sizes, names and module docs of the source (design rules)
   arrows     which crate may depend on which
   licences   licences, duplicates and origins of the dependencies, against deny.toml
-  models     generate the API tables from botocore's service models";
+  models     generate the API tables from botocore's service models
+  docs       generate docs/reference from the tables; --check tells what has drifted";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         "arrows" => judge(arrows::check(&root())),
         "licences" => judge(licences::check(&root())),
         "models" => models::run(&rest),
+        "docs" => docs::run(&rest),
         _ => Err(USAGE.into()),
     };
     match outcome {
