@@ -85,8 +85,11 @@ impl Dialect {
         self.divergences & bit(divergence) != 0
     }
 
-    /// Switches one difference.
+    /// Switches one difference. Where it consists of quotas their limits follow, so set single quotas afterwards.
     pub fn set(&mut self, divergence: Divergence, on: bool) {
+        for quota in divergence.quotas() {
+            self.limits.reset(*quota, on);
+        }
         if on {
             self.divergences |= bit(divergence);
         } else {
@@ -218,6 +221,21 @@ mod tests {
         assert_eq!(dialect, Dialect::aws());
         let error = dialect.set_named("no-such", true).unwrap_err();
         assert!(error.to_string().contains("\"no-such\""), "{error}");
+    }
+
+    #[test]
+    fn a_difference_of_numbers_takes_its_limits_along() {
+        let mut dialect = Dialect::aws();
+        dialect.set(Divergence::TopicLimits, false);
+        assert_eq!(dialect.limits().topic_bytes, Dialect::oasis().limits().topic_bytes);
+        assert_eq!(dialect.limits().payload_bytes, Dialect::aws().limits().payload_bytes);
+        dialect.set(Divergence::TopicLimits, true);
+        assert_eq!(dialect, Dialect::aws());
+        for divergence in Divergence::ALL {
+            for quota in divergence.quotas() {
+                assert!(Limits::QUOTAS.contains(quota), "{divergence}: {}", quota.row().name);
+            }
+        }
     }
 
     #[test]

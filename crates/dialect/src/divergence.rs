@@ -5,6 +5,8 @@ mod numbered;
 
 use std::fmt;
 
+use crate::QuotaId;
+
 /// How well a fact about AWS is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Evidence {
@@ -203,6 +205,27 @@ impl Divergence {
     pub fn row(self) -> &'static DivergenceRow {
         // A test keeps the table in the order of the enum, so the place is always found.
         DIVERGENCES.get(self as usize).unwrap_or(&DIVERGENCES[0])
+    }
+
+    /// The quotas that it consists of, where it is a matter of numbers: switching it switches their limits between
+    /// AWS's values and those of the `oasis` dialect.
+    pub fn quotas(self) -> &'static [QuotaId] {
+        match self {
+            Self::ClientIdDollar => &[QuotaId::ClientIdSize],
+            Self::Inflight100 => &[QuotaId::InflightIn, QuotaId::InflightOut],
+            Self::KeepaliveClamp => &[QuotaId::KeepAliveMin, QuotaId::KeepAliveMax],
+            Self::MessageExpiryClamp => &[QuotaId::MessageExpiryMin, QuotaId::MessageExpiryMax],
+            Self::MinClientPacketSize => &[QuotaId::ClientPacketSizeMin],
+            Self::PayloadCap => &[QuotaId::PayloadSize, QuotaId::PacketSize],
+            Self::RetainedCapThrottle => &[QuotaId::RetainedMessages],
+            Self::RetryGivesUp => &[QuotaId::RetryWindowV3, QuotaId::RetryWindowV5],
+            Self::SessionExpiryCap => &[QuotaId::SessionExpiry],
+            Self::SessionQueueBound => &[QuotaId::SessionQueueMessages, QuotaId::SessionQueueBytes],
+            Self::Subscribe8 => &[QuotaId::FiltersPerSubscribe, QuotaId::SubscriptionsPerConnection],
+            Self::TopicAlias8 => &[QuotaId::TopicAliasMax],
+            Self::TopicLimits => &[QuotaId::TopicSize, QuotaId::TopicSlashes],
+            _ => &[],
+        }
     }
 }
 

@@ -39,6 +39,14 @@ macro_rules! limits {
                 }
             }
 
+            /// Gives a limit AWS's value or that of the `oasis` dialect.
+            pub(crate) fn reset(&mut self, id: QuotaId, aws: bool) {
+                let row = id.row();
+                let value = if aws { row.default } else { row.oasis.unwrap_or(row.default) };
+                // The table's own values fit, and a quota without a limit has nothing to reset.
+                let _ = self.set(row, value);
+            }
+
             /// The quotas that have a limit here.
             pub const QUOTAS: &'static [QuotaId] = &[$(QuotaId::$quota,)*];
         }
