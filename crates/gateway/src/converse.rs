@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::clock::Clock;
 use crate::credential::credential_of;
 use crate::door::{Door, Shared, Visitor};
 use crate::driver::Driver;
@@ -43,7 +44,7 @@ async fn enter_by_tls(shared: &Arc<Shared>, socket: TcpStream, visitor: Visitor,
             return report::unshaken(shared, &visitor, &Unshaken::from(Refusal::too_slow(seconds)));
         }
     };
-    match credential_of(&shared.broker, &shaken.leaf, shared.clock.wall()).await {
+    match credential_of(&shared.broker, &shaken.leaf, Clock::wall()).await {
         Ok(credential) => {
             let link = link_of(&visitor, shaken.server_name);
             spawn(shared, shaken.stream, Guest { link, credential, visitor });
@@ -96,9 +97,15 @@ where
     };
     match greeted {
         Some(Greeted { connection, decoder, input }) => {
-            Driver::new(stream, connection, (decoder, input), shared.clock, Arc::clone(&shared.limits))
-                .run()
-                .await;
+            Driver::new(
+                stream,
+                connection,
+                (decoder, input),
+                shared.clock.clone(),
+                Arc::clone(&shared.limits),
+            )
+            .run()
+            .await;
         }
         None => crate::farewell::close(stream, &shared.limits).await,
     }

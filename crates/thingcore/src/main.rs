@@ -1,1 +1,46 @@
-fn main() {}
+//! thingcore: an MQTT broker that behaves like AWS IoT Core. This file is the table of contents.
+
+mod cli;
+mod config;
+mod data_dir;
+mod device;
+mod entropy;
+mod serve;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, ServeArgs};
+use crate::config::{ConfigFile, Settings};
+
+fn main() -> ExitCode {
+    // Two providers may be linked in; whoever builds a TLS configuration without naming one gets this.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match command() {
+        Command::Serve(args) => serve(*args),
+        Command::Device(command) => device::run(command).map_err(Into::into),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("thingcore: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was typed; nothing means `serve`, with its environment variables.
+fn command() -> Command {
+    match Cli::parse().command {
+        Some(command) => command,
+        None => Command::Serve(Box::new(Cli::serve_by_default())),
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<(), Box<dyn Error>> {
+    let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+    let settings = Settings::merge(args, file)?;
+    Ok(serve::run(settings)?)
+}

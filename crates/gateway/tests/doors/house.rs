@@ -75,7 +75,7 @@ impl House {
         let gateway = Gateway::new(GatewayParts {
             broker: broker.clone(),
             observers,
-            clock,
+            clock: clock.clone(),
             limits,
             server: ServerIdentity::from_pem(
                 server.certificate.pem().as_bytes(),

@@ -1,0 +1,197 @@
+//! The command line: what may be typed, and nothing of what it does.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A message broker that behaves like AWS IoT Core's.
+#[derive(Debug, Parser)]
+#[command(name = "thingcore", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Without one: `serve` with its defaults.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+impl Cli {
+    /// `thingcore` alone: `serve` without flags. The environment still counts.
+    pub fn serve_by_default() -> ServeArgs {
+        match Self::parse_from(["thingcore", "serve"]).command {
+            Some(Command::Serve(args)) => *args,
+            _ => ServeArgs::default(),
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the broker.
+    Serve(Box<ServeArgs>),
+    /// Make and show devices.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+}
+
+/// Options of `thingcore serve`. Each may also stand in the environment as `THINGCORE_` and its name (a flag wins), or
+/// in the file of `--config` (environment and flags win).
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Folder of all state; made at the first start [default: thingcore-data]
+    #[arg(long, value_name = "DIR", env = "THINGCORE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Write this file (JSON: ports, URLs, keys) when every listener accepts
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "THINGCORE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Whose rules: AWS IoT Core's, or those of the OASIS MQTT standards [default: aws]
+    #[arg(long, env = "THINGCORE_DIALECT")]
+    pub dialect: Option<DialectName>,
+    /// MQTT over TLS with client certificates; 0 = any free port [default: 8883]
+    #[arg(long, value_name = "N", env = "THINGCORE_MQTT_PORT")]
+    pub mqtt_port: Option<u16>,
+    /// The 443 port (ALPN decides); 0 = any free port [default: 443, or 4443 where 443 is not permitted]
+    #[arg(long, value_name = "N", env = "THINGCORE_TLS_PORT")]
+    pub tls_port: Option<u16>,
+    /// HTTPS publish with client certificates: not built yet, accepted and unused [default: 8443]
+    #[arg(long, value_name = "N", env = "THINGCORE_HTTPS_PORT")]
+    pub https_port: Option<u16>,
+    /// The AWS IoT API (control plane and data plane); 0 = any free port [default: 7080]
+    #[arg(long, value_name = "N", env = "THINGCORE_API_PORT")]
+    pub api_port: Option<u16>,
+    /// Metrics and health; 0 = any free port [default: 7090]
+    #[arg(long, value_name = "N", env = "THINGCORE_ADMIN_PORT")]
+    pub admin_port: Option<u16>,
+    /// Plaintext MQTT for tests, on loopback only; 0 = any free port [default: no such listener]
+    #[arg(long, value_name = "N", env = "THINGCORE_PLAIN_PORT")]
+    pub plain_port: Option<u16>,
+    /// Whom clients of the plaintext port count as; allowed everything [default: plain]
+    #[arg(long, value_name = "NAME", env = "THINGCORE_PLAIN_PRINCIPAL")]
+    pub plain_principal: Option<String>,
+    /// Address of the device ports [default: all addresses]
+    #[arg(long, value_name = "ADDR", env = "THINGCORE_BIND")]
+    pub bind: Option<IpAddr>,
+    /// For development: everything on loopback, and the access key test/test is accepted
+    #[arg(long, env = "THINGCORE_DEV")]
+    pub dev: bool,
+    /// Another name or address in the server certificate; may be repeated
+    #[arg(long = "server-name", value_name = "NAME", env = "THINGCORE_SERVER_NAMES", value_delimiter = ',')]
+    pub server_names: Vec<String>,
+    /// Form of the log [default: human]
+    #[arg(long, env = "THINGCORE_LOG")]
+    pub log: Option<LogFormat>,
+    /// Least level that is logged [default: info]
+    #[arg(long, value_name = "LEVEL", env = "THINGCORE_LOG_LEVEL")]
+    pub log_level: Option<LogLevel>,
+}
+
+/// A dialect by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DialectName {
+    /// AWS IoT Core.
+    Aws,
+    /// The OASIS standards MQTT 3.1.1 and 5.0 without departures.
+    Oasis,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of words per event.
+    Human,
+    /// One JSON object per event.
+    Json,
+}
+
+/// Least level that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What the broker could not do.
+    Error,
+    /// Refusals and losses.
+    Warn,
+    /// Connections, subscriptions and changes.
+    Info,
+    /// Every message.
+    Debug,
+}
+
+/// What to do with devices.
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Make a thing with a certificate, a key and a policy, and write what the device needs
+    Create(Box<DeviceCreateArgs>),
+}
+
+/// Options of `thingcore device create`.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceCreateArgs {
+    /// Name of the thing; also the MQTT client id and the first level of its topics
+    pub name: String,
+    /// Policy document (JSON) instead of the default one, which allows the device its own topics
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Folder for certificate, keys and the sample program [default: a folder of the device's name]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// How a command that talks to a server finds it.
+#[derive(Clone, Debug, Args)]
+pub struct ServerArgs {
+    /// The server's API, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    #[arg(long, value_name = "URL", env = "THINGCORE_API_URL")]
+    pub api_url: Option<String>,
+    /// Without --api-url: data folder of the server on this machine
+    #[arg(long, value_name = "DIR", env = "THINGCORE_DATA_DIR", default_value = crate::config::DEFAULT_DATA_DIR)]
+    pub data_dir: PathBuf,
+}
+
+/// Form of a command's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_black_box_contract_is_accepted() {
+        let line = "thingcore serve --data-dir d --ready-file r --config c --dialect oasis --mqtt-port 0 --tls-port 0 \
+             --https-port 0 --api-port 0 --admin-port 0 --plain-port 0 --plain-principal p --bind 127.0.0.1 --dev \
+             --server-name a --server-name b --log json --log-level debug";
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let Some(Command::Serve(args)) = cli.command else { panic!("not serve") };
+        assert_eq!(args.server_names, ["a", "b"]);
+        assert_eq!(args.dialect, Some(DialectName::Oasis));
+        assert_eq!(args.plain_port, Some(0));
+    }
+
+    #[test]
+    fn no_subcommand_is_fine() {
+        assert!(Cli::try_parse_from(["thingcore"]).unwrap().command.is_none());
+    }
+}

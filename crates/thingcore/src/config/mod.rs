@@ -1,0 +1,10 @@
+//! What the server shall do: file, then environment, then flags; each later one wins.
+
+mod file;
+mod settings;
+
+pub use file::ConfigFile;
+pub use settings::{AccessKey, Port, Ports, Settings};
+
+/// Data folder when none is named.
+pub const DEFAULT_DATA_DIR: &str = "thingcore-data";

@@ -1,0 +1,148 @@
+//! The data folder: all that survives the process, made at the first start, reused at every later one.
+//!
+//! Invariants: the folder is 0700 and every file that this module writes 0600; one server at a time.
+
+mod account;
+mod api_key;
+mod certificates;
+mod lock;
+mod secret_file;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use account::Account;
+pub use certificates::ServerCertificate;
+pub use lock::Lock;
+pub use secret_file::write_secret;
+
+use crate::config::{AccessKey, Settings};
+
+/// Name of the file that tells commands on this machine where the running server is.
+pub const RUNTIME_FILE: &str = "runtime.json";
+
+/// An open, locked data folder and what was found or made in it.
+pub struct DataDir {
+    path: PathBuf,
+    /// Whom the broker plays.
+    pub account: Account,
+    /// The generated key pair.
+    pub api_key: AccessKey,
+    /// The private CA.
+    pub authority: pki::CertificateAuthority,
+    /// What the TLS ports show.
+    pub server: ServerCertificate,
+    first_start: bool,
+    /// Keeps other servers out; to be held until the store is closed.
+    pub lock: Lock,
+}
+
+/// The data folder cannot be used.
+#[derive(Debug)]
+pub struct DataDirProblem(String);
+
+impl fmt::Display for DataDirProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DataDirProblem {}
+
+impl DataDirProblem {
+    fn io(path: &Path, doing: &str, error: &io::Error) -> Self {
+        Self(format!("{}: cannot {doing}: {error}", path.display()))
+    }
+
+    fn damaged(path: &Path, what: impl fmt::Display) -> Self {
+        Self(format!(
+            "{}: {what}; restore it from a backup, or start with another --data-dir",
+            path.display()
+        ))
+    }
+}
+
+impl DataDir {
+    /// Opens the folder of `settings`, making what is missing.
+    pub fn open(settings: &Settings) -> Result<Self, DataDirProblem> {
+        let path = settings.data_dir.clone();
+        make_folder(&path)?;
+        let lock = Lock::take(&path)?;
+        let first_start = !path.join(account::FILE).exists();
+        let account = Account::open(&path, settings)?;
+        let api_key = api_key::open(&path)?;
+        let authority = certificates::open_authority(&path)?;
+        let names = certificates::wanted_names(settings, &account);
+        let server = match &settings.own_certificate {
+            Some((chain, key)) => certificates::read_own(chain, key)?,
+            None => certificates::open_server(&path, &authority, &names)?,
+        };
+        Ok(Self { path, account, api_key, authority, server, first_start, lock })
+    }
+
+    /// The embedded store's file.
+    pub fn store_file(&self) -> PathBuf {
+        self.path.join("store.redb")
+    }
+
+    /// The private CA's certificate: what devices must trust.
+    pub fn ca_file(&self) -> PathBuf {
+        absolute(&self.path.join(certificates::CA_CERTIFICATE))
+    }
+
+    /// The folder, without what is in it.
+    pub fn place(&self) -> Place {
+        Place { folder: self.path.clone(), first_start: self.first_start }
+    }
+}
+
+/// Which folder a server runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// True if this start made its content.
+    pub first_start: bool,
+}
+
+impl Place {
+    /// Where a running server is announced to commands on this machine.
+    pub fn runtime_file(&self) -> PathBuf {
+        self.folder.join(RUNTIME_FILE)
+    }
+}
+
+/// True if a server holds the folder now.
+pub fn is_in_use(path: &Path) -> bool {
+    lock::is_held(path)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn make_folder(path: &Path) -> Result<(), DataDirProblem> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| DataDirProblem::io(path, "make the data folder", &error))
+}
+
+/// Reads a file that may not be there yet.
+fn read_optional(path: &Path) -> Result<Option<String>, DataDirProblem> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DataDirProblem::io(path, "read it", &error)),
+    }
+}
+
+fn write(path: &Path, content: &str) -> Result<(), DataDirProblem> {
+    write_secret(path, content.as_bytes()).map_err(|error| DataDirProblem::io(path, "write it", &error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Signed calls to the AWS IoT API.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use api::sigv4;
+use identity::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::server::Server;
+
+/// A path segment keeps only the letters that need no encoding anywhere.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// One operation of the API.
+#[derive(Clone, Debug, Default)]
+pub struct Call<'a> {
+    /// The operation's name, for errors.
+    pub operation: &'static str,
+    /// `GET`, `POST`, `PUT`, `DELETE`
+    pub method: &'static str,
+    /// Segments of the path, not encoded.
+    pub path: &'a [&'a str],
+    /// Query string, encoded.
+    pub query: &'a str,
+    /// One more header.
+    pub header: Option<(&'static str, &'a str)>,
+    /// JSON body.
+    pub body: Option<Value>,
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub enum CallFailed {
+    /// Nobody answered.
+    Unreachable(String),
+    /// The API refused: operation, error code, message.
+    Refused {
+        /// The operation.
+        operation: &'static str,
+        /// AWS's error code, such as `ResourceNotFoundException`.
+        code: String,
+        /// The API's words.
+        message: String,
+    },
+}
+
+impl fmt::Display for CallFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "the server's API does not answer: {error}"),
+            Self::Refused { operation, code, message } => {
+                write!(f, "{operation} was refused: {message} ({code})")
+            }
+        }
+    }
+}
+
+/// Speaks to one server.
+pub struct Client<'a> {
+    server: &'a Server,
+    agent: ureq::Agent,
+}
+
+impl<'a> Client<'a> {
+    pub fn new(server: &'a Server) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIME_LIMIT))
+            .proxy(None)
+            .build();
+        Self { server, agent: config.into() }
+    }
+
+    /// The answer's JSON body; `null` for an empty one.
+    pub fn call(&self, call: &Call<'_>) -> Result<Value, CallFailed> {
+        let unreachable = |error: &dyn fmt::Display| CallFailed::Unreachable(format!("{error}"));
+        let mut response = self.send(call).map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let error_type = error_type.map(str::to_owned);
+        let text = response.body_mut().read_to_string().map_err(|error| unreachable(&error))?;
+        let json: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(json);
+        }
+        let message = json.get("message").or_else(|| json.get("Message")).and_then(Value::as_str);
+        Err(CallFailed::Refused {
+            operation: call.operation,
+            code: error_type.unwrap_or_else(|| status.to_string()),
+            message: message.map_or(text.clone(), str::to_owned),
+        })
+    }
+
+    fn send(&self, call: &Call<'_>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        let path = call
+            .path
+            .iter()
+            .fold(String::new(), |path, segment| format!("{path}/{}", utf8_percent_encode(segment, SEGMENT)));
+        let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
+        let authority = self.server.api_url.trim_start_matches("http://");
+        let mut headers: Vec<(&str, &[u8])> = vec![("host", authority.as_bytes())];
+        if call.body.is_some() {
+            headers.push(("content-type", b"application/json"));
+        }
+        headers.extend(call.header.map(|(name, value)| (name, value.as_bytes())));
+        let request =
+            sigv4::Request { method: call.method, path: &path, query: call.query, headers: &headers };
+        let added = self.sign(&request, body.as_bytes());
+
+        let separator = if call.query.is_empty() { "" } else { "?" };
+        let uri = format!("{}{path}{separator}{}", self.server.api_url, call.query);
+        let mut builder = ureq::http::Request::builder().method(call.method).uri(uri);
+        for (name, value) in &headers {
+            builder = builder.header(*name, *value);
+        }
+        for (name, value) in &added {
+            builder = builder.header(*name, value);
+        }
+        self.agent.run(builder.body(body).map_err(ureq::Error::from)?)
+    }
+
+    fn sign(&self, request: &sigv4::Request<'_>, body: &[u8]) -> Vec<(&'static str, String)> {
+        let credentials = sigv4::Credentials {
+            access_key_id: &self.server.access_key_id,
+            secret_access_key: &self.server.secret_access_key,
+            session_token: self.server.session_token.as_deref(),
+        };
+        let target = sigv4::Target { region: &self.server.region, service: "iot" };
+        sigv4::sign(request, body, &credentials, &target, now())
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default() + since
+}

@@ -1,0 +1,301 @@
+//! `thingcore device create`: thing, keys and certificate, policy, attachments, files: all of them or none.
+
+use std::path::PathBuf;
+
+use identity::{AccountId, Arn, Region, Site, ThingName};
+use serde_json::{Value, json};
+
+use super::client::{Call, CallFailed, Client};
+use super::kit::Kit;
+use super::server::Server;
+use super::{DeviceProblem, paste, policy};
+use crate::cli::{DeviceCreateArgs, OutputFormat};
+
+/// AWS's port, for servers of which only the API's URL is known.
+const DEFAULT_MQTT_PORT: u16 = 8883;
+
+/// A device that exists, and where its things are.
+pub struct Device {
+    /// Name of the thing.
+    pub name: ThingName,
+    /// ARN of the thing.
+    pub thing_arn: String,
+    /// Id of the certificate.
+    pub certificate_id: String,
+    /// ARN of the certificate.
+    pub certificate_arn: String,
+    /// Name of the policy.
+    pub policy_name: String,
+    /// Host to connect to.
+    pub endpoint: String,
+    /// Port to connect to.
+    pub port: u16,
+    /// True if `root_ca` of the kit was written.
+    pub has_ca: bool,
+    /// The files.
+    pub kit: Kit,
+}
+
+/// Makes the device and prints it.
+pub fn run(args: &DeviceCreateArgs) -> Result<(), DeviceProblem> {
+    let name = ThingName::new(&args.name).map_err(|error| DeviceProblem::new(error.to_string()))?;
+    let document = args.policy.as_ref().map(read_policy).transpose()?;
+    let server = Server::find(&args.server, &|name| std::env::var(name).ok())?;
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(name.as_str()));
+    let kit = Kit::prepare(&folder, name.as_str())?;
+    let client = Client::new(&server);
+    let mut making = Making { client: &client, server: &server, name, undo: Vec::new(), kit };
+    match making.all(document) {
+        Ok(device) => {
+            match args.format {
+                OutputFormat::Table => print!("{}", paste::table(&device, &server)),
+                OutputFormat::Json => println!("{:#}", paste::json(&device)),
+            }
+            Ok(())
+        }
+        Err(problem) => Err(making.clean_up(problem)),
+    }
+}
+
+fn read_policy(path: &PathBuf) -> Result<Value, DeviceProblem> {
+    let problem = |error: &dyn std::fmt::Display| DeviceProblem::new(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| problem(&error))?;
+    serde_json::from_str(&text).map_err(|error| problem(&error))
+}
+
+/// A step that can be taken back: what it made, and the call that removes it.
+struct Undo {
+    made: String,
+    call: Box<dyn Fn(&Client<'_>) -> Result<Value, CallFailed>>,
+}
+
+/// A device in the making.
+struct Making<'a> {
+    client: &'a Client<'a>,
+    server: &'a Server,
+    name: ThingName,
+    undo: Vec<Undo>,
+    kit: Kit,
+}
+
+impl Making<'_> {
+    fn all(&mut self, document: Option<Value>) -> Result<Device, DeviceProblem> {
+        self.must_be_new()?;
+        let thing_arn = self.create_thing()?;
+        let made = self.create_certificate()?;
+        let certificate_arn = text(&made, "/certificateArn")?;
+        let document = match document {
+            Some(document) => document,
+            None => policy::default_document(&site_of(&thing_arn)?, &self.name),
+        };
+        let policy_name = self.create_policy(&document)?;
+        self.attach_policy(&policy_name, &certificate_arn)?;
+        self.attach_thing(&certificate_arn)?;
+        let endpoint = self.endpoint()?;
+        let mut device = Device {
+            name: self.name.clone(),
+            thing_arn,
+            certificate_id: text(&made, "/certificateId")?,
+            certificate_arn,
+            policy_name,
+            endpoint,
+            port: self.server.mqtt_port.unwrap_or(DEFAULT_MQTT_PORT),
+            has_ca: self.server.ca_file.is_some(),
+            kit: self.kit.clone(),
+        };
+        self.write_files(&made, &document, &device)?;
+        device.kit = self.kit.clone();
+        Ok(device)
+    }
+
+    /// CreateThing is idempotent, so that a name in use must be found out before: it is not ours to clean up.
+    fn must_be_new(&self) -> Result<(), DeviceProblem> {
+        let path = ["things", self.name.as_str()];
+        let describe = Call { operation: "DescribeThing", method: "GET", path: &path, ..Call::default() };
+        match self.client.call(&describe) {
+            Err(CallFailed::Refused { code, .. }) if code.starts_with("ResourceNotFound") => Ok(()),
+            Err(failed) => Err(DeviceProblem::new(failed.to_string())),
+            Ok(_) => Err(DeviceProblem::new(format!(
+                "the thing {} exists already: choose another name",
+                self.name
+            ))),
+        }
+    }
+
+    fn create_thing(&mut self) -> Result<String, DeviceProblem> {
+        let name = self.name.clone();
+        let created = self.call(&Call {
+            operation: "CreateThing",
+            method: "POST",
+            path: &["things", name.as_str()],
+            body: Some(json!({})),
+            ..Call::default()
+        })?;
+        self.can_undo(format!("the thing {name}"), move |client| {
+            let path = ["things", name.as_str()];
+            client.call(&Call { operation: "DeleteThing", method: "DELETE", path: &path, ..Call::default() })
+        });
+        text(&created, "/thingArn")
+    }
+
+    fn create_certificate(&mut self) -> Result<Value, DeviceProblem> {
+        let created = self.call(&Call {
+            operation: "CreateKeysAndCertificate",
+            method: "POST",
+            path: &["keys-and-certificate"],
+            query: "setAsActive=true",
+            ..Call::default()
+        })?;
+        let id = text(&created, "/certificateId")?;
+        self.can_undo(format!("the certificate {id}"), move |client| {
+            let path = ["certificates", id.as_str()];
+            let update = Call {
+                operation: "UpdateCertificate",
+                method: "PUT",
+                path: &path,
+                query: "newStatus=INACTIVE",
+                ..Call::default()
+            };
+            client.call(&update)?;
+            client.call(&Call {
+                operation: "DeleteCertificate",
+                method: "DELETE",
+                path: &path,
+                ..Call::default()
+            })
+        });
+        Ok(created)
+    }
+
+    fn create_policy(&mut self, document: &Value) -> Result<String, DeviceProblem> {
+        let name = policy::name_for(&self.name);
+        self.call(&Call {
+            operation: "CreatePolicy",
+            method: "POST",
+            path: &["policies", &name],
+            body: Some(json!({ "policyDocument": document.to_string() })),
+            ..Call::default()
+        })?;
+        let made = name.clone();
+        self.can_undo(format!("the policy {name}"), move |client| {
+            let path = ["policies", made.as_str()];
+            client.call(&Call { operation: "DeletePolicy", method: "DELETE", path: &path, ..Call::default() })
+        });
+        Ok(name)
+    }
+
+    fn attach_policy(&mut self, policy: &str, certificate_arn: &str) -> Result<(), DeviceProblem> {
+        let path = ["target-policies", policy];
+        let body = json!({ "target": certificate_arn });
+        let attach = Call {
+            operation: "AttachPolicy",
+            method: "PUT",
+            path: &path,
+            body: Some(body.clone()),
+            ..Call::default()
+        };
+        self.call(&attach)?;
+        let policy = policy.to_owned();
+        self.can_undo(format!("the attachment of {policy}"), move |client| {
+            let path = ["target-policies", policy.as_str()];
+            let body = Some(body.clone());
+            client.call(&Call {
+                operation: "DetachPolicy",
+                method: "POST",
+                path: &path,
+                body,
+                ..Call::default()
+            })
+        });
+        Ok(())
+    }
+
+    fn attach_thing(&mut self, certificate_arn: &str) -> Result<(), DeviceProblem> {
+        let name = self.name.clone();
+        self.call(&Call {
+            operation: "AttachThingPrincipal",
+            method: "PUT",
+            path: &["things", name.as_str(), "principals"],
+            header: Some(("x-amzn-principal", certificate_arn)),
+            ..Call::default()
+        })?;
+        let arn = certificate_arn.to_owned();
+        self.can_undo(format!("the attachment of the certificate to {name}"), move |client| {
+            client.call(&Call {
+                operation: "DetachThingPrincipal",
+                method: "DELETE",
+                path: &["things", name.as_str(), "principals"],
+                header: Some(("x-amzn-principal", &arn)),
+                ..Call::default()
+            })
+        });
+        Ok(())
+    }
+
+    fn endpoint(&self) -> Result<String, DeviceProblem> {
+        let answer = self.call(&Call {
+            operation: "DescribeEndpoint",
+            method: "GET",
+            path: &["endpoint"],
+            query: "endpointType=iot%3AData-ATS",
+            ..Call::default()
+        })?;
+        text(&answer, "/endpointAddress")
+    }
+
+    fn write_files(&mut self, made: &Value, document: &Value, device: &Device) -> Result<(), DeviceProblem> {
+        let kit = self.kit.clone();
+        self.kit.write(&kit.private_key, text(made, "/keyPair/PrivateKey")?.as_bytes())?;
+        self.kit.write(&kit.public_key, text(made, "/keyPair/PublicKey")?.as_bytes())?;
+        self.kit.write(&kit.certificate, text(made, "/certificatePem")?.as_bytes())?;
+        self.kit.write(&kit.policy, format!("{document:#}\n").as_bytes())?;
+        self.kit.write(&kit.sample, paste::sample_program(device).as_bytes())?;
+        match &self.server.ca_file {
+            Some(path) => self.kit.copy_ca(path),
+            None => Ok(()),
+        }
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<Value, DeviceProblem> {
+        self.client.call(call).map_err(|failed| DeviceProblem::new(failed.to_string()))
+    }
+
+    fn can_undo(&mut self, made: String, call: impl Fn(&Client<'_>) -> Result<Value, CallFailed> + 'static) {
+        self.undo.push(Undo { made, call: Box::new(call) });
+    }
+
+    /// Takes back what was made, last first, and says what could not be.
+    fn clean_up(&mut self, problem: DeviceProblem) -> DeviceProblem {
+        self.kit.remove();
+        let mut text = problem.0;
+        let mut left = Vec::new();
+        let mut removed = Vec::new();
+        while let Some(undo) = self.undo.pop() {
+            match (undo.call)(self.client) {
+                Ok(_) => removed.push(undo.made),
+                Err(failed) => left.push(format!("{} ({failed})", undo.made)),
+            }
+        }
+        if !removed.is_empty() {
+            text.push_str(&format!("\nTaken back: {}.", removed.join(", ")));
+        }
+        if !left.is_empty() {
+            text.push_str(&format!("\nStill there, remove it by hand: {}.", left.join(", ")));
+        }
+        DeviceProblem::new(text)
+    }
+}
+
+fn text(answer: &Value, pointer: &str) -> Result<String, DeviceProblem> {
+    let found = answer.pointer(pointer).and_then(Value::as_str);
+    found.map(str::to_owned).ok_or_else(|| DeviceProblem::new(format!("the API's answer has no {pointer}")))
+}
+
+fn site_of(arn: &str) -> Result<Site, DeviceProblem> {
+    let broken = |_| DeviceProblem::new(format!("the API's answer has a broken ARN: {arn}"));
+    let parsed = Arn::parse(arn).map_err(|_| broken(()))?;
+    Ok(Site {
+        region: Region::new(parsed.region).map_err(|_| broken(()))?,
+        account: AccountId::new(parsed.account).map_err(|_| broken(()))?,
+    })
+}

@@ -1,0 +1,240 @@
+//! The parts of a broker, put together.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use api::{ApiParts, ApiServer, ServerLimits};
+use broker::{Broker, BrokerParts};
+use dialect::Dialect;
+use events::{ConfigProblem, Event, Observers};
+use gateway::{Clock, Gateway, GatewayParts, ServerIdentity};
+use identity::Site;
+use services::{EndpointAddress, Services, ServicesParts};
+use store::Store;
+use store_redb::{Options, RedbStore};
+use telemetry::{Admin, Health, LogThread};
+use tokio::net::TcpListener;
+
+use super::ServeProblem;
+use super::bind::Bound;
+use super::keys::Keys;
+use super::observers::Listeners;
+use super::ready::{Ready, ReadyPorts};
+use crate::cli::DialectName;
+use crate::config::{AccessKey, Settings};
+use crate::data_dir::{DataDir, Lock};
+use crate::entropy;
+
+/// Everything that serves, put together and not yet serving.
+pub struct House {
+    pub broker: Broker,
+    pub gateway: Gateway,
+    pub api: ApiServer,
+    pub admin: Arc<Admin>,
+    pub store: Arc<RedbStore>,
+    pub clock: Clock,
+    pub plain_principal: Arc<str>,
+    pub observers: Observers,
+    pub log: LogThread,
+    pub lock: Lock,
+}
+
+/// What the ready file says beside the ports.
+#[derive(Clone)]
+pub struct Card {
+    site: Arc<Site>,
+    endpoint: String,
+    api_key: AccessKey,
+    ca_file: std::path::PathBuf,
+}
+
+impl Card {
+    pub fn new(settings: &Settings, data: &DataDir) -> Self {
+        Self {
+            site: Arc::new(data.account.site()),
+            endpoint: endpoint(settings),
+            api_key: data.api_key.clone(),
+            ca_file: data.ca_file(),
+        }
+    }
+
+    /// For the bound listeners.
+    pub fn ready(&self, bound: &Bound) -> io::Result<Ready> {
+        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+        let api_url = format!("http://{}", reachable(bound.api.local_addr()?));
+        Ok(Ready {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            account: self.site.account.to_string(),
+            region: self.site.region.to_string(),
+            endpoint: self.endpoint.clone(),
+            ports: ReadyPorts {
+                mqtt: port(&bound.mqtt)?,
+                tls: port(&bound.tls)?,
+                https: None,
+                api: port(&bound.api)?,
+                admin: port(&bound.admin)?,
+                plain: bound.plain.as_ref().map(port).transpose()?,
+            },
+            data_url: api_url.clone(),
+            api_url,
+            ca_file: self.ca_file.clone(),
+            access_key_id: self.api_key.id.clone(),
+            secret_access_key: self.api_key.secret.clone(),
+        })
+    }
+}
+
+impl House {
+    /// Opens the store and builds everything over it.
+    pub fn compose(settings: &Settings, data: DataDir, card: &Card) -> Result<Self, ServeProblem> {
+        let clock = Clock::start();
+        let dialect = Arc::new(dialect(settings)?);
+        let listeners =
+            Listeners::start(settings, data.account.account.as_str()).map_err(ServeProblem::new)?;
+        let observers = listeners.observers.clone();
+        let store = Arc::new(
+            RedbStore::open(&data.store_file(), Options { compact: true, ..Options::default() })
+                .map_err(ServeProblem::new)?,
+        );
+        let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let broker = Broker::new(BrokerParts {
+            site: Arc::clone(&card.site),
+            dialect,
+            store: Arc::clone(&port),
+            observers: observers.clone(),
+            seed: entropy::seed(),
+        });
+        let gateway = gateway(settings, &data, &broker, &observers, clock.clone())?;
+        let keys = Arc::new(Keys::new(&data.api_key, settings));
+        let region = card.site.region.clone();
+        let services = Services::new(ServicesParts {
+            broker: broker.clone(),
+            store: port,
+            site: Arc::clone(&card.site),
+            authority: Arc::new(data.authority),
+            observers: observers.clone(),
+            endpoint: EndpointAddress::new(card.endpoint.clone()),
+            entropy: Arc::new(entropy::fill),
+        });
+        let api = ApiServer::new(ApiParts {
+            services: Arc::new(services),
+            keys,
+            observers: observers.clone(),
+            // Signatures carry the caller's wall-clock time.
+            clock: Arc::new(Clock::wall),
+            region,
+            limits: ServerLimits::default(),
+        });
+        let sockets = gateway.clone();
+        listeners.metrics.watch_gauge(
+            "thingcore_open_sockets",
+            "Open sockets of the device ports",
+            move || i64::try_from(sockets.open()).unwrap_or(i64::MAX),
+        );
+        let admin = Admin::new(listeners.metrics, Health::new(|| Ok(())));
+        Ok(Self {
+            broker,
+            gateway,
+            api,
+            admin,
+            store,
+            clock,
+            plain_principal: settings.plain_principal.as_str().into(),
+            observers,
+            log: listeners.log,
+            lock: data.lock,
+        })
+    }
+
+    /// Tells observers.
+    pub fn emit(&self, event: &Event<'_>) {
+        self.observers.emit(self.clock.now(), event);
+    }
+
+    /// Tells observers that a setting is odd.
+    pub fn warn(&self, setting: &str, detail: &str) {
+        self.emit(&Event::ConfigProblem(ConfigProblem { setting, detail: &detail }));
+    }
+}
+
+fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {
+    let mut dialect = match settings.dialect {
+        DialectName::Aws => Dialect::aws(),
+        DialectName::Oasis => Dialect::oasis(),
+    };
+    for (id, on) in &settings.divergences {
+        dialect.set_named(id, *on).map_err(|error| ServeProblem(format!("[divergences] {error}")))?;
+    }
+    for (id, value) in &settings.quotas {
+        dialect.set_quota(id, *value).map_err(|error| ServeProblem(format!("[quotas] {error}")))?;
+    }
+    Ok(dialect)
+}
+
+fn gateway(
+    settings: &Settings,
+    data: &DataDir,
+    broker: &Broker,
+    observers: &Observers,
+    clock: Clock,
+) -> Result<Gateway, ServeProblem> {
+    let server = ServerIdentity::from_pem(data.server.chain.as_bytes(), data.server.private_key.as_bytes())
+        .map_err(ServeProblem::new)?;
+    Gateway::new(GatewayParts {
+        broker: broker.clone(),
+        observers: observers.clone(),
+        clock,
+        limits: settings.limits.clone(),
+        server,
+    })
+    .map_err(ServeProblem::new)
+}
+
+/// The host name that DescribeEndpoint gives: the operator's, or one under which this machine can be reached.
+fn endpoint(settings: &Settings) -> String {
+    let chosen = settings.endpoint.clone().or_else(|| settings.server_names.first().cloned());
+    let bound = settings.ports.mqtt.addresses.first().filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    chosen.or_else(|| bound.map(ToString::to_string)).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Where a listener on every address is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip().is_unspecified() {
+        true => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
+        false => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ServeArgs;
+    use crate::config::ConfigFile;
+
+    fn settings(file: &str, args: ServeArgs) -> Settings {
+        Settings::merge(args, ConfigFile::parse(file, "t".as_ref()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_endpoint_is_a_name_that_devices_can_use() {
+        assert_eq!(endpoint(&settings("", ServeArgs::default())), "localhost");
+        let named = ServeArgs { server_names: vec!["gate".into()], ..ServeArgs::default() };
+        assert_eq!(endpoint(&settings("", named.clone())), "gate");
+        assert_eq!(
+            endpoint(&settings("[account]\nendpoint = \"iot.example.com\"", named)),
+            "iot.example.com"
+        );
+        let bound = ServeArgs { bind: Some([192, 0, 2, 1].into()), ..ServeArgs::default() };
+        assert_eq!(endpoint(&settings("", bound)), "192.0.2.1");
+    }
+
+    #[test]
+    fn unknown_divergences_and_quotas_are_named() {
+        let wrong = settings("[divergences]\nno-such = true", ServeArgs::default());
+        assert!(dialect(&wrong).unwrap_err().to_string().contains("no-such"));
+        let wrong = settings("[quotas]\nno-such = 1", ServeArgs::default());
+        assert!(dialect(&wrong).unwrap_err().to_string().contains("no-such"));
+    }
+}

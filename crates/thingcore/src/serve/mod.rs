@@ -1,0 +1,133 @@
+//! `thingcore serve`: puts the house together, opens the doors, waits for the end.
+//!
+//! Two runtimes: devices on one thread per processor, and administration (API, metrics) on a small one of its own, so that a
+//! slow list call never delays a PUBACK and a flood of messages never locks operators out.
+
+mod banner;
+mod bind;
+mod compose;
+mod descriptors;
+mod keys;
+mod observers;
+mod ready;
+mod running;
+mod stop;
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use events::{Event, Starting, Stopping};
+use tokio::runtime::{Builder, Runtime};
+
+pub use ready::Ready;
+
+use crate::cli::LogFormat;
+use crate::config::Settings;
+use crate::data_dir::{DataDir, Place};
+use bind::Bound;
+use compose::{Card, House};
+use running::Running;
+use stop::StopSignals;
+
+/// How long clients get to take their last packets when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Threads of the administration runtime.
+const ADMIN_THREADS: usize = 2;
+
+/// The server cannot start or go on.
+#[derive(Debug)]
+pub struct ServeProblem(String);
+
+impl fmt::Display for ServeProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeProblem {}
+
+impl ServeProblem {
+    fn new(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the server until a signal stops it.
+pub fn run(mut settings: Settings) -> Result<(), ServeProblem> {
+    if let Some(path) = &settings.ready_file {
+        // A file of an earlier run would announce a server that is not there.
+        let _ = std::fs::remove_file(path);
+    }
+    let warning = descriptors::fit(&mut settings);
+    let data = DataDir::open(&settings).map_err(ServeProblem::new)?;
+    let admin = runtime("admin", Some(ADMIN_THREADS))?;
+    let devices = runtime("devices", None)?;
+    let served = devices.block_on(serve(&settings, data, &admin, warning));
+    // What is still running by now had its time.
+    admin.shutdown_timeout(Duration::from_secs(1));
+    devices.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+fn runtime(name: &str, threads: Option<usize>) -> Result<Runtime, ServeProblem> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder
+        .enable_all()
+        .thread_name(name)
+        .build()
+        .map_err(|error| ServeProblem(format!("cannot start the threads for {name}: {error}")))
+}
+
+async fn serve(
+    settings: &Settings,
+    data: DataDir,
+    admin: &Runtime,
+    warning: Option<String>,
+) -> Result<(), ServeProblem> {
+    let mut signals = StopSignals::catch().map_err(ServeProblem::new)?;
+    let bound = Bound::bind(&settings.ports).await.map_err(ServeProblem::new)?;
+    let card = Card::new(settings, &data);
+    let ready = card.ready(&bound).map_err(ServeProblem::new)?;
+    let place = data.place();
+    let house = House::compose(settings, data, &card)?;
+    let observers = house.observers.clone();
+    let clock = house.clock.clone();
+    let shown = place.folder.display().to_string();
+    let (version, dialect) = (ready.version.as_str(), house.broker.dialect().name());
+    house.emit(&Event::Starting(Starting { version, dialect, data: &shown }));
+    warning.iter().for_each(|warning| house.warn("limits.connections", warning));
+
+    let mut running = Running::start(house, bound, admin);
+    announce(settings, &place, &ready)?;
+    let ended = tokio::select! {
+        _ = signals.next() => Ok(()),
+        problem = running.problem() => Err(problem),
+    };
+    signals.then_exit_at_once();
+    observers.emit(clock.now(), &Event::Stopping(Stopping {}));
+    let _ = std::fs::remove_file(place.runtime_file());
+    running.stop(DRAIN).await;
+    ended
+}
+
+/// Tells commands on this machine, whoever waits for the ready file, and the person at the terminal.
+fn announce(settings: &Settings, place: &Place, ready: &Ready) -> Result<(), ServeProblem> {
+    let write = |path: &Path| {
+        ready
+            .write(path)
+            .map_err(|error| ServeProblem(format!("{}: cannot be written: {error}", path.display())))
+    };
+    write(&place.runtime_file())?;
+    if let Some(path) = &settings.ready_file {
+        write(path)?;
+    }
+    if settings.log == LogFormat::Human {
+        println!("{}", banner::banner(ready, place));
+    }
+    Ok(())
+}

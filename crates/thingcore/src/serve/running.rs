@@ -1,0 +1,100 @@
+//! The house while it serves, and how it stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use gateway::{Clock, Door, Gateway};
+use store_redb::RedbStore;
+use telemetry::LogThread;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::ServeProblem;
+use super::bind::Bound;
+use super::compose::House;
+use crate::data_dir::Lock;
+
+/// Expiry of sessions is looked at this often at least.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Serving.
+pub struct Running {
+    broker: Broker,
+    gateway: Gateway,
+    store: Arc<RedbStore>,
+    clock: Clock,
+    closing: watch::Sender<bool>,
+    feed: JoinHandle<String>,
+    administration: JoinSet<()>,
+    log: LogThread,
+    _lock: Lock,
+}
+
+impl Running {
+    /// Accepts on every listener. Devices are served by the runtime that this is called in.
+    pub fn start(house: House, bound: Bound, admin: &Runtime) -> Self {
+        let House { broker, gateway, api, admin: metrics, store, clock, plain_principal, log, lock, .. } =
+            house;
+        // First of all: from here on no change passes a live connection by.
+        let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
+        tokio::spawn(tick(broker.clone(), clock.clone()));
+        let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls)];
+        doors.extend(bound.plain.map(|listener| (Door::Plain { principal: plain_principal }, listener)));
+        for (door, listener) in doors {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.serve(door, listener).await });
+        }
+        let (closing, closed) = watch::channel(false);
+        let mut administration = JoinSet::new();
+        administration.spawn_on(api.serve(bound.api, until(closed.clone())), admin.handle());
+        administration.spawn_on(metrics.serve(bound.admin, until(closed)), admin.handle());
+        Self { broker, gateway, store, clock, closing, feed, administration, log, _lock: lock }
+    }
+
+    /// Returns if the broker can't go on.
+    pub async fn problem(&mut self) -> ServeProblem {
+        match (&mut self.feed).await {
+            Ok(problem) => ServeProblem(problem),
+            Err(error) => ServeProblem(format!("following the store failed: {error}")),
+        }
+    }
+
+    /// Says goodbye to everybody, for `limit` at most, and closes the store.
+    pub async fn stop(mut self, limit: Duration) {
+        self.gateway.close_doors();
+        self.closing.send_replace(true);
+        self.broker.shutdown(self.clock.now());
+        self.gateway.drain(limit).await;
+        let _ =
+            tokio::time::timeout(limit, async { while self.administration.join_next().await.is_some() {} })
+                .await;
+        self.feed.abort();
+        let store = self.store;
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        self.log.finish();
+    }
+}
+
+/// Applies the store's changes to live connections. It ends only if that is not possible any more: a broker that
+/// goes on would decide by policies that are not in force.
+async fn follow(broker: Broker, clock: Clock) -> String {
+    match broker.follow_feed(&move || clock.now()).await {
+        Ok(()) => "the store was closed under the broker".to_owned(),
+        Err(error) => format!("the store's changes cannot be followed: {error}"),
+    }
+}
+
+async fn tick(broker: Broker, clock: Clock) {
+    loop {
+        clock.follow_wall();
+        let now = clock.now();
+        let next = broker.on_time(now).min(now + TICK).max(now + Duration::from_millis(1));
+        tokio::time::sleep_until(clock.instant(next)).await;
+    }
+}
+
+async fn until(mut closed: watch::Receiver<bool>) {
+    let _ = closed.wait_for(|closed| *closed).await;
+}
