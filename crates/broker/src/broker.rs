@@ -18,6 +18,9 @@ use crate::expiry::Expiry;
 use crate::principals::Principals;
 use crate::publish::Kept;
 
+/// Bytes of retained messages that are kept in memory. AWS counts messages only; a process has to count bytes too.
+const RETAINED_BYTES: usize = 1 << 30;
+
 /// What a broker is made of.
 pub struct BrokerParts {
     /// The Region and account that it plays.
@@ -62,15 +65,16 @@ impl Broker {
     pub fn new(parts: BrokerParts) -> Self {
         let rules = match_rules(&parts.dialect);
         let one_copy = !parts.dialect.has(Divergence::OverlappingSubscriptionsCopies);
+        let most_clients = parts.dialect.limits().connections;
         let most_retained = parts.dialect.limits().retained_messages;
         Self(Arc::new(Inner {
             site: parts.site,
             dialect: parts.dialect,
             store: parts.store,
             observers: parts.observers,
-            directory: Directory::new(),
+            directory: Directory::new(most_clients),
             routes: RouteTable::new(rules, one_copy),
-            retained: RetainedIndex::new(most_retained),
+            retained: RetainedIndex::new(most_retained, RETAINED_BYTES),
             principals: Principals::default(),
             expiry: Expiry::default(),
             ids: AtomicU64::new(1),

@@ -65,17 +65,31 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now).inspect_err(|_| {
             inner.principals.dependents.forget(&standing);
         })?;
-        Ok(self.seat(permit, Admitted { terms, client_id: client_id.clone(), assigned, standing }, now))
+        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing };
+        let seated = self.seat(permit, admitted, now);
+        seated.ok_or_else(|| {
+            let most = inner.dialect.limits().connections;
+            let detail = format!("{most} clients are connected or have a session (L-75CAB723)").into();
+            refuse(client, Violation { fault: Fault::ConnectThrottled, detail })
+        })
     }
 
-    /// Takes the seat. The permit is the proof that iot:Connect was granted.
-    fn seat(&self, _permit: Permit<policy::Connect>, admitted: Admitted, now: Timestamp) -> Connection {
+    /// Takes the seat. The permit is the proof that iot:Connect was granted. `None` if there are too many clients.
+    fn seat(
+        &self,
+        _permit: Permit<policy::Connect>,
+        admitted: Admitted,
+        now: Timestamp,
+    ) -> Option<Connection> {
         let trace = self.0.uuid();
         loop {
-            let cell = self.0.directory.claim(&admitted.client_id);
-            // False: the cell left the directory between our finding it and our entering it. Look again.
+            let Some(cell) = self.0.directory.claim(&admitted.client_id) else {
+                self.0.principals.dependents.forget(&admitted.standing);
+                return None;
+            };
+            // None: the cell left the directory between our finding it and our entering it. Look again.
             if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
-                return self.seated(cell, admitted, taken, &trace, now);
+                return Some(self.seated(cell, admitted, taken, &trace, now));
             }
         }
     }

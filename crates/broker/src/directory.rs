@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 use identity::ClientId;
@@ -18,13 +19,18 @@ type Stripe = Mutex<HashMap<ClientId, Arc<Cell>, foldhash::quality::RandomState>
 pub(crate) struct Directory {
     stripes: Box<[Stripe]>,
     hasher: foldhash::quality::RandomState,
+    count: AtomicUsize,
+    most: usize,
 }
 
 impl Directory {
-    pub(crate) fn new() -> Self {
+    /// An empty directory for at most `most` clients, connected or with a session.
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| Mutex::new(HashMap::default())).collect(),
             hasher: foldhash::quality::RandomState::default(),
+            count: AtomicUsize::new(0),
+            most,
         }
     }
 
@@ -32,13 +38,19 @@ impl Directory {
         self.stripes.get(self.hasher.hash_one(client_id) as usize % STRIPES)
     }
 
-    /// The cell of a client, made if there is none.
-    pub(crate) fn claim(&self, client_id: &ClientId) -> Arc<Cell> {
-        let make = || Arc::new(Cell::new(client_id.clone()));
-        match self.stripe(client_id.as_str()) {
-            Some(stripe) => stripe.lock().entry(client_id.clone()).or_insert_with(make).clone(),
-            None => make(),
+    /// The cell of a client, made if there is none; `None` if the directory is full.
+    pub(crate) fn claim(&self, client_id: &ClientId) -> Option<Arc<Cell>> {
+        let mut cells = self.stripe(client_id.as_str())?.lock();
+        if let Some(cell) = cells.get(client_id) {
+            return Some(cell.clone());
         }
+        if self.count.load(Ordering::Relaxed) >= self.most {
+            return None;
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let cell = Arc::new(Cell::new(client_id.clone()));
+        cells.insert(client_id.clone(), cell.clone());
+        Some(cell)
     }
 
     /// The cell of a client, if it has one.
@@ -52,6 +64,7 @@ impl Directory {
         let mut cells = stripe.lock();
         if cells.get(&cell.client_id).is_some_and(|known| Arc::ptr_eq(known, cell)) {
             cells.remove(&cell.client_id);
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

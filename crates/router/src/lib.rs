@@ -8,5 +8,5 @@ mod retained;
 mod table;
 mod trie;
 
-pub use retained::{Full, RetainedIndex};
+pub use retained::{Full, RetainedIndex, Weighed};
 pub use table::{Matches, Route, RouteTable, SharedRoute, Target};

@@ -11,58 +11,66 @@ use parking_lot::RwLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// A retained message knows what it weighs.
+pub trait Weighed {
+    /// Bytes that it keeps in memory.
+    fn weight(&self) -> usize;
+}
+
 /// Topic to retained message, ordered by topic.
 #[derive(Debug)]
 pub struct RetainedIndex<M> {
-    topics: RwLock<BTreeMap<Box<str>, Arc<M>>>,
+    held: RwLock<Held<M>>,
     most: usize,
+    most_bytes: usize,
 }
 
-impl<M> RetainedIndex<M> {
-    /// An empty index that will hold at most `most` topics.
-    pub fn new(most: usize) -> Self {
-        Self { topics: RwLock::new(BTreeMap::new()), most }
+#[derive(Debug)]
+struct Held<M> {
+    topics: BTreeMap<Box<str>, Arc<M>>,
+    bytes: usize,
+}
+
+impl<M: Weighed> RetainedIndex<M> {
+    /// An empty index that will hold at most `most` topics and about `most_bytes` of messages.
+    pub fn new(most: usize, most_bytes: usize) -> Self {
+        Self { held: RwLock::new(Held { topics: BTreeMap::new(), bytes: 0 }), most, most_bytes }
     }
 
-    /// Stores or replaces. A new topic is refused when the index is full; a replacement never is.
+    /// Stores or replaces. Refused when the index is full; what was there before stays then.
     pub fn store(&self, topic: &str, message: Arc<M>) -> Result<(), Full> {
-        let mut topics = self.topics.write();
-        if let Some(known) = topics.get_mut(topic) {
-            *known = message;
-            return Ok(());
-        }
-        if topics.len() >= self.most {
+        let mut held = self.held.write();
+        let before = held.topics.get(topic).map(|known| known.weight());
+        let bytes = held.bytes - before.unwrap_or(0) + message.weight();
+        if bytes > self.most_bytes || (before.is_none() && held.topics.len() >= self.most) {
             return Err(Full);
         }
-        topics.insert(topic.into(), message);
+        held.bytes = bytes;
+        held.topics.insert(topic.into(), message);
         Ok(())
     }
 
     /// True if there was one.
     pub fn delete(&self, topic: &str) -> bool {
-        self.topics.write().remove(topic).is_some()
+        self.held.write().remove(topic)
     }
 
     /// Deletes the message of a topic if it is still this one.
     pub fn delete_if_same(&self, topic: &str, message: &Arc<M>) -> bool {
-        let mut topics = self.topics.write();
-        if topics.get(topic).is_some_and(|known| Arc::ptr_eq(known, message)) {
-            topics.remove(topic);
-            return true;
-        }
-        false
+        let mut held = self.held.write();
+        held.topics.get(topic).is_some_and(|known| Arc::ptr_eq(known, message)) && held.remove(topic)
     }
 
     /// The message of exactly this topic.
     pub fn get(&self, topic: &str) -> Option<Arc<M>> {
-        self.topics.read().get(topic).cloned()
+        self.held.read().topics.get(topic).cloned()
     }
 
     /// A page of the topics after `after`, in order.
     pub fn page(&self, after: Option<&str>, limit: usize) -> Vec<(Box<str>, Arc<M>)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let topics = self.topics.read();
-        let range = topics.range::<str, _>((from, Bound::Unbounded));
+        let held = self.held.read();
+        let range = held.topics.range::<str, _>((from, Bound::Unbounded));
         range.take(limit).map(|(topic, message)| (topic.clone(), message.clone())).collect()
     }
 
@@ -70,8 +78,8 @@ impl<M> RetainedIndex<M> {
     pub fn matching(&self, filter: &str, rules: MatchRules, limit: usize) -> Vec<Arc<M>> {
         let literal = filter.split(['+', '#']).next().unwrap_or_default();
         let start = literal.strip_suffix('/').unwrap_or(literal);
-        let topics = self.topics.read();
-        topics
+        let held = self.held.read();
+        held.topics
             .range::<str, _>((Bound::Included(start), Bound::Unbounded))
             .take_while(|(topic, _)| topic.starts_with(start))
             .filter(|(topic, _)| mqtt::matches(filter, topic, rules))
@@ -82,7 +90,7 @@ impl<M> RetainedIndex<M> {
 
     /// How many topics have a retained message.
     pub fn len(&self) -> usize {
-        self.topics.read().len()
+        self.held.read().topics.len()
     }
 
     /// True if no topic has one.
@@ -91,15 +99,35 @@ impl<M> RetainedIndex<M> {
     }
 }
 
+impl<M: Weighed> Held<M> {
+    fn remove(&mut self, topic: &str) -> bool {
+        let gone = self.topics.remove(topic);
+        self.bytes -= gone.as_ref().map_or(0, |gone| gone.weight());
+        gone.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Weighed for i32 {
+        fn weight(&self) -> usize {
+            usize::try_from(*self).unwrap()
+        }
+    }
+
+    impl Weighed for &str {
+        fn weight(&self) -> usize {
+            self.len()
+        }
+    }
 
     const AWS: MatchRules = MatchRules { hash_matches_parent: false };
 
     #[test]
     fn the_last_writer_wins_and_the_cap_lets_replacements_pass() {
-        let index = RetainedIndex::new(2);
+        let index = RetainedIndex::new(2, 100);
         index.store("a", Arc::new(1)).unwrap();
         index.store("b", Arc::new(2)).unwrap();
         assert_eq!(index.store("c", Arc::new(3)), Err(Full));
@@ -108,11 +136,14 @@ mod tests {
         assert!(index.delete("a"));
         assert!(!index.delete("a"));
         assert_eq!(index.len(), 1);
+        assert_eq!(index.store("b", Arc::new(101)), Err(Full), "too heavy");
+        index.store("b", Arc::new(100)).unwrap();
+        assert_eq!(index.store("d", Arc::new(1)), Err(Full), "no room beside it");
     }
 
     #[test]
     fn pages_follow_each_other() {
-        let index = RetainedIndex::new(10);
+        let index = RetainedIndex::new(10, 100);
         for topic in ["b", "a", "c"] {
             index.store(topic, Arc::new(topic)).unwrap();
         }
@@ -124,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_filter_finds_its_topics() {
-        let index = RetainedIndex::new(10);
+        let index = RetainedIndex::new(10, 100);
         for topic in ["a", "a/b", "a/b/c", "ab", "$x/b"] {
             index.store(topic, Arc::new(topic)).unwrap();
         }

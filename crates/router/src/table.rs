@@ -2,6 +2,8 @@
 //!
 //! Most fleets subscribe to exact topics, so a publish hashes its topic once and then walks the trie, which is small.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use hashbrown::HashMap;
 use mqtt::{MatchRules, QoS, TopicFilter};
 use parking_lot::RwLock;
@@ -146,10 +148,6 @@ impl<T: Target> Subscribers<T> {
             }
         }
     }
-
-    fn group_size(&self, share: &str) -> usize {
-        self.groups.iter().find(|group| &*group.name == share).map_or(0, |group| group.members.len())
-    }
 }
 
 type Stripe<T> = RwLock<HashMap<Box<str>, Subscribers<T>, foldhash::quality::RandomState>>;
@@ -161,6 +159,7 @@ pub struct RouteTable<T> {
     wild: RwLock<Trie<T>>,
     hasher: foldhash::quality::RandomState,
     one_copy: bool,
+    count: AtomicUsize,
 }
 
 impl<T: Target> RouteTable<T> {
@@ -172,6 +171,7 @@ impl<T: Target> RouteTable<T> {
             wild: RwLock::new(Trie::new(rules)),
             hasher: foldhash::quality::RandomState::default(),
             one_copy,
+            count: AtomicUsize::new(0),
         }
     }
 
@@ -182,6 +182,14 @@ impl<T: Target> RouteTable<T> {
 
     /// Adds or replaces the subscription of a target to a filter. True if it is new.
     pub fn subscribe(&self, filter: &TopicFilter, route: Route<T>) -> bool {
+        let new = self.add(filter, route);
+        if new {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+        new
+    }
+
+    fn add(&self, filter: &TopicFilter, route: Route<T>) -> bool {
         let share = filter.share_name();
         if filter.has_wildcard() {
             return self.wild.write().at(filter.matcher()).add(share, route);
@@ -196,6 +204,14 @@ impl<T: Target> RouteTable<T> {
 
     /// Removes the subscription of a target to a filter. True if there was one.
     pub fn unsubscribe(&self, filter: &TopicFilter, id: u64) -> bool {
+        let gone = self.remove(filter, id);
+        if gone {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        gone
+    }
+
+    fn remove(&self, filter: &TopicFilter, id: u64) -> bool {
         let share = filter.share_name();
         if filter.has_wildcard() {
             return self.wild.write().remove(filter.matcher(), share, id);
@@ -210,14 +226,14 @@ impl<T: Target> RouteTable<T> {
         gone
     }
 
-    /// How many members the shared group has that a `$share/NAME/FILTER` names.
-    pub fn group_size(&self, filter: &TopicFilter) -> usize {
-        let Some(share) = filter.share_name() else { return 0 };
-        if filter.has_wildcard() {
-            return self.wild.read().find(filter.matcher()).map_or(0, |s| s.group_size(share));
-        }
-        let Some(stripe) = self.stripe(filter.matcher()) else { return 0 };
-        stripe.read().get(filter.matcher()).map_or(0, |s| s.group_size(share))
+    /// How many subscriptions there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// True if nobody subscribes to anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Copies all that a message on `topic` goes to into `out`.

@@ -43,3 +43,9 @@ pub(crate) struct Kept {
     pub stored: Timestamp,
     pub qos: QoS,
 }
+
+impl router::Weighed for Kept {
+    fn weight(&self) -> usize {
+        self.parcel.weight()
+    }
+}

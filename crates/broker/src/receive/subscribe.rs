@@ -74,7 +74,6 @@ fn enter(
     now: Timestamp,
 ) -> Result<(Codes, Vec<Granted>), Fault> {
     let inner = connection.inner();
-    let most = inner.dialect.limits().subscriptions_per_connection;
     let (mut codes, mut granted) = (Codes::new(), Vec::new());
     for decision in decided {
         let asked = match decision {
@@ -84,15 +83,14 @@ fn enter(
                 continue;
             }
         };
-        match note(connection, &asked, most) {
+        match note(connection, &asked) {
             Some(new) => {
                 codes.push(granted_code(asked.qos));
                 granted.push(Granted { asked, new });
             }
             None => {
-                let detail =
-                    format!("the connection has {most} subscriptions, which is the limit (L-45957C13)");
-                let violation = Violation { fault: Fault::TooManySubscriptions, detail: detail.into() };
+                let detail = too_many(connection).into();
+                let violation = Violation { fault: Fault::TooManySubscriptions, detail };
                 let filter = asked.filter.as_text();
                 inner.report_subscribe_refused(connection.client(), filter, &violation, now);
                 codes.push(code(connection, Fault::TooManySubscriptions).ok_or(Fault::TooManySubscriptions)?);
@@ -102,14 +100,22 @@ fn enter(
     Ok((codes, granted))
 }
 
-/// Notes one subscription. `None` if the session is full; else whether it is new.
-fn note(connection: &Connection, asked: &Asked, most: usize) -> Option<bool> {
+fn too_many(connection: &Connection) -> String {
+    let limits = connection.inner().dialect.limits();
+    let (own, all) = (limits.subscriptions_per_connection, limits.subscriptions);
+    format!("the connection has {own} subscriptions (L-45957C13) or the account has {all} (L-52CBB99B)")
+}
+
+/// Notes one subscription. `None` if the session or the account is full; else whether it is new.
+fn note(connection: &Connection, asked: &Asked) -> Option<bool> {
+    let limits = connection.inner().dialect.limits();
+    let full = connection.inner().routes.len() >= limits.subscriptions;
     let generation = connection.generation();
     let filter = asked.filter.detached();
     let (session, new) = connection.cell().enter(|seat| {
         let (_, kept) = seat.of(generation)?;
         let new = !kept.session.has_subscription(filter.as_str());
-        if new && kept.session.subscription_count() >= most {
+        if new && (full || kept.session.subscription_count() >= limits.subscriptions_per_connection) {
             return None;
         }
         kept.session.subscribe(Subscription { filter: filter.clone(), qos: asked.qos });

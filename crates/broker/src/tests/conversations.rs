@@ -292,3 +292,30 @@ fn a_dropped_connection_counts_as_lost() {
     drop(house.client_with("c", Version::V5, |connect| connect.will = will("wills/c", "gone")));
     assert_eq!(watcher.payloads(), ["gone"]);
 }
+
+#[test]
+fn clients_and_sessions_are_limited_together() {
+    let house = House::with(|dialect| dialect.limits_mut().connections = 2);
+    let one = house.client("one", Version::V5);
+    let mut two = house.client("two", Version::V5);
+    let refused =
+        house.try_connect(House::anybody(), super::house::connect("three", Version::V5)).err().unwrap();
+    assert!(
+        matches!(*refused.packet.unwrap(), Packet::ConnAck(ack) if ack.code == ReasonCode::QuotaExceeded)
+    );
+    house.client("one", Version::V5);
+    drop(one);
+    two.goodbye(ReasonCode::Success);
+    house.client("three", Version::V5);
+}
+
+#[test]
+fn subscriptions_of_the_account_are_limited() {
+    let house = House::with(|dialect| dialect.limits_mut().subscriptions = 1);
+    let mut one = house.client("one", Version::V5);
+    let mut two = house.client("two", Version::V5);
+    assert_eq!(codes(&one.subscribe("a", QOS0)), [0]);
+    assert_eq!(codes(&two.subscribe("a", QOS0)), [0x97]);
+    one.goodbye(ReasonCode::Success);
+    assert_eq!(codes(&two.subscribe("a", QOS0)), [0]);
+}
