@@ -192,7 +192,7 @@ def steps(options):
     parts = options.only or PARTS
     yield "toolchain", toolchain, True
     if "blackbox" in parts:
-        yield "python packages", python_packages, False
+        yield "python packages", python_packages, True
         yield "node packages", node_packages, False
         if not options.no_system_packages:
             yield "mosquitto clients", mosquitto_clients, False
