@@ -16,7 +16,7 @@ mod reserved;
 mod dialects;
 
 pub use dialects::{Dialect, InvalidSetting};
-pub use divergence::{DIVERGENCES, Divergence, DivergenceRow, Evidence, Stance};
+pub use divergence::{DIVERGENCES, Divergence, DivergenceRow, Evidence, Stance, State};
 pub use fault::{Answer, Fault, ReasonText};
 pub use limits::Limits;
 pub use metric::Metric;

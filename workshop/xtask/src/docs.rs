@@ -1,6 +1,9 @@
 //! `docs [--check]`: writes `docs/reference/` from the tables of `dialect` and `events`, or tells what has drifted.
 
 mod pages;
+mod switches;
+
+pub use switches::check as switches;
 
 use std::fs;
 use std::path::Path;
@@ -54,6 +57,12 @@ mod tests {
     fn the_reference_follows_the_tables() {
         let drifted = check(&crate::root().join("docs/reference"));
         assert!(drifted.is_empty(), "{}", drifted.join("\n"));
+    }
+
+    #[test]
+    fn switches_do_what_their_rows_say() {
+        let complaints = switches(&crate::root()).expect("the source can be read");
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
 
     #[test]

@@ -53,7 +53,8 @@ fn divergences() -> String {
     let mut out = page(
         "Divergences from OASIS MQTT",
         "Each named difference can be switched by its id. The `aws` dialect starts with those that are *on*; the `oasis`\n\
-         dialect with none. Rows marked *pending* have no code behind them yet, so their switch changes nothing.\n\n\
+         dialect with none. State: *switch* – the broker behaves either way; *fixed* – it behaves as the `aws` column says,\n\
+         whatever the switch; *pending* – what the row speaks of is not built yet.\n\n\
          Stance: *must differ* – a client sees it, so being compatible means differing too; *may weaken* – AWS promises\n\
          less than the standard, and the stronger promise is kept; *client's duty* – binds clients only; *restates* – the\n\
          standard leaves the choice open.",
@@ -91,7 +92,7 @@ fn divergence_cells(row: &DivergenceRow) -> Vec<String> {
         row.evidence.to_string(),
         row.stance.to_string(),
         yes(row.default, "on", "off"),
-        yes(row.built, "built", "pending"),
+        row.state.to_string(),
     ]
 }
 
@@ -315,7 +316,7 @@ fn unconfirmed() -> String {
             row.aws.into(),
             yes(row.default, "on", "off"),
             row.evidence.to_string(),
-            yes(row.built, "built", "pending"),
+            row.state.to_string(),
         ]
     });
     table(&mut out, &["Divergence", "What is known, and the choice", "`aws`", "Evidence", "State"], rows);
