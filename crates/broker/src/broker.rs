@@ -148,9 +148,11 @@ impl Inner {
         uuid::Builder::from_random_bytes(bytes.to_be_bytes()).into_uuid().to_string()
     }
 
-    /// The client id for a client that brought none; `$` keeps it apart from every id that a client can choose.
+    /// The client id for a client that brought none. In AWS's form `$` keeps it apart from every id that a client can
+    /// choose.
     pub fn generated_client_id(&self) -> Result<ClientId, identity::InvalidName> {
-        ClientId::new(&format!("$GEN/{}", self.uuid()))
+        let form = if self.dialect.has(Divergence::GeneratedClientIdForm) { "$GEN/" } else { "" };
+        ClientId::new(&format!("{form}{}", self.uuid()))
     }
 
     pub fn emit(&self, now: Timestamp, event: &Event<'_>) {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use dialect::Fault;
+use dialect::{Divergence, Fault};
 use events::Client;
 use identity::Timestamp;
 use router::Matches;
@@ -47,7 +47,10 @@ impl Inner {
             self.unroute(kept);
         }
         if let Some(will) = ended.will.filter(|_| departure.reason.sends_will()) {
-            self.will_due(cell, &ended.standing, will, session_over, now);
+            // takeover-will: a takeover does not wait for the delay.
+            let taken_over =
+                departure.fault == Some(Fault::TakenOver) && self.dialect.has(Divergence::TakeoverWill);
+            self.will_due(cell, &ended.standing, will, session_over || taken_over, now);
         }
         self.settle_future(cell, now);
     }
@@ -58,10 +61,10 @@ impl Inner {
         cell: &Arc<Cell>,
         standing: &Arc<Standing>,
         will: WillPlan,
-        over: bool,
+        at_once: bool,
         now: Timestamp,
     ) {
-        if over || will.delay.is_zero() {
+        if at_once || will.delay.is_zero() {
             return self.publish_will(standing, &will, now);
         }
         let when = now + will.delay;

@@ -118,6 +118,8 @@ faults! {
     ServerError,
     /// No CONNECT came in time.
     ConnectTimeout,
+    /// A message that the client subscribed to may not be received by it.
+    ReceiveDenied,
 }
 
 impl Fault {

@@ -503,6 +503,16 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
         text: "No CONNECT came in time",
         remedy: "send CONNECT directly after the TLS handshake",
     },
+    RefusalRow {
+        fault: Fault::ReceiveDenied,
+        v3: usual(NoAck, Reported).with(Divergence::ReceiveDeniedCloses, Close),
+        v5: usual(NoAck, Reported).with(Divergence::ReceiveDeniedCloses, Disconnect(Code::NotAuthorized)),
+        disconnect_reason: Reason::AuthError,
+        metric: Some(Metric::PublishOutAuthError),
+        log_reason: "AUTHORIZATION_FAILURE",
+        text: "Client is not authorized to receive the message",
+        remedy: "allow iot:Receive on the ARN of the topic in a policy of the receiver",
+    },
 ];
 
 #[cfg(test)]

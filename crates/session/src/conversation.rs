@@ -58,7 +58,7 @@ impl Conversation {
     /// Begins with the CONNACK in the outbox.
     pub fn begin(terms: Terms, connack: ConnAck, dialect: &Dialect, now: Timestamp) -> Self {
         let aliases = Aliases::new(dialect.limits().topic_alias_max);
-        let mut outbox = Outbox::new(dialect.limits().outbox_bytes);
+        let mut outbox = Outbox::new(dialect);
         outbox.packet(Packet::ConnAck(Box::new(connack)));
         let mut new = Self { terms, aliases, outbox, silent_until: Timestamp::NEVER, closing: false };
         new.heard(now);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use dialect::{Dialect, Divergence};
 use identity::Timestamp;
 use mqtt::{Packet, PacketId, PublishFlags, QoS, Version};
 
@@ -26,12 +27,18 @@ pub struct Outbox {
     waiting: VecDeque<Outgoing>,
     bytes: usize,
     most_bytes: usize,
+    zero_out: bool,
 }
 
 impl Outbox {
-    /// An empty outbox for at most so many bytes of messages.
-    pub fn new(most_bytes: usize) -> Self {
-        Self { waiting: VecDeque::new(), bytes: 0, most_bytes }
+    /// An empty outbox by the limits of the dialect.
+    pub fn new(dialect: &Dialect) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            most_bytes: dialect.limits().outbox_bytes,
+            zero_out: dialect.has(Divergence::ExpiryZeroOut),
+        }
     }
 
     /// True if a message may be added.
@@ -69,7 +76,8 @@ impl Outbox {
 
     /// Throws away what waits; the connection is ending.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.most_bytes);
+        self.waiting = VecDeque::new();
+        self.bytes = 0;
     }
 
     /// Encodes up to about `budget` bytes. Returns false if nothing was written.
@@ -83,7 +91,7 @@ impl Outbox {
                 }
                 Some(Outgoing::Publish { parcel, qos, packet_id, retain, dup }) => {
                     self.bytes = self.bytes.saturating_sub(parcel.weight());
-                    let expiry = parcel.remaining_expiry(now);
+                    let expiry = parcel.remaining_expiry(now, self.zero_out);
                     if let Some(frame) = parcel.frame(version, qos) {
                         frame.write_into(out, packet_id, PublishFlags { dup, retain }, expiry);
                     }

@@ -48,10 +48,12 @@ impl Parcel {
         self.message.expires_at.is_some_and(|end| end <= now.millis())
     }
 
-    /// The Message Expiry Interval to send: the whole seconds that remain; what is under a second is sent as 0.
-    pub fn remaining_expiry(&self, now: Timestamp) -> Option<u32> {
-        let end = self.message.expires_at?;
-        Some(u32::try_from(end.saturating_sub(now.millis()) / 1000).unwrap_or(u32::MAX))
+    /// The Message Expiry Interval to send: the seconds that remain. Whole ones where what is under a second is sent
+    /// as 0 (expiry-zero-out), else begun ones.
+    pub fn remaining_expiry(&self, now: Timestamp, zero_out: bool) -> Option<u32> {
+        let left = self.message.expires_at?.saturating_sub(now.millis());
+        let seconds = if zero_out { left / 1000 } else { left.div_ceil(1000) };
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     /// Bytes of topic and payload: what bounded buffers count.

@@ -91,6 +91,8 @@ pub struct Session {
     queue_bytes: usize,
     most_messages: usize,
     most_bytes: usize,
+    /// Expired messages are dropped for MQTT 3.1.1 clients too (expiry-crosses-versions).
+    expires: bool,
     last_packet_id: u16,
     /// How long it outlives its connection, in seconds.
     pub expiry: u32,
@@ -107,6 +109,7 @@ impl Session {
             queue_bytes: 0,
             most_messages: dialect.limits().session_queue_messages,
             most_bytes: dialect.limits().session_queue_bytes,
+            expires: version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
             last_packet_id: 0,
             expiry,
         }
@@ -155,7 +158,7 @@ impl Session {
     /// Offers a message: sends it, queues it or drops it. The caller holds the permit to receive, if the client is
     /// there; a message that is queued is asked for its permit again when its turn comes.
     pub fn deliver(&mut self, live: Option<&mut Conversation>, offer: Offer, now: Timestamp) -> Delivered {
-        if offer.parcel.is_expired(now) {
+        if self.expires && offer.parcel.is_expired(now) {
             return Delivered::Dropped(Dropped::Expired);
         }
         match live {
@@ -209,7 +212,7 @@ impl Session {
 
     /// Sends what [`Session::next_ready`] gave.
     pub fn send_next(&mut self, live: &mut Conversation, offer: Offer, now: Timestamp) -> Delivered {
-        if offer.parcel.is_expired(now) {
+        if self.expires && offer.parcel.is_expired(now) {
             return Delivered::Dropped(Dropped::Expired);
         }
         self.send(live, offer, now)
@@ -245,7 +248,9 @@ impl Session {
         now: Timestamp,
     ) {
         let dup = !dialect.has(Divergence::DupUnsupported);
-        self.in_flight.retain_mut(|sent| sent.is_wanted(gate, now) && sent.resend(live, dup, gate, now));
+        let expires = self.expires;
+        self.in_flight
+            .retain_mut(|sent| sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now));
     }
 
     /// Sends again what the client has owed an acknowledgement for too long, on the same connection
@@ -255,13 +260,14 @@ impl Session {
             return;
         }
         let (wait, window) = retry_times(dialect, self.version);
+        let expires = self.expires;
         self.in_flight.retain_mut(|sent| {
             if now.since(sent.first_sent) >= window && dialect.has(Divergence::RetryGivesUp) {
                 gate.dropped(&sent.offer, Dropped::RetryWindow);
                 return false;
             }
             let due = now.since(sent.last_sent) >= wait && live.outbox.has_room(sent.offer.parcel.weight());
-            !due || (sent.is_wanted(gate, now) && sent.resend(live, false, gate, now))
+            !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, false, gate, now))
         });
     }
 
@@ -277,8 +283,8 @@ impl Session {
 
 impl InFlight {
     /// False if it has expired or may not be received any more.
-    fn is_wanted(&self, gate: &mut dyn Gate, now: Timestamp) -> bool {
-        if self.offer.parcel.is_expired(now) {
+    fn is_wanted(&self, expires: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
+        if expires && self.offer.parcel.is_expired(now) {
             gate.dropped(&self.offer, Dropped::Expired);
             return false;
         }

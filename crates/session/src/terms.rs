@@ -89,7 +89,8 @@ impl Terms {
         if self.version == Version::V5 {
             properties.session_expiry_interval = self.session_expiry_lowered.then_some(self.session_expiry);
             properties.receive_maximum = Some(limits.inflight_in);
-            properties.maximum_qos = dialect.has(Divergence::NoQos2).then_some(QoS::AtLeastOnce);
+            // No dialect has QoS 2 yet.
+            properties.maximum_qos = Some(QoS::AtLeastOnce);
             properties.retain_available = Some(true);
             properties.maximum_packet_size = Some(limits.packet_bytes);
             properties.assigned_client_identifier = assigned.and_then(|id| Text::try_from(id.as_str()).ok());
@@ -131,6 +132,9 @@ fn client_id(connect: &Connect, dialect: &Dialect) -> Result<Option<ClientId>, V
         // [MQTT-3.1.3-8] (3.1.1) an empty identifier needs a clean session.
         if connect.version == Version::V311 && !connect.clean_start {
             return Err(Violation::new(Fault::ClientIdNotValid, "an empty client id needs a clean session"));
+        }
+        if connect.version == Version::V311 && dialect.has(Divergence::EmptyClientIdV3Refused) {
+            return Err(Violation::new(Fault::ClientIdNotValid, "the client id is empty"));
         }
         return Ok(None);
     }

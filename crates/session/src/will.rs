@@ -14,7 +14,7 @@ use crate::{Violation, check, terms};
 pub struct WillPlan {
     /// Where it will be published.
     pub topic: TopicName,
-    /// 0 or 1 where the dialect has no QoS 2.
+    /// 0 or 1.
     pub qos: QoS,
     /// Whether it will replace the topic's retained message.
     pub retain: bool,
@@ -28,7 +28,7 @@ pub struct WillPlan {
 
 impl WillPlan {
     pub(crate) fn agree(will: &Will, version: Version, dialect: &Dialect) -> Result<Self, Violation> {
-        if will.qos == QoS::ExactlyOnce && dialect.has(Divergence::NoQos2) {
+        if will.qos == QoS::ExactlyOnce {
             return Err(Violation::new(Fault::WillQosNotSupported, "the will asks for QoS 2"));
         }
         let topic = check::publish_topic(will.topic.clone(), will.retain, dialect).map_err(|violation| {

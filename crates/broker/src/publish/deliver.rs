@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use dialect::Divergence;
+use dialect::{Divergence, Fault};
 use identity::Timestamp;
 use mqtt::QoS;
 use policy::Permit;
@@ -12,7 +12,7 @@ use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
 
 use super::Sender;
 use crate::broker::Inner;
-use crate::cell::{Kept, Live, Seat, Subscriber};
+use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::principals::Standing;
 
 /// What became of a message for a client, to be told outside the cell.
@@ -83,7 +83,20 @@ impl Inner {
         let cell = &route.target.cell;
         let (report, waker) = cell.enter(|seat| self.offer(seat, route.target.session, offer, now));
         waker.into_iter().for_each(Waker::wake);
-        report.into_iter().for_each(|report| self.report(&cell.client_id, &report, now));
+        if let Some(report) = report {
+            self.report(&cell.client_id, &report, now);
+            self.close_if_denied(cell, &report, now);
+        }
+    }
+
+    /// AWS drops what may not be received; a switch closes the connection instead (receive-denied-closes).
+    fn close_if_denied(&self, cell: &Arc<Cell>, report: &Report, now: Timestamp) {
+        let Some(standing) = &report.standing else { return };
+        if matches!(report.fate, Fate::Denied(_)) && self.dialect.has(Divergence::ReceiveDeniedCloses) {
+            let detail = format!("iot:Receive on topic/{} is not allowed", report.parcel.message.topic);
+            let same = |live: &Live| Arc::ptr_eq(&live.standing, standing);
+            self.oust(cell, same, Fault::ReceiveDenied, &detail, now);
+        }
     }
 
     /// Inside the cell.

@@ -20,30 +20,35 @@ struct Granted {
 
 /// Decides each filter; if one costs the connection, none is subscribed.
 pub(super) fn filters(connection: &mut Connection, asked: SubscribeAsked, now: Timestamp) -> Flow {
-    let mut decided: SmallVec<[Result<Asked, ReasonCode>; 2]> = SmallVec::new();
-    for (filter, outcome) in asked.filters {
+    let SubscribeAsked { packet_id, filters } = asked;
+    let mut decided: SmallVec<[Result<Asked, Fault>; 2]> = SmallVec::new();
+    for (filter, outcome) in filters {
         let checked = outcome.map_err(|violation| {
             connection.inner().report_subscribe_refused(connection.client(), &filter, &violation, now);
             violation.fault
         });
-        match checked.and_then(|asked| authorise(connection, asked, now)) {
-            Ok(asked) => decided.push(Ok(asked)),
-            Err(fault) => match code(connection, fault) {
-                Some(code) => decided.push(Err(code)),
-                None => return connection.fail(fault, &format!("SUBSCRIBE to {}", &*filter), now),
-            },
-        }
+        decided.push(checked.and_then(|asked| authorise(connection, asked, now)));
     }
-    match enter(connection, decided, now) {
-        Ok((codes, granted)) => conclude(connection, asked.packet_id, codes, granted, now),
-        Err(fault) => connection.fail(fault, &"SUBSCRIBE", now),
+    let coded = decided.iter().map(|decision| match decision {
+        Ok(_) => Ok(ReasonCode::Success),
+        Err(fault) => code(connection, *fault, decided.iter().any(Result::is_ok)).ok_or(*fault),
+    });
+    let coded: Result<Codes, Fault> = coded.collect();
+    match coded.and_then(|codes| enter(connection, decided, &codes, now)) {
+        Ok((codes, granted)) => conclude(connection, packet_id, codes, granted, now),
+        Err(fault) => connection.fail(fault, &"a filter of a SUBSCRIBE was refused", now),
     }
 }
 
-/// The code for the SUBACK, or `None` if the dialect ends the connection.
-fn code(connection: &Connection, fault: Fault) -> Option<ReasonCode> {
-    match connection.inner().dialect.answer(fault, connection.version()) {
+/// The code for the SUBACK, or `None` if the dialect ends the connection. What AWS does to a 3.1.1 client when only
+/// `some` filters are denied is not known: a switch (subscribe-some-denied-v3).
+fn code(connection: &Connection, fault: Fault, some: bool) -> Option<ReasonCode> {
+    let dialect = &connection.inner().dialect;
+    match dialect.answer(fault, connection.version()) {
         Answer::SubAck(code) => Some(code),
+        _ if some && fault == Fault::SubscribeDenied && !dialect.has(Divergence::SubscribeSomeDeniedV3) => {
+            Some(ReasonCode::UnspecifiedError)
+        }
         _ => None,
     }
 }
@@ -67,35 +72,31 @@ fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<As
 
 type Codes = SmallVec<[ReasonCode; 2]>;
 
-/// Notes the subscriptions in the session, as far as its limit goes, and adds their routes.
+/// Notes the subscriptions in the session, as far as the limits go, and adds their routes.
 fn enter(
     connection: &Connection,
-    decided: SmallVec<[Result<Asked, ReasonCode>; 2]>,
+    decided: SmallVec<[Result<Asked, Fault>; 2]>,
+    coded: &[ReasonCode],
     now: Timestamp,
 ) -> Result<(Codes, Vec<Granted>), Fault> {
-    let inner = connection.inner();
     let (mut codes, mut granted) = (Codes::new(), Vec::new());
-    for decision in decided {
-        let asked = match decision {
-            Ok(asked) => asked,
-            Err(code) => {
-                codes.push(code);
-                continue;
-            }
+    for (decision, refused) in decided.into_iter().zip(coded) {
+        let Ok(asked) = decision else {
+            codes.push(*refused);
+            continue;
         };
-        match note(connection, &asked) {
-            Some(new) => {
-                codes.push(granted_code(asked.qos));
-                granted.push(Granted { asked, new });
-            }
-            None => {
-                let detail = too_many(connection).into();
-                let violation = Violation { fault: Fault::TooManySubscriptions, detail };
-                let filter = asked.filter.as_text();
-                inner.report_subscribe_refused(connection.client(), filter, &violation, now);
-                codes.push(code(connection, Fault::TooManySubscriptions).ok_or(Fault::TooManySubscriptions)?);
-            }
-        }
+        let Some(new) = note(connection, &asked) else {
+            let violation =
+                Violation { fault: Fault::TooManySubscriptions, detail: too_many(connection).into() };
+            let filter = asked.filter.as_text();
+            connection.inner().report_subscribe_refused(connection.client(), filter, &violation, now);
+            codes.push(
+                code(connection, Fault::TooManySubscriptions, true).ok_or(Fault::TooManySubscriptions)?,
+            );
+            continue;
+        };
+        codes.push(granted_code(asked.qos));
+        granted.push(Granted { asked, new });
     }
     Ok((codes, granted))
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: developer guide, *MQTT* (reason codes); measured: 3.1.1 clients are closed without a word.
 
+use dialect::Divergence;
 use mqtt::{Packet, QoS, ReasonCode, Version};
 
 use super::house::{House, connect, publish, subscribe, will};
@@ -118,4 +119,35 @@ fn a_client_without_id_gets_one_that_nobody_can_choose() {
     let mut client = house.try_connect(House::anybody(), connect("", Version::V5)).unwrap();
     let assigned = client.connack().properties.assigned_client_identifier.unwrap();
     assert!(assigned.starts_with("$GEN/"), "{assigned:?}");
+}
+
+#[test]
+fn some_filters_denied_close_a_v3_client_by_a_switch_subscribe_some_denied_v3() {
+    let narrow = DEVICE.replace("topicfilter/*", "topicfilter/ok/*");
+    for (on, answers) in [(true, 0), (false, 1)] {
+        let house = House::with(|dialect| dialect.set(Divergence::SubscribeSomeDeniedV3, on));
+        let id = house.device("dev", &narrow);
+        let mut client = house.try_connect(House::credential(&id), connect("dev", Version::V311)).unwrap();
+        client.connack();
+        client.send([subscribe(&[("ok/a", QoS::AtMostOnce), ("no/a", QoS::AtMostOnce)])]);
+        let packets = client.take();
+        assert_eq!(packets.len(), answers);
+        assert_eq!(client.closed, on);
+        if let [Packet::SubAck(suback)] = &packets[..] {
+            assert_eq!(suback.codes.iter().map(|code| *code as u8).collect::<Vec<_>>(), [0, 0x80]);
+        }
+    }
+}
+
+#[test]
+fn a_receiver_without_permission_is_closed_by_a_switch_receive_denied_closes() {
+    let house = House::with(|dialect| dialect.set(Divergence::ReceiveDeniedCloses, true));
+    let id = house.device("dev", DEVICE);
+    let mut client = house.try_connect(House::credential(&id), connect("dev", Version::V5)).unwrap();
+    client.connack();
+    client.subscribe("#", QoS::AtLeastOnce);
+    house.client("sender", Version::V5).publish("secret/a", "x", QoS::AtMostOnce);
+    assert!(
+        matches!(&client.take()[..], [Packet::Disconnect(last)] if last.code == ReasonCode::NotAuthorized)
+    );
 }

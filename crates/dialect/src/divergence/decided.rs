@@ -15,11 +15,11 @@ rows! {
         "protocol name MQTT; others are refused" =>
         "whether MQTT 3.1 (MQIsdp) is accepted is not known; off = refused",
         "connect with MQTT 3.1";
-    EmptyClientIdV3Refused ["v3 MQTT-3.1.3-6", "v3 MQTT-3.1.3-8"] Unconfirmed MustDiffer off Fixed "none",
+    EmptyClientIdV3Refused ["v3 MQTT-3.1.3-6", "v3 MQTT-3.1.3-8"] Unconfirmed MustDiffer off Switch "none",
         "an empty id gets a generated one with Clean Session 1, and is refused with 0" =>
         "not described for 3.1.1; off = as the standard says, on = always refused",
         "connect with 3.1.1 and an empty id";
-    GeneratedClientIdForm ["MQTT-3.1.3-6"] Unconfirmed Restates on Fixed "quotas (reserved prefix)",
+    GeneratedClientIdForm ["MQTT-3.1.3-6"] Unconfirmed Restates on Switch "quotas (reserved prefix)",
         "any unused id" =>
         "service-generated ids start with $; users mention $GEN/ and a UUID; on = that form, off = the bare UUID",
         "Assigned Client Identifier in the CONNACK";
@@ -31,7 +31,7 @@ rows! {
         "PUBACK 0x87, or the connection ends" =>
         "the page lists both; measured was PUBACK 0x87 with the connection kept; on = DISCONNECT 0x87",
         "publish with QoS 1 without permission";
-    SubscribeSomeDeniedV3 ["v3 MQTT-3.8.4-5"] Unconfirmed MustDiffer on Fixed "none",
+    SubscribeSomeDeniedV3 ["v3 MQTT-3.8.4-5"] Unconfirmed MustDiffer on Switch "none",
         "each filter of a SUBSCRIBE has its own code" =>
         "one filter denied of several is not described for 3.1.1; on = the connection is closed as for one filter alone, off = SUBACK with 0x80 for that filter",
         "subscribe to an allowed and a denied filter in one packet";
@@ -79,7 +79,7 @@ rows! {
         "a server may use aliases up to the client's maximum" =>
         "whether it ever does is not known; off = it does not",
         "connect with a Topic Alias Maximum and look at what arrives";
-    ReceiveDeniedCloses ["3.3.5"] Reported MustDiffer off Fixed "measured",
+    ReceiveDeniedCloses ["3.3.5"] Reported MustDiffer off Switch "measured",
         "knows no permission to receive" =>
         "the message is dropped for that client; one report speaks of disconnects; on = the connection is closed",
         "withdraw iot:Receive from a subscriber";

@@ -108,11 +108,11 @@ rows! {
         "any number of seconds, 0 too" =>
         "clamped to 1..604 800",
         "publish with 0 or more than a week and read what arrives";
-    ExpiryZeroOut ["MQTT-3.3.2-5", "MQTT-3.3.2-6"] Documented MustDiffer on Fixed "developer guide, MQTT",
+    ExpiryZeroOut ["MQTT-3.3.2-5", "MQTT-3.3.2-6"] Documented MustDiffer on Switch "developer guide, MQTT",
         "a message on its way has time left" =>
         "up to 999 milliseconds left are sent as 0",
         "receive a message in its last second";
-    ExpiryCrossesVersions ["MQTT-3.3.2-5"] Documented MustDiffer on Fixed "developer guide, MQTT",
+    ExpiryCrossesVersions ["MQTT-3.3.2-5"] Documented MustDiffer on Switch "developer guide, MQTT",
         "says nothing of 3.1.1 receivers" =>
         "a message of an MQTT 5 publisher expires for 3.1.1 receivers too",
         "queue an expiring message for a 3.1.1 session";
@@ -128,7 +128,7 @@ rows! {
         "a publish without permission is acknowledged or closes the connection; a SUBSCRIBE gets SUBACK 0x80" =>
         "both close the connection (3.1.1)",
         "publish or subscribe without permission";
-    TakeoverWill ["MQTT-3.1.4-3", "MQTT-3.1.3-9"] Documented MustDiffer on Fixed "developer guide, Lifecycle events",
+    TakeoverWill ["MQTT-3.1.4-3", "MQTT-3.1.3-9"] Documented MustDiffer on Switch "developer guide, Lifecycle events",
         "a will delay can hold back the will of a connection that is taken over" =>
         "the will is published on takeover",
         "take over a client that has a will";

@@ -265,6 +265,18 @@ fn expiry_counts_down_and_ends_a_message_message_expiry_clamp_expiry_zero_out() 
 }
 
 #[test]
+fn expiry_concerns_v3_clients_by_a_switch_expiry_crosses_versions() {
+    let offer = || expiring("x", QoS::AtLeastOnce, Some(NOW.millis() - 1));
+    let mut session = Session::new(Version::V311, 1000, &Dialect::aws());
+    assert_eq!(session.deliver(None, offer(), NOW), Delivered::Dropped(Dropped::Expired));
+    let mut session = Session::new(Version::V311, 1000, &Dialect::oasis());
+    assert_eq!(session.deliver(None, offer(), NOW), Delivered::Queued);
+    let parcel = expiring("x", QoS::AtMostOnce, Some(NOW.millis() + 900)).parcel;
+    assert_eq!(parcel.remaining_expiry(NOW, true), Some(0));
+    assert_eq!(parcel.remaining_expiry(NOW, false), Some(1));
+}
+
+#[test]
 fn topics_of_a_publish_topic_limits() {
     let long: &'static str = Box::leak("x".repeat(257).into_boxed_str());
     let mut client = Client::new(Version::V5, |_| {});

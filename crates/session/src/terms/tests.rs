@@ -120,3 +120,21 @@ fn wills_keep_the_rules_of_messages() {
     assert_eq!(will("$aws/things/t/shadow/update", QoS::AtMostOnce, true), Err(Fault::WillTopicInvalid));
     assert_eq!(will("$mine", QoS::AtMostOnce, false), Err(Fault::WillTopicInvalid));
 }
+
+#[test]
+fn rows_that_can_be_switched() {
+    let empty = Connect { client_id: Text::default(), ..connect(Version::V311) };
+    let mut dialect = Dialect::aws();
+    assert!(Terms::agree(&empty, &dialect, &mut Notes::new()).is_ok());
+    dialect.set(Divergence::EmptyClientIdV3Refused, true);
+    assert!(Terms::agree(&empty, &dialect, &mut Notes::new()).is_err(), "empty-client-id-v3-refused");
+    let oasis = Dialect::oasis();
+    let idle = Connect { keep_alive: 0, ..connect(Version::V5) };
+    let terms = Terms::agree(&idle, &oasis, &mut Notes::new()).unwrap();
+    assert_eq!(terms.silence(), None);
+    assert_eq!(
+        terms.connack(false, None, &oasis).properties.maximum_qos,
+        Some(QoS::AtLeastOnce),
+        "QoS 2 is not built"
+    );
+}
