@@ -177,3 +177,28 @@ impl fmt::Display for PacketKind {
         out.pad(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn kinds_and_numbers_agree() {
+        for kind in PacketKind::ALL {
+            assert_eq!(PacketKind::from_number(kind.number()), Some(kind));
+        }
+        assert_eq!(PacketKind::from_number(0), None);
+        assert_eq!(PacketKind::from_number(16), None);
+        assert_eq!(Packet::PingReq.name(), "PINGREQ");
+    }
+
+    /// What one more packet in a queue costs; grow it knowingly.
+    #[test]
+    fn packets_are_small() {
+        assert!(size_of::<Packet>() <= 144, "{}", size_of::<Packet>());
+        assert!(size_of::<Publish>() <= 272, "{}", size_of::<Publish>());
+        assert!(size_of::<MessageProperties>() <= 136, "{}", size_of::<MessageProperties>());
+    }
+}

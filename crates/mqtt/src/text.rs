@@ -81,7 +81,7 @@ impl Text {
 }
 
 /// Checks what [`Text`] promises.
-fn check(bytes: &[u8]) -> Result<(), InvalidText> {
+pub(crate) fn check_text(bytes: &[u8]) -> Result<(), InvalidText> {
     if bytes.len() > TEXT_MAX {
         return Err(InvalidText::TooLong { bytes: bytes.len() });
     }
@@ -95,7 +95,7 @@ fn check(bytes: &[u8]) -> Result<(), InvalidText> {
 impl TryFrom<Bytes> for Text {
     type Error = InvalidText;
     fn try_from(bytes: Bytes) -> Result<Self, InvalidText> {
-        check(&bytes)?;
+        check_text(&bytes)?;
         Ok(Self(bytes))
     }
 }
@@ -103,7 +103,7 @@ impl TryFrom<Bytes> for Text {
 impl TryFrom<&str> for Text {
     type Error = InvalidText;
     fn try_from(text: &str) -> Result<Self, InvalidText> {
-        check(text.as_bytes())?;
+        check_text(text.as_bytes())?;
         Ok(Self(Bytes::copy_from_slice(text.as_bytes())))
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::clause;
 use crate::malformed::{Flaw, MalformedFault};
-use crate::text::{InvalidText, Text};
+use crate::text::{InvalidText, Text, check_text};
 use crate::version::PacketId;
 
 /// A position in the body of a packet, or in a section of it.
@@ -111,10 +111,14 @@ impl<'a> Reader<'a> {
 
     /// A string (MQTT 5.0 section 1.5.4).
     pub(crate) fn text(&mut self) -> Result<Text, Flaw> {
-        Text::try_from(self.binary()?).map_err(|invalid| match invalid {
-            InvalidText::NulCharacter => Flaw::new(MalformedFault::NulCharacter, clause::NUL),
-            _ => Flaw::new(MalformedFault::NotUtf8, clause::UTF8),
-        })
+        Text::try_from(self.binary()?).map_err(flaw)
+    }
+
+    /// Steps over a string after checking it; keeps nothing.
+    pub(crate) fn skip_text(&mut self) -> Result<(), Flaw> {
+        let length = usize::from(self.u16()?);
+        let start = self.skip(length)?;
+        check_text(self.body.get(start..self.at).unwrap_or_default()).map_err(flaw)
     }
 
     /// All that is left, shared.
@@ -122,5 +126,14 @@ impl<'a> Reader<'a> {
         let rest = self.body.slice(self.at..self.end);
         self.at = self.end;
         rest
+    }
+}
+
+const fn flaw(invalid: InvalidText) -> Flaw {
+    match invalid {
+        InvalidText::NulCharacter => Flaw::new(MalformedFault::NulCharacter, clause::NUL),
+        InvalidText::NotUtf8 | InvalidText::TooLong { .. } => {
+            Flaw::new(MalformedFault::NotUtf8, clause::UTF8)
+        }
     }
 }

@@ -58,8 +58,8 @@ impl<'a> Section<'a> {
             if property != Property::UserProperty {
                 return Ok(Some(property));
             }
-            self.reader.text()?;
-            self.reader.text()?;
+            self.reader.skip_text()?;
+            self.reader.skip_text()?;
             self.collect(start, self.reader.position());
         }
         Ok(None)
