@@ -89,7 +89,12 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     if let (Some(object), Some(Service::IotData)) = (body.as_object_mut(), service) {
         object.insert("traceId".into(), request_id.into());
     }
-    let mut response = respond(fault.status, body.to_string().into(), request_id);
+    let status = match (service, &*fault.error_type) {
+        // 400 in the control plane's model, 429 in those of the data planes.
+        (Some(Service::IotData | Service::IotJobsData), "ThrottlingException") => 429,
+        _ => fault.status,
+    };
+    let mut response = respond(status, body.to_string().into(), request_id);
     if let Ok(name) = HeaderValue::try_from(fault.error_type.as_ref()) {
         response.headers_mut().insert("x-amzn-errortype", name);
     }

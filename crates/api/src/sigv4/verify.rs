@@ -55,7 +55,8 @@ impl Claim {
         Ok(())
     }
 
-    /// `host` and every `x-amz-*` header must be signed. In a presigned request only `host` must.
+    /// `host` and every `x-amz-*` header must be signed, except the session token, which some signers add late. In a
+    /// presigned request only `host` must.
     fn check_headers(&self, request: &Request<'_>) -> Result<(), Refused> {
         let is_signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
         if !is_signed("host") {
@@ -68,7 +69,8 @@ impl Claim {
             ));
         }
         let names = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
-        let mut unsigned = names.filter(|name| name.starts_with("x-amz-") && !is_signed(name));
+        let must = |name: &str| name.starts_with("x-amz-") && name != "x-amz-security-token";
+        let mut unsigned = names.filter(|name| must(name) && !is_signed(name));
         match unsigned.next() {
             Some(name) if self.presigned.is_none() => Err(Refused::UnsignedHeader(name)),
             _ => Ok(()),
