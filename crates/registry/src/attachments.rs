@@ -3,7 +3,7 @@
 //! A target is the ARN of a certificate or a thing group, or the id of a Cognito identity (`region:uuid`).
 //! Source: API reference, *AttachPolicy*.
 
-use identity::{Arn, Site, Timestamp};
+use identity::{Arn, CertificateId, Site, ThingGroupName, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Key, Keyspace};
 
@@ -48,10 +48,11 @@ impl<'a> Target<'a> {
     /// # Errors
     /// [`Fault::Invalid`] for anything that is none of the three, or that belongs to another account or Region.
     pub fn parse(site: &Site, text: &'a str) -> Result<Self, Fault> {
-        if let Some(id) = site.name_in("cert", text) {
+        if let Some(id) = site.name_in("cert", text).filter(|id| CertificateId::new(id).is_ok()) {
             return Ok(Self::Certificate(id));
         }
-        if let Some(name) = site.name_in("thinggroup", text) {
+        if let Some(name) = site.name_in("thinggroup", text).filter(|name| ThingGroupName::new(name).is_ok())
+        {
             return Ok(Self::ThingGroup(name));
         }
         if Arn::parse(text).is_err() && is_cognito_identity(text) {
@@ -77,7 +78,7 @@ impl<'a> Target<'a> {
 pub fn is_cognito_identity(text: &str) -> bool {
     let Some((region, id)) = text.split_once(':') else { return false };
     let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    region.contains('-') && plain(region) && id.len() == 36 && plain(id)
+    region.contains('-') && region.len() <= 32 && plain(region) && id.len() == 36 && plain(id)
 }
 
 /// Whether one more policy fits on a target that has `present` of them.
@@ -107,13 +108,21 @@ mod tests {
     #[test]
     fn targets_are_certificates_groups_and_cognito_identities() {
         let site = site();
-        let arn = site.arn("cert", "ab");
-        assert_eq!(Target::parse(&site, &arn), Ok(Target::Certificate("ab")));
+        let id = "0f".repeat(32);
+        let arn = site.arn("cert", &id);
+        assert_eq!(Target::parse(&site, &arn), Ok(Target::Certificate(&id)));
         let arn = site.arn("thinggroup", "g:1");
         assert_eq!(Target::parse(&site, &arn), Ok(Target::ThingGroup("g:1")));
         let cognito = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef";
         assert_eq!(Target::parse(&site, cognito), Ok(Target::CognitoIdentity(cognito)));
-        for bad in ["", "x", "arn:aws:iot:us-east-1:123456789012:cert/ab", &site.arn("thing", "t"), "a:b"] {
+        for bad in [
+            "",
+            "x",
+            "arn:aws:iot:us-east-1:123456789012:cert/ab",
+            &site.arn("thing", "t"),
+            "a:b",
+            &site.arn("cert", "ab"),
+        ] {
             assert!(matches!(Target::parse(&site, bad), Err(Fault::Invalid(_))), "{bad}");
         }
     }

@@ -1,0 +1,93 @@
+//! `Services`: what the operations share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use broker::Broker;
+use events::Observers;
+use identity::Site;
+use pki::CertificateAuthority;
+use store::Store;
+
+use crate::{EndpointAddress, Entropy, entropy};
+
+/// What the services are made of.
+pub struct ServicesParts {
+    /// For the data plane.
+    pub broker: Broker,
+    /// Where the registry is kept: the store whose feed the broker follows.
+    pub store: Arc<dyn Store>,
+    /// The Region and account that they play.
+    pub site: Arc<Site>,
+    /// Issues device certificates.
+    pub authority: Arc<CertificateAuthority>,
+    /// Who is told of failures.
+    pub observers: Observers,
+    /// What DescribeEndpoint answers.
+    pub endpoint: EndpointAddress,
+    /// Where ids, serial numbers and the registration code come from.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// All operations, one method each, in one file per resource.
+///
+/// Every method takes the input of AWS's service model and the time, and answers the output of the service model or
+/// an [`ApiError`](crate::ApiError).
+pub struct Services {
+    pub(crate) broker: Broker,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) authority: Arc<CertificateAuthority>,
+    pub(crate) observers: Observers,
+    pub(crate) endpoint: EndpointAddress,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services")
+            .field("site", &self.site)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// Puts them together.
+    pub fn new(parts: ServicesParts) -> Self {
+        let ServicesParts { broker, store, site, authority, observers, endpoint, entropy } = parts;
+        Self { broker, store, site, authority, observers, endpoint, entropy }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn uuid(&self) -> String {
+        entropy::uuid(&*self.entropy)
+    }
+
+    pub(crate) fn policy_arn(&self, name: &str) -> String {
+        self.site.arn("policy", name)
+    }
+
+    pub(crate) fn certificate_arn(&self, id: &str) -> String {
+        self.site.arn("cert", id)
+    }
+
+    pub(crate) fn ca_certificate_arn(&self, id: &str) -> String {
+        self.site.arn("cacert", id)
+    }
+
+    pub(crate) fn thing_arn(&self, name: &str) -> String {
+        self.site.arn("thing", name)
+    }
+
+    pub(crate) fn thing_type_arn(&self, name: &str) -> String {
+        self.site.arn("thingtype", name)
+    }
+
+    pub(crate) fn thing_group_arn(&self, name: &str) -> String {
+        self.site.arn("thinggroup", name)
+    }
+}

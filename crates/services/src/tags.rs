@@ -1,0 +1,194 @@
+//! Tags: key and value pairs on thing types, thing groups, policies and CA certificates.
+//!
+//! Source: developer guide, *Tagging your AWS IoT resources*. Things and device certificates take none.
+
+use std::collections::BTreeMap;
+
+use identity::Timestamp;
+use registry::ca_certificates::{CA_CERTIFICATES, ca_certificate_key};
+use registry::guard::Guarded;
+use registry::limits;
+use registry::policies::{POLICIES, policy_key};
+use registry::tags::{TAGS, TagRecord, check_count, check_tag, tag_key};
+use registry::thing_groups::{THING_GROUPS, thing_group_key};
+use registry::thing_types::{THING_TYPES, thing_type_key};
+use serde::de::DeserializeOwned;
+use store::{Batch, Condition, Key, Keyspace};
+
+use crate::commit::until_committed;
+use crate::page;
+use crate::shapes::{
+    ListTagsForResourceRequest, ListTagsForResourceResponse, Tag, TagResourceRequest, TagResourceResponse,
+    UntagResourceRequest, UntagResourceResponse,
+};
+use crate::{ApiError, Services};
+
+/// No ARN of a resource that takes tags is longer, in bytes.
+const ARN_MAX: usize = 256;
+
+impl Services {
+    /// `TagResource`: adds tags, or gives them another value.
+    ///
+    /// # Errors
+    /// InvalidRequest, ResourceNotFound, LimitExceeded beyond 50 tags.
+    pub async fn tag_resource(
+        &self,
+        input: TagResourceRequest,
+        now: Timestamp,
+    ) -> Result<TagResourceResponse, ApiError> {
+        until_committed!(self, now, |batch| self.plan_tags(&input, now, &mut batch))
+    }
+
+    async fn plan_tags(
+        &self,
+        input: &TagResourceRequest,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<TagResourceResponse, ApiError> {
+        let arn = &input.resource_arn;
+        let added = checked(Some(&input.tags))?;
+        self.require_taggable(arn, now, batch).await?;
+        let guard = self.watch(Guarded::Tags, arn, now).await?;
+        let present = self.tags_of(arn, now).await?;
+        let new = added.keys().filter(|key| !present.contains_key(*key)).count();
+        check_count(present.len() + new)?;
+        guard.added(batch);
+        put_all(batch, arn, &added);
+        Ok(TagResourceResponse {})
+    }
+
+    /// `UntagResource`: takes tags away; those that are not there do not matter.
+    ///
+    /// # Errors
+    /// InvalidRequest, ResourceNotFound.
+    pub async fn untag_resource(
+        &self,
+        input: UntagResourceRequest,
+        now: Timestamp,
+    ) -> Result<UntagResourceResponse, ApiError> {
+        until_committed!(self, now, |batch| self.plan_untag(&input, now, &mut batch))
+    }
+
+    async fn plan_untag(
+        &self,
+        input: &UntagResourceRequest,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<UntagResourceResponse, ApiError> {
+        self.require_taggable(&input.resource_arn, now, batch).await?;
+        if input.tag_keys.len() > limits::TAGS {
+            return Err(ApiError::invalid(format!("At most {} tag keys can be given", limits::TAGS)));
+        }
+        for key in input.tag_keys.iter().filter(|key| check_tag(key, "").is_ok()) {
+            TAGS.delete(batch, &tag_key(&input.resource_arn, key));
+        }
+        Ok(UntagResourceResponse {})
+    }
+
+    /// `ListTagsForResource`. A resource has so few tags that one page holds them.
+    ///
+    /// # Errors
+    /// InvalidRequest, ResourceNotFound.
+    pub async fn list_tags_for_resource(
+        &self,
+        input: ListTagsForResourceRequest,
+        now: Timestamp,
+    ) -> Result<ListTagsForResourceResponse, ApiError> {
+        self.require_taggable(&input.resource_arn, now, &mut Batch::new()).await?;
+        let tags = self.tags_of(&input.resource_arn, now).await?;
+        let tags = tags.into_iter().map(|(key, value)| Tag { key, value: Some(value) }).collect();
+        let (tags, next_token) = page::of_whole(tags, input.next_token.as_deref(), limits::TAGS)?;
+        Ok(ListTagsForResourceResponse { tags: Some(tags), next_token })
+    }
+
+    async fn tags_of(&self, arn: &str, now: Timestamp) -> Result<BTreeMap<String, String>, ApiError> {
+        let rows = self.scan(&TAGS, &Key::of(&[arn]), None, (limits::TAGS, now)).await?;
+        Ok(rows.into_iter().filter_map(|row| Some((row.key.parts().pop()?, row.value.value))).collect())
+    }
+
+    /// Takes all tags of a resource away with it.
+    pub(crate) async fn forget_tags(
+        &self,
+        arn: &str,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<(), ApiError> {
+        let guard = self.watch(Guarded::Tags, arn, now).await?;
+        for key in self.tags_of(arn, now).await?.keys() {
+            TAGS.delete(batch, &tag_key(arn, key));
+        }
+        guard.gone(batch);
+        Ok(())
+    }
+
+    async fn require_taggable(&self, arn: &str, now: Timestamp, batch: &mut Batch) -> Result<(), ApiError> {
+        let site = &self.site;
+        if arn.len() > ARN_MAX {
+            return Err(ApiError::not_found("No resource has an ARN as long as this"));
+        }
+        if let Some(name) = site.name_in("thinggroup", arn) {
+            self.require(&THING_GROUPS, thing_group_key(name), arn, (now, batch)).await
+        } else if let Some(name) = site.name_in("thingtype", arn) {
+            self.require(&THING_TYPES, thing_type_key(name), arn, (now, batch)).await
+        } else if let Some(name) = site.name_in("policy", arn) {
+            self.require(&POLICIES, policy_key(name), arn, (now, batch)).await
+        } else if let Some(id) = site.name_in("cacert", arn) {
+            self.require(&CA_CERTIFICATES, ca_certificate_key(id), arn, (now, batch)).await
+        } else {
+            Err(ApiError::invalid(format!("{arn} is not the ARN of a resource that can have tags")))
+        }
+    }
+
+    async fn require<V: DeserializeOwned>(
+        &self,
+        space: &Keyspace<V>,
+        key: Key,
+        arn: &str,
+        (now, batch): (Timestamp, &mut Batch),
+    ) -> Result<(), ApiError> {
+        if self.get(space, &key, now).await?.is_none() {
+            return Err(ApiError::not_found(format!("{arn} does not exist")));
+        }
+        space.check(batch, &key, Condition::Exists);
+        Ok(())
+    }
+}
+
+/// Checks spelling, and that no key comes twice.
+fn checked(tags: Option<&Vec<Tag>>) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut map = BTreeMap::new();
+    for tag in tags.into_iter().flatten() {
+        let value = tag.value.clone().unwrap_or_default();
+        check_tag(&tag.key, &value)?;
+        if map.insert(tag.key.clone(), value).is_some() {
+            return Err(ApiError::invalid(format!("The tag key {} is given twice", tag.key)));
+        }
+    }
+    check_count(map.len())?;
+    Ok(map)
+}
+
+fn put_all(batch: &mut Batch, arn: &str, tags: &BTreeMap<String, String>) {
+    for (key, value) in tags {
+        TAGS.put(batch, &tag_key(arn, key), &TagRecord { value: value.clone() });
+    }
+}
+
+/// Tags that a resource is created with.
+///
+/// # Errors
+/// InvalidRequest; 51 tags are invalid here, because the operations that create declare no LimitExceeded.
+pub(crate) fn tags_at_creation(
+    batch: &mut Batch,
+    arn: &str,
+    tags: Option<&Vec<Tag>>,
+) -> Result<(), ApiError> {
+    if tags.is_some_and(|tags| tags.len() > limits::TAGS) {
+        return Err(ApiError::invalid(format!("A resource can have at most {} tags", limits::TAGS)));
+    }
+    put_all(batch, arn, &checked(tags)?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
