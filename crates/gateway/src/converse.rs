@@ -1,8 +1,8 @@
 //! One socket's way: handshake, credential, first packet, conversation.
 //!
-//! Two tasks: the first ends with the handshake, because a task is as large as its largest moment and the handshake
-//! is ten times the rest. Until the conversation begins the task is dropped when the doors close; after that the
-//! broker says goodbye.
+//! Three tasks, each ended by starting the next, because a task is as large as its largest moment: the handshake, the
+//! greeting, the conversation, which is the small one that stays. Until the conversation begins a task is dropped when
+//! the doors close; after that the broker says goodbye.
 
 use std::sync::Arc;
 
@@ -76,36 +76,29 @@ fn spawn<S>(shared: &Arc<Shared>, stream: S, guest: Guest)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move { converse(&shared, stream, guest).await });
+    tokio::spawn(converse(Arc::clone(shared), stream, guest));
 }
 
-async fn converse<S>(shared: &Arc<Shared>, mut stream: S, guest: Guest)
+async fn converse<S>(shared: Arc<Shared>, mut stream: S, guest: Guest)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Guest { link, credential, visitor } = guest;
-    let _place = visitor.place;
-    // Boxed, so that the task keeps nothing of it.
-    let greeted = {
-        let greeting = greet::greet(shared, &mut stream, credential, link);
-        tokio::select! {
-            biased;
-            greeted = Box::pin(greeting) => greeted,
-            () = shared.closing() => None,
-        }
+    let greeted = tokio::select! {
+        biased;
+        greeted = greet::greet(&shared, &mut stream, credential, link) => greeted,
+        () = shared.closing() => None,
     };
     match greeted {
         Some(Greeted { connection, decoder, input }) => {
-            Driver::new(
+            let driver = Driver::new(
                 stream,
                 connection,
                 (decoder, input),
                 shared.clock.clone(),
                 Arc::clone(&shared.limits),
-            )
-            .run()
-            .await;
+            );
+            tokio::spawn(driver.run(visitor.place));
         }
         None => crate::farewell::close(stream, &shared.limits).await,
     }

@@ -124,25 +124,33 @@ where
         }
     }
 
-    /// Runs to the end of the connection, and sees to it that its last bytes get out.
-    pub(crate) async fn run(mut self) {
-        let ending = {
-            let mut alarm = pin!(sleep_until(self.clock.instant(self.deadline())));
-            std::future::poll_fn(|cx| self.poll(cx, alarm.as_mut())).await
-        };
-        let now = self.clock.now();
-        match ending {
-            Ending::Lost(end) => self.connection.ended(&end, now),
-            Ending::ByBroker => {
-                std::future::poll_fn(|cx| {
-                    self.take_last_output(cx, now);
-                    Poll::Ready(())
-                })
-                .await;
-                self.connection.ended(&LinkEnd::Eof, now);
-                farewell::say(self.stream, self.output.freeze(), &self.limits).await;
+    /// Runs to the end of the connection, and sees to it that its last bytes get out. `place` is held until then.
+    ///
+    /// Written as a block, because an `async fn` would keep `self` twice; the farewell is boxed, because few tasks are
+    /// in it at a time.
+    pub(crate) fn run<P>(mut self, place: P) -> impl Future<Output = ()> {
+        async move {
+            let ending = {
+                let mut alarm = pin!(sleep_until(self.clock.instant(self.deadline())));
+                std::future::poll_fn(|cx| self.poll(cx, alarm.as_mut())).await
+            };
+            match ending {
+                Ending::Lost(end) => self.connection.ended(&end, self.clock.now()),
+                Ending::ByBroker => Box::pin(self.say_goodbye()).await,
             }
+            drop(place);
         }
+    }
+
+    async fn say_goodbye(mut self) {
+        let now = self.clock.now();
+        std::future::poll_fn(|cx| {
+            self.take_last_output(cx, now);
+            Poll::Ready(())
+        })
+        .await;
+        self.connection.ended(&LinkEnd::Eof, now);
+        farewell::say(self.stream, self.output.freeze(), &self.limits).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<Ending> {

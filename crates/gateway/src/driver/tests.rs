@@ -103,7 +103,7 @@ fn scene(stage: Stage, room: usize, limits: Limits) -> Scene {
     assert_eq!(decoder.version(), Some(Version::V311));
     let (peer, stream) = duplex(room);
     let driver = Driver::new(stream, stage.clone(), (decoder, input), Clock::start(), Arc::new(limits));
-    Scene { stage, peer, task: tokio::spawn(driver.run()) }
+    Scene { stage, peer, task: tokio::spawn(driver.run(())) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,4 +227,20 @@ async fn the_end_of_the_peer_is_the_end() {
     drop(scene.peer);
     scene.task.await.unwrap();
     assert_eq!(scene.stage.with(|play| play.ended.clone()), Some(LinkEnd::Eof));
+}
+
+#[tokio::test]
+async fn the_task_of_a_connection_is_little_more_than_its_parts() {
+    let (_, stream) = duplex(1);
+    let decoder = Decoder::for_server(1024);
+    let driver = Driver::new(
+        stream,
+        Stage::default(),
+        (decoder, BytesMut::new()),
+        Clock::start(),
+        Arc::new(Limits::default()),
+    );
+    let parts = std::mem::size_of_val(&driver);
+    let task = std::mem::size_of_val(&driver.run(()));
+    assert!(task < parts + 400, "{task} bytes for {parts}");
 }

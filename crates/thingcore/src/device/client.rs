@@ -16,20 +16,39 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// One operation of the API.
-#[derive(Clone, Debug, Default)]
-pub struct Call<'a> {
-    /// The operation's name, for errors.
-    pub operation: &'static str,
-    /// `GET`, `POST`, `PUT`, `DELETE`
-    pub method: &'static str,
-    /// Segments of the path, not encoded.
-    pub path: &'a [&'a str],
-    /// Query string, encoded.
-    pub query: &'a str,
-    /// One more header.
-    pub header: Option<(&'static str, &'a str)>,
-    /// JSON body.
-    pub body: Option<Value>,
+#[derive(Clone, Debug)]
+pub struct Call {
+    operation: &'static str,
+    method: &'static str,
+    path: String,
+    query: &'static str,
+    header: Option<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl Call {
+    /// The operation's name (for errors), its method and the segments of its path, not encoded.
+    pub fn new(operation: &'static str, method: &'static str, path: &[&str]) -> Self {
+        let path = path
+            .iter()
+            .fold(String::new(), |path, segment| format!("{path}/{}", utf8_percent_encode(segment, SEGMENT)));
+        Self { operation, method, path, query: "", header: None, body: None }
+    }
+
+    /// With a query string, encoded.
+    pub fn query(self, query: &'static str) -> Self {
+        Self { query, ..self }
+    }
+
+    /// With one more header.
+    pub fn header(self, name: &'static str, value: &str) -> Self {
+        Self { header: Some((name, value.to_owned())), ..self }
+    }
+
+    /// With a JSON body.
+    pub fn body(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
 }
 
 /// A call that failed.
@@ -76,7 +95,7 @@ impl<'a> Client<'a> {
     }
 
     /// The answer's JSON body; `null` for an empty one.
-    pub fn call(&self, call: &Call<'_>) -> Result<Value, CallFailed> {
+    pub fn call(&self, call: &Call) -> Result<Value, CallFailed> {
         let unreachable = |error: &dyn fmt::Display| CallFailed::Unreachable(format!("{error}"));
         let mut response = self.send(call).map_err(|error| unreachable(&error))?;
         let status = response.status();
@@ -95,24 +114,20 @@ impl<'a> Client<'a> {
         })
     }
 
-    fn send(&self, call: &Call<'_>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-        let path = call
-            .path
-            .iter()
-            .fold(String::new(), |path, segment| format!("{path}/{}", utf8_percent_encode(segment, SEGMENT)));
+    fn send(&self, call: &Call) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
         let authority = self.server.api_url.trim_start_matches("http://");
         let mut headers: Vec<(&str, &[u8])> = vec![("host", authority.as_bytes())];
         if call.body.is_some() {
             headers.push(("content-type", b"application/json"));
         }
-        headers.extend(call.header.map(|(name, value)| (name, value.as_bytes())));
+        headers.extend(call.header.iter().map(|(name, value)| (*name, value.as_bytes())));
         let request =
-            sigv4::Request { method: call.method, path: &path, query: call.query, headers: &headers };
+            sigv4::Request { method: call.method, path: &call.path, query: call.query, headers: &headers };
         let added = self.sign(&request, body.as_bytes());
 
         let separator = if call.query.is_empty() { "" } else { "?" };
-        let uri = format!("{}{path}{separator}{}", self.server.api_url, call.query);
+        let uri = format!("{}{}{separator}{}", self.server.api_url, call.path, call.query);
         let mut builder = ureq::http::Request::builder().method(call.method).uri(uri);
         for (name, value) in &headers {
             builder = builder.header(*name, *value);

@@ -63,10 +63,10 @@ fn read_policy(path: &PathBuf) -> Result<Value, DeviceProblem> {
     serde_json::from_str(&text).map_err(|error| problem(&error))
 }
 
-/// A step that can be taken back: what it made, and the call that removes it.
+/// A step that can be taken back: what it made, and the calls that remove it.
 struct Undo {
     made: String,
-    call: Box<dyn Fn(&Client<'_>) -> Result<Value, CallFailed>>,
+    calls: Vec<Call>,
 }
 
 /// A device in the making.
@@ -110,9 +110,7 @@ impl Making<'_> {
 
     /// CreateThing is idempotent, so that a name in use must be found out before: it is not ours to clean up.
     fn must_be_new(&self) -> Result<(), DeviceProblem> {
-        let path = ["things", self.name.as_str()];
-        let describe = Call { operation: "DescribeThing", method: "GET", path: &path, ..Call::default() };
-        match self.client.call(&describe) {
+        match self.client.call(&Call::new("DescribeThing", "GET", &["things", self.name.as_str()])) {
             Err(CallFailed::Refused { code, .. }) if code.starts_with("ResourceNotFound") => Ok(()),
             Err(failed) => Err(DeviceProblem::new(failed.to_string())),
             Ok(_) => Err(DeviceProblem::new(format!(
@@ -124,123 +122,62 @@ impl Making<'_> {
 
     fn create_thing(&mut self) -> Result<String, DeviceProblem> {
         let name = self.name.clone();
-        let created = self.call(&Call {
-            operation: "CreateThing",
-            method: "POST",
-            path: &["things", name.as_str()],
-            body: Some(json!({})),
-            ..Call::default()
-        })?;
-        self.can_undo(format!("the thing {name}"), move |client| {
-            let path = ["things", name.as_str()];
-            client.call(&Call { operation: "DeleteThing", method: "DELETE", path: &path, ..Call::default() })
-        });
+        let path = ["things", name.as_str()];
+        let created = self.call(&Call::new("CreateThing", "POST", &path).body(json!({})))?;
+        self.can_undo(format!("the thing {name}"), [Call::new("DeleteThing", "DELETE", &path)]);
         text(&created, "/thingArn")
     }
 
     fn create_certificate(&mut self) -> Result<Value, DeviceProblem> {
-        let created = self.call(&Call {
-            operation: "CreateKeysAndCertificate",
-            method: "POST",
-            path: &["keys-and-certificate"],
-            query: "setAsActive=true",
-            ..Call::default()
-        })?;
+        let create = Call::new("CreateKeysAndCertificate", "POST", &["keys-and-certificate"]);
+        let created = self.call(&create.query("setAsActive=true"))?;
         let id = text(&created, "/certificateId")?;
-        self.can_undo(format!("the certificate {id}"), move |client| {
-            let path = ["certificates", id.as_str()];
-            let update = Call {
-                operation: "UpdateCertificate",
-                method: "PUT",
-                path: &path,
-                query: "newStatus=INACTIVE",
-                ..Call::default()
-            };
-            client.call(&update)?;
-            client.call(&Call {
-                operation: "DeleteCertificate",
-                method: "DELETE",
-                path: &path,
-                ..Call::default()
-            })
-        });
+        let path = ["certificates", id.as_str()];
+        self.can_undo(
+            format!("the certificate {id}"),
+            [
+                Call::new("UpdateCertificate", "PUT", &path).query("newStatus=INACTIVE"),
+                Call::new("DeleteCertificate", "DELETE", &path),
+            ],
+        );
         Ok(created)
     }
 
     fn create_policy(&mut self, document: &Value) -> Result<String, DeviceProblem> {
         let name = policy::name_for(&self.name);
-        self.call(&Call {
-            operation: "CreatePolicy",
-            method: "POST",
-            path: &["policies", &name],
-            body: Some(json!({ "policyDocument": document.to_string() })),
-            ..Call::default()
-        })?;
-        let made = name.clone();
-        self.can_undo(format!("the policy {name}"), move |client| {
-            let path = ["policies", made.as_str()];
-            client.call(&Call { operation: "DeletePolicy", method: "DELETE", path: &path, ..Call::default() })
-        });
+        let path = ["policies", name.as_str()];
+        let body = json!({ "policyDocument": document.to_string() });
+        self.call(&Call::new("CreatePolicy", "POST", &path).body(body))?;
+        self.can_undo(format!("the policy {name}"), [Call::new("DeletePolicy", "DELETE", &path)]);
         Ok(name)
     }
 
     fn attach_policy(&mut self, policy: &str, certificate_arn: &str) -> Result<(), DeviceProblem> {
         let path = ["target-policies", policy];
         let body = json!({ "target": certificate_arn });
-        let attach = Call {
-            operation: "AttachPolicy",
-            method: "PUT",
-            path: &path,
-            body: Some(body.clone()),
-            ..Call::default()
-        };
-        self.call(&attach)?;
-        let policy = policy.to_owned();
-        self.can_undo(format!("the attachment of {policy}"), move |client| {
-            let path = ["target-policies", policy.as_str()];
-            let body = Some(body.clone());
-            client.call(&Call {
-                operation: "DetachPolicy",
-                method: "POST",
-                path: &path,
-                body,
-                ..Call::default()
-            })
-        });
+        self.call(&Call::new("AttachPolicy", "PUT", &path).body(body.clone()))?;
+        let detach = Call::new("DetachPolicy", "POST", &path).body(body);
+        self.can_undo(format!("the attachment of {policy}"), [detach]);
         Ok(())
     }
 
     fn attach_thing(&mut self, certificate_arn: &str) -> Result<(), DeviceProblem> {
         let name = self.name.clone();
-        self.call(&Call {
-            operation: "AttachThingPrincipal",
-            method: "PUT",
-            path: &["things", name.as_str(), "principals"],
-            header: Some(("x-amzn-principal", certificate_arn)),
-            ..Call::default()
-        })?;
-        let arn = certificate_arn.to_owned();
-        self.can_undo(format!("the attachment of the certificate to {name}"), move |client| {
-            client.call(&Call {
-                operation: "DetachThingPrincipal",
-                method: "DELETE",
-                path: &["things", name.as_str(), "principals"],
-                header: Some(("x-amzn-principal", &arn)),
-                ..Call::default()
-            })
-        });
+        let path = ["things", name.as_str(), "principals"];
+        let call = |operation, method| {
+            Call::new(operation, method, &path).header("x-amzn-principal", certificate_arn)
+        };
+        self.call(&call("AttachThingPrincipal", "PUT"))?;
+        self.can_undo(
+            format!("the attachment of the certificate to {name}"),
+            [call("DetachThingPrincipal", "DELETE")],
+        );
         Ok(())
     }
 
     fn endpoint(&self) -> Result<String, DeviceProblem> {
-        let answer = self.call(&Call {
-            operation: "DescribeEndpoint",
-            method: "GET",
-            path: &["endpoint"],
-            query: "endpointType=iot%3AData-ATS",
-            ..Call::default()
-        })?;
-        text(&answer, "/endpointAddress")
+        let describe = Call::new("DescribeEndpoint", "GET", &["endpoint"]);
+        text(&self.call(&describe.query("endpointType=iot%3AData-ATS"))?, "/endpointAddress")
     }
 
     fn write_files(&mut self, made: &Value, document: &Value, device: &Device) -> Result<(), DeviceProblem> {
@@ -256,12 +193,12 @@ impl Making<'_> {
         }
     }
 
-    fn call(&self, call: &Call<'_>) -> Result<Value, DeviceProblem> {
+    fn call(&self, call: &Call) -> Result<Value, DeviceProblem> {
         self.client.call(call).map_err(|failed| DeviceProblem::new(failed.to_string()))
     }
 
-    fn can_undo(&mut self, made: String, call: impl Fn(&Client<'_>) -> Result<Value, CallFailed> + 'static) {
-        self.undo.push(Undo { made, call: Box::new(call) });
+    fn can_undo(&mut self, made: String, calls: impl IntoIterator<Item = Call>) {
+        self.undo.push(Undo { made, calls: calls.into_iter().collect() });
     }
 
     /// Takes back what was made, last first, and says what could not be.
@@ -271,8 +208,8 @@ impl Making<'_> {
         let mut left = Vec::new();
         let mut removed = Vec::new();
         while let Some(undo) = self.undo.pop() {
-            match (undo.call)(self.client) {
-                Ok(_) => removed.push(undo.made),
+            match undo.calls.iter().try_for_each(|call| self.client.call(call).map(drop)) {
+                Ok(()) => removed.push(undo.made),
                 Err(failed) => left.push(format!("{} ({failed})", undo.made)),
             }
         }

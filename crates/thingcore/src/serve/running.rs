@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
+use events::{Event, Listening};
 use gateway::{Clock, Door, Gateway};
 use store_redb::RedbStore;
 use telemetry::LogThread;
@@ -35,8 +36,18 @@ pub struct Running {
 impl Running {
     /// Accepts on every listener. Devices are served by the runtime that this is called in.
     pub fn start(house: House, bound: Bound, admin: &Runtime) -> Self {
-        let House { broker, gateway, api, admin: metrics, store, clock, plain_principal, log, lock, .. } =
-            house;
+        let House {
+            broker,
+            gateway,
+            api,
+            admin: metrics,
+            store,
+            clock,
+            plain_principal,
+            observers,
+            log,
+            lock,
+        } = house;
         // First of all: from here on no change passes a live connection by.
         let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
         tokio::spawn(tick(broker.clone(), clock.clone()));
@@ -45,6 +56,11 @@ impl Running {
         for (door, listener) in doors {
             let gateway = gateway.clone();
             tokio::spawn(async move { gateway.serve(door, listener).await });
+        }
+        for (listener, socket) in [("api", &bound.api), ("admin", &bound.admin)] {
+            if let Ok(address) = socket.local_addr() {
+                observers.emit(clock.now(), &Event::Listening(Listening { listener, address }));
+            }
         }
         let (closing, closed) = watch::channel(false);
         let mut administration = JoinSet::new();
