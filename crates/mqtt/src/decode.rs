@@ -199,6 +199,18 @@ mod tests {
         assert!(range.contains(&publish.topic.as_bytes().as_ptr()));
     }
 
+    /// Not even a list of user properties: it stays in wire form.
+    #[test]
+    fn user_properties_are_not_copied() {
+        let mut bytes = buffer(&[b"\x30\x12\0\x01a\x0e", b"\x26\0\x01k\0\x01v", b"\x26\0\x01k\0\x01w"]);
+        let range = bytes.as_ptr_range();
+        let packet = Decoder::for_client(Version::V5, 1000).decode(&mut bytes).unwrap();
+        let Some(Packet::Publish(publish)) = packet else { panic!("a PUBLISH") };
+        let users = &publish.properties.user_properties;
+        assert_eq!(users.iter().collect::<Vec<_>>(), [("k", "v"), ("k", "w")]);
+        assert!(users.iter().all(|(key, _)| range.contains(&key.as_ptr())));
+    }
+
     /// An idle connection keeps its client id but not the buffer that brought it.
     #[test]
     fn strings_that_stay_do_not_pin_the_buffer() {
