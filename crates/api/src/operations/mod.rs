@@ -65,6 +65,7 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     tags::BUILT,
     endpoint::BUILT,
     data_plane::BUILT,
+    data_plane::PUBLISH,
 ];
 
 /// True when an operation has its line.
