@@ -15,6 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 from awscrt import mqtt as crt3
 from awscrt import mqtt5 as crt5
+from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder, mqtt_connection_builder
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -87,7 +88,7 @@ class AwsSdk5(Client):
             packet = data.publish_packet
             self.messages.put(Message(packet.topic, packet.payload or b"", packet.qos, packet.retain))
 
-        self.stopped = queue.Queue()
+        self.stopped, self.closed = queue.Queue(), False
         self.client = mqtt5_client_builder.mtls_from_path(
             endpoint="localhost", port=self.server.ports["mqtt"], cert_filepath=self.device.certificate_file,
             pri_key_filepath=self.device.key_file, ca_filepath=self.server.ca_file, client_id=self.client_id, will=will,
@@ -113,8 +114,10 @@ class AwsSdk5(Client):
             raise Refused(done.puback.reason_code.value)
 
     def close(self):
-        self.client.stop()
-        self.stopped.get(timeout=WITHIN)
+        if not self.closed:
+            self.closed = True
+            self.client.stop(crt5.DisconnectPacket())
+            self.stopped.get(timeout=WITHIN)
 
 
 class AwsSdk311(Client):
@@ -153,8 +156,10 @@ class AwsSdk311(Client):
             try:
                 return future.result(0.05)
             except FutureTimeout:
-                if not self.ends.empty():
+                if self.interrupted:
                     raise Refused(detail="the connection ended") from None
+            except AwsCrtError as error:
+                raise Refused(detail=str(error)) from error
 
     def close(self):
         done = self.connection.disconnect()

@@ -184,7 +184,7 @@ class Server:
                 if all(word in line for word in words):
                     return line
             if time.monotonic() >= end:
-                tail = "\n".join(self.log_lines(since)[-40:])
+                tail = "\n".join(line[:400] for line in self.log_lines(since)[-12:])
                 raise AssertionError(f"no log line with {words} within {within} s; the last ones:\n{tail}")
             time.sleep(GLANCE)
 

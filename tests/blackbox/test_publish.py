@@ -275,11 +275,19 @@ def test_topic_alias_can_be_given_another_topic(connected, topic):
     assert [subscriber.message().topic.rsplit("/")[-1] for _ in range(3)] == ["one", "two", "two"]
 
 
-@pytest.mark.parametrize("alias", [9, 65535, 0])
-def test_topic_alias_out_of_range_ends_the_connection(connected, topic, alias):
+@pytest.mark.parametrize("alias", [9, 65535])
+def test_topic_alias_above_8_ends_the_connection(connected, topic, alias):
     connection = connected(V5)
     connection.send(wire.publish(V5, topic, "x", topic_alias=alias))
     connection.expect_disconnect(0x94)
+
+
+def test_topic_alias_0_ends_the_connection(connected, topic):
+    """AWS names no code for it, the standard calls it a protocol error."""
+    connection = connected(V5)
+    connection.send(wire.publish(V5, topic, "x", topic_alias=0))
+    assert connection.expect(DISCONNECT).code in (0x81, 0x82, 0x94)
+    connection.expect_end()
 
 
 def test_unknown_topic_alias_ends_the_connection(connected):

@@ -1,5 +1,7 @@
 """The same scenarios with every real client: what a user of AWS IoT does, and what happens when a policy says no."""
 
+import contextlib
+
 import pytest
 
 import clients
@@ -69,7 +71,8 @@ def test_denied_connect(kind, open_client, account, server):
 
 def test_denied_publish_qos_0(kind, open_client, restricted):
     client = open_client(restricted)
-    client.publish("secret", "x", qos=0)
+    with contextlib.suppress(Refused):  # Some learn of the end before they believe the message sent.
+        client.publish("secret", "x", qos=0)
     expect_code(kind, client.end(), 0x87)
 
 

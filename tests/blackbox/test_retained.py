@@ -142,21 +142,3 @@ def test_receive_permission_guards_retained_messages_too(connected, topic, versi
     client = connected(version, device=device)
     assert client.subscribe(topic) == [1]
     assert client.ping() == []
-
-
-def test_retained_messages_survive_a_restart(new_server):
-    from wire import Wire
-
-    server = new_server()
-    device = server.account.everything()
-    with Wire.dial(server, device) as client:
-        client.connect("keeper")
-        assert client.publish("kept/topic", "still here", qos=1, retain=True) == 0
-        client.disconnect()
-    server.stop()
-    server.start()
-    with Wire.dial(server, device) as client:
-        client.connect("reader")
-        client.subscribe("kept/topic")
-        assert client.message().payload == b"still here"
-        client.disconnect()

@@ -40,5 +40,5 @@ const commands = {
 serve(commands, () => new Promise((resolve) => {
   if (!client) return resolve();
   client.on('stopped', () => { client.close(); resolve(); });
-  client.stop();
+  client.stop({ reasonCode: mqtt5.DisconnectReasonCode.NormalDisconnection });
 }));
