@@ -126,8 +126,11 @@ where
 
     /// Runs to the end of the connection, and sees to it that its last bytes get out. `place` is held until then.
     ///
-    /// Written as a block, because an `async fn` would keep `self` twice; the farewell is boxed, because few tasks are
-    /// in it at a time.
+    /// The farewell is boxed, because few tasks are in it at a time.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn would keep self twice, for the life of the connection"
+    )]
     pub(crate) fn run<P>(mut self, place: P) -> impl Future<Output = ()> {
         async move {
             let ending = {

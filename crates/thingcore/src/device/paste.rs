@@ -15,7 +15,7 @@ const SAMPLE: &str = include_str!("sample.py.txt");
 /// The answer for people.
 pub fn table(device: &Device, server: &Server) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "\nDevice {} is ready.\n\n{}\n", device.name, facts(device));
+    let _ = writeln!(text, "\nDevice {} is ready.\n\n{}\n", device.name, facts(device).trim_fmt());
     if !device.has_ca {
         let _ = writeln!(
             text,
@@ -89,11 +89,12 @@ fn mosquitto(program: &str, device: &Device) -> String {
     )
 }
 
+/// Three client ids for three programs: a second connection with one id takes over the first. The device's own id is for
+/// the device.
 fn mosquitto_sub(device: &Device) -> String {
-    format!("{} -i {name} -q 1 -t '{name}/#' -v", mosquitto("mosquitto_sub", device), name = device.name)
+    format!("{} -i {name}/sub -q 1 -t '{name}/#' -v", mosquitto("mosquitto_sub", device), name = device.name)
 }
 
-/// Another client id than the subscriber's: a second connection with one id takes over the first.
 fn mosquitto_pub(device: &Device) -> String {
     format!(
         "{} -i {name}/pub -q 1 -t {name}/data -m '{{\"hello\": 1}}'",
@@ -166,10 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn sender_and_receiver_do_not_take_each_other_over() {
+    fn the_programs_do_not_take_each_other_over() {
         let folder = tempfile::tempdir().unwrap();
         let device = device(folder.path());
-        assert!(mosquitto_sub(&device).contains("-i lamp "));
+        assert!(mosquitto_sub(&device).contains("-i lamp/sub "));
         assert!(mosquitto_pub(&device).contains("-i lamp/pub "));
     }
 

@@ -110,7 +110,8 @@ async fn serve(
     };
     signals.then_exit_at_once();
     observers.emit(clock.now(), &Event::Stopping(Stopping {}));
-    let _ = std::fs::remove_file(place.runtime_file());
+    let announced = [Some(place.runtime_file()), settings.ready_file.clone()];
+    announced.iter().flatten().for_each(|path| drop(std::fs::remove_file(path)));
     running.stop(DRAIN).await;
     ended
 }
