@@ -13,6 +13,7 @@ mod on;
 mod outbox;
 mod parcel;
 mod session;
+pub mod tape;
 mod terms;
 mod will;
 
