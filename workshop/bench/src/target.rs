@@ -33,10 +33,12 @@ impl Target {
             crate::process::Usage::of(pid).map_err(|error| BenchError::Process(pid, error))?;
         }
         let unknown = |why: String| BenchError::Option(format!("{}: {why}", args.host));
-        let mut addresses = tokio::net::lookup_host((args.host.as_str(), args.port))
+        let addresses = tokio::net::lookup_host((args.host.as_str(), args.port))
             .await
             .map_err(|error| unknown(error.to_string()))?;
-        let address = addresses.next().ok_or_else(|| unknown("has no address".into()))?;
+        // `localhost` has two addresses, and brokers that listen on one of them only take the older.
+        let address =
+            addresses.min_by_key(SocketAddr::is_ipv6).ok_or_else(|| unknown("has no address".into()))?;
         let tls = if args.tls { Some(ClientTls::load(args)?) } else { None };
         Ok(Self { address, version: args.protocol.into(), tls })
     }

@@ -17,12 +17,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of a failed broker's log that are shown.
 const LOG_TAIL: usize = 2_000;
 
-/// Persistence is off, as it is for clean sessions in thingcore; queues are deep enough that nothing is dropped; and
+/// Persistence is off, as it is for clean sessions in thingcore; queues have no limit, so that nothing is dropped; and
 /// like thingcore it does not wait to fill segments.
 const MOSQUITTO_SETTINGS: &str = "allow_anonymous true
 persistence false
 max_inflight_messages 100
-max_queued_messages 10000
+max_queued_messages 0
 set_tcp_nodelay true
 ";
 
