@@ -1,0 +1,427 @@
+//! What must be true of the store after any sequence of operations, from one caller or from several at once.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use identity::Timestamp;
+use proptest::prelude::*;
+use registry::attachments::{POLICY_TARGETS, TARGET_POLICIES, Target};
+use registry::ca_certificates::CA_CERTIFICATES;
+use registry::certificates::CERTIFICATES;
+use registry::limits;
+use registry::order::ORDER;
+use registry::policies::POLICIES;
+use registry::tags::TAGS;
+use registry::thing_groups::{GROUP_CHILDREN, GROUP_MEMBERS, THING_GROUPS, THING_MEMBERSHIPS};
+use registry::thing_principals::{PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrincipalType};
+use registry::thing_types::{THING_TYPES, TYPE_THINGS};
+use registry::things::THINGS;
+use serde::de::DeserializeOwned;
+use store::memory::MemoryStore;
+use store::{Key, Keyspace, Stored, block_on};
+
+use super::*;
+
+fn all<V: DeserializeOwned>(store: &MemoryStore, space: &Keyspace<V>) -> Vec<Stored<V>> {
+    block_on(space.scan(store, &Key::EMPTY, None, usize::MAX)).unwrap()
+}
+
+fn keys<V: DeserializeOwned>(store: &MemoryStore, space: &Keyspace<V>) -> BTreeSet<Vec<String>> {
+    all(store, space).iter().map(|row| row.key.parts()).collect()
+}
+
+fn names<V: DeserializeOwned>(store: &MemoryStore, space: &Keyspace<V>) -> BTreeSet<String> {
+    keys(store, space).into_iter().filter_map(|mut parts| parts.pop()).collect()
+}
+
+/// The same relation read from the other side.
+fn turned(rows: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    rows.iter().map(|parts| parts.iter().rev().cloned().collect()).collect()
+}
+
+/// Panics if two halves of anything are out of step, or something belongs to nothing.
+pub(crate) fn check_store(store: &MemoryStore) {
+    check_attachments(store);
+    check_principals(store);
+    check_groups(store);
+    check_types(store);
+    check_order(store);
+    check_tags(store);
+}
+
+fn site() -> Site {
+    Site { region: Region::new("eu-west-1").unwrap(), account: AccountId::new("123456789012").unwrap() }
+}
+
+fn check_attachments(store: &MemoryStore) {
+    let by_policy = keys(store, &POLICY_TARGETS);
+    assert_eq!(by_policy, turned(&keys(store, &TARGET_POLICIES)));
+    let (policies, certificates) = (names(store, &POLICIES), names(store, &CERTIFICATES));
+    let groups = names(store, &THING_GROUPS);
+    let site = site();
+    for row in &by_policy {
+        let [policy, text] = row.as_slice() else { panic!("{row:?}") };
+        assert!(policies.contains(policy), "{row:?} of a policy that is gone");
+        let target = Target::parse(&site, text).unwrap();
+        let exists = match target {
+            Target::Certificate(id) => certificates.contains(id),
+            Target::ThingGroup(name) => groups.contains(name),
+            Target::CognitoIdentity(_) => true,
+        };
+        assert!(exists, "{row:?} on a target that is gone");
+        let count = by_policy.iter().filter(|other| other[1] == *text).count();
+        assert!(count <= target.policy_limit(), "{text} has {count} policies");
+    }
+}
+
+fn check_principals(store: &MemoryStore) {
+    let by_principal = keys(store, &PRINCIPAL_THINGS);
+    assert_eq!(by_principal, turned(&keys(store, &THING_PRINCIPALS)));
+    let (things, certificates) = (names(store, &THINGS), names(store, &CERTIFICATES));
+    for row in all(store, &PRINCIPAL_THINGS) {
+        let parts = row.key.parts();
+        assert!(things.contains(&parts[1]), "{parts:?} of a thing that is gone");
+        if let Some(id) = site().name_in("cert", &parts[0]) {
+            assert!(certificates.contains(id), "{parts:?} of a certificate that is gone");
+        }
+        if row.value.kind == ThingPrincipalType::Exclusive {
+            let count = by_principal.iter().filter(|other| other[0] == parts[0]).count();
+            assert_eq!(count, 1, "{parts:?} is not exclusive");
+        }
+    }
+}
+
+fn check_groups(store: &MemoryStore) {
+    let groups = all(store, &THING_GROUPS);
+    let find =
+        |name: &str| groups.iter().find(|group| group.value.name.as_str() == name).map(|group| &group.value);
+    let children: BTreeSet<_> = groups
+        .iter()
+        .map(|group| {
+            vec![
+                group.value.parent.as_ref().map_or(String::new(), |it| it.to_string()),
+                group.value.name.to_string(),
+            ]
+        })
+        .collect();
+    assert_eq!(children, keys(store, &GROUP_CHILDREN));
+    for group in &groups {
+        assert!(group.value.depth() <= limits::GROUP_DEPTH);
+        if let Some(parent) = &group.value.parent {
+            let parent =
+                find(parent.as_str()).unwrap_or_else(|| panic!("{} has no parent", group.value.name));
+            assert_eq!(group.value.ancestors, parent.ancestors_of_child());
+        }
+        let count = children.iter().filter(|row| row[0] == group.value.name.as_str()).count();
+        assert!(count <= limits::GROUP_CHILDREN);
+    }
+    let by_thing = keys(store, &THING_MEMBERSHIPS);
+    assert_eq!(by_thing, turned(&keys(store, &GROUP_MEMBERS)));
+    let things = names(store, &THINGS);
+    for row in &by_thing {
+        assert!(things.contains(&row[0]), "{row:?} of a thing that is gone");
+        assert!(find(&row[1]).is_some(), "{row:?} of a group that is gone");
+    }
+    for thing in &things {
+        let own: Vec<_> =
+            by_thing.iter().filter(|row| row[0] == *thing).filter_map(|row| find(&row[1])).collect();
+        let roots: BTreeSet<_> = own.iter().map(|group| group.root()).collect();
+        assert_eq!(roots.len(), own.len(), "{thing} is twice in one hierarchy");
+        assert!(own.len() <= limits::GROUPS_PER_THING);
+    }
+}
+
+fn check_types(store: &MemoryStore) {
+    let types = names(store, &THING_TYPES);
+    let typed: BTreeSet<_> = all(store, &THINGS)
+        .into_iter()
+        .filter_map(|thing| Some(vec![thing.value.type_name?.to_string(), thing.value.name.to_string()]))
+        .collect();
+    assert_eq!(typed, keys(store, &TYPE_THINGS));
+    assert!(typed.iter().all(|row| types.contains(&row[0])), "a thing of a type that is gone");
+}
+
+fn check_order(store: &MemoryStore) {
+    let rows = keys(store, &ORDER);
+    let members = |list: &str, direction: &str| -> BTreeSet<Vec<String>> {
+        let of_list = rows.iter().filter(|row| row[0] == list && row[2] == direction);
+        of_list.map(|row| vec![row[1].clone(), row[4].clone()]).collect()
+    };
+    let unowned = |names: BTreeSet<String>| -> BTreeSet<Vec<String>> {
+        names.into_iter().map(|name| vec![String::new(), name]).collect()
+    };
+    for direction in ["up", "down"] {
+        assert_eq!(members("certificates", direction), unowned(names(store, &CERTIFICATES)));
+        assert_eq!(members("ca-certificates", direction), unowned(names(store, &CA_CERTIFICATES)));
+        assert_eq!(members("policies", direction), unowned(names(store, &POLICIES)));
+        assert_eq!(members("policy-targets", direction), keys(store, &POLICY_TARGETS));
+    }
+    assert_eq!(rows.iter().filter(|row| row[2] == "up").count() * 2, rows.len());
+}
+
+fn check_tags(store: &MemoryStore) {
+    let site = site();
+    for row in keys(store, &TAGS) {
+        let exists = ["policy", "thinggroup", "thingtype", "cacert"].iter().any(|kind| {
+            let name = site.name_in(kind, &row[0]);
+            name.is_some_and(|name| match *kind {
+                "policy" => names(store, &POLICIES).contains(name),
+                "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                "thingtype" => names(store, &THING_TYPES).contains(name),
+                _ => names(store, &CA_CERTIFICATES).contains(name),
+            })
+        });
+        assert!(exists, "{row:?} of a resource that is gone");
+    }
+}
+
+/// Something that a caller may do, with small numbers for names.
+#[derive(Clone, Debug)]
+enum Step {
+    Policy(u8),
+    DropPolicy(u8),
+    Attach(u8, u8),
+    Detach(u8, u8),
+    AttachToGroup(u8, u8),
+    Certificate(u8),
+    DropCertificate(u8),
+    Thing(u8),
+    TypedThing(u8),
+    DropThing(u8),
+    Principal(u8, u8, bool),
+    DropPrincipal(u8, u8),
+    Group(u8, Option<u8>),
+    DropGroup(u8),
+    Join(u8, u8),
+    Leave(u8, u8),
+    Tag(u8, u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let few = || 0..4_u8;
+    prop_oneof![
+        few().prop_map(Step::Policy),
+        few().prop_map(Step::DropPolicy),
+        (few(), few()).prop_map(|(p, c)| Step::Attach(p, c)),
+        (few(), few()).prop_map(|(p, c)| Step::Detach(p, c)),
+        (few(), few()).prop_map(|(p, g)| Step::AttachToGroup(p, g)),
+        few().prop_map(Step::Certificate),
+        few().prop_map(Step::DropCertificate),
+        few().prop_map(Step::Thing),
+        few().prop_map(Step::TypedThing),
+        few().prop_map(Step::DropThing),
+        (few(), few(), any::<bool>()).prop_map(|(t, c, exclusive)| Step::Principal(t, c, exclusive)),
+        (few(), few()).prop_map(|(t, c)| Step::DropPrincipal(t, c)),
+        (few(), proptest::option::of(few())).prop_map(|(g, parent)| Step::Group(g, parent)),
+        few().prop_map(Step::DropGroup),
+        (few(), few()).prop_map(|(t, g)| Step::Join(t, g)),
+        (few(), few()).prop_map(|(t, g)| Step::Leave(t, g)),
+        (few(), few()).prop_map(|(g, n)| Step::Tag(g, n)),
+    ]
+}
+
+static PEMS: LazyLock<Vec<String>> = LazyLock::new(|| (0..4).map(|_| any_pem()).collect());
+
+/// Certificates are made beforehand, because their making is slow and draws on true randomness.
+struct Cast {
+    certificates: Vec<(String, String)>,
+}
+
+async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> Result<(), ApiError> {
+    let arn = |c: u8| cast.certificates[usize::from(c)].1.clone();
+    let group_arn = |g: u8| services.thing_group_arn(&format!("g{g}"));
+    match *step {
+        Step::Policy(p) => services.create_policy(policy(&format!("p{p}")), now).await.map(|_| ()),
+        Step::DropPolicy(p) => {
+            services.delete_policy(DeletePolicyRequest { policy_name: format!("p{p}") }, now).await
+        }
+        Step::Attach(p, c) => services.attach_policy(attach(&format!("p{p}"), &arn(c)), now).await,
+        Step::AttachToGroup(p, g) => {
+            services.attach_policy(attach(&format!("p{p}"), &group_arn(g)), now).await
+        }
+        Step::Detach(p, c) => {
+            let input = DetachPolicyRequest { policy_name: format!("p{p}"), target: arn(c) };
+            services.detach_policy(input, now).await
+        }
+        Step::Certificate(c) => {
+            let input = RegisterCertificateWithoutCARequest {
+                certificate_pem: PEMS[usize::from(c)].clone(),
+                status: None,
+            };
+            services.register_certificate_without_ca(input, now).await.map(|_| ())
+        }
+        Step::DropCertificate(c) => {
+            let certificate_id = cast.certificates[usize::from(c)].0.clone();
+            let input = DeleteCertificateRequest { certificate_id, force_delete: Some(true) };
+            services.delete_certificate(input, now).await
+        }
+        Step::Thing(t) => {
+            let input = CreateThingRequest { thing_name: format!("t{t}"), ..Default::default() };
+            services.create_thing(input, now).await.map(|_| ())
+        }
+        Step::TypedThing(t) => {
+            let thing_type_name = Some("type".to_owned());
+            let input =
+                CreateThingRequest { thing_name: format!("t{t}"), thing_type_name, ..Default::default() };
+            services.create_thing(input, now).await.map(|_| ())
+        }
+        Step::DropThing(t) => {
+            let input = DeleteThingRequest { thing_name: format!("t{t}"), expected_version: None };
+            services.delete_thing(input, now).await.map(|_| ())
+        }
+        Step::Principal(t, c, exclusive) => {
+            let kind = exclusive.then_some(super::ThingPrincipalType::ExclusiveThing);
+            let input = AttachThingPrincipalRequest {
+                principal: arn(c),
+                thing_name: format!("t{t}"),
+                thing_principal_type: kind,
+            };
+            services.attach_thing_principal(input, now).await.map(|_| ())
+        }
+        Step::DropPrincipal(t, c) => {
+            let input = DetachThingPrincipalRequest { principal: arn(c), thing_name: format!("t{t}") };
+            services.detach_thing_principal(input, now).await.map(|_| ())
+        }
+        Step::Group(g, parent) => {
+            let parent = parent.map(|parent| format!("g{parent}"));
+            services.create_thing_group(group(&format!("g{g}"), parent.as_deref()), now).await.map(|_| ())
+        }
+        Step::DropGroup(g) => {
+            let input = DeleteThingGroupRequest { thing_group_name: format!("g{g}"), expected_version: None };
+            services.delete_thing_group(input, now).await.map(|_| ())
+        }
+        Step::Join(t, g) => {
+            services.add_thing_to_thing_group(join(&format!("t{t}"), &format!("g{g}")), now).await.map(|_| ())
+        }
+        Step::Leave(t, g) => {
+            let input = RemoveThingFromThingGroupRequest {
+                thing_name: Some(format!("t{t}")),
+                thing_group_name: Some(format!("g{g}")),
+                ..Default::default()
+            };
+            services.remove_thing_from_thing_group(input, now).await.map(|_| ())
+        }
+        Step::Tag(g, n) => {
+            let tags = vec![Tag { key: format!("k{n}"), value: None }];
+            let input = TagResourceRequest { resource_arn: group_arn(g), tags };
+            services.tag_resource(input, now).await.map(|_| ())
+        }
+    }
+}
+
+fn prepared() -> (Scene, Cast) {
+    let scene = Scene::new();
+    let certificates = PEMS.iter().map(|pem| {
+        let input = RegisterCertificateWithoutCARequest { certificate_pem: pem.clone(), status: None };
+        let made = scene.run(scene.services.register_certificate_without_ca(input, NOW)).unwrap();
+        (made.certificate_id.unwrap(), made.certificate_arn.unwrap())
+    });
+    let cast = Cast { certificates: certificates.collect() };
+    let input = CreateThingTypeRequest { thing_type_name: "type".into(), ..Default::default() };
+    scene.run(scene.services.create_thing_type(input, NOW)).unwrap();
+    (scene, cast)
+}
+
+fn is_fault_of_ours(result: &Result<(), ApiError>) -> bool {
+    result.as_ref().is_err_and(|error| error.code == ErrorCode::InternalFailure)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn both_directions_of_everything_stay_in_step(steps in proptest::collection::vec(step(), 0..60)) {
+        let (scene, cast) = prepared();
+        for (turn, step) in steps.iter().enumerate() {
+            let now = Timestamp(NOW.millis() + turn as u64);
+            let result = scene.run(act(&scene.services, &cast, step, now));
+            prop_assert!(!is_fault_of_ours(&result), "{step:?}: {result:?}");
+            check_store(&scene.store);
+        }
+    }
+
+    /// One thread, three callers: each store operation is a place where another caller may go first.
+    #[test]
+    fn and_so_they_do_under_several_callers_at_once(
+        plans in proptest::collection::vec(proptest::collection::vec(step(), 0..30), 3),
+        turns in proptest::collection::vec(0..3_usize, 0..600),
+    ) {
+        let (scene, cast) = prepared();
+        let store = Arc::new(Interleaved(scene.store.clone()));
+        let callers: Vec<Services> = (0..3).map(|caller| services(store.clone(), 10 + caller * 70)).collect();
+        let mut running: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = callers
+            .iter()
+            .zip(&plans)
+            .map(|(services, steps)| Box::pin(perform(services, &cast, steps)) as Pin<Box<dyn Future<Output = ()>>>)
+            .collect();
+        let mut done = [false; 3];
+        for turn in turns.into_iter().chain((0..3).cycle()) {
+            if !done[turn] {
+                done[turn] = running[turn].as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            }
+            if done == [true; 3] {
+                break;
+            }
+        }
+        check_store(&scene.store);
+    }
+}
+
+async fn perform(services: &Services, cast: &Cast, steps: &[Step]) {
+    for (turn, step) in steps.iter().enumerate() {
+        let now = Timestamp(NOW.millis() + turn as u64);
+        let result = act(services, cast, step, now).await;
+        assert!(!is_fault_of_ours(&result), "{step:?}: {result:?}");
+    }
+}
+
+/// A store whose every operation lets others go first.
+struct Interleaved(MemoryStore);
+
+/// Ready at the second poll.
+async fn step_aside() {
+    let mut waited = false;
+    std::future::poll_fn(
+        |_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending },
+    )
+    .await;
+}
+
+impl Store for Interleaved {
+    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Boxed<'a, Result<Option<Versioned>, StoreError>> {
+        Box::pin(async move {
+            step_aside().await;
+            self.0.get(space, key).await
+        })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        space: Space,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            step_aside().await;
+            self.0.scan(space, prefix, after, limit).await
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> Boxed<'_, Result<Revision, CommitError>> {
+        Box::pin(async move {
+            step_aside().await;
+            self.0.commit(batch).await
+        })
+    }
+
+    fn revision(&self) -> Boxed<'_, Result<Revision, StoreError>> {
+        self.0.revision()
+    }
+
+    fn feed(&self, after: Revision) -> Box<dyn Feed> {
+        self.0.feed(after)
+    }
+}
