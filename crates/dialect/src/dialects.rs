@@ -1,10 +1,12 @@
 //! A dialect: which divergences hold, and the limits that go with them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use mqtt::Version;
 
-use crate::{Answer, Divergence, Fault, Limits, QUOTAS, ReservedFault, reserved};
+use crate::profile::belongs_to_a_divergence;
+use crate::{Answer, ApiRate, Divergence, Fault, Limits, Quota, QuotaProfile, Rate, ReservedFault, reserved};
 
 /// What the broker speaks. A value is made once at start and shared; asking it is one bit test.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +14,9 @@ pub struct Dialect {
     name: &'static str,
     divergences: u128,
     limits: Limits,
+    profile: QuotaProfile,
+    /// Rates of operations of the API that configuration sets one by one.
+    api_rates: BTreeMap<&'static str, Rate>,
 }
 
 /// A setting that does not exist or is out of range.
@@ -39,7 +44,7 @@ impl fmt::Display for InvalidSetting {
                 write!(f, "no divergence is called {id:?}; docs/reference/divergences.md lists them")
             }
             Self::UnknownQuota(id) => {
-                write!(f, "no quota is called {id:?}; docs/reference/quotas.md lists them")
+                write!(f, "no quota that can be set is called {id:?}; docs/reference/quotas.md lists them")
             }
             Self::OutOfRange { quota, least, most } => {
                 write!(f, "quota {quota} takes values from {least} to {most}")
@@ -53,7 +58,7 @@ impl std::error::Error for InvalidSetting {}
 impl Dialect {
     /// AWS IoT Core as it is known: every row of the table that holds by default, every quota at its default.
     pub fn aws() -> Self {
-        let mut dialect = Self { name: "aws", divergences: 0, limits: Limits::aws() };
+        let mut dialect = Self::with("aws", Limits::aws(), QuotaProfile::Aws);
         for row in crate::DIVERGENCES.iter().filter(|row| row.default) {
             dialect.set(row.divergence, true);
         }
@@ -62,7 +67,11 @@ impl Dialect {
 
     /// OASIS MQTT: no divergence, limits as wide as the protocol or this broker can bear.
     pub fn oasis() -> Self {
-        Self { name: "oasis", divergences: 0, limits: Limits::oasis() }
+        Self::with("oasis", Limits::oasis(), QuotaProfile::Unlimited)
+    }
+
+    fn with(name: &'static str, limits: Limits, profile: QuotaProfile) -> Self {
+        Self { name, divergences: 0, limits, profile, api_rates: BTreeMap::new() }
     }
 
     /// The dialect of that name (`aws`, `oasis`).
@@ -105,12 +114,50 @@ impl Dialect {
         Ok(())
     }
 
-    /// Sets one limit by its quota's name, as configuration does. AWS adjusts only some; a private broker adjusts all
-    /// that are [`Limits`].
+    /// Gives every quota the value that it has in a profile, except those that say what a divergence is: they go with
+    /// their divergence ([`Dialect::set`]). Choose the profile first, then divergences, then single quotas.
+    pub fn set_profile(&mut self, profile: QuotaProfile) {
+        self.profile = profile;
+        for id in Limits::QUOTAS.iter().filter(|id| !belongs_to_a_divergence(**id)) {
+            let value = profile.value(id.row());
+            // The table's own values fit.
+            let _ = self.limits.set(id.row(), value);
+        }
+    }
+
+    /// The profile from which quotas have their values.
+    pub fn profile(&self) -> QuotaProfile {
+        self.profile
+    }
+
+    /// Sets one limit by its quota's name or AWS's code, or the rate of an operation of the API by its name, as
+    /// configuration does. AWS adjusts only some; a private broker adjusts all that are [`Limits`].
     pub fn set_quota(&mut self, id: &str, value: u64) -> Result<(), InvalidSetting> {
-        let quota = QUOTAS.iter().find(|q| q.name == id);
-        let quota = quota.ok_or_else(|| InvalidSetting::UnknownQuota(id.to_owned()))?;
+        if let Some(operation) = ApiRate::of(id) {
+            let rate = u32::try_from(value).map_or(Rate::UNLIMITED, Rate::per_second);
+            self.api_rates.insert(operation.operation, rate);
+            return Ok(());
+        }
+        let quota = Quota::find(id).ok_or_else(|| InvalidSetting::UnknownQuota(id.to_owned()))?;
         self.limits.set(quota, value)
+    }
+
+    /// The value in force of a quota, in its unit; [`crate::UNLIMITED`] if it does not hold. Quotas that cannot be set have
+    /// the value of the profile.
+    pub fn quota(&self, quota: &Quota) -> u64 {
+        self.limits.get(quota.id).unwrap_or_else(|| self.profile.value(quota))
+    }
+
+    /// Requests per second that an operation of the control plane may have.
+    pub fn api_rate(&self, operation: &str) -> Rate {
+        if let Some(rate) = self.api_rates.get(operation) {
+            return *rate;
+        }
+        match (ApiRate::of(operation), self.profile) {
+            (None, _) | (_, QuotaProfile::Unlimited) => Rate::UNLIMITED,
+            (Some(row), QuotaProfile::Aws) => Rate::per_second(row.default),
+            (Some(row), QuotaProfile::AwsSelect) => Rate::per_second(row.select),
+        }
     }
 
     /// The limits that hold.
@@ -248,5 +295,37 @@ mod tests {
             Err(InvalidSetting::OutOfRange { .. })
         ));
         assert!(matches!(dialect.set_quota("nonsense", 1), Err(InvalidSetting::UnknownQuota(_))));
+    }
+
+    #[test]
+    fn quotas_turn_by_code_and_by_operation() {
+        let mut dialect = Dialect::aws();
+        dialect.set_quota("L-083F3861", 1000).unwrap();
+        assert_eq!(dialect.limits().publishes_per_connection, Rate::per_second(1000));
+        assert_eq!(dialect.quota(Quota::find("publishes-per-connection").unwrap()), 1000);
+        assert_eq!(dialect.api_rate("CreateThing"), Rate::per_second(100));
+        dialect.set_quota("CreateThing", 3).unwrap();
+        assert_eq!(dialect.api_rate("CreateThing"), Rate::per_second(3));
+    }
+
+    #[test]
+    fn a_profile_sets_what_no_divergence_consists_of() {
+        let mut dialect = Dialect::aws();
+        dialect.set_profile(QuotaProfile::AwsSelect);
+        assert_eq!(dialect.limits().publishes_in_per_account, Rate::per_second(2000));
+        assert_eq!(dialect.api_rate("CreateThing"), Rate::per_second(50));
+        dialect.set_profile(QuotaProfile::Unlimited);
+        assert_eq!(dialect.limits().publishes_in_per_account, Rate::UNLIMITED);
+        assert_eq!(dialect.limits().payload_bytes, Limits::aws().payload_bytes);
+        assert_eq!(dialect.api_rate("CreateThing"), Rate::UNLIMITED);
+        dialect.set_profile(QuotaProfile::Aws);
+        assert_eq!(dialect, Dialect::aws());
+    }
+
+    #[test]
+    fn the_dialects_begin_with_their_profiles() {
+        assert_eq!(Dialect::aws().profile(), QuotaProfile::Aws);
+        assert_eq!(Dialect::oasis().profile(), QuotaProfile::Unlimited);
+        assert_eq!(Dialect::oasis().limits().connects_per_client_id, Rate::UNLIMITED);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{InvalidSetting, Quota, QuotaId};
+use crate::{InvalidSetting, Quota, QuotaId, Rate};
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $field:ident: $type:ty = $quota:ident,)*) => {
@@ -36,6 +36,14 @@ macro_rules! limits {
                 match quota.id {
                     $(QuotaId::$quota => set(&mut self.$field, quota, value),)*
                     _ => Err(InvalidSetting::UnknownQuota(quota.name.to_owned())),
+                }
+            }
+
+            /// The value in force of a quota that has a limit here, in the quota's unit.
+            pub fn get(&self, id: QuotaId) -> Option<u64> {
+                match id {
+                    $(QuotaId::$quota => Some(Amount::to_quota(&self.$field)),)*
+                    _ => None,
                 }
             }
 
@@ -118,12 +126,62 @@ limits! {
     session_queue_bytes: usize = SessionQueueBytes,
     /// Most bytes that wait to be written to one connection.
     outbox_bytes: usize = OutboxBytes,
+    /// CONNECTs of the account.
+    connects_per_account: Rate = ConnectsPerAccount,
+    /// CONNECTs of one client id.
+    connects_per_client_id: Rate = ConnectsPerClientId,
+    /// Filters that the account subscribes to.
+    subscribes_per_account: Rate = SubscribesPerAccount,
+    /// SUBSCRIBE and UNSUBSCRIBE requests for one group of shared subscriptions.
+    shared_group_requests: Rate = SharedRequests,
+    /// Most messages queued for one group of shared subscriptions.
+    shared_group_queue: usize = SharedQueue,
+    /// Messages of the account that are queued for sessions that are away.
+    queued_per_account: Rate = QueuedPerAccount,
+    /// Publishes from all clients.
+    publishes_in_per_account: Rate = PublishesInPerAccount,
+    /// Publishes to all clients.
+    publishes_out_per_account: Rate = PublishesOutPerAccount,
+    /// Publishes of one connection, in each direction.
+    publishes_per_connection: Rate = PublishesPerConnection,
+    /// Bytes of one connection, in each direction.
+    throughput_per_connection: Rate = ThroughputPerConnection,
+    /// Publishes with RETAIN from all clients.
+    retained_per_account: Rate = RetainedPerAccount,
+    /// Publishes with RETAIN to one topic.
+    retained_per_topic: Rate = RetainedPerTopic,
+    /// Stored messages sent to a client that came back.
+    replay_rate: Rate = ReplayRate,
+    /// Queued messages sent to one member of a shared group.
+    shared_drain_rate: Rate = SharedDrainRate,
+    /// DeleteConnection requests.
+    delete_connection: Rate = DeleteConnectionRate,
+    /// DeleteConnection requests for one client id.
+    delete_connection_per_client_id: Rate = DeleteConnectionPerClientId,
+    /// GetConnection requests.
+    get_connection: Rate = GetConnectionRate,
+    /// GetConnection requests for one client id.
+    get_connection_per_client_id: Rate = GetConnectionPerClientId,
+    /// ListSubscriptions requests.
+    list_subscriptions: Rate = ListSubscriptionsRate,
+    /// ListSubscriptions requests for one client id.
+    list_subscriptions_per_client_id: Rate = ListSubscriptionsPerClientId,
+    /// SendDirectMessage requests.
+    send_direct_message: Rate = SendDirectMessageRate,
+    /// GetRetainedMessage requests.
+    get_retained: Rate = GetRetainedRate,
+    /// ListRetainedMessages requests.
+    list_retained: Rate = ListRetainedRate,
+    /// Device certificates that are registered.
+    certificates_per_second: Rate = CertificatesPerSecond,
 }
 
 /// A type that a limit can have.
 trait Amount: Sized {
     /// The value, or the type's largest if it does not fit.
     fn from_quota(value: u64) -> Self;
+    /// The value in the quota's unit.
+    fn to_quota(&self) -> u64;
     /// The largest value in the quota's unit.
     const MOST: u64;
 }
@@ -133,6 +191,9 @@ macro_rules! amounts {
         $(impl Amount for $type {
             fn from_quota(value: u64) -> Self {
                 <$type>::try_from(value).unwrap_or(<$type>::MAX)
+            }
+            fn to_quota(&self) -> u64 {
+                *self as u64
             }
             const MOST: u64 = <$type>::MAX as u64;
         })*
@@ -144,6 +205,19 @@ amounts! { usize u32 u16 }
 impl Amount for Duration {
     fn from_quota(value: u64) -> Self {
         Duration::from_secs(value)
+    }
+    fn to_quota(&self) -> u64 {
+        self.as_secs()
+    }
+    const MOST: u64 = u32::MAX as u64;
+}
+
+impl Amount for Rate {
+    fn from_quota(value: u64) -> Self {
+        u32::try_from(value).map_or(Rate::UNLIMITED, Rate::per_second)
+    }
+    fn to_quota(&self) -> u64 {
+        self.limit().unwrap_or(u32::MAX).into()
     }
     const MOST: u64 = u32::MAX as u64;
 }
@@ -181,6 +255,24 @@ mod tests {
         assert_eq!(limits.retry_window_v5, Duration::from_secs(960));
         assert_eq!(Limits::select().connections, 100_000);
         assert_eq!(Limits::oasis().inflight_in, u16::MAX);
+    }
+
+    #[test]
+    fn values_can_be_read_back_by_quota() {
+        let limits = Limits::aws();
+        for id in Limits::QUOTAS {
+            assert_eq!(limits.get(*id), Some(id.row().default), "{}", id.row().name);
+        }
+        assert_eq!(limits.get(QuotaId::PolicySize), None);
+    }
+
+    #[test]
+    fn every_rate_of_the_oasis_dialect_is_unlimited() {
+        let limits = Limits::oasis();
+        for id in Limits::QUOTAS.iter().filter(|id| id.row().unit.is_rate()) {
+            assert_eq!(limits.get(*id), Some(crate::UNLIMITED), "{}", id.row().name);
+        }
+        assert_eq!(limits.publishes_per_connection, Rate::UNLIMITED);
     }
 
     #[test]

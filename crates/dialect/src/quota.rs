@@ -1,10 +1,17 @@
 //! AWS's quotas as a table: each number of the dialect stands here and nowhere else.
 
+mod api;
+mod ledger;
 mod table;
 
 use std::fmt;
 
+pub use api::{API_RATES, ApiRate};
+pub use ledger::Keeping;
 pub use table::{QUOTAS, QuotaId};
+
+/// The value of a quota that does not hold.
+pub const UNLIMITED: u64 = u32::MAX as u64;
 
 /// What a quota counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +24,8 @@ pub enum Unit {
     Count,
     /// Things in a second.
     PerSecond,
+    /// Bytes in a second.
+    BytesPerSecond,
     /// Seconds.
     Seconds,
     /// Days.
@@ -30,6 +39,7 @@ impl fmt::Display for Unit {
             Self::Characters => "characters",
             Self::Count => "",
             Self::PerSecond => "per second",
+            Self::BytesPerSecond => "bytes per second",
             Self::Seconds => "seconds",
             Self::Days => "days",
         })
@@ -94,10 +104,24 @@ pub struct Quota {
     pub scope: Scope,
     /// What happens beyond it.
     pub consequence: &'static str,
-    /// Whether this broker keeps it already.
-    pub enforced: bool,
+    /// Whether this broker keeps it, and what proves it.
+    pub keeping: Keeping,
     /// Where it is documented.
     pub source: &'static str,
+}
+
+impl Unit {
+    /// True for what counts in a second.
+    pub fn is_rate(self) -> bool {
+        matches!(self, Self::PerSecond | Self::BytesPerSecond)
+    }
+}
+
+impl Quota {
+    /// The row that AWS's code or this broker's name names.
+    pub fn find(name_or_code: &str) -> Option<&'static Self> {
+        QUOTAS.iter().find(|quota| quota.name == name_or_code || quota.code == Some(name_or_code))
+    }
 }
 
 impl QuotaId {

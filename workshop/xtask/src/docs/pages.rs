@@ -144,7 +144,7 @@ fn quota_cells(quota: &Quota) -> Vec<String> {
         quota.scope.to_string(),
         yes(quota.adjustable, "yes", "no"),
         quota.consequence.into(),
-        yes(quota.enforced, "enforced", "pending"),
+        yes(quota.keeping.is_enforced(), "enforced", "pending"),
     ]
 }
 

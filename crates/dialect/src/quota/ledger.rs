@@ -1,0 +1,101 @@
+//! Which quotas are kept, by which tests, and why others are not yet. A test of the workshop looks for the tests.
+
+use super::QuotaId;
+
+/// Whether the broker keeps a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It does; these tests go beyond it. Names of functions: Rust tests, and `test_*` of the black-box tests.
+    Enforced(&'static [&'static str]),
+    /// It does not, because of this.
+    Pending(&'static str),
+}
+
+impl Keeping {
+    /// True if the broker keeps it.
+    pub fn is_enforced(self) -> bool {
+        matches!(self, Self::Enforced(_))
+    }
+}
+
+macro_rules! ledger {
+    (kept { $($kept:ident: $($test:literal),+;)* } pending { $($($pending:ident)|+: $why:literal;)* }) => {
+        /// The entry of a quota.
+        pub(super) const fn keeping(id: QuotaId) -> Keeping {
+            match id {
+                $(QuotaId::$kept => Keeping::Enforced(&[$($test),+]),)*
+                $($(QuotaId::$pending)|+ => Keeping::Pending($why),)*
+            }
+        }
+    };
+}
+
+ledger! {
+    kept {
+        ClientIdSize: "client_ids_keep_their_rules", "test_client_id_of_129_bytes_is_refused";
+        KeepAliveMax: "keep_alive_is_clamped_keepalive_clamp", "test_keep_alive_is_clamped_and_reported";
+        KeepAliveMin: "keep_alive_is_clamped_keepalive_clamp", "test_keep_alive_is_clamped_and_reported";
+        Connections: "clients_and_sessions_are_limited_together";
+        Subscriptions: "subscriptions_of_the_account_are_limited";
+        SubscriptionsPerConnection: "fifty_subscriptions_for_a_connection_subscribe_8",
+            "test_the_51st_subscription_is_refused_and_unsubscribing_makes_room";
+        FiltersPerSubscribe: "eight_filters_and_no_identifier_subscribe_8_no_subscription_identifier",
+            "test_nine_filters_in_one_packet_are_refused";
+        InflightIn: "a_client_may_not_pass_the_brokers_receive_maximum_inflight_100";
+        InflightOut: "the_window_closes_at_a_hundred_and_opens_with_an_acknowledgement";
+        RetryWindowV5: "retries_end_after_the_window_retry_gives_up";
+        RetryWindowV3: "retries_end_after_the_window_retry_gives_up";
+        RetryFirst: "test_unacknowledged_message_comes_again_on_the_same_connection";
+        SessionExpiry: "test_session_expiry_is_lowered_to_one_hour_and_only_then_reported";
+        PayloadSize: "payloads_end_at_128_kib_payload_cap", "test_payload_of_one_byte_more_ends_the_connection";
+        PacketSize: "test_packet_above_the_maximum_size_is_refused_at_its_header";
+        ClientPacketSizeMin: "test_client_that_accepts_less_than_512_bytes_is_refused";
+        ContentTypeSize: "properties_have_limits", "test_properties_have_limits";
+        CorrelationDataSize: "properties_have_limits", "test_properties_have_limits";
+        UserPropertiesSize: "properties_have_limits", "test_user_properties_have_a_limit_of_8_kib_together";
+        TopicAliasMax: "aliases_end_at_eight_topic_alias_8", "test_topic_alias_above_8_ends_the_connection";
+        MessageExpiryMax: "test_message_expiry_is_clamped_and_counts_down";
+        MessageExpiryMin: "test_message_expiry_is_clamped_and_counts_down";
+        TopicSize: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
+        TopicSlashes: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
+        ShareNameSize: "test_share_name_and_filter_have_their_own_limits";
+        RetainedMessages: "the_index_of_retained_messages_is_bounded";
+        ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
+        SessionQueueMessages: "an_offline_queue_is_bounded_and_keeps_the_old";
+        SessionQueueBytes: "test_absent_subscriber_with_a_persistent_session";
+        OutboxBytes: "a_subscriber_that_stops_reading_costs_a_bounded_outbox", "test_subscriber_that_stops_reading";
+        AttributesWithType: "creation_checks_names_attributes_types_and_billing_groups";
+        AttributesWithoutType: "test_thing_without_type_has_at_most_three_attributes";
+        AttributeBytes: "attributes_have_bounds";
+        ThingTypesPerThing: "types_come_and_go_with_their_allowance";
+        ThingNameSize: "test_thing_names_are_checked_by_the_server";
+        ThingGroupNameSize: "attributes_have_bounds";
+        GroupDepth: "children_are_limited_in_depth_and_number", "test_thing_group_depth_is_limited_to_seven";
+        GroupAttributes: "attributes_have_bounds";
+        GroupAttributeName: "attributes_have_bounds";
+        GroupAttributeValue: "attributes_have_bounds";
+        ChildGroups: "children_are_limited_in_depth_and_number";
+        GroupsPerThing: "one_group_per_hierarchy_and_ten_in_all";
+        PolicySize: "test_white_space_does_not_count_against_the_size_of_a_policy";
+        PoliciesPerPrincipal: "ten_policies_on_a_certificate_and_two_on_a_group", "test_quotas_of_attachments";
+        PoliciesPerGroup: "ten_policies_on_a_certificate_and_two_on_a_group";
+        PolicyVersions: "a_sixth_version_is_refused", "test_sixth_version_is_refused";
+        CaSubjects: "ten_cas_of_one_subject";
+    }
+    pending {
+        ConnectsPerAccount | ConnectsPerClientId | SubscribesPerAccount | SharedGroups | SharedMembers
+            | SharedRequests | SharedQueue | QueuedPerAccount | PublishesInPerAccount | PublishesOutPerAccount
+            | PublishesPerConnection | ThroughputPerConnection | RetainedPerAccount | RetainedPerTopic
+            | GetRetainedRate | ListRetainedRate | ReplayRate | SharedDrainRate | CertificatesPerSecond:
+            "rates are being built";
+        WebsocketDuration: "MQTT over WebSocket is not built";
+        DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
+            | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
+            "the operation is not built";
+        PropagatingAttributes: "message enrichment is not built";
+        DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
+            | RegistrationStop | Authorizers | ActiveAuthorizers | DomainConfigurations | RoleAliases
+            | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:
+            "the resource is not built";
+    }
+}
