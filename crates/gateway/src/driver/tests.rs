@@ -4,9 +4,10 @@ use std::sync::Mutex;
 use std::task::Waker;
 use std::time::Duration;
 
+use broker::Flow;
 use bytes::BufMut;
-use mqtt::{MalformedFault, Version};
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use mqtt::{Malformed, MalformedFault, Packet, Version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 

@@ -1,0 +1,104 @@
+//! From the link to the broker: read while there is room, decode in batches, keep only what is incomplete.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use broker::{Flow, LinkEnd};
+use identity::Timestamp;
+use mqtt::{Malformed, Packet};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::{Conversation, Driver, Ending, OUTPUT_BYTES};
+use crate::scratch::{self, READ_BYTES};
+
+/// Packets handed to the broker at once.
+const BATCH: usize = 64;
+
+impl<S, C> Driver<S, C>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    C: Conversation,
+{
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Result<bool, Ending> {
+        if self.output.len() >= OUTPUT_BYTES || self.connection.is_congested() {
+            // We do not listen: the peer cannot complete its packet, so its time does not run.
+            self.partial_since = self.partial_since.map(|_| now);
+            return Ok(false);
+        }
+        if self.undecoded {
+            self.hand_over(now)?;
+            return Ok(true);
+        }
+        if self.input.is_empty() {
+            self.input = scratch::rent_input();
+        }
+        self.input.reserve(READ_BYTES.saturating_sub(self.input.len()).max(READ_BYTES / 2));
+        match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
+            Poll::Ready(Ok(0)) => Err(Ending::Lost(LinkEnd::Eof)),
+            Poll::Ready(Ok(_)) => self.hand_over(now).map(|()| true),
+            Poll::Ready(Err(error)) => Err(Ending::Lost(link_end(&error))),
+            Poll::Pending => {
+                self.release_input();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Decodes a batch and hands it to the broker, then what made the decoder stop.
+    fn hand_over(&mut self, now: Timestamp) -> Result<(), Ending> {
+        let mut packets = scratch::rent_packets();
+        let stopped = self.decode_into(&mut packets);
+        let any = !packets.is_empty();
+        let flow = if any { self.connection.receive(&mut packets, now) } else { Flow::Continue };
+        scratch::return_packets(packets);
+        if matches!(flow, Flow::Close) {
+            return Err(Ending::ByBroker);
+        }
+        if let Err(malformed) = stopped {
+            // Whatever the broker answers: the decoder cannot find the next packet.
+            self.connection.malformed(&malformed, now);
+            return Err(Ending::ByBroker);
+        }
+        match self.undecoded || self.input.is_empty() {
+            true => self.partial_since = None,
+            false if any => self.partial_since = Some(now),
+            false => {
+                self.partial_since.get_or_insert(now);
+            }
+        }
+        self.release_input();
+        Ok(())
+    }
+
+    fn decode_into(&mut self, packets: &mut Vec<Packet>) -> Result<(), Malformed> {
+        self.undecoded = true;
+        while packets.len() < BATCH {
+            match self.decoder.decode(&mut self.input)? {
+                Some(packet) => packets.push(packet),
+                None => {
+                    self.undecoded = false;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn release_input(&mut self) {
+        if self.input.is_empty() {
+            scratch::return_input(std::mem::take(&mut self.input));
+        }
+    }
+}
+
+/// A peer that closes TCP without TLS close_notify has only been careless: its link ended.
+fn link_end(error: &io::Error) -> LinkEnd {
+    use io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof => LinkEnd::Eof,
+        InvalidData => LinkEnd::TlsError(error.to_string()),
+        _ => LinkEnd::Reset(error.to_string()),
+    }
+}
