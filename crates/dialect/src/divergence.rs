@@ -216,9 +216,13 @@ divergences! {
     ReceiveDeniedCloses = "receive-denied-closes",
     SessionQueueBound = "session-queue-bound",
     ThrottledDisconnect = "throttled-disconnect",
+    ThrottledPublishPuback = "throttled-publish-puback",
     HttpDenied401 = "http-denied-401",
     WsSubprotocolLenient = "ws-subprotocol-lenient",
     KeepaliveResetList = "keepalive-reset-list",
+    // Weaker promises beside the protocol, only ever met on demand.
+    PolicyPropagation = "policy-propagation",
+    ConnectionLife = "connection-life",
 }
 
 impl Divergence {

@@ -120,6 +120,20 @@ faults! {
     ConnectTimeout,
     /// A message that the client subscribed to may not be received by it.
     ReceiveDenied,
+    /// A publish of QoS 0 beyond the rate of its connection or of the account.
+    PublishThrottledQos0,
+    /// A publish of QoS 1 beyond the rate of its connection or of the account.
+    PublishThrottledQos1,
+    /// A publish of QoS 0 with RETAIN beyond a rate or the number of retained messages.
+    RetainThrottledQos0,
+    /// A publish of QoS 1 with RETAIN beyond a rate or the number of retained messages.
+    RetainThrottledQos1,
+    /// More filters in a second than the account may subscribe to.
+    SubscribeThrottled,
+    /// More groups of shared subscriptions, more members of one, or more requests to one in a second than allowed.
+    SharedSubscriptionThrottled,
+    /// More requests to unsubscribe from one shared group in a second than allowed.
+    UnsubscribeThrottled,
 }
 
 impl Fault {

@@ -513,6 +513,82 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
         text: "Client is not authorized to receive the message",
         remedy: "allow iot:Receive on the ARN of the topic in a policy of the receiver",
     },
+    RefusalRow {
+        fault: Fault::PublishThrottledQos0,
+        v3: usual(NoAck, Documented).with(Divergence::ThrottledDisconnect, Close),
+        v5: usual(NoAck, Documented)
+            .with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::PublishInThrottle),
+        log_reason: "THROTTLED",
+        text: "Publish rate exceeded",
+        remedy: "publish at most 100 times a second on a connection, or raise the quota that the details name",
+    },
+    RefusalRow {
+        fault: Fault::PublishThrottledQos1,
+        v3: usual(NoAck, Reported).with(Divergence::ThrottledDisconnect, Close),
+        v5: usual(PubAck(Code::QuotaExceeded), Inferred)
+            .without(Divergence::ThrottledPublishPuback, NoAck)
+            .with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::PublishInThrottle),
+        log_reason: "THROTTLED",
+        text: "Publish rate exceeded",
+        remedy: "publish at most 100 times a second on a connection, or raise the quota that the details name",
+    },
+    RefusalRow {
+        fault: Fault::RetainThrottledQos0,
+        v3: usual(NoAck, Documented).with(Divergence::ThrottledDisconnect, Close),
+        v5: usual(NoAck, Documented)
+            .with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::PublishRetainedThrottle),
+        log_reason: "THROTTLED",
+        text: "Limit of retained messages exceeded",
+        remedy: "publish with RETAIN at most once a second to a topic, or raise the quota that the details name",
+    },
+    RefusalRow {
+        fault: Fault::RetainThrottledQos1,
+        v3: usual(NoAck, Reported).with(Divergence::ThrottledDisconnect, Close),
+        v5: usual(PubAck(Code::QuotaExceeded), Inferred)
+            .without(Divergence::ThrottledPublishPuback, NoAck)
+            .with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::PublishRetainedThrottle),
+        log_reason: "THROTTLED",
+        text: "Limit of retained messages exceeded",
+        remedy: "publish with RETAIN at most once a second to a topic, or raise the quota that the details name",
+    },
+    RefusalRow {
+        fault: Fault::SubscribeThrottled,
+        v3: usual(SubAck(Code::UnspecifiedError), Inferred),
+        v5: usual(SubAck(Code::QuotaExceeded), Inferred),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::SubscribeThrottle),
+        log_reason: "THROTTLED",
+        text: "Too many subscriptions in a second",
+        remedy: "subscribe later, with a growing random pause between attempts",
+    },
+    RefusalRow {
+        fault: Fault::SharedSubscriptionThrottled,
+        v3: usual(SubAck(Code::UnspecifiedError), Inferred),
+        v5: usual(SubAck(Code::QuotaExceeded), Inferred),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::SubscribeThrottle),
+        log_reason: "THROTTLED",
+        text: "Limit of shared subscriptions exceeded",
+        remedy: "use fewer groups or members, or raise the quota that the details name",
+    },
+    RefusalRow {
+        fault: Fault::UnsubscribeThrottled,
+        v3: usual(NoAck, Inferred),
+        v5: usual(SubAck(Code::UnspecifiedError), Inferred),
+        disconnect_reason: Reason::Throttled,
+        metric: Some(Metric::UnsubscribeThrottle),
+        log_reason: "THROTTLED",
+        text: "Too many requests for one shared group in a second",
+        remedy: "unsubscribe later, with a growing random pause between attempts",
+    },
 ];
 
 #[cfg(test)]

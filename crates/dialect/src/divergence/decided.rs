@@ -87,10 +87,14 @@ rows! {
         "a message is added to the session of every subscriber; a server may bound what it stores" =>
         "no bound is published; on = session-queue-messages and session-queue-bytes hold, new messages are dropped. Off cannot mean unlimited: the oasis dialect's wider bounds hold",
         "queue more than the bound";
-    ThrottledDisconnect ["4.13"] Unconfirmed MustDiffer off Pending "developer guide, Lifecycle events",
+    ThrottledDisconnect ["4.13"] Unconfirmed MustDiffer off Switch "developer guide, Lifecycle events",
         "0x96 and 0x97 may end a connection" =>
-        "THROTTLED exists as a disconnect reason; what causes it is not known; off = never",
-        "exceed a rate for long";
+        "THROTTLED exists as a disconnect reason; what causes it is not known; off = never, on = an excess publish ends the connection",
+        "publish more than 100 times in a second";
+    ThrottledPublishPuback ["3.4.2.1"] Inferred MustDiffer on Switch "developer guide, MQTT",
+        "a PUBACK with 0x97 says that a quota is exceeded" =>
+        "an excess publish is discarded; PUBACK lists 0x97, but that it is sent then is inferred; on = MQTT 5 clients get PUBACK 0x97, off = no PUBACK, as with 3.1.1",
+        "publish more than 100 times in a second with QoS 1 and MQTT 5";
     HttpDenied401 [] Reported Restates off Fixed "API reference, Publish; measured",
         "knows no HTTP" =>
         "an HTTPS publish without permission was measured as 403; the reference has 401; on = 401",
@@ -103,4 +107,12 @@ rows! {
         "any control packet counts" =>
         "PUBLISH, SUBSCRIBE, PINGREQ and PUBACK are listed, UNSUBSCRIBE is not; off = any packet counts",
         "send nothing but UNSUBSCRIBE";
+    PolicyPropagation [] Documented MayWeaken off Fixed "developer guide, AWS IoT Core policies",
+        "knows no policies" =>
+        "a change of policies takes effect after 6 to 8 minutes; here at once",
+        "withdraw a permission and go on publishing";
+    ConnectionLife ["4.8"] Documented MayWeaken off Fixed "developer guide, Device communication protocols",
+        "a connection lasts until one side has a reason to end it" =>
+        "the service ends connections, after one to two weeks at best; here it does not",
+        "stay connected for two weeks";
 }
