@@ -25,7 +25,7 @@ enum Tier {
 }
 
 /// Every crate of the workspace, top to bottom, with its tier.
-const HOUSE: [(&str, Tier); 20] = [
+const HOUSE: [(&str, Tier); 21] = [
     ("thingcore-identity", Tier::Word),
     ("thingcore-mqtt", Tier::Word),
     ("thingcore-dialect", Tier::Word),
@@ -34,6 +34,7 @@ const HOUSE: [(&str, Tier); 20] = [
     ("thingcore-session", Tier::Engine),
     ("thingcore-router", Tier::Engine),
     ("thingcore-policy", Tier::Engine),
+    ("thingcore-quirks", Tier::Engine),
     ("thingcore-pki", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
     ("thingcore-broker", Tier::Heart),
