@@ -132,7 +132,7 @@ impl Connection {
         let generation = self.generation;
         let dialect = &self.broker.0.dialect;
         self.cell.enter(|seat| match seat.of(generation) {
-            Some((live, kept)) => live.talk.silent_until().min(kept.session.next_retry(dialect)),
+            Some((live, kept)) => live.talk.silent_until().min(kept.session.next_moment(dialect)),
             None => Timestamp::NEVER,
         })
     }

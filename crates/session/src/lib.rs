@@ -15,6 +15,7 @@ mod parcel;
 mod session;
 pub mod tape;
 mod terms;
+pub mod throttle;
 mod will;
 
 pub use conversation::{Conversation, Step};
@@ -22,7 +23,7 @@ pub use on::publish::Inbound;
 pub use on::subscribe::{Asked, SubscribeAsked, UnsubscribeAsked};
 pub use outbox::Outbox;
 pub use parcel::Parcel;
-pub use session::{Delivered, Dropped, Gate, Offer, Session, Subscription};
+pub use session::{Delivered, Dropped, Gate, Offer, PAGE, Place, Session, Subscription};
 pub use terms::Terms;
 pub use will::WillPlan;
 

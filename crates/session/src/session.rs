@@ -1,6 +1,8 @@
 //! What survives a connection: subscriptions, messages on their way, messages that wait.
 //!
-//! In memory. Its size is bounded: by the limits of the dialect for the queue, by the window for the rest.
+//! A session without a [`Tape`] keeps what waits in memory, bounded by the dialect's limits. One with a tape hands QoS 1
+//! messages out to be journaled ([`Delivered::Enqueue`]) and reads them back a page at a time, so that what is in memory
+//! does not grow with what waits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,7 +12,13 @@ use dialect::{Dialect, Divergence};
 use identity::Timestamp;
 use mqtt::{PacketId, QoS, Text, TopicFilter, Version};
 
+use crate::tape::{Reading, Tape};
 use crate::{Conversation, Parcel};
+
+/// How many records of the journal are read at once.
+pub const PAGE: usize = 64;
+/// The pause between two messages of the backlog: ten a second (replay-rate).
+const REPLAY_PAUSE: Duration = Duration::from_millis(100);
 
 /// One subscription's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +27,19 @@ pub struct Subscription {
     pub filter: TopicFilter,
     /// The QoS granted.
     pub qos: QoS,
+    /// The client does not want its own messages.
+    pub no_local: bool,
+    /// The publisher's RETAIN flag is kept.
+    pub retain_as_published: bool,
+}
+
+/// A message's place in the session's journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its number.
+    pub number: u64,
+    /// It waited there when the client came.
+    pub is_backlog: bool,
 }
 
 /// A message offered to a session.
@@ -32,6 +53,8 @@ pub struct Offer {
     pub retain: bool,
     /// The share name, if the subscription is shared: iot:Receive is asked with it.
     pub share_name: Option<Arc<str>>,
+    /// Where it is in the journal, if it came from there.
+    pub place: Option<Place>,
 }
 
 /// Who is asked before a message goes out again, and told what became of it.
@@ -51,6 +74,8 @@ pub enum Delivered {
     Sent,
     /// It waits for the window, for room, or for the client to come back.
     Queued,
+    /// It is to be journaled for this session; it comes back as a page.
+    Enqueue,
     /// It is gone.
     Dropped(Dropped),
 }
@@ -89,6 +114,11 @@ pub struct Session {
     in_flight: VecDeque<InFlight>,
     queue: VecDeque<Offer>,
     queue_bytes: usize,
+    /// Messages of the backlog that were read, for the replay.
+    backlog: VecDeque<Offer>,
+    replay_at: Timestamp,
+    replay_is_paced: bool,
+    tape: Option<Tape>,
     most_messages: usize,
     most_bytes: usize,
     /// Expired messages are dropped for MQTT 3.1.1 clients too (expiry-crosses-versions).
@@ -107,12 +137,31 @@ impl Session {
             in_flight: VecDeque::new(),
             queue: VecDeque::new(),
             queue_bytes: 0,
+            backlog: VecDeque::new(),
+            replay_at: Timestamp::default(),
+            replay_is_paced: dialect.has(Divergence::ReplayRate),
+            tape: None,
             most_messages: dialect.limits().session_queue_messages,
             most_bytes: dialect.limits().session_queue_bytes,
             expires: version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
             last_packet_id: 0,
             expiry,
         }
+    }
+
+    /// An empty session whose messages are journaled.
+    pub fn journaled(version: Version, expiry: u32, dialect: &Dialect) -> Self {
+        Self { tape: Some(Tape::new()), ..Self::new(version, expiry, dialect) }
+    }
+
+    /// A session as it was before a restart; nothing is known of its journal.
+    pub fn recovered(version: Version, expiry: u32, dialect: &Dialect) -> Self {
+        Self { tape: Some(Tape::recovered()), ..Self::new(version, expiry, dialect) }
+    }
+
+    /// True if its messages are journaled.
+    pub fn is_journaled(&self) -> bool {
+        self.tape.is_some()
     }
 
     /// The version that made it. AWS does not resume a session under the other version.
@@ -150,9 +199,9 @@ impl Session {
         self.in_flight.len()
     }
 
-    /// Messages that wait.
+    /// Messages that wait; after a restart only those that were seen since.
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.backlog.len() + self.tape.as_ref().map_or(0, Tape::waiting)
     }
 
     /// Offers a message: sends it, queues it or drops it. The caller holds the permit to receive, if the client is
@@ -163,11 +212,22 @@ impl Session {
         }
         match live {
             Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, &offer),
-            Some(live) if self.queue.is_empty() => self.send(live, offer, now),
-            Some(_) => self.keep(offer),
             None if offer.qos == QoS::AtMostOnce || self.expiry == 0 => Delivered::Dropped(Dropped::Offline),
-            None => self.keep(offer),
+            _ if self.tape.is_some() => self.announce(),
+            Some(live) if self.queue.is_empty() => self.send(live, offer, now),
+            Some(_) | None => self.keep(offer),
         }
+    }
+
+    /// Lets a message go to the journal, if there may be one more.
+    fn announce(&mut self) -> Delivered {
+        if self.queued() >= self.most_messages {
+            return Delivered::Dropped(Dropped::QueueFull);
+        }
+        if let Some(tape) = &mut self.tape {
+            tape.announce();
+        }
+        Delivered::Enqueue
     }
 
     /// Sends a QoS 1 message if the window and the outbox have room, else keeps it.
@@ -199,23 +259,110 @@ impl Session {
         Delivered::Queued
     }
 
-    /// Takes the next waiting message if it could be sent now. Give it back through [`Session::send_next`].
-    pub fn next_ready(&mut self, live: &Conversation) -> Option<Offer> {
-        let front = self.queue.front()?;
-        if !self.may_send(live, front) {
+    /// Takes the next waiting message if it could be sent now: a live one first, then one of the backlog at its pace.
+    /// Give it back through [`Session::send_next`] or [`Session::give_up`].
+    pub fn next_ready(&mut self, live: &Conversation, now: Timestamp) -> Option<Offer> {
+        if let Some(front) = self.queue.front() {
+            if !self.may_send(live, front) {
+                return None;
+            }
+            let offer = self.queue.pop_front()?;
+            self.queue_bytes = self.queue_bytes.saturating_sub(offer.parcel.weight());
+            return Some(offer);
+        }
+        let front = self.backlog.front()?;
+        if now < self.replay_at || !self.may_send(live, front) {
             return None;
         }
-        let offer = self.queue.pop_front()?;
-        self.queue_bytes = self.queue_bytes.saturating_sub(offer.parcel.weight());
-        Some(offer)
+        if self.replay_is_paced {
+            self.replay_at = self.replay_at.max(now) + REPLAY_PAUSE;
+        }
+        self.backlog.pop_front()
     }
 
     /// Sends what [`Session::next_ready`] gave.
     pub fn send_next(&mut self, live: &mut Conversation, offer: Offer, now: Timestamp) -> Delivered {
-        if self.expires && offer.parcel.is_expired(now) {
-            return Delivered::Dropped(Dropped::Expired);
+        let place = offer.place;
+        let delivered = if self.expires && offer.parcel.is_expired(now) {
+            Delivered::Dropped(Dropped::Expired)
+        } else {
+            self.send(live, offer, now)
+        };
+        if matches!(delivered, Delivered::Dropped(_)) {
+            self.settle(place);
         }
-        self.send(live, offer, now)
+        delivered
+    }
+
+    /// A waiting message is not to be sent.
+    pub fn give_up(&mut self, offer: &Offer) {
+        self.settle(offer.place);
+    }
+
+    fn settle(&mut self, place: Option<Place>) {
+        if let (Some(tape), Some(place)) = (&mut self.tape, place) {
+            tape.settle(place.number);
+        }
+    }
+
+    /// The journal holds records for this session up to `number`.
+    pub fn arrived(&mut self, number: u64) {
+        if let Some(tape) = &mut self.tape {
+            tape.arrived(number);
+        }
+    }
+
+    /// What to read from the journal now; nothing while enough is in memory.
+    pub fn next_read(&self) -> Option<Reading> {
+        let tape = self.tape.as_ref()?;
+        let live = if self.queue.is_empty() { tape.next_read(false) } else { None };
+        live.or_else(|| if self.backlog.is_empty() { tape.next_read(true) } else { None })
+    }
+
+    /// Takes a page that was read. A record that could not be understood is settled. False if the tape has moved.
+    pub fn take_page(&mut self, reading: Reading, page: Vec<(u64, Option<Offer>)>) -> bool {
+        let Some(tape) = &mut self.tape else { return false };
+        let numbers: Vec<u64> = page.iter().map(|(number, _)| *number).collect();
+        if !tape.take(reading, &numbers) {
+            return false;
+        }
+        for (number, offer) in page.into_iter().filter(|(number, _)| *number <= reading.part.upto) {
+            match offer {
+                None => tape.settle(number),
+                Some(offer) if reading.is_backlog => self.backlog.push_back(offer),
+                Some(offer) => {
+                    self.queue_bytes += offer.parcel.weight();
+                    self.queue.push_back(offer);
+                }
+            }
+        }
+        true
+    }
+
+    /// The client came: what waits is the backlog.
+    pub fn attach(&mut self) {
+        if let Some(tape) = &mut self.tape {
+            tape.attach();
+        }
+    }
+
+    /// The client went: pages that were read and not sent go back to the journal.
+    pub fn detach(&mut self) {
+        let Some(tape) = &mut self.tape else { return };
+        for (pages, is_backlog) in [(&mut self.queue, false), (&mut self.backlog, true)] {
+            let number =
+                |offer: Option<&Offer>| offer.and_then(|offer| offer.place).map(|place| place.number);
+            if let (Some(first), Some(last)) = (number(pages.front()), number(pages.back())) {
+                tape.put_back(first, last, is_backlog);
+            }
+            *pages = VecDeque::new();
+        }
+        self.queue_bytes = 0;
+    }
+
+    /// Up to where the journal may forget, if it is worth a write now.
+    pub fn trim(&mut self) -> Option<u64> {
+        self.tape.as_mut().and_then(Tape::trim)
     }
 
     /// The client acknowledged a message. False if it never got it.
@@ -223,7 +370,9 @@ impl Session {
         let Some(at) = self.in_flight.iter().position(|sent| sent.packet_id == packet_id) else {
             return false;
         };
-        self.in_flight.remove(at);
+        if let Some(sent) = self.in_flight.remove(at) {
+            self.settle(sent.offer.place);
+        }
         true
     }
 
@@ -249,8 +398,19 @@ impl Session {
     ) {
         let dup = !dialect.has(Divergence::DupUnsupported);
         let expires = self.expires;
-        self.in_flight
-            .retain_mut(|sent| sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now));
+        self.retain(|sent| sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now));
+    }
+
+    /// Keeps the messages on their way that `keep` says; the others are settled.
+    fn retain(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
+        let tape = &mut self.tape;
+        self.in_flight.retain_mut(|sent| {
+            let kept = keep(sent);
+            if let (false, Some(tape), Some(place)) = (kept, tape.as_mut(), sent.offer.place) {
+                tape.settle(place.number);
+            }
+            kept
+        });
     }
 
     /// Sends again what the client has owed an acknowledgement for too long, on the same connection
@@ -261,7 +421,7 @@ impl Session {
         }
         let (wait, window) = retry_times(dialect, self.version);
         let expires = self.expires;
-        self.in_flight.retain_mut(|sent| {
+        self.retain(|sent| {
             if now.since(sent.first_sent) >= window && dialect.has(Divergence::RetryGivesUp) {
                 gate.dropped(&sent.offer, Dropped::RetryWindow);
                 return false;
@@ -271,13 +431,14 @@ impl Session {
         });
     }
 
-    /// When [`Session::retry`] has something to do next.
-    pub fn next_retry(&self, dialect: &Dialect) -> Timestamp {
+    /// When [`Session::retry`] or the replay of the backlog has something to do next.
+    pub fn next_moment(&self, dialect: &Dialect) -> Timestamp {
+        let replay = if self.backlog.is_empty() { Timestamp::NEVER } else { self.replay_at };
         if !dialect.has(Divergence::RetryWhileConnected) {
-            return Timestamp::NEVER;
+            return replay;
         }
         let (wait, _) = retry_times(dialect, self.version);
-        self.in_flight.iter().map(|sent| sent.last_sent + wait).min().unwrap_or(Timestamp::NEVER)
+        self.in_flight.iter().map(|sent| sent.last_sent + wait).min().unwrap_or(Timestamp::NEVER).min(replay)
     }
 }
 

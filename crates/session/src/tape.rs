@@ -144,6 +144,21 @@ impl Tape {
         true
     }
 
+    /// Records that were read and not sent are unread again, from `first` to `last`: the client went.
+    pub fn put_back(&mut self, first: u64, last: u64, is_backlog: bool) {
+        let back: Vec<u64> = self.open.range(first..=last).copied().collect();
+        self.waiting += back.len();
+        back.iter().for_each(|number| {
+            self.open.remove(number);
+        });
+        let after = first.saturating_sub(1);
+        let part = if is_backlog { self.parts.first_mut() } else { self.parts.last_mut() };
+        match part {
+            Some(part) if part.after == last && (!is_backlog || part.upto != u64::MAX) => part.after = after,
+            _ => self.parts.insert(0, Part { after, upto: last }),
+        }
+    }
+
     /// A record that was read is done with: acknowledged, expired, no longer allowed.
     pub fn settle(&mut self, number: u64) {
         if self.open.remove(&number) {
@@ -189,6 +204,7 @@ mod tests {
         Read { backlog: bool, limit: usize },
         Settle(usize),
         Trim,
+        Leave,
         Restart,
     }
 
@@ -197,8 +213,9 @@ mod tests {
             5 => (1u64..4).prop_map(Act::Append),
             1 => Just(Act::Attach),
             5 => (any::<bool>(), 1usize..5).prop_map(|(backlog, limit)| Act::Read { backlog, limit }),
-            4 => (0usize..4).prop_map(Act::Settle),
+            6 => (0usize..6).prop_map(Act::Settle),
             2 => Just(Act::Trim),
+            1 => Just(Act::Leave),
             1 => Just(Act::Restart),
         ]
     }
@@ -222,7 +239,9 @@ mod tests {
         fn nothing_is_forgotten_before_it_is_settled(acts in proptest::collection::vec(act(), 1..150)) {
             let mut tape = Tape::new();
             let mut journal = Journal::default();
-            let (mut settled, mut held) = (BTreeSet::new(), Vec::new());
+            let (mut settled, mut held) = (BTreeSet::new(), Vec::<u64>::new());
+            // What was read since the last attach and waits to be sent, as a session's queues hold it.
+            let mut queues: [Vec<u64>; 2] = [Vec::new(), Vec::new()];
             for act in acts.into_iter().chain([Act::Attach]) {
                 match act {
                     Act::Append(gap) => {
@@ -236,10 +255,18 @@ mod tests {
                         if let Some(reading) = tape.next_read(backlog) {
                             let numbers = journal.read(reading.part, limit);
                             prop_assert!(tape.take(reading, &numbers));
-                            held.extend(numbers.into_iter().filter(|number| *number <= reading.part.upto));
+                            let read = numbers.into_iter().filter(|number| *number <= reading.part.upto);
+                            queues[usize::from(reading.is_backlog)].extend(read);
                         }
                     }
-                    Act::Settle(at) if at < held.len() => {
+                    Act::Settle(at) if at < 2 => {
+                        // The client takes the next one of a queue.
+                        if !queues[at].is_empty() {
+                            held.push(queues[at].remove(0));
+                        }
+                    }
+                    Act::Settle(at) if at - 2 < held.len() => {
+                        let at = at - 2;
                         let number = held.remove(at);
                         tape.settle(number);
                         settled.insert(number);
@@ -254,12 +281,23 @@ mod tests {
                             }
                         }
                     }
+                    Act::Leave => {
+                        for (at, queue) in queues.iter_mut().enumerate() {
+                            if let (Some(first), Some(last)) = (queue.first(), queue.last()) {
+                                tape.put_back(*first, *last, at == 1);
+                            }
+                            queue.clear();
+                        }
+                        tape.attach();
+                    }
                     Act::Restart => {
                         held.clear();
+                        queues = [Vec::new(), Vec::new()];
                         tape = Tape::recovered();
                     }
                 }
             }
+            queues.iter_mut().for_each(|queue| held.append(queue));
             for _ in 0..500 {
                 for backlog in [true, false] {
                     if let Some(reading) = tape.next_read(backlog) {

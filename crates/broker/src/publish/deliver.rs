@@ -68,6 +68,7 @@ impl Inner {
             qos: parcel.message.qos.min(route.qos),
             retain: honoured && parcel.message.retain,
             share_name: share_name.cloned(),
+            place: None,
         };
         self.hand_in(route, offer, now);
     }
@@ -75,7 +76,7 @@ impl Inner {
     /// Hands a retained message to a new subscription.
     pub fn deliver_retained(&self, route: &Route<Subscriber>, parcel: &Arc<Parcel>, now: Timestamp) {
         let qos = parcel.message.qos.min(route.qos);
-        let offer = Offer { parcel: parcel.clone(), qos, retain: true, share_name: None };
+        let offer = Offer { parcel: parcel.clone(), qos, retain: true, share_name: None, place: None };
         self.hand_in(route, offer, now);
     }
 
@@ -131,10 +132,13 @@ impl Inner {
         now: Timestamp,
     ) -> Vec<Report> {
         let mut reports = Vec::new();
-        while let Some(offer) = session.next_ready(talk) {
+        while let Some(offer) = session.next_ready(talk, now) {
             let fate = match permit(standing, &offer, now) {
                 Some(_permit) => session.send_next(talk, offer.clone(), now).into(),
-                None => Fate::Denied(offer.share_name.clone()),
+                None => {
+                    session.give_up(&offer);
+                    Fate::Denied(offer.share_name.clone())
+                }
             };
             reports.push(Report::new(&offer, Some(standing), fate));
         }
@@ -218,7 +222,7 @@ impl From<Delivered> for Fate {
     fn from(delivered: Delivered) -> Self {
         match delivered {
             Delivered::Sent => Self::Sent,
-            Delivered::Queued => Self::Queued,
+            Delivered::Queued | Delivered::Enqueue => Self::Queued,
             Delivered::Dropped(why) => Self::Dropped(why),
         }
     }

@@ -119,7 +119,8 @@ fn note(connection: &Connection, asked: &Asked) -> Option<bool> {
         if new && (full || kept.session.subscription_count() >= limits.subscriptions_per_connection) {
             return None;
         }
-        kept.session.subscribe(Subscription { filter: filter.clone(), qos: asked.qos });
+        let Asked { qos, no_local, retain_as_published, .. } = *asked;
+        kept.session.subscribe(Subscription { filter: filter.clone(), qos, no_local, retain_as_published });
         Some((kept.id, new))
     })?;
     let target = Subscriber { cell: connection.cell().clone(), session };

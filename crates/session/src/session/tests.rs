@@ -116,7 +116,7 @@ fn expiring(payload: &str, qos: QoS, expires_at: Option<u64>) -> Offer {
         expires_at,
         published_by_v5: true,
     };
-    Offer { parcel: Arc::new(Parcel::new(message)), qos, retain: false, share_name: None }
+    Offer { parcel: Arc::new(Parcel::new(message)), qos, retain: false, share_name: None, place: None }
 }
 
 fn publish(topic: &'static str, qos: QoS) -> Publish {
@@ -141,9 +141,9 @@ fn the_window_closes_at_a_hundred_and_opens_with_an_acknowledgement() {
     assert_eq!(client.deliver(offer("100", QoS::AtLeastOnce), NOW), Delivered::Queued);
     let sent = client.publishes(NOW);
     assert_eq!(sent.len(), 100);
-    assert!(client.session.next_ready(&client.talk).is_none());
+    assert!(client.session.next_ready(&client.talk, NOW).is_none());
     assert!(matches!(client.ack(sent[3].packet_id.unwrap()), Step::Acknowledged));
-    let next = client.session.next_ready(&client.talk).unwrap();
+    let next = client.session.next_ready(&client.talk, NOW).unwrap();
     assert_eq!(client.session.send_next(&mut client.talk, next, NOW), Delivered::Sent);
     assert_eq!(client.publishes(NOW)[0].payload, "100");
     assert!(matches!(client.ack(sent[3].packet_id.unwrap()), Step::Nothing), "acknowledged twice");
@@ -191,7 +191,7 @@ fn a_client_that_does_not_read_loses_qos0_and_delays_qos1() {
     assert_eq!(last, Delivered::Dropped(Dropped::OutboxFull));
     assert_eq!(client.deliver(offer(&large, QoS::AtLeastOnce), NOW), Delivered::Queued);
     client.written(NOW);
-    assert!(client.session.next_ready(&client.talk).is_some());
+    assert!(client.session.next_ready(&client.talk, NOW).is_some());
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn an_unacknowledged_message_goes_out_again_after_30_seconds_retry_while_connect
     let mut client = Client::new(Version::V5, |_| {});
     client.deliver(offer("x", QoS::AtLeastOnce), NOW);
     let first = client.publishes(NOW);
-    let due = client.session.next_retry(&client.dialect);
+    let due = client.session.next_moment(&client.dialect);
     assert_eq!(due, NOW + Duration::from_secs(30));
     let mut gate = Open::default();
     client.session.retry(&mut client.talk, &client.dialect, &mut gate, due);
@@ -402,6 +402,71 @@ fn a_v5_client_hears_why_it_is_closed_and_a_v3_client_does_not() {
     assert!(client.written(NOW).is_empty());
 }
 
+/// A journal as simple as can be.
+#[derive(Default)]
+struct Journal(std::collections::BTreeMap<u64, String>);
+
+impl Journal {
+    fn append(&mut self, session: &mut Session, payload: &str) {
+        let number = self.0.len() as u64 + 1;
+        self.0.insert(number, payload.to_owned());
+        session.arrived(number);
+    }
+
+    fn fill(&self, session: &mut Session) {
+        while let Some(reading) = session.next_read() {
+            let records = self.0.range(reading.part.after + 1..).take(PAGE);
+            let page: Vec<_> = records
+                .map(|(number, payload)| {
+                    let place = Some(Place { number: *number, is_backlog: reading.is_backlog });
+                    (*number, Some(Offer { place, ..offer(payload, QoS::AtLeastOnce) }))
+                })
+                .collect();
+            assert!(session.take_page(reading, page));
+        }
+    }
+}
+
+#[test]
+fn the_backlog_is_replayed_at_ten_a_second_beside_live_messages_replay_rate() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.session = Session::journaled(Version::V5, 1000, &client.dialect);
+    let mut journal = Journal::default();
+    for n in 0..200 {
+        assert_eq!(
+            client.session.deliver(None, offer(&n.to_string(), QoS::AtLeastOnce), NOW),
+            Delivered::Enqueue
+        );
+        journal.append(&mut client.session, &n.to_string());
+    }
+    assert_eq!(client.session.queued(), 200);
+    client.session.attach();
+    let mut sent = Vec::new();
+    for tenth in 0..100 {
+        let now = NOW + Duration::from_millis(tenth * 100);
+        if tenth == 10 {
+            assert_eq!(client.deliver(offer("live", QoS::AtLeastOnce), now), Delivered::Enqueue);
+            journal.append(&mut client.session, "live");
+        }
+        journal.fill(&mut client.session);
+        while let Some(next) = client.session.next_ready(&client.talk, now) {
+            assert_eq!(client.session.send_next(&mut client.talk, next, now), Delivered::Sent);
+        }
+        for publish in client.publishes(now) {
+            client.ack(publish.packet_id.unwrap());
+            sent.push(String::from_utf8(publish.payload.to_vec()).unwrap());
+        }
+    }
+    assert_eq!(sent.len(), 101, "ten a second and the live one");
+    assert_eq!(sent.iter().position(|payload| payload == "live"), Some(10));
+    assert!(client.session.queue.len() + client.session.backlog.len() <= PAGE, "memory holds a page");
+    client.session.detach();
+    client.session.attach();
+    journal.fill(&mut client.session);
+    let next = client.session.next_ready(&client.talk, NOW + Duration::from_secs(60)).unwrap();
+    assert_eq!(next.parcel.message.payload, "100", "what was read and not sent is read again");
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Offer(QoS),
@@ -455,7 +520,7 @@ proptest! {
                 }
                 Act::Ack(_) => {}
                 Act::Pump => {
-                    while let Some(next) = client.session.next_ready(&client.talk) {
+                    while let Some(next) = client.session.next_ready(&client.talk, now) {
                         client.session.send_next(&mut client.talk, next, now);
                     }
                 }
@@ -477,7 +542,7 @@ proptest! {
         for _ in 0..200 {
             note(client.written(now), &mut open);
             open.drain(..).for_each(|id| { client.ack(id); });
-            while let Some(next) = client.session.next_ready(&client.talk) {
+            while let Some(next) = client.session.next_ready(&client.talk, NOW) {
                 client.session.send_next(&mut client.talk, next, now);
             }
         }
