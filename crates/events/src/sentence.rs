@@ -47,6 +47,7 @@ sentences! {
     };
     RetainedStored<'_> |e, f| write!(f, "{} is retained ({} bytes)", Name(e.topic), e.bytes);
     RetainedDeleted<'_> |e, f| write!(f, "{} is no longer retained", Name(e.topic));
+    ThrottleExceeded<'_> |e, f| write!(f, "{} passed {} ({} in a second)", e.client, e.quota, e.value);
     RetainedFull<'_> |e, f| write!(f, "{} was not retained: {} messages are", Name(e.topic), e.limit);
     WillPublished<'_> |e, f| write!(f, "the will of {} went to {}", e.client, Name(e.topic));
     WillRefused<'_> |e, f|
@@ -57,7 +58,7 @@ sentences! {
         write!(f, "the session of {} expired with {} messages waiting", Name(e.client_id), e.queued);
     ReservedUnserved<'_> |e, f|
         write!(f, "{} published to {}, which reaches nobody: {}", e.origin, Name(e.topic), e.missing);
-    DivergenceObserved<'_> |e, f| write!(f, "{} meets {}: {}", e.client, e.divergence, e.detail);
+    DivergenceObserved<'_> |e, f| write!(f, "{}: {} ({}); the standard: {}", e.client, e.detail, e.divergence, e.divergence.row().standard);
     PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
     CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
     FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");

@@ -4,9 +4,13 @@
 //! relaxed addition; nothing here is called by, or calls, anything but events.
 
 mod admin;
+mod divergences;
 mod log;
 mod metrics;
 
 pub use admin::{Admin, Health};
+pub use divergences::{
+    ClientSummary, DivergenceReport, DivergenceSummary, MOST_CLIENTS, MOST_DETAIL, RowSummary,
+};
 pub use log::{Format, LogObserver, LogSettings, LogThread};
 pub use metrics::{AUTHN_REASONS, MetricsObserver};

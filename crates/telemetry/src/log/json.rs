@@ -101,7 +101,10 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
             let code = e.fault.answer(mqtt::Version::V5).code().map_or(0x80, |code| code as u8);
             subscription(entry, &e.client, e.filter, code);
         }
-        Event::DivergenceObserved(e) => put(entry, "divergence", e.divergence.id()),
+        Event::DivergenceObserved(e) => {
+            put(entry, "divergence", e.divergence.id());
+            put(entry, "standard", e.divergence.row().standard);
+        }
         Event::ApiCall(e) => put(entry, "operation", e.operation),
         Event::ApiRefused(e) => put(entry, "operation", e.operation),
         _ => {}
