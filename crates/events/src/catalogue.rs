@@ -356,6 +356,15 @@ catalogue! {
         /// Its topic.
         topic: &'a str,
     }
+    /// A connection passed a limit of so many in a second. What was done about it is an event of its own, if anything.
+    ThrottleExceeded<'a> = "throttle.exceeded", Debug, -, ThrottleExceeded, - {
+        /// Whose connection.
+        client: Client<'a>,
+        /// The name of the quota.
+        quota: &'static str,
+        /// Its value, in a second.
+        value: u64,
+    }
     /// A message could not be retained because as many as may be are.
     RetainedFull<'a> = "retained.full", Warn, -, PublishRetainedThrottle,
         "delete retained messages by publishing empty ones, or raise the quota retained-messages" {
@@ -490,6 +499,7 @@ impl<'a> Event<'a> {
             Self::WillPublished(e) => Some(e.client),
             Self::WillRefused(e) => Some(e.client),
             Self::SessionResumed(e) => Some(e.client),
+            Self::ThrottleExceeded(e) => Some(e.client),
             Self::DivergenceObserved(e) => Some(e.client),
             _ => match self.origin() {
                 Some(Origin::Client(client)) => Some(client),
@@ -574,12 +584,17 @@ impl<'a> Event<'a> {
         match self {
             // AWS counts neither denials nor throttles of HTTP.
             Self::PublishDenied(PublishDenied { origin: Origin::Http { .. }, .. }) => None,
+            Self::PublishRefused(PublishRefused { origin: Origin::Http { .. }, fault, .. })
+                if fault.metric() == Some(Metric::PublishInThrottle) =>
+            {
+                None
+            }
             Self::PublishDenied(e) if e.action == "iot:RetainPublish" => {
                 Some(Metric::PublishRetainedAuthError)
             }
             Self::DeliveryDropped(e) => match e.why {
-                DropReason::QueueFull => Some(Metric::QueuedThrottle),
-                DropReason::OutboxFull => Some(Metric::PublishOutThrottle),
+                DropReason::QueueFull | DropReason::QueueRate => Some(Metric::QueuedThrottle),
+                DropReason::OutboxFull | DropReason::Rate => Some(Metric::PublishOutThrottle),
                 DropReason::TooLargeForClient => Some(Metric::PublishOutClientError),
                 DropReason::Expired | DropReason::RetryWindow => None,
             },

@@ -123,6 +123,8 @@ drop_reasons! {
     Expired = "EXPIRED", "The message's expiry interval passed.";
     TooLargeForClient = "TOO_LARGE_FOR_CLIENT", "The packet would exceed the client's Maximum Packet Size.";
     RetryWindow = "RETRY_WINDOW", "The client did not acknowledge the message within the retry window.";
+    Rate = "THROTTLED", "More messages in a second than may be sent to the client, and the message was of QoS 0.";
+    QueueRate = "THROTTLED_WHILE_QUEUEING", "More messages in a second than the account may queue.";
 }
 
 impl fmt::Display for DropReason {

@@ -66,6 +66,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::PublishOut | Kind::Redelivered => "DELIVER",
         Kind::Queued => "QUEUE",
         Kind::DeliveryDropped | Kind::RetainedFull => "DROPPED",
+        Kind::ThrottleExceeded => "THROTTLE",
         Kind::Subscribed => "SUBSCRIBE",
         Kind::Unsubscribed => "UNSUB",
         Kind::RetainedStored | Kind::RetainedDeleted => "RETAIN",
