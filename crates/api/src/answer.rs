@@ -79,6 +79,11 @@ pub fn success(operation: &Operation, mut reply: Reply, request_id: &str) -> Res
     response
 }
 
+/// The HTTP form of an answer of thingcore's own.
+pub fn own(value: &Value, request_id: &str) -> Response<Full<Bytes>> {
+    respond(200, value.to_string().into(), request_id)
+}
+
 /// The HTTP form of a fault. The data plane's bodies carry a `traceId`.
 pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Response<Full<Bytes>> {
     let mut body = json!({ "message": fault.message });

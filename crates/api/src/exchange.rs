@@ -18,6 +18,7 @@ use crate::body::{self, BodyLimits, Unread};
 use crate::decode::{Decoded, decode};
 use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
+use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
 use crate::sigv4::{self, Claim, Expected};
 use crate::{constraints, record};
@@ -49,6 +50,7 @@ pub trait Perform: Send + Sync {
 /// All that is needed to answer a request.
 pub struct Exchange {
     pub(crate) perform: Arc<dyn Perform>,
+    pub(crate) own: OwnOperations,
     pub(crate) keys: Arc<dyn AccessKeys>,
     pub(crate) observers: events::Observers,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -61,7 +63,15 @@ pub struct Exchange {
 pub(crate) struct Known {
     pub service: Option<Service>,
     pub access_key_id: Option<Arc<str>>,
-    pub operation: Option<&'static Operation>,
+    pub operation: Option<&'static str>,
+}
+
+/// A success.
+enum Success {
+    /// Of an operation of AWS.
+    Aws(&'static Operation, Reply),
+    /// Of one of our own.
+    Own(serde_json::Value),
 }
 
 impl Exchange {
@@ -76,10 +86,10 @@ impl Exchange {
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
         let ended = (self.clock)();
-        let response = match (outcome, known.operation) {
-            (Ok(reply), Some(operation)) => answer::success(operation, reply, &request_id),
-            (outcome, _) => {
-                let fault = outcome.err().unwrap_or_else(|| Fault::internal("a reply without an operation"));
+        let response = match outcome {
+            Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
+            Ok(Success::Own(value)) => answer::own(&value, &request_id),
+            Err(fault) => {
                 record::refusal(&self.observers, &known, &fault, ended);
                 answer::failure(&fault, known.service, &request_id)
             }
@@ -94,7 +104,7 @@ impl Exchange {
         peer: SocketAddr,
         known: &mut Known,
         now: Timestamp,
-    ) -> Result<Reply, Fault>
+    ) -> Result<Success, Fault>
     where
         B: Body<Data = Bytes>,
         B::Error: fmt::Display,
@@ -112,11 +122,17 @@ impl Exchange {
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
         signed(&parts, |request| claim.verify(request, &body, &secret)).map_err(refused)?;
 
+        if let Some(found) = self.own.find(parts.method.as_str(), parts.uri.path()) {
+            let operation = found?;
+            known.operation = Some(operation.name());
+            return operation.perform(&body).map(Success::Own);
+        }
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
-        known.operation = Some(operation);
+        known.operation = Some(operation.name);
         let input = self.input(operation, labels, &parts, body)?;
         let access_key_id = known.access_key_id.clone().unwrap_or_else(|| claim.access_key_id().into());
-        self.perform.perform(operation, input, Caller { access_key_id, peer }, now).await
+        let reply = self.perform.perform(operation, input, Caller { access_key_id, peer }, now).await?;
+        Ok(Success::Aws(operation, reply))
     }
 
     /// Who claims to call which service, and the secret that must have signed it.

@@ -17,10 +17,12 @@ pub enum Service {
     IotData,
     /// The jobs data plane: `iot-jobs-data`.
     IotJobsData,
+    /// `thingcore`, for operations that AWS does not have. They can be signed for any of the others as well.
+    Thingcore,
 }
 
 impl Service {
-    /// All of them, in the order of the coverage page.
+    /// All of AWS's, in the order of the coverage page.
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
     /// The name in a credential scope.
@@ -29,6 +31,7 @@ impl Service {
             Self::Iot => "iot",
             Self::IotData => "iotdata",
             Self::IotJobsData => "iot-jobs-data",
+            Self::Thingcore => "thingcore",
         }
     }
 
@@ -38,6 +41,7 @@ impl Service {
             "iot" => Some(Self::Iot),
             "iotdata" | "iotdevicegateway" => Some(Self::IotData),
             "iot-jobs-data" => Some(Self::IotJobsData),
+            "thingcore" => Some(Self::Thingcore),
             _ => None,
         }
     }

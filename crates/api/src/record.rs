@@ -27,7 +27,7 @@ pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, at: Timestam
 }
 
 fn operation(known: &Known) -> &'static str {
-    known.operation.map_or("", |operation| operation.name)
+    known.operation.unwrap_or_default()
 }
 
 fn access_key(known: &Known) -> &str {

@@ -11,6 +11,7 @@ pub fn operations(service: Service) -> &'static [Operation] {
         Service::Iot => &iot::OPERATIONS,
         Service::IotData => &iot_data::OPERATIONS,
         Service::IotJobsData => &iot_jobs_data::OPERATIONS,
+        Service::Thingcore => &[],
     }
 }
 

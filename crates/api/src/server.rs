@@ -21,6 +21,7 @@ use crate::body::BodyLimits;
 use crate::exchange::Exchange;
 use crate::keys::AccessKeys;
 use crate::operations::Dispatch;
+use crate::own::OwnOperations;
 
 /// The bounds of the server. Every one has a consequence for the peer.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,8 @@ impl Default for ServerLimits {
 pub struct ApiParts {
     /// What performs the operations.
     pub services: Arc<Services>,
+    /// What can be done beside AWS's operations.
+    pub own: OwnOperations,
     /// Who may call.
     pub keys: Arc<dyn AccessKeys>,
     /// Who is told.
@@ -85,9 +88,9 @@ pub struct ApiServer {
 impl ApiServer {
     /// A server that is not listening yet.
     pub fn new(parts: ApiParts) -> Self {
-        let ApiParts { services, keys, observers, clock, region, limits } = parts;
+        let ApiParts { services, own, keys, observers, clock, region, limits } = parts;
         let perform = Arc::new(Dispatch::new(services));
-        Self::over(Exchange { perform, keys, observers, clock, region, limits: limits.body }, limits)
+        Self::over(Exchange { perform, own, keys, observers, clock, region, limits: limits.body }, limits)
     }
 
     /// A server whose operations are performed by anything.

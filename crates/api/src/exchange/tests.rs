@@ -47,6 +47,7 @@ impl Perform for Echo {
 pub fn exchange() -> Exchange {
     Exchange {
         perform: Arc::new(Echo),
+        own: OwnOperations::default().with("PutEcho", "PUT", "echo", Ok),
         keys: Arc::new(OneKey),
         observers: events::Observers::default(),
         clock: Arc::new(|| NOW),
@@ -166,4 +167,17 @@ async fn a_body_is_bounded_by_the_kind_of_its_operation() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(refused(request("iot", "POST", "/things/t", &" ".repeat(2001))).await.0, 413);
     assert_eq!(answered(request("iot", "POST", "/things/t", &" ".repeat(2000))).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn own_operations_are_signed_like_all_others() {
+    for service in ["thingcore", "iot", "iotdata"] {
+        let (status, _, body) = answered(request(service, "PUT", "/thingcore/echo", "[1]")).await;
+        assert_eq!((status, body), (StatusCode::OK, json!([1])), "{service}");
+    }
+    assert_eq!(refused(request("thingcore", "PUT", "/thingcore/echo", "[")).await.0, 400);
+    assert_eq!(refused(request("thingcore", "GET", "/things", "")).await.0, 404);
+    let mut unsigned = request("iot", "PUT", "/thingcore/echo", "[1]");
+    unsigned.headers_mut().remove("authorization");
+    assert_eq!(refused(unsigned).await.0, 403);
 }
