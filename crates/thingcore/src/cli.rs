@@ -50,6 +50,9 @@ pub struct ServeArgs {
     /// Whose rules: AWS IoT Core's, or those of the OASIS MQTT standards [default: aws]
     #[arg(long, env = "THINGCORE_DIALECT")]
     pub dialect: Option<DialectName>,
+    /// Whose quotas: AWS's, those of its Regions with lower ones, or none [default: aws; unlimited with --dialect oasis]
+    #[arg(long, value_name = "PROFILE", env = "THINGCORE_QUOTAS")]
+    pub quotas: Option<ProfileName>,
     /// MQTT over TLS with client certificates; 0 = any free port [default: 8883]
     #[arg(long, value_name = "N", env = "THINGCORE_MQTT_PORT")]
     pub mqtt_port: Option<u16>,
@@ -96,6 +99,18 @@ pub enum DialectName {
     Aws,
     /// The OASIS standards MQTT 3.1.1 and 5.0 without departures.
     Oasis,
+}
+
+/// Values for all quotas, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileName {
+    /// AWS's defaults in most Regions.
+    Aws,
+    /// AWS's defaults in the Regions that have lower ones.
+    AwsSelect,
+    /// No rates, and counts as wide as this broker can bear.
+    Unlimited,
 }
 
 /// Form of the log.
@@ -180,13 +195,14 @@ mod tests {
 
     #[test]
     fn the_black_box_contract_is_accepted() {
-        let line = "thingcore serve --data-dir d --ready-file r --config c --dialect oasis --mqtt-port 0 --tls-port 0 \
+        let line = "thingcore serve --data-dir d --ready-file r --config c --dialect oasis --quotas aws-select --mqtt-port 0 --tls-port 0 \
              --https-port 0 --api-port 0 --admin-port 0 --plain-port 0 --plain-principal p --bind 127.0.0.1 --dev \
              --server-name a --server-name b --log json --log-level debug";
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
         let Some(Command::Serve(args)) = cli.command else { panic!("not serve") };
         assert_eq!(args.server_names, ["a", "b"]);
         assert_eq!(args.dialect, Some(DialectName::Oasis));
+        assert_eq!(args.quotas, Some(ProfileName::AwsSelect));
         assert_eq!(args.plain_port, Some(0));
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use identity::{AccountId, Region};
 use serde::Deserialize;
 
-use crate::cli::{DialectName, LogFormat, LogLevel};
+use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName};
 
 /// The whole file. Everything is optional.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -22,8 +22,8 @@ pub struct ConfigFile {
     pub dialect: Option<DialectName>,
     /// Single divergences from OASIS MQTT switched on or off, by id.
     pub divergences: BTreeMap<String, bool>,
-    /// AWS's quotas at other values, by name.
-    pub quotas: BTreeMap<String, u64>,
+    /// `[quotas]`
+    pub quotas: QuotasSection,
     /// `[account]`
     pub account: AccountSection,
     /// `[devices]`
@@ -38,6 +38,16 @@ pub struct ConfigFile {
     pub limits: LimitsSection,
     /// `[log]`
     pub log: LogSection,
+}
+
+/// `[quotas]`: AWS's quotas at other values.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct QuotasSection {
+    /// See `--quotas`.
+    pub profile: Option<ProfileName>,
+    /// Single quotas by name or by AWS's code, and rates of the API by operation.
+    #[serde(flatten)]
+    pub values: BTreeMap<String, u64>,
 }
 
 /// `[account]`: whom the broker plays. Fixed at the first start of a data folder.
@@ -193,6 +203,17 @@ mod tests {
             Some(rest) if !rest.starts_with([' ', '#']) => rest.to_owned(),
             _ => line.to_owned(),
         }
+    }
+
+    #[test]
+    fn quotas_have_a_profile_and_single_values() {
+        let text = "[quotas]\nprofile = \"aws-select\"\nsubscriptions = 7\nL-083F3861 = 8\nCreateThing = 9";
+        let quotas = ConfigFile::parse(text, Path::new("t")).unwrap().quotas;
+        assert_eq!(quotas.profile, Some(ProfileName::AwsSelect));
+        assert_eq!(quotas.values.get("L-083F3861"), Some(&8));
+        assert_eq!(quotas.values.len(), 3);
+        assert!(problem("[quotas]\nprofile = \"ibm\"").contains("unknown variant `ibm`"));
+        assert!(problem("[quotas]\nsubscriptions = true").contains("u64"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use identity::{AccountId, Region};
 
 use super::DEFAULT_DATA_DIR;
 use super::file::{ConfigFile, ConfigProblem, LimitsSection};
-use crate::cli::{DialectName, LogFormat, LogLevel, ServeArgs};
+use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
 /// Everything that `serve` needs to know, decided.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Settings {
     pub dialect: DialectName,
     /// Single divergences switched on or off.
     pub divergences: BTreeMap<String, bool>,
+    /// Values for all quotas, if the operator chose them.
+    pub quota_profile: Option<ProfileName>,
     /// AWS's quotas at other values.
     pub quotas: BTreeMap<String, u64>,
     /// The account, if the operator chose one.
@@ -110,7 +112,8 @@ impl Settings {
             ready_file: args.ready_file,
             dialect: args.dialect.or(file.dialect).unwrap_or(DialectName::Aws),
             divergences: file.divergences,
-            quotas: file.quotas,
+            quota_profile: args.quotas.or(file.quotas.profile),
+            quotas: file.quotas.values,
             account: file.account.id,
             region: file.account.region,
             endpoint: file.account.endpoint,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use api::{ApiParts, ApiServer, ServerLimits};
 use broker::{Broker, BrokerParts};
-use dialect::Dialect;
+use dialect::{Dialect, QuotaProfile};
 use events::{ConfigProblem, Event, Observers};
 use gateway::{Clock, Gateway, GatewayParts, ServerIdentity};
 use identity::Site;
@@ -21,7 +21,7 @@ use super::bind::Bound;
 use super::keys::Keys;
 use super::observers::Listeners;
 use super::ready::{Ready, ReadyPorts};
-use crate::cli::DialectName;
+use crate::cli::{DialectName, ProfileName};
 use crate::config::{AccessKey, Settings};
 use crate::data_dir::{DataDir, Lock};
 use crate::entropy;
@@ -164,6 +164,13 @@ fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {
         DialectName::Aws => Dialect::aws(),
         DialectName::Oasis => Dialect::oasis(),
     };
+    if let Some(profile) = settings.quota_profile {
+        dialect.set_profile(match profile {
+            ProfileName::Aws => QuotaProfile::Aws,
+            ProfileName::AwsSelect => QuotaProfile::AwsSelect,
+            ProfileName::Unlimited => QuotaProfile::Unlimited,
+        });
+    }
     for (id, on) in &settings.divergences {
         dialect.set_named(id, *on).map_err(|error| ServeProblem(format!("[divergences] {error}")))?;
     }
@@ -228,6 +235,16 @@ mod tests {
         );
         let bound = ServeArgs { bind: Some([192, 0, 2, 1].into()), ..ServeArgs::default() };
         assert_eq!(endpoint(&settings("", bound)), "192.0.2.1");
+    }
+
+    #[test]
+    fn single_quotas_win_over_the_profile() {
+        let file = "[quotas]\nprofile = \"unlimited\"\n\"L-083F3861\" = 8";
+        let limits = dialect(&settings(file, ServeArgs::default())).unwrap().limits().clone();
+        assert_eq!(limits.publishes_per_connection.limit(), Some(8));
+        assert_eq!(limits.connects_per_client_id.limit(), None);
+        let flag = ServeArgs { quotas: Some(ProfileName::AwsSelect), ..ServeArgs::default() };
+        assert_eq!(dialect(&settings(file, flag)).unwrap().limits().connections, 100_000);
     }
 
     #[test]
