@@ -76,6 +76,7 @@ pub fn success(operation: &Operation, mut reply: Reply, request_id: &str) -> Res
     let body = reply.payload.unwrap_or_else(|| Value::Object(reply.members).to_string().into());
     let mut response = respond(status, body, request_id);
     response.headers_mut().extend(headers);
+    speak(Some(operation.service), &mut response);
     response
 }
 
@@ -91,8 +92,15 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
         object.insert("resourceId".into(), id.as_str().into());
         object.insert("resourceArn".into(), arn.as_str().into());
     }
-    if let (Some(object), Some(Service::IotData)) = (body.as_object_mut(), service) {
-        object.insert("traceId".into(), request_id.into());
+    let error_type = error_type(fault, service);
+    match (body.as_object_mut(), service) {
+        (Some(object), Some(Service::IotData)) => {
+            object.insert("traceId".into(), request_id.into());
+        }
+        (Some(object), Some(Service::ServiceQuotas)) => {
+            object.insert("__type".into(), error_type.into());
+        }
+        _ => {}
     }
     let status = match (service, &*fault.error_type) {
         // 400 in the control plane's model, 429 in those of the data planes.
@@ -100,13 +108,30 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
         _ => fault.status,
     };
     let mut response = respond(status, body.to_string().into(), request_id);
-    if let Ok(name) = HeaderValue::try_from(fault.error_type.as_ref()) {
+    if let Ok(name) = HeaderValue::try_from(error_type) {
         response.headers_mut().insert("x-amzn-errortype", name);
     }
     if let (false, Ok(methods)) = (fault.allow.is_empty(), HeaderValue::try_from(fault.allow.join(", "))) {
         response.headers_mut().insert(ALLOW, methods);
     }
+    speak(service, &mut response);
     response
+}
+
+/// What Service Quotas calls a request that is out of shape.
+fn error_type(fault: &Fault, service: Option<Service>) -> &str {
+    match (service, &*fault.error_type) {
+        (Some(Service::ServiceQuotas), "InvalidRequestException") => "IllegalArgumentException",
+        (_, name) => name,
+    }
+}
+
+/// Service Quotas speaks another protocol than the services of AWS IoT.
+fn speak(service: Option<Service>, response: &mut Response<Full<Bytes>>) {
+    if service == Some(Service::ServiceQuotas) {
+        let json = HeaderValue::from_static("application/x-amz-json-1.1");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+    }
 }
 
 fn respond(status: u16, body: Bytes, request_id: &str) -> Response<Full<Bytes>> {

@@ -21,7 +21,7 @@ use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
 use crate::sigv4::{self, Claim, Expected};
-use crate::{constraints, record};
+use crate::{constraints, record, service_quotas};
 
 /// Who called.
 #[derive(Clone, Debug)]
@@ -118,11 +118,15 @@ impl Exchange {
                 return Err(fault);
             }
         };
-        let routed = route::find(service, parts.method.as_str(), parts.uri.path());
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let routed = match service {
+            Service::ServiceQuotas => service_quotas::find(method, path, &parts.headers),
+            _ => route::find(service, method, path),
+        };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
         signed(&parts, |request| claim.verify(request, &body, &secret)).map_err(refused)?;
 
-        if let Some(found) = self.own.find(parts.method.as_str(), parts.uri.path()) {
+        if let Some(found) = self.own.find(method, path) {
             let operation = found?;
             known.operation = Some(operation.name());
             return operation.perform(&body).map(Success::Own);

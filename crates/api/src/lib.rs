@@ -17,6 +17,7 @@ mod own;
 mod record;
 mod route;
 mod server;
+mod service_quotas;
 pub mod sigv4;
 
 pub use body::BodyLimits;

@@ -17,12 +17,14 @@ pub enum Service {
     IotData,
     /// The jobs data plane: `iot-jobs-data`.
     IotJobsData,
+    /// Service Quotas: `servicequotas`.
+    ServiceQuotas,
     /// `thingcore`, for operations that AWS does not have. They can be signed for any of the others as well.
     Thingcore,
 }
 
 impl Service {
-    /// All of AWS's, in the order of the coverage page.
+    /// All of AWS IoT's, in the order of the coverage page.
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
     /// The name in a credential scope.
@@ -31,6 +33,7 @@ impl Service {
             Self::Iot => "iot",
             Self::IotData => "iotdata",
             Self::IotJobsData => "iot-jobs-data",
+            Self::ServiceQuotas => "servicequotas",
             Self::Thingcore => "thingcore",
         }
     }
@@ -41,6 +44,7 @@ impl Service {
             "iot" => Some(Self::Iot),
             "iotdata" | "iotdevicegateway" => Some(Self::IotData),
             "iot-jobs-data" => Some(Self::IotJobsData),
+            "servicequotas" => Some(Self::ServiceQuotas),
             "thingcore" => Some(Self::Thingcore),
             _ => None,
         }

@@ -49,12 +49,16 @@ codes! {
     Forbidden = "ForbiddenException", 403;
     /// A fault of ours.
     InternalFailure = "InternalFailureException", 500;
+    /// A page token is none (Service Quotas).
+    InvalidPaginationToken = "InvalidPaginationTokenException", 400;
     /// The request makes no sense.
     InvalidRequest = "InvalidRequestException", 400;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 410;
     /// A policy document is not one.
     MalformedPolicy = "MalformedPolicyException", 400;
+    /// There is no such service or quota (Service Quotas).
+    NoSuchResource = "NoSuchResourceException", 400;
     /// A verification certificate does not carry the registration code.
     RegistrationCodeValidation = "RegistrationCodeValidationException", 400;
     /// The payload is too large (data plane).

@@ -9,7 +9,8 @@ use identity::Site;
 use pki::CertificateAuthority;
 use store::Store;
 
-use crate::{EndpointAddress, Entropy, entropy};
+use crate::throttle::Throttle;
+use crate::{ApiError, EndpointAddress, Entropy, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
@@ -41,6 +42,7 @@ pub struct Services {
     pub(crate) observers: Observers,
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
+    throttle: Throttle,
 }
 
 impl fmt::Debug for Services {
@@ -56,7 +58,16 @@ impl Services {
     /// Puts them together.
     pub fn new(parts: ServicesParts) -> Self {
         let ServicesParts { broker, store, site, authority, observers, endpoint, entropy } = parts;
-        Self { broker, store, site, authority, observers, endpoint, entropy }
+        let throttle = Throttle::new(broker.dialect());
+        Self { broker, store, site, authority, observers, endpoint, entropy, throttle }
+    }
+
+    /// Counts one request for an operation of the API. Asked before the operation, by whoever took the request.
+    ///
+    /// # Errors
+    /// Throttling: the account asks too often.
+    pub fn admit(&self, operation: &str, now: identity::Timestamp) -> Result<(), ApiError> {
+        self.throttle.admit(operation, now)
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

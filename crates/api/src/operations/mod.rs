@@ -8,6 +8,7 @@ mod certificates;
 mod data_plane;
 mod endpoint;
 mod policies;
+mod service_quotas;
 mod tags;
 mod thing_groups;
 mod thing_principals;
@@ -66,6 +67,7 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     endpoint::BUILT,
     data_plane::BUILT,
     data_plane::PUBLISH,
+    service_quotas::BUILT,
 ];
 
 /// True when an operation has its line.
@@ -98,7 +100,10 @@ impl Perform for Dispatch {
         now: Timestamp,
     ) -> Performing<'a> {
         match self.calls.get(&(operation.service, operation.name)) {
-            Some(call) => call(&self.services, input, caller, now),
+            Some(call) => match self.services.admit(operation.name, now) {
+                Ok(()) => call(&self.services, input, caller, now),
+                Err(error) => Box::pin(std::future::ready(Err(fault(error)))),
+            },
             None => Box::pin(std::future::ready(Err(not_built(operation)))),
         }
     }
