@@ -32,6 +32,11 @@ pub enum Command {
     /// Make and show devices.
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Show what clients met that the MQTT standard does differently
+    Divergences(DivergencesArgs),
+    /// Provoke what AWS permits itself and this broker normally does not do
+    #[command(subcommand)]
+    Quirks(QuirksCommand),
 }
 
 /// Options of `thingcore serve`. Each may also stand in the environment as `THINGCORE_` and its name (a flag wins), or
@@ -83,6 +88,9 @@ pub struct ServeArgs {
     /// Another name or address in the server certificate; may be repeated
     #[arg(long = "server-name", value_name = "NAME", env = "THINGCORE_SERVER_NAMES", value_delimiter = ',')]
     pub server_names: Vec<String>,
+    /// At the end, write which clients met differences from the MQTT standard to this file (JSON)
+    #[arg(long, value_name = "FILE", env = "THINGCORE_DIVERGENCES_FILE")]
+    pub divergences_file: Option<PathBuf>,
     /// Form of the log [default: human]
     #[arg(long, env = "THINGCORE_LOG")]
     pub log: Option<LogFormat>,
@@ -155,6 +163,76 @@ pub struct DeviceCreateArgs {
     /// Folder for certificate, keys and the sample program [default: a folder of the device's name]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Options of `thingcore divergences`.
+#[derive(Clone, Debug, Args)]
+pub struct DivergencesArgs {
+    /// Exit with 3 if a client met one of these (ids of docs/reference/divergences.md), or `any`
+    #[arg(long, value_name = "ID[,ID...]|any", value_delimiter = ',')]
+    pub fail_on: Vec<String>,
+    /// Forget what was seen, after showing it
+    #[arg(long, conflicts_with = "from")]
+    pub reset: bool,
+    /// Read the file that `serve --divergences-file` wrote, instead of asking a server
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// What to do about quirks. The rules last until the server stops; those of the configuration are back at its next start.
+#[derive(Debug, Subcommand)]
+pub enum QuirksCommand {
+    /// Show the rules in force
+    List {
+        /// Which server
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Form of the answer
+        #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+        format: OutputFormat,
+    },
+    /// Add a rule, or change the one for the same row and clients
+    Set(QuirkSetArgs),
+    /// Remove all rules
+    Clear {
+        /// Which server
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Form of the answer
+        #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+        format: OutputFormat,
+    },
+}
+
+/// Options of `thingcore quirks set`.
+#[derive(Clone, Debug, Args)]
+pub struct QuirkSetArgs {
+    /// The quirk by its row, for example qos0-duplicates
+    pub row: String,
+    /// How often, from 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    pub probability: f64,
+    /// Client ids that it is for: * is any text, ? any one character
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    pub client: String,
+    /// The same seed gives the same sequence
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Longest delay or life, for quirks that have one [default: AWS's]
+    #[arg(long, value_name = "SECONDS")]
+    pub up_to: Option<f64>,
     /// Which server
     #[command(flatten)]
     pub server: ServerArgs,

@@ -24,6 +24,8 @@ pub struct ConfigFile {
     pub divergences: BTreeMap<String, bool>,
     /// `[quotas]`
     pub quotas: QuotasSection,
+    /// `[[quirks]]`: misbehaviour on demand.
+    pub quirks: Vec<quirks::Rule>,
     /// `[account]`
     pub account: AccountSection,
     /// `[devices]`
@@ -195,7 +197,7 @@ mod tests {
         let active: String = example.lines().map(|line| strip_comment(line) + "\n").collect();
         let parsed = ConfigFile::parse(&active, Path::new("example")).unwrap();
         assert_eq!(parsed.devices.mqtt_port, Some(8883));
-        assert_eq!(parsed.access_key.len(), 1);
+        assert_eq!((parsed.access_key.len(), parsed.quirks.len()), (1, 1));
     }
 
     fn strip_comment(line: &str) -> String {

@@ -27,6 +27,10 @@ pub struct Settings {
     pub quota_profile: Option<ProfileName>,
     /// AWS's quotas at other values.
     pub quotas: BTreeMap<String, u64>,
+    /// Misbehaviour on demand.
+    pub quirks: Vec<quirks::Rule>,
+    /// Where to leave the report of divergences at the end.
+    pub divergences_file: Option<PathBuf>,
     /// The account, if the operator chose one.
     pub account: Option<AccountId>,
     /// The Region, if the operator chose one.
@@ -114,6 +118,8 @@ impl Settings {
             divergences: file.divergences,
             quota_profile: args.quotas.or(file.quotas.profile),
             quotas: file.quotas.values,
+            quirks: file.quirks,
+            divergences_file: args.divergences_file,
             account: file.account.id,
             region: file.account.region,
             endpoint: file.account.endpoint,

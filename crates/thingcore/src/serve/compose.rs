@@ -5,21 +5,23 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use api::{ApiParts, ApiServer, ServerLimits};
-use broker::{Broker, BrokerParts};
+use broker::{Broker, BrokerParts, Durability};
 use dialect::{Dialect, QuotaProfile};
 use events::{ConfigProblem, Event, Observers};
 use gateway::{Clock, Gateway, GatewayParts, ServerIdentity};
 use identity::Site;
+use quirks::{Quirks, Rules};
 use services::{EndpointAddress, Services, ServicesParts};
-use store::Store;
+use store::{Journal, Store};
 use store_redb::{Options, RedbStore};
-use telemetry::{Admin, Health, LogThread};
+use telemetry::{Admin, DivergenceReport, Health, LogThread};
 use tokio::net::TcpListener;
 
 use super::ServeProblem;
 use super::bind::Bound;
 use super::keys::Keys;
 use super::observers::Listeners;
+use super::own;
 use super::ready::{Ready, ReadyPorts};
 use crate::cli::{DialectName, ProfileName};
 use crate::config::{AccessKey, Settings};
@@ -36,6 +38,7 @@ pub struct House {
     pub clock: Clock,
     pub plain_principal: Arc<str>,
     pub observers: Observers,
+    pub divergences: Arc<DivergenceReport>,
     pub log: LogThread,
     pub lock: Lock,
 }
@@ -103,10 +106,13 @@ impl House {
             site: Arc::clone(&card.site),
             dialect,
             store: Arc::clone(&port),
+            journal: Some(Arc::clone(&store) as Arc<dyn Journal>),
+            durability: Durability::Group,
             observers: observers.clone(),
             seed: entropy::seed(),
         });
         let gateway = gateway(settings, &data, &broker, &observers, clock.clone())?;
+        let quirks = Arc::new(quirks(settings)?);
         let keys = Arc::new(Keys::new(&data.api_key, settings));
         let region = card.site.region.clone();
         let services = Services::new(ServicesParts {
@@ -120,6 +126,7 @@ impl House {
         });
         let api = ApiServer::new(ApiParts {
             services: Arc::new(services),
+            own: own::operations(&listeners.divergences, &quirks),
             keys,
             observers: observers.clone(),
             // Signatures carry the caller's wall-clock time.
@@ -143,6 +150,7 @@ impl House {
             clock,
             plain_principal: settings.plain_principal.as_str().into(),
             observers,
+            divergences: listeners.divergences,
             log: listeners.log,
             lock: data.lock,
         })
@@ -178,6 +186,11 @@ fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {
         dialect.set_quota(id, *value).map_err(|error| ServeProblem(format!("[quotas] {error}")))?;
     }
     Ok(dialect)
+}
+
+fn quirks(settings: &Settings) -> Result<Quirks, ServeProblem> {
+    let rules = Rules::new(settings.quirks.clone());
+    rules.map(Quirks::new).map_err(|error| ServeProblem(format!("[[quirks]] {error}")))
 }
 
 fn gateway(
@@ -245,6 +258,13 @@ mod tests {
         assert_eq!(limits.connects_per_client_id.limit(), None);
         let flag = ServeArgs { quotas: Some(ProfileName::AwsSelect), ..ServeArgs::default() };
         assert_eq!(dialect(&settings(file, flag)).unwrap().limits().connections, 100_000);
+    }
+
+    #[test]
+    fn quirks_are_checked_at_the_start() {
+        let text = "[[quirks]]\nrow = \"no-qos2\"\nprobability = 0.5";
+        let error = quirks(&settings(text, ServeArgs::default())).unwrap_err();
+        assert!(error.to_string().starts_with("[[quirks]] no quirk is called"), "{error}");
     }
 
     #[test]
