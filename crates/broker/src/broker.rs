@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dialect::{Dialect, Divergence, Fault};
 use events::{Event, Observers};
+use futures_util::future::join;
 use identity::{CertificateId, ClientId, Site, Timestamp};
 use mqtt::MatchRules;
 use registry::CertificateStatus;
 use router::{RetainedIndex, RouteTable};
-use store::{Store, StoreError};
+use store::{Journal, Store, StoreError};
 
 use crate::cell::Subscriber;
 use crate::directory::Directory;
+use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
 use crate::principals::Principals;
 use crate::publish::Kept;
@@ -29,10 +31,24 @@ pub struct BrokerParts {
     pub dialect: Arc<Dialect>,
     /// Where certificates, policies and things are.
     pub store: Arc<dyn Store>,
+    /// Where messages wait for persistent sessions. Without one, sessions and retained messages live in memory.
+    pub journal: Option<Arc<dyn Journal>>,
+    /// What a PUBACK promises.
+    pub durability: Durability,
     /// Who is told of events.
     pub observers: Observers,
     /// Makes generated identifiers and choices differ from run to run; the same seed gives the same ones.
     pub seed: u64,
+}
+
+/// When a message that waits for a persistent session is acknowledged to its publisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After its group was synced to disk: it survives a crash and a loss of power.
+    #[default]
+    Group,
+    /// At once: what was acknowledged in the last moments before a crash may be lost.
+    Relaxed,
 }
 
 /// The broker. Cloning gives another handle to the same one.
@@ -43,6 +59,10 @@ pub(crate) struct Inner {
     pub site: Arc<Site>,
     pub dialect: Arc<Dialect>,
     pub store: Arc<dyn Store>,
+    pub journal: Option<Arc<dyn Journal>>,
+    pub durability: Durability,
+    pub committer: Committer,
+    pub loader: Loader,
     pub observers: Observers,
     pub directory: Directory,
     pub routes: RouteTable<Subscriber>,
@@ -71,6 +91,10 @@ impl Broker {
             site: parts.site,
             dialect: parts.dialect,
             store: parts.store,
+            journal: parts.journal,
+            durability: parts.durability,
+            committer: Committer::default(),
+            loader: Loader::default(),
             observers: parts.observers,
             directory: Directory::new(most_clients),
             routes: RouteTable::new(rules, one_copy),
@@ -104,6 +128,7 @@ impl Broker {
         for cell in self.0.expiry.due(now) {
             self.0.look_at(&cell, now);
         }
+        self.0.committer.nudge();
         self.0.expiry.next()
     }
 
@@ -112,6 +137,18 @@ impl Broker {
         for cell in self.0.directory.all() {
             self.0.oust(&cell, |_| true, Fault::ServerShutdown, &"the server is shutting down", now);
         }
+    }
+
+    /// Makes durable what is to be, and reads waiting messages back, until [`Broker::finish`]. To be polled for as long
+    /// as the broker lives.
+    pub async fn work(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+        join(self.0.commit_jobs(clock), self.0.load_pages(clock)).await;
+    }
+
+    /// Ends [`Broker::work`] once everything that waits is written. To be called after [`Broker::shutdown`].
+    pub fn finish(&self) {
+        self.0.loader.close();
+        self.0.committer.close();
     }
 
     /// How many clients are connected.

@@ -10,6 +10,7 @@ use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
 use session::{Conversation, Session, WillPlan};
 
+use crate::durable::Saved;
 use crate::link::Flow;
 use crate::principals::Standing;
 
@@ -35,6 +36,10 @@ pub(crate) struct Seat {
     pub retired: bool,
     /// How many connections this client has had: `versionNumber` of its lifecycle events.
     pub connections: u64,
+    /// What the store holds of it.
+    pub saved: Saved,
+    /// It stands in the loader's queue.
+    pub wants_page: bool,
 }
 
 /// A session with the id under which the route table knows it.
@@ -42,6 +47,10 @@ pub(crate) struct Seat {
 pub(crate) struct Kept {
     pub id: u64,
     pub session: Session,
+    /// Tells its journal from that of the client's other sessions.
+    pub incarnation: Arc<str>,
+    /// When its last connection ended.
+    pub ended: Option<Timestamp>,
     /// When an offline session ends.
     pub ends_at: Timestamp,
     /// A will that waits for its delay (only where the dialect honours it).
@@ -54,6 +63,8 @@ pub(crate) struct Live {
     pub generation: u64,
     pub talk: Conversation,
     pub waker: Option<Waker>,
+    /// Publishes that were taken and wait for the disk.
+    pub unsettled: usize,
     pub standing: Arc<Standing>,
     pub since: Timestamp,
     /// `sessionIdentifier` of its lifecycle events.
@@ -152,6 +163,8 @@ impl Seat {
             if kept.session.expiry == 0 {
                 over = self.kept.take();
             } else {
+                kept.session.detach();
+                kept.ended = Some(now);
                 kept.ends_at = match kept.session.expiry {
                     u32::MAX => Timestamp::NEVER,
                     seconds => now + std::time::Duration::from_secs(seconds.into()),

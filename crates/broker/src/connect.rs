@@ -66,7 +66,14 @@ impl Broker {
             inner.principals.dependents.forget(&standing);
         })?;
         let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing };
+        let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
+        if let Some(connection) = &seated {
+            inner.remember(connection, lasts).await.map_err(|error| {
+                let detail = format!("its session could not be stored: {error}").into();
+                refuse(client, Violation { fault: Fault::ServerError, detail })
+            })?;
+        }
         seated.ok_or_else(|| {
             let most = inner.dialect.limits().connections;
             let detail = format!("{most} clients are connected or have a session (L-75CAB723)").into();
@@ -110,7 +117,10 @@ impl Broker {
             let detail = &format!("the client id connected again from {}", admitted.standing.bearer.peer);
             inner.conclude(&cell, ended, &Departure::by(fault, detail, trace), now);
         }
-        taken.over.into_iter().for_each(|kept| inner.unroute(&kept));
+        if let Some(over) = &taken.over {
+            inner.unroute(over);
+            inner.forget_queue(&cell, over);
+        }
         if let Some((_, standing, will)) = taken.suppressed.filter(|_| !taken.arrived.resumed) {
             inner.publish_will(&standing, &will, now);
         }
@@ -118,6 +128,7 @@ impl Broker {
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
         inner.report_all(connection.client_id(), &taken.reports, now);
+        inner.look_after(connection.cell());
         connection
     }
 }
@@ -247,15 +258,17 @@ impl Inner {
             let resumed = seat.kept.as_ref().is_some_and(|kept| self.resumes(&kept.session, terms));
             let mut over = None;
             if !resumed {
-                let session = Session::new(terms.version, terms.session_expiry, &self.dialect);
-                over =
-                    seat.kept.replace(Kept { id: fresh_id, session, ends_at: Timestamp::NEVER, will: None });
+                over = seat.kept.replace(self.fresh(fresh_id, terms));
             }
             let kept = seat.kept.as_mut()?;
             let suppressed = over.as_mut().unwrap_or(kept).will.take();
             let kept = seat.kept.as_mut()?;
             kept.session.expiry = terms.session_expiry;
             kept.ends_at = Timestamp::NEVER;
+            if terms.is_persistent() && self.journal.is_some() {
+                kept.session.journal();
+            }
+            kept.session.attach();
             let connack = terms.connack(resumed, assigned.then_some(client_id), &self.dialect);
             let mut talk = Conversation::begin(terms.clone(), connack, &self.dialect, now);
             let arrived = Arrived {
@@ -272,10 +285,26 @@ impl Inner {
             let seated = Seated { generation, session: kept.id, version: terms.version };
             let session_identifier = arrived.session_identifier.clone();
             let standing = standing.clone();
-            seat.live =
-                Some(Live { generation, talk, waker: None, standing, since: now, session_identifier });
+            seat.live = Some(Live {
+                generation,
+                talk,
+                waker: None,
+                unsettled: 0,
+                standing,
+                since: now,
+                session_identifier,
+            });
             Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })
         })
+    }
+
+    /// A new session. A persistent one is journaled, if there is a journal.
+    fn fresh(&self, id: u64, terms: &Terms) -> Kept {
+        let journaled = terms.is_persistent() && self.journal.is_some();
+        let make = if journaled { Session::journaled } else { Session::new };
+        let session = make(terms.version, terms.session_expiry, &self.dialect);
+        let incarnation = if journaled { self.uuid().into() } else { "".into() };
+        Kept { id, session, incarnation, ended: None, ends_at: Timestamp::NEVER, will: None }
     }
 
     /// [MQTT-3.1.2-4] to [MQTT-3.1.2-6]; AWS does not resume across versions (cross-version-no-resume).

@@ -13,7 +13,7 @@ use router::Matches;
 use session::Conversation;
 
 use crate::broker::{Broker, Inner};
-use crate::cell::{Cell, Subscriber};
+use crate::cell::{Cell, Live, Subscriber};
 use crate::link::{Flow, LinkEnd};
 use crate::principals::Standing;
 use crate::report::{self, Departure};
@@ -99,7 +99,11 @@ impl Connection {
     /// True if the client's input should not be read for now: it does not take its answers.
     pub fn is_congested(&self) -> bool {
         let generation = self.generation;
-        self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| live.talk.is_congested()))
+        let inner = self.inner();
+        let most = usize::from(inner.dialect.limits().inflight_in);
+        let busy = |live: &Live| live.talk.is_congested() || live.unsettled >= most;
+        inner.committer.is_congested()
+            || self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| busy(live)))
     }
 
     /// Appends what is to be written. `Pending` keeps the waker; `Close` says that `out` holds the last of it.
@@ -159,6 +163,7 @@ impl Connection {
             None => Vec::new(),
         });
         inner.report_all(&self.cell.client_id, &reports, now);
+        inner.look_after(&self.cell);
         Flow::Continue
     }
 

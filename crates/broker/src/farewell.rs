@@ -10,7 +10,8 @@ use router::Matches;
 use session::WillPlan;
 
 use crate::broker::Inner;
-use crate::cell::{Cell, Ended, Kept, Live};
+use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
+use crate::durable::{Job, Then};
 use crate::principals::Standing;
 use crate::publish::Sender;
 use crate::report::{self, Departure};
@@ -45,7 +46,9 @@ impl Inner {
         let session_over = ended.over.is_some();
         if let Some(kept) = &ended.over {
             self.unroute(kept);
+            self.forget_queue(cell, kept);
         }
+        self.keep(cell);
         if let Some(will) = ended.will.filter(|_| departure.reason.sends_will()) {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
@@ -84,14 +87,31 @@ impl Inner {
 
     /// Publishes a will by the permissions that its client has now.
     pub fn publish_will(&self, standing: &Arc<Standing>, will: &WillPlan, now: Timestamp) {
+        if let Some(job) = self.will_job(standing, will, &mut Matches::default(), now) {
+            self.committer.submit(job);
+        }
+    }
+
+    /// Publishes a will; what of it is to be made durable comes back.
+    pub fn will_job(
+        &self,
+        standing: &Arc<Standing>,
+        will: &WillPlan,
+        matches: &mut Matches<Subscriber>,
+        now: Timestamp,
+    ) -> Option<Job> {
         let message = will.message(now, &self.dialect);
         let client = report::standing_of(standing);
         match self.authorise_publish(standing, &message, now) {
             Ok(permits) => {
                 self.report_will(client, message.topic.as_str(), now);
-                self.distribute(permits, message, Sender::will(client), &mut Matches::default(), now);
+                let outcome = self.distribute(permits, message, Sender::will(client), matches, now);
+                (!outcome.is_empty()).then(|| outcome.job(Then::Rest))
             }
-            Err(denied) => self.report_will_refused(client, &denied, now),
+            Err(denied) => {
+                self.report_will_refused(client, &denied, now);
+                None
+            }
         }
     }
 
@@ -134,6 +154,8 @@ impl Inner {
         }
         if let Some(kept) = over {
             self.unroute(&kept);
+            self.forget_queue(cell, &kept);
+            self.keep(cell);
             self.report_session_expired(cell.client_id.as_str(), kept.session.queued(), now);
             self.settle_future(cell, now);
         }

@@ -13,6 +13,7 @@ use router::Matches;
 use session::{Violation, check};
 
 use crate::Broker;
+use crate::durable::{Then, Ticket};
 use crate::principals::Bearer;
 use crate::publish::{Kept, Sender};
 
@@ -112,8 +113,14 @@ impl Broker {
             PublishRefusal::Forbidden(denied.to_string())
         })?;
         inner.report_publish_in(origin, &message, None, now);
-        inner.distribute(permits, message, Sender { origin, session: 0 }, &mut Matches::default(), now);
-        Ok(())
+        let outcome =
+            inner.distribute(permits, message, Sender { origin, session: 0 }, &mut Matches::default(), now);
+        if outcome.is_empty() {
+            return Ok(());
+        }
+        let ticket = Ticket::new();
+        inner.committer.submit(outcome.job(Then::Tell(ticket.clone())));
+        ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
     }
 
     async fn http_standing(
@@ -160,10 +167,16 @@ impl Broker {
 
     /// A page of retained messages in the order of their topics.
     pub fn retained_page(&self, after: Option<&str>, limit: usize, now: Timestamp) -> Vec<RetainedMessage> {
-        let page = self.0.retained.page(after, limit);
-        page.iter()
-            .filter(|(_, kept)| !kept.parcel.is_expired(now))
-            .map(|(_, kept)| RetainedMessage::of(kept))
-            .collect()
+        let mut found = Vec::new();
+        let mut after = after.map(Box::from);
+        // What has expired is stepped over, so that only the end of the list gives a short page.
+        while found.len() < limit {
+            let page = self.0.retained.page(after.as_deref(), limit - found.len());
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            let alive = page.iter().filter(|(_, kept)| !kept.parcel.is_expired(now));
+            found.extend(alive.map(|(_, kept)| RetainedMessage::of(kept)));
+        }
+        found
     }
 }

@@ -13,6 +13,7 @@ mod cell;
 mod connect;
 mod connection;
 mod directory;
+mod durable;
 mod expiry;
 mod farewell;
 mod feed;
@@ -23,7 +24,7 @@ mod publish;
 mod receive;
 mod report;
 
-pub use broker::{Broker, BrokerParts};
+pub use broker::{Broker, BrokerParts, Durability};
 pub use connect::Refused;
 pub use connection::Connection;
 pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};

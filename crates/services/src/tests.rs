@@ -81,6 +81,8 @@ fn services(store: Arc<dyn Store>, first_byte: u8) -> Services {
         dialect: Arc::new(Dialect::aws()),
         store: store.clone(),
         observers: Observers::default(),
+        journal: None,
+        durability: broker::Durability::Group,
         seed: 1,
     });
     let counter = AtomicU8::new(first_byte);

@@ -159,6 +159,11 @@ impl Session {
         Self { tape: Some(Tape::recovered()), ..Self::new(version, expiry, dialect) }
     }
 
+    /// Journals from now on what waits; what is in memory already stays there.
+    pub fn journal(&mut self) {
+        self.tape.get_or_insert_with(Tape::new);
+    }
+
     /// True if its messages are journaled.
     pub fn is_journaled(&self) -> bool {
         self.tape.is_some()
@@ -177,6 +182,11 @@ impl Session {
     /// How many subscriptions there are.
     pub fn subscription_count(&self) -> usize {
         self.subscriptions.len()
+    }
+
+    /// The subscription with exactly this filter.
+    pub fn subscription(&self, filter: &str) -> Option<&Subscription> {
+        self.subscriptions.get(filter)
     }
 
     /// True if the client has subscribed to exactly this filter.
@@ -355,9 +365,11 @@ impl Session {
             if let (Some(first), Some(last)) = (number(pages.front()), number(pages.back())) {
                 tape.put_back(first, last, is_backlog);
             }
-            *pages = VecDeque::new();
+            // What never was in the journal stays.
+            pages.retain(|offer| offer.place.is_none());
+            pages.shrink_to_fit();
         }
-        self.queue_bytes = 0;
+        self.queue_bytes = self.queue.iter().map(|offer| offer.parcel.weight()).sum();
     }
 
     /// Up to where the journal may forget, if it is worth a write now.

@@ -51,6 +51,25 @@ impl WillPlan {
         })
     }
 
+    /// A will that was stored: its message, and the expiry that counts from the disconnect, in seconds.
+    pub fn restored(message: Message, expiry: Option<u32>) -> Self {
+        Self {
+            topic: message.topic,
+            qos: message.qos,
+            retain: message.retain,
+            delay: Duration::ZERO,
+            payload: message.payload,
+            properties: message.properties,
+            expiry,
+            from_v5: message.published_by_v5,
+        }
+    }
+
+    /// The expiry that counts from the disconnect, in seconds.
+    pub fn expiry(&self) -> Option<u32> {
+        self.expiry
+    }
+
     /// The message; its expiry counts from the disconnect.
     pub fn message(&self, now: Timestamp, dialect: &Dialect) -> Message {
         Message {

@@ -115,6 +115,20 @@ impl Batch {
         self
     }
 
+    /// Adds everything of another batch: then both happen or neither.
+    pub fn absorb(&mut self, other: Self) -> &mut Self {
+        self.checks.extend(other.checks);
+        self.writes.extend(other.writes);
+        self.fault = self.fault.take().or(other.fault);
+        self
+    }
+
+    /// Bytes of the keys and values that were added.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.writes.iter().map(Write::bytes).sum()
+    }
+
     /// Makes the commit of this batch fail with `error`: for a value that cannot be encoded.
     pub(crate) fn spoil(&mut self, error: StoreError) {
         self.fault.get_or_insert(error);

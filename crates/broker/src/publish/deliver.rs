@@ -9,10 +9,12 @@ use mqtt::QoS;
 use policy::Permit;
 use router::Route;
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
+use store::Recipient;
 
-use super::Sender;
+use super::{Sender, route::Waiting};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
+use crate::durable::{body::Tag, journal_key};
 use crate::principals::Standing;
 
 /// What became of a message for a client, to be told outside the cell.
@@ -39,6 +41,21 @@ impl Report {
     }
 }
 
+/// What came of an offer.
+struct Offered {
+    report: Report,
+    waker: Option<Waker>,
+    /// The session's incarnation, if the message is to be journaled for it.
+    enqueue: Option<Arc<str>>,
+}
+
+impl Offered {
+    fn new(kept: &Kept, offer: &Offer, standing: Option<&Arc<Standing>>, delivered: Delivered) -> Self {
+        let enqueue = (delivered == Delivered::Enqueue).then(|| kept.incarnation.clone());
+        Self { report: Report::new(offer, standing, delivered.into()), waker: None, enqueue }
+    }
+}
+
 /// iot:Receive for an offer. For a shared subscription the plain topic and the shared form are both asked.
 fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
     let view = standing.view();
@@ -58,9 +75,9 @@ impl Inner {
         parcel: &Arc<Parcel>,
         sender: Sender<'_>,
         now: Timestamp,
-    ) {
+    ) -> Option<Waiting> {
         if route.no_local && route.target.session == sender.session {
-            return;
+            return None;
         }
         let honoured = route.retain_as_published && !self.dialect.has(Divergence::RetainAsPublishedIgnored);
         let offer = Offer {
@@ -70,24 +87,39 @@ impl Inner {
             share_name: share_name.cloned(),
             place: None,
         };
-        self.hand_in(route, offer, now);
+        self.hand_in(route, offer, now)
     }
 
     /// Hands a retained message to a new subscription.
-    pub fn deliver_retained(&self, route: &Route<Subscriber>, parcel: &Arc<Parcel>, now: Timestamp) {
+    pub fn deliver_retained(
+        &self,
+        route: &Route<Subscriber>,
+        parcel: &Arc<Parcel>,
+        now: Timestamp,
+    ) -> Option<Waiting> {
         let qos = parcel.message.qos.min(route.qos);
         let offer = Offer { parcel: parcel.clone(), qos, retain: true, share_name: None, place: None };
-        self.hand_in(route, offer, now);
+        self.hand_in(route, offer, now)
     }
 
-    fn hand_in(&self, route: &Route<Subscriber>, offer: Offer, now: Timestamp) {
+    fn hand_in(&self, route: &Route<Subscriber>, offer: Offer, now: Timestamp) -> Option<Waiting> {
         let cell = &route.target.cell;
-        let (report, waker) = cell.enter(|seat| self.offer(seat, route.target.session, offer, now));
-        waker.into_iter().for_each(Waker::wake);
-        if let Some(report) = report {
-            self.report(&cell.client_id, &report, now);
-            self.close_if_denied(cell, &report, now);
-        }
+        let tag = Tag {
+            qos: offer.qos,
+            retain: offer.retain,
+            share_name: offer.share_name.as_deref().map(Box::from),
+        };
+        let offered = cell.enter(|seat| self.offer(seat, route.target.session, offer, now))?;
+        offered.waker.into_iter().for_each(Waker::wake);
+        let report = offered.report;
+        self.report(&cell.client_id, &report, now);
+        self.close_if_denied(cell, &report, now);
+        let incarnation = offered.enqueue?;
+        let session = journal_key(&cell.client_id, &incarnation);
+        Some(Waiting {
+            subscriber: route.target.clone(),
+            recipient: Recipient { session, tag: tag.encode() },
+        })
     }
 
     /// AWS drops what may not be received; a switch closes the connection instead (receive-denied-closes).
@@ -100,26 +132,22 @@ impl Inner {
         }
     }
 
-    /// Inside the cell.
-    fn offer(
-        &self,
-        seat: &mut Seat,
-        session: u64,
-        offer: Offer,
-        now: Timestamp,
-    ) -> (Option<Report>, Option<Waker>) {
-        let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == session) else { return (None, None) };
+    /// Inside the cell. `None` if the session is not there any more.
+    fn offer(&self, seat: &mut Seat, session: u64, offer: Offer, now: Timestamp) -> Option<Offered> {
+        let kept = seat.kept.as_mut().filter(|kept| kept.id == session)?;
         let Some(live) = &mut seat.live else {
             let delivered = kept.session.deliver(None, offer.clone(), now);
-            return (Some(Report::new(&offer, None, delivered.into())), None);
+            return Some(Offered::new(kept, &offer, None, delivered));
         };
         let Some(permit) = permit(&live.standing, &offer, now) else {
             let fate = Fate::Denied(offer.share_name.clone());
-            return (Some(Report::new(&offer, Some(&live.standing), fate)), None);
+            let report = Report::new(&offer, Some(&live.standing), fate);
+            return Some(Offered { report, waker: None, enqueue: None });
         };
         let delivered = hand_over(permit, kept, live, offer.clone(), now);
-        let waker = (delivered == Delivered::Sent).then(|| live.waker.take()).flatten();
-        (Some(Report::new(&offer, Some(&live.standing), delivered.into())), waker)
+        let mut offered = Offered::new(kept, &offer, Some(&live.standing), delivered);
+        offered.waker = (delivered == Delivered::Sent).then(|| live.waker.take()).flatten();
+        Some(offered)
     }
 
     /// Sends what waits, as far as the window and the outbox have room. Each message is asked for its permit now:

@@ -14,6 +14,7 @@ use session::Parcel;
 
 pub(crate) use authorise::{Denied, Permits};
 pub(crate) use deliver::{Fate, Report};
+pub(crate) use route::Outcome;
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug)]

@@ -2,32 +2,60 @@
 
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use identity::Timestamp;
-use mqtt::TopicFilter;
+use mqtt::{Message, TopicFilter};
 use policy::Permit;
 use session::Parcel;
+use store::{Batch, Key};
 
 use super::Kept;
 use crate::broker::{Inner, match_rules};
+use crate::durable::{RETAINED, body};
 
 /// How many retained messages one wildcard filter brings (only where the dialect lets wildcards bring any).
 const MOST: usize = 10_000;
 
+/// As it is stored: when (eight bytes), then the message.
+fn stored(message: &Message, now: Timestamp) -> Bytes {
+    let message = body::encode(message);
+    let mut value = BytesMut::with_capacity(8 + message.len());
+    value.put_u64(now.millis());
+    value.extend_from_slice(&message);
+    value.freeze()
+}
+
 impl Inner {
     /// Stores or deletes the topic's retained message.
-    pub fn retain(&self, _permit: Permit<policy::RetainPublish>, parcel: &Arc<Parcel>, now: Timestamp) {
+    pub fn retain(
+        &self,
+        _permit: Permit<policy::RetainPublish>,
+        parcel: &Arc<Parcel>,
+        batch: &mut Batch,
+        now: Timestamp,
+    ) {
         let topic = parcel.message.topic.as_str();
+        let key = Key::of(&[topic]);
         if parcel.message.payload.is_empty() {
+            if self.journal.is_some() {
+                batch.delete(RETAINED, key);
+            }
             if self.retained.delete(topic) {
                 self.report_retained_deleted(topic, now);
             }
             return;
         }
         // Kept for long: it must not hold on to the buffer that it came in.
+        let value = self.journal.is_some().then(|| stored(&parcel.message, now));
         let kept = Parcel::new(parcel.message.detached());
         let kept = Kept { parcel: Arc::new(kept), stored: now, qos: parcel.message.qos };
         match self.retained.store(topic, Arc::new(kept)) {
-            Ok(()) => self.report_retained_stored(topic, parcel.message.payload.len(), now),
+            Ok(()) => {
+                value.into_iter().for_each(|value| {
+                    batch.put(RETAINED, key.clone(), value);
+                });
+                self.report_retained_stored(topic, parcel.message.payload.len(), now);
+            }
             Err(router::Full) => self.report_retained_full(topic, now),
         }
     }

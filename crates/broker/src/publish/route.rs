@@ -7,17 +7,20 @@ use identity::Timestamp;
 use mqtt::{Message, QoS};
 use router::{Matches, Route};
 use session::Parcel;
+use store::{Append, Batch, Recipient};
 
 use super::{Permits, Sender};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
+use crate::durable::{Job, Then, body};
 
 /// Messages with a payload up to this many bytes are copied once when they may wait somewhere, so that a small
 /// message does not hold on to the large buffer in which it arrived.
 const COPY_UP_TO: usize = 16 * 1024;
 
 impl Inner {
-    /// Retains, routes and delivers. The permits are the proof that the policies allow it.
+    /// Retains, routes and delivers. The permits are the proof that the policies allow it. What comes back has to be
+    /// made durable before the publisher hears that the message was taken.
     pub fn distribute(
         &self,
         permits: Permits,
@@ -25,26 +28,71 @@ impl Inner {
         sender: Sender<'_>,
         matches: &mut Matches<Subscriber>,
         now: Timestamp,
-    ) {
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
         let Permits { publish: _proof, retain } = permits;
         if message.topic.is_reserved() && self.is_swallowed(&message, sender, now) {
-            return;
+            return outcome;
         }
         let waits = message.qos != QoS::AtMostOnce && message.payload.len() <= COPY_UP_TO;
         let message = if waits { message.detached() } else { message };
         let parcel = Arc::new(Parcel::new(message));
         if let Some(permit) = retain {
-            self.retain(permit, &parcel, now);
+            self.retain(permit, &parcel, &mut outcome.batch, now);
         }
         let random = self.random();
         let topic = parcel.message.topic.as_str();
         self.routes.matches(topic, &mut |members| choose(members, random), matches);
+        let mut waiting = Vec::new();
         for route in &matches.direct {
-            self.deliver(route, None, &parcel, sender, now);
+            waiting.extend(self.deliver(route, None, &parcel, sender, now));
         }
         for shared in &matches.shared {
-            self.deliver(&shared.route, Some(&shared.share_name), &parcel, sender, now);
+            waiting.extend(self.deliver(&shared.route, Some(&shared.share_name), &parcel, sender, now));
         }
+        outcome.enqueue(&parcel.message, waiting);
+        outcome
+    }
+}
+
+/// A session's copy of a message on its way into the journal.
+pub(crate) struct Waiting {
+    pub subscriber: Subscriber,
+    pub recipient: Recipient,
+}
+
+/// What has to be on disk before a message counts as taken.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub appends: Vec<(Append, Vec<Subscriber>)>,
+    pub batch: Batch,
+}
+
+impl Outcome {
+    /// Nothing has to be.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.batch.is_empty()
+    }
+
+    /// Both.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.appends.extend(other.appends);
+        self.batch.absorb(other.batch);
+    }
+
+    /// The message goes once into the journal, for all who wait for it.
+    pub(crate) fn enqueue(&mut self, message: &Message, mut waiting: Vec<Waiting>) {
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(Append::MAX_RECORDS / 4));
+            let (subscribers, to) = waiting.into_iter().map(|one| (one.subscriber, one.recipient)).unzip();
+            self.appends.push((Append { body: body::encode(message), to }, subscribers));
+            waiting = rest;
+        }
+    }
+
+    /// As a job.
+    pub(crate) fn job(self, then: Then) -> Job {
+        Job { appends: self.appends, saves: Vec::new(), batch: self.batch, then }
     }
 }
 

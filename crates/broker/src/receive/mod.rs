@@ -7,8 +7,11 @@ use identity::Timestamp;
 use mqtt::{Packet, PacketId};
 use session::{Notes, Step};
 
+use crate::broker::Durability;
 use crate::connection::Connection;
+use crate::durable::Then;
 use crate::link::Flow;
+use crate::publish::Outcome;
 
 /// Takes in a batch.
 pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
@@ -20,13 +23,15 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     if !notes.is_empty() {
         connection.inner().report_notes(connection.client(), &notes, now);
     }
-    let mut settled = Vec::new();
+    let mut taken = Taken::default();
     for step in steps {
-        if carry_out(connection, step, &mut settled, now) == Flow::Close {
+        if carry_out(connection, step, &mut taken, now) == Flow::Close {
+            // What was taken before is made durable all the same.
+            settle(connection, taken);
             return Flow::Close;
         }
     }
-    settle(connection, &mut settled);
+    settle(connection, taken);
     Flow::Continue
 }
 
@@ -54,10 +59,10 @@ fn take_in(
     })
 }
 
-fn carry_out(connection: &mut Connection, step: Step, settled: &mut Vec<PacketId>, now: Timestamp) -> Flow {
+fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Timestamp) -> Flow {
     match step {
         Step::Nothing => Flow::Continue,
-        Step::Publish(inbound) => publish::message(connection, *inbound, settled, now),
+        Step::Publish(inbound) => publish::message(connection, *inbound, taken, now),
         Step::Refused { violation, qos, packet_id } => {
             publish::refused(connection, &violation, qos, packet_id, now)
         }
@@ -69,17 +74,38 @@ fn carry_out(connection: &mut Connection, step: Step, settled: &mut Vec<PacketId
     }
 }
 
-/// Acknowledges what was taken. The moment of settling: nothing here waits for a disk yet.
-fn settle(connection: &Connection, settled: &mut Vec<PacketId>) {
-    if settled.is_empty() {
-        return;
-    }
+/// What a wake took.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub packet_ids: Vec<PacketId>,
+    /// What has to be on disk first.
+    pub outcome: Outcome,
+}
+
+/// Acknowledges what was taken: the moment of settling. Where something has to be on disk first, or waits for that
+/// already, the committer does it, so that acknowledgements keep their order [MQTT-4.6.0-2].
+fn settle(connection: &Connection, taken: Taken) {
+    let Taken { packet_ids, outcome } = taken;
+    let inner = connection.inner();
     let generation = connection.generation();
-    connection.cell().enter(|seat| {
-        if let Some((live, _)) = seat.of(generation) {
-            settled.drain(..).for_each(|id| live.talk.settle(id));
-        }
-    });
+    let (count, relaxed) = (packet_ids.len(), inner.durability == Durability::Relaxed);
+    let mut packet_ids = Some(packet_ids).filter(|ids| !ids.is_empty());
+    if packet_ids.is_some() {
+        connection.cell().enter(|seat| {
+            let Some((live, _)) = seat.of(generation) else { return };
+            if live.unsettled == 0 && (outcome.is_empty() || relaxed) {
+                packet_ids.take().into_iter().flatten().for_each(|id| live.talk.settle(id));
+            } else {
+                live.unsettled += count;
+            }
+        });
+    }
+    let then = match packet_ids {
+        Some(packet_ids) => Then::Settle { cell: connection.cell().clone(), generation, packet_ids },
+        None if outcome.is_empty() => return,
+        None => Then::Rest,
+    };
+    inner.committer.submit(outcome.job(then));
 }
 
 /// The window opened: sends what waits.
@@ -91,6 +117,7 @@ pub(crate) fn pump(connection: &Connection, now: Timestamp) -> Flow {
         None => Vec::new(),
     });
     inner.report_all(connection.client_id(), &reports, now);
+    inner.look_after(connection.cell());
     Flow::Continue
 }
 

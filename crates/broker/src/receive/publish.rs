@@ -19,11 +19,11 @@ struct Refusal<'a> {
     trace: String,
 }
 
-/// Authorises and distributes; what was taken is noted in `settled`.
+/// Authorises and distributes; what was taken, and what of it has to be on disk first, is noted in `taken`.
 pub(super) fn message(
     connection: &mut Connection,
     inbound: Inbound,
-    settled: &mut Vec<PacketId>,
+    taken: &mut super::Taken,
     now: Timestamp,
 ) -> Flow {
     let Inbound { message, packet_id } = inbound;
@@ -43,10 +43,10 @@ pub(super) fn message(
     let mut matches = std::mem::take(&mut connection.matches);
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &message, packet_id, now);
-    inner.distribute(permits, message, sender, &mut matches, now);
+    taken.outcome.merge(inner.distribute(permits, message, sender, &mut matches, now));
     matches.clear();
     connection.matches = matches;
-    settled.extend(packet_id);
+    taken.packet_ids.extend(packet_id);
     Flow::Continue
 }
 

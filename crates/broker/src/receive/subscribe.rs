@@ -1,15 +1,27 @@
 //! SUBSCRIBE and UNSUBSCRIBE: policy, routes, answer, retained messages, in this order.
 
+use std::sync::Arc;
+use std::task::Waker;
+
 use dialect::{Answer, Divergence, Fault};
+use events::Client;
 use identity::Timestamp;
-use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter};
+use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter, Version};
 use router::Route;
-use session::{Asked, SubscribeAsked, Subscription, UnsubscribeAsked, Violation};
+use session::{Asked, Conversation, SubscribeAsked, Subscription, UnsubscribeAsked, Violation};
 use smallvec::SmallVec;
 
-use crate::cell::Subscriber;
+use crate::broker::{Durability, Inner};
+use crate::cell::{Cell, Subscriber};
 use crate::connection::Connection;
+use crate::durable::{Job, Then};
 use crate::link::Flow;
+use crate::principals::Standing;
+use crate::publish::Outcome;
+use crate::report;
+
+/// How many refused filters of one packet are told of.
+const MOST_TOLD: usize = 8;
 
 /// A subscription that was granted.
 struct Granted {
@@ -22,16 +34,22 @@ struct Granted {
 pub(super) fn filters(connection: &mut Connection, asked: SubscribeAsked, now: Timestamp) -> Flow {
     let SubscribeAsked { packet_id, filters } = asked;
     let mut decided: SmallVec<[Result<Asked, Fault>; 2]> = SmallVec::new();
+    let mut told = 0;
     for (filter, outcome) in filters {
         let checked = outcome.map_err(|violation| {
-            connection.inner().report_subscribe_refused(connection.client(), &filter, &violation, now);
+            // A packet with thousands of refused filters is one story, not thousands.
+            if told < MOST_TOLD {
+                connection.inner().report_subscribe_refused(connection.client(), &filter, &violation, now);
+                told += 1;
+            }
             violation.fault
         });
         decided.push(checked.and_then(|asked| authorise(connection, asked, now)));
     }
+    let some = decided.iter().any(Result::is_ok);
     let coded = decided.iter().map(|decision| match decision {
         Ok(_) => Ok(ReasonCode::Success),
-        Err(fault) => code(connection, *fault, decided.iter().any(Result::is_ok)).ok_or(*fault),
+        Err(fault) => code(connection, *fault, some).ok_or(*fault),
     });
     let coded: Result<Codes, Fault> = coded.collect();
     match coded.and_then(|codes| enter(connection, decided, &codes, now)) {
@@ -85,15 +103,20 @@ fn enter(
             codes.push(*refused);
             continue;
         };
-        let Some(new) = note(connection, &asked) else {
-            let violation =
-                Violation { fault: Fault::TooManySubscriptions, detail: too_many(connection).into() };
-            let filter = asked.filter.as_text();
-            connection.inner().report_subscribe_refused(connection.client(), filter, &violation, now);
-            codes.push(
-                code(connection, Fault::TooManySubscriptions, true).ok_or(Fault::TooManySubscriptions)?,
-            );
-            continue;
+        let new = match note(connection, &asked) {
+            Noted::New => true,
+            Noted::Known => false,
+            // Somebody else has the seat: nobody hears the answer.
+            Noted::Gone => return Ok((codes, granted)),
+            Noted::Full => {
+                let violation =
+                    Violation { fault: Fault::TooManySubscriptions, detail: too_many(connection).into() };
+                let filter = asked.filter.as_text();
+                connection.inner().report_subscribe_refused(connection.client(), filter, &violation, now);
+                let code = code(connection, Fault::TooManySubscriptions, true);
+                codes.push(code.ok_or(Fault::TooManySubscriptions)?);
+                continue;
+            }
         };
         codes.push(granted_code(asked.qos));
         granted.push(Granted { asked, new });
@@ -107,34 +130,66 @@ fn too_many(connection: &Connection) -> String {
     format!("the connection has {own} subscriptions (L-45957C13) or the account has {all} (L-52CBB99B)")
 }
 
-/// Notes one subscription. `None` if the session or the account is full; else whether it is new.
-fn note(connection: &Connection, asked: &Asked) -> Option<bool> {
-    let limits = connection.inner().dialect.limits();
-    let full = connection.inner().routes.len() >= limits.subscriptions;
+/// What came of a subscription in the session.
+enum Noted {
+    New,
+    Known,
+    /// The session or the account is full.
+    Full,
+    /// The seat is lost.
+    Gone,
+}
+
+fn note(connection: &Connection, asked: &Asked) -> Noted {
+    let inner = connection.inner();
+    let limits = inner.dialect.limits();
+    let full = inner.routes.len() >= limits.subscriptions;
     let generation = connection.generation();
     let filter = asked.filter.detached();
-    let (session, new) = connection.cell().enter(|seat| {
-        let (_, kept) = seat.of(generation)?;
+    let noted = connection.cell().enter(|seat| {
+        let Some((_, kept)) = seat.of(generation) else { return Noted::Gone };
         let new = !kept.session.has_subscription(filter.as_str());
         if new && (full || kept.session.subscription_count() >= limits.subscriptions_per_connection) {
-            return None;
+            return Noted::Full;
         }
         let Asked { qos, no_local, retain_as_published, .. } = *asked;
         kept.session.subscribe(Subscription { filter: filter.clone(), qos, no_local, retain_as_published });
-        Some((kept.id, new))
-    })?;
-    let target = Subscriber { cell: connection.cell().clone(), session };
-    let Asked { qos, no_local, retain_as_published, .. } = *asked;
-    connection.inner().routes.subscribe(&filter, Route { target, qos, no_local, retain_as_published });
-    unroute_if_over(connection, &filter, session);
-    Some(new)
+        if new { Noted::New } else { Noted::Known }
+    });
+    if matches!(noted, Noted::New | Noted::Known) {
+        inner.reconcile(connection.cell(), connection.session(), &filter);
+    }
+    noted
 }
 
-/// If the session ended while its route was added, nobody else will take the route out.
-fn unroute_if_over(connection: &Connection, filter: &TopicFilter, session: u64) {
-    let alive = connection.cell().enter(|seat| seat.kept.as_ref().is_some_and(|kept| kept.id == session));
-    if !alive {
-        connection.inner().routes.unsubscribe(filter, session);
+impl Inner {
+    /// Makes the route table say of a filter what the session says. Session and table change one after the other, and
+    /// two connections of one client may be at it at once: so the session is asked again until nothing moved.
+    fn reconcile(&self, cell: &Arc<Cell>, session: u64, filter: &TopicFilter) {
+        let wanted = || {
+            cell.enter(|seat| {
+                let kept = seat.kept.as_ref().filter(|kept| kept.id == session)?;
+                kept.session.subscription(filter.as_str()).cloned()
+            })
+        };
+        let mut want = wanted();
+        loop {
+            match &want {
+                Some(Subscription { qos, no_local, retain_as_published, .. }) => {
+                    let target = Subscriber { cell: cell.clone(), session };
+                    let (qos, no_local, retain_as_published) = (*qos, *no_local, *retain_as_published);
+                    self.routes.subscribe(filter, Route { target, qos, no_local, retain_as_published });
+                }
+                None => {
+                    self.routes.unsubscribe(filter, session);
+                }
+            }
+            let again = wanted();
+            if again == want {
+                return;
+            }
+            want = again;
+        }
     }
 }
 
@@ -146,7 +201,7 @@ fn granted_code(qos: QoS) -> ReasonCode {
     }
 }
 
-/// SUBACK, then what the new subscriptions find retained.
+/// SUBACK, then what the new subscriptions find retained. For a session that lasts the subscriptions are written first.
 fn conclude(
     connection: &mut Connection,
     packet_id: PacketId,
@@ -154,76 +209,128 @@ fn conclude(
     granted: Vec<Granted>,
     now: Timestamp,
 ) -> Flow {
-    let generation = connection.generation();
-    connection.cell().enter(|seat| {
-        if let Some((live, _)) = seat.of(generation) {
-            live.talk.suback(packet_id, codes);
+    let lasts = !granted.is_empty();
+    let answer = move |asker: &Asker, inner: &Inner, now: Timestamp| {
+        asker.tell(|talk| talk.suback(packet_id, codes));
+        for Granted { asked, new } in granted {
+            inner.report_subscribed(asker.client(), asked.filter.as_str(), asked.qos, now);
+            if wants_retained(inner, &asked, new) {
+                send_retained(asker, inner, &asked, now);
+            }
         }
-    });
-    for Granted { asked, new } in granted {
-        let inner = connection.inner();
-        inner.report_subscribed(connection.client(), asked.filter.as_str(), asked.qos, now);
-        if wants_retained(connection, &asked, new) {
-            send_retained(connection, &asked, now);
-        }
+    };
+    when_written(connection, lasts, answer, now)
+}
+
+/// Who asked, for an answer that may have to wait for the disk.
+struct Asker {
+    cell: Arc<Cell>,
+    generation: u64,
+    session: u64,
+    standing: Arc<Standing>,
+    version: Version,
+}
+
+impl Asker {
+    fn client(&self) -> Client<'_> {
+        Client { version: Some(self.version), ..report::standing_of(&self.standing) }
+    }
+
+    /// Something for the client's outbox, if it is still there.
+    fn tell(&self, say: impl FnOnce(&mut Conversation)) {
+        let waker = self.cell.enter(|seat| {
+            let (live, _) = seat.of(self.generation)?;
+            say(&mut live.talk);
+            live.waker.take()
+        });
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Answers at once, or when the session's record is written.
+fn when_written(
+    connection: &Connection,
+    lasts: bool,
+    answer: impl FnOnce(&Asker, &Inner, Timestamp) + Send + 'static,
+    now: Timestamp,
+) -> Flow {
+    let inner = connection.inner();
+    let asker = Asker {
+        cell: connection.cell().clone(),
+        generation: connection.generation(),
+        session: connection.session(),
+        standing: connection.standing.clone(),
+        version: connection.version(),
+    };
+    let (cell, generation) = (asker.cell.clone(), asker.generation);
+    if !lasts || !inner.is_kept(&cell) {
+        answer(&asker, inner, now);
+    } else if inner.durability == Durability::Relaxed {
+        answer(&asker, inner, now);
+        inner.keep(&cell);
+    } else {
+        let answer = Box::new(move |inner: &Inner, now: Timestamp| answer(&asker, inner, now));
+        inner.committer.submit(Job::save(&cell, Then::Answer { cell: cell.clone(), generation, answer }));
     }
     Flow::Continue
 }
 
-fn wants_retained(connection: &Connection, asked: &Asked, new: bool) -> bool {
+fn wants_retained(inner: &Inner, asked: &Asked, new: bool) -> bool {
     match asked.retain_handling {
-        _ if connection.inner().dialect.has(Divergence::RetainHandlingIgnored) => true,
+        _ if inner.dialect.has(Divergence::RetainHandlingIgnored) => true,
         RetainHandling::SendAtSubscribe => true,
         RetainHandling::SendIfNew => new,
         RetainHandling::DoNotSend => false,
     }
 }
 
-fn send_retained(connection: &Connection, asked: &Asked, now: Timestamp) {
-    let inner = connection.inner();
+fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
     if inner.dialect.has(Divergence::RetainedExactOnly)
         && asked.filter.has_wildcard()
         && !inner.retained.is_empty()
     {
-        inner.report_notes(connection.client(), &[Divergence::RetainedExactOnly], now);
+        inner.report_notes(asker.client(), &[Divergence::RetainedExactOnly], now);
     }
+    let mut outcome = Outcome::default();
     for kept in inner.retained_for(&asked.filter, now) {
         // The offer goes the ordinary way, with its own iot:Receive; only its RETAIN flag is 1 [MQTT-3.3.1-8].
-        let target = Subscriber { cell: connection.cell().clone(), session: connection.session() };
+        let target = Subscriber { cell: asker.cell.clone(), session: asker.session };
         let route = Route { target, qos: asked.qos, no_local: false, retain_as_published: false };
-        inner.deliver_retained(&route, &kept.parcel, now);
+        let waiting = inner.deliver_retained(&route, &kept.parcel, now);
+        outcome.enqueue(&kept.parcel.message, waiting.into_iter().collect());
+    }
+    if !outcome.is_empty() {
+        inner.committer.submit(outcome.job(Then::Rest));
     }
 }
 
 /// UNSUBSCRIBE: every filter is forgotten; MQTT 5 hears of each.
 pub(super) fn forget(connection: &mut Connection, asked: UnsubscribeAsked, now: Timestamp) -> Flow {
     let codes: Codes = asked.filters.iter().map(|filter| forget_one(connection, filter, now)).collect();
-    let generation = connection.generation();
-    connection.cell().enter(|seat| {
-        if let Some((live, _)) = seat.of(generation) {
-            live.talk.unsuback(asked.packet_id, codes);
-        }
-    });
-    Flow::Continue
+    let answer = move |asker: &Asker, _: &Inner, _: Timestamp| {
+        asker.tell(|talk| talk.unsuback(asked.packet_id, codes));
+    };
+    when_written(connection, true, answer, now)
 }
 
 fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonCode {
+    let inner = connection.inner();
     if TopicFilter::try_from(filter.clone()).is_err() {
         return ReasonCode::TopicFilterInvalid;
     }
     let generation = connection.generation();
     let gone = connection.cell().enter(|seat| {
         let (_, kept) = seat.of(generation)?;
-        kept.session.unsubscribe(filter).map(|gone| (gone, kept.id))
+        kept.session.unsubscribe(filter)
     });
-    connection.inner().report_unsubscribed(connection.client(), filter, gone.is_some(), now);
+    if let Some(gone) = &gone {
+        inner.reconcile(connection.cell(), connection.session(), &gone.filter);
+    }
+    inner.report_unsubscribed(connection.client(), filter, gone.is_some(), now);
     match gone {
-        Some((gone, session)) => {
-            connection.inner().routes.unsubscribe(&gone.filter, session);
-            ReasonCode::Success
-        }
+        Some(_) => ReasonCode::Success,
         // unsuback-codes: AWS does not list 0x11.
-        None if connection.inner().dialect.has(Divergence::UnsubackCodes) => ReasonCode::Success,
+        None if inner.dialect.has(Divergence::UnsubackCodes) => ReasonCode::Success,
         None => ReasonCode::NoSubscriptionExisted,
     }
 }

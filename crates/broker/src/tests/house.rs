@@ -58,6 +58,8 @@ impl House {
             dialect: Arc::new(dialect),
             store: store.clone(),
             observers: Observers::new([listener.clone() as Arc<dyn Observer>]),
+            journal: None,
+            durability: crate::Durability::Group,
             seed: 1,
         });
         Arc::new(Self { broker, store, listener, now: Mutex::new(START) })

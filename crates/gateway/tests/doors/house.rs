@@ -70,6 +70,8 @@ impl House {
             dialect: Arc::new(Dialect::aws()),
             store: store.clone(),
             observers: observers.clone(),
+            journal: None,
+            durability: broker::Durability::Group,
             seed: 1,
         });
         let gateway = Gateway::new(GatewayParts {

@@ -7,8 +7,10 @@ mod banner;
 mod bind;
 mod compose;
 mod descriptors;
+mod farewell;
 mod keys;
 mod observers;
+mod own;
 mod ready;
 mod running;
 mod stop;
@@ -95,8 +97,10 @@ async fn serve(
     let ready = card.ready(&bound).map_err(ServeProblem::new)?;
     let place = data.place();
     let house = House::compose(settings, data, &card)?;
+    // Sessions and retained messages are there before the first client is.
+    house.broker.recover(house.clock.now()).await.map_err(ServeProblem::new)?;
     let observers = house.observers.clone();
-    let clock = house.clock.clone();
+    let (clock, divergences) = (house.clock.clone(), house.divergences.clone());
     let shown = place.folder.display().to_string();
     let (version, dialect) = (ready.version.as_str(), house.broker.dialect().name());
     house.emit(&Event::Starting(Starting { version, dialect, data: &shown }));
@@ -113,7 +117,8 @@ async fn serve(
     let announced = [Some(place.runtime_file()), settings.ready_file.clone()];
     announced.iter().flatten().for_each(|path| drop(std::fs::remove_file(path)));
     running.stop(DRAIN).await;
-    ended
+    let told = farewell::tell(settings, &divergences.summary());
+    ended.and(told)
 }
 
 /// Tells commands on this machine, whoever waits for the ready file, and the person at the terminal.

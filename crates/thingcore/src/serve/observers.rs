@@ -1,10 +1,10 @@
-//! Who listens to events: the log and the metrics.
+//! Who listens to events: the log, the metrics and the report of divergences.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use events::{Level, Observer, Observers};
-use telemetry::{Format, LogObserver, LogSettings, LogThread, MetricsObserver};
+use telemetry::{DivergenceReport, Format, LogObserver, LogSettings, LogThread, MetricsObserver};
 
 use crate::cli::{LogFormat, LogLevel};
 use crate::config::Settings;
@@ -15,6 +15,8 @@ pub struct Listeners {
     pub observers: Observers,
     /// For the administration port.
     pub metrics: Arc<MetricsObserver>,
+    /// Sums up what clients met.
+    pub divergences: Arc<DivergenceReport>,
     /// Writes log lines to standard error until it is dropped.
     pub log: LogThread,
 }
@@ -42,8 +44,9 @@ impl Listeners {
             "Log lines dropped because the queue was full",
             move || lines.dropped(),
         );
-        let list: [Arc<dyn Observer>; 2] = [writer, Arc::clone(&metrics) as Arc<dyn Observer>];
-        Ok(Self { observers: Observers::new(list), metrics, log })
+        let divergences = DivergenceReport::new();
+        let list: [Arc<dyn Observer>; 3] = [writer, metrics.clone(), divergences.clone()];
+        Ok(Self { observers: Observers::new(list), metrics, divergences, log })
     }
 }
 

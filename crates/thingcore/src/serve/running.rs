@@ -28,6 +28,7 @@ pub struct Running {
     clock: Clock,
     closing: watch::Sender<bool>,
     feed: JoinHandle<String>,
+    work: JoinHandle<()>,
     administration: JoinSet<()>,
     log: LogThread,
     _lock: Lock,
@@ -45,12 +46,14 @@ impl Running {
             clock,
             plain_principal,
             observers,
+            divergences: _,
             log,
             lock,
         } = house;
         // First of all: from here on no change passes a live connection by.
         let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
         tokio::spawn(tick(broker.clone(), clock.clone()));
+        let work = tokio::spawn(work(broker.clone(), clock.clone()));
         let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls)];
         doors.extend(bound.plain.map(|listener| (Door::Plain { principal: plain_principal }, listener)));
         for (door, listener) in doors {
@@ -66,7 +69,7 @@ impl Running {
         let mut administration = JoinSet::new();
         administration.spawn_on(api.serve(bound.api, until(closed.clone())), admin.handle());
         administration.spawn_on(metrics.serve(bound.admin, until(closed)), admin.handle());
-        Self { broker, gateway, store, clock, closing, feed, administration, log, _lock: lock }
+        Self { broker, gateway, store, clock, closing, feed, work, administration, log, _lock: lock }
     }
 
     /// Returns if the broker can't go on.
@@ -86,6 +89,9 @@ impl Running {
         let _ =
             tokio::time::timeout(limit, async { while self.administration.join_next().await.is_some() {} })
                 .await;
+        // What was acknowledged is on disk; what was taken goes there now.
+        self.broker.finish();
+        let _ = tokio::time::timeout(limit, &mut self.work).await;
         self.feed.abort();
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
@@ -100,6 +106,11 @@ async fn follow(broker: Broker, clock: Clock) -> String {
         Ok(()) => "the store was closed under the broker".to_owned(),
         Err(error) => format!("the store's changes cannot be followed: {error}"),
     }
+}
+
+/// Makes durable what is to be.
+async fn work(broker: Broker, clock: Clock) {
+    broker.work(&move || clock.now()).await;
 }
 
 async fn tick(broker: Broker, clock: Clock) {

@@ -1,0 +1,127 @@
+//! A message as the journal and the retained space keep it: a small head, then a PUBLISH of MQTT 5.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use mqtt::{Decoder, Message, Packet, PacketId, Publish, QoS, TopicName, Version};
+
+const FORMAT: u8 = 1;
+const RETAIN: u8 = 0b0000_0001;
+const FROM_V5: u8 = 0b0000_0010;
+const EXPIRES: u8 = 0b0000_0100;
+/// Format, flags, expiry.
+const HEAD: usize = 10;
+
+/// Encodes a message.
+pub(crate) fn encode(message: &Message) -> Bytes {
+    let publish = Publish {
+        qos: message.qos,
+        topic: message.topic.as_text().clone(),
+        packet_id: (message.qos != QoS::AtMostOnce).then_some(PacketId::FIRST),
+        payload: message.payload.clone(),
+        properties: message.properties.clone(),
+        ..Publish::default()
+    };
+    let packet = Packet::Publish(Box::new(publish));
+    let mut out = BytesMut::with_capacity(HEAD + mqtt::encoded_len(&packet, Version::V5));
+    out.put_u8(FORMAT);
+    let mut flags = 0;
+    flags |= if message.retain { RETAIN } else { 0 };
+    flags |= if message.published_by_v5 { FROM_V5 } else { 0 };
+    flags |= if message.expires_at.is_some() { EXPIRES } else { 0 };
+    out.put_u8(flags);
+    out.put_u64(message.expires_at.unwrap_or(0));
+    // A message that came in a packet fits into one.
+    let _too_long = mqtt::encode(&packet, Version::V5, &mut out);
+    out.freeze()
+}
+
+/// Decodes what [`encode`] made. `None`: it is not of this format, which the caller reports.
+pub(crate) fn decode(body: &Bytes) -> Option<Message> {
+    if body.len() < HEAD || body.first() != Some(&FORMAT) {
+        return None;
+    }
+    let mut rest = BytesMut::from(&body[..]);
+    rest.advance(1);
+    let flags = rest.get_u8();
+    let expiry = rest.get_u64();
+    let decoded = Decoder::for_client(Version::V5, u32::MAX).decode(&mut rest).ok()??;
+    let Packet::Publish(publish) = decoded else { return None };
+    Some(Message {
+        topic: TopicName::try_from(publish.topic).ok()?,
+        payload: publish.payload,
+        qos: publish.qos,
+        retain: flags & RETAIN != 0,
+        properties: publish.properties,
+        expires_at: (flags & EXPIRES != 0).then_some(expiry),
+        published_by_v5: flags & FROM_V5 != 0,
+    })
+}
+
+/// What is particular to one session's copy: the granted QoS, the RETAIN flag to send, the share name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub qos: QoS,
+    pub retain: bool,
+    pub share_name: Option<Box<str>>,
+}
+
+impl Tag {
+    pub(crate) fn encode(&self) -> Bytes {
+        let share = self.share_name.as_deref().unwrap_or_default();
+        let mut out = BytesMut::with_capacity(2 + share.len());
+        out.put_u8(self.qos as u8);
+        out.put_u8(u8::from(self.retain));
+        out.extend_from_slice(share.as_bytes());
+        out.freeze()
+    }
+
+    pub(crate) fn decode(tag: &[u8]) -> Option<Self> {
+        let (qos, rest) = tag.split_first()?;
+        let (retain, share) = rest.split_first()?;
+        let share = std::str::from_utf8(share).ok()?;
+        let share_name = (!share.is_empty()).then(|| share.into());
+        Some(Self { qos: QoS::from_number(*qos)?, retain: *retain == 1, share_name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt::{MessageProperties, Text};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn messages_come_back(
+            topic in "[a-z/]{1,20}", payload in proptest::collection::vec(any::<u8>(), 0..200), qos in 0u8..2,
+            retain in any::<bool>(), expires_at in proptest::option::of(any::<u64>()), published_by_v5 in any::<bool>(),
+            content_type in proptest::option::of("[a-z]{0,10}"),
+        ) {
+            let content_type = content_type.map(|text| Text::try_from(text).unwrap());
+            let message = Message {
+                topic: TopicName::try_from(topic.as_str()).unwrap(),
+                payload: payload.into(),
+                qos: QoS::from_number(qos).unwrap(),
+                retain,
+                properties: MessageProperties { content_type, ..MessageProperties::default() },
+                expires_at,
+                published_by_v5,
+            };
+            prop_assert_eq!(decode(&encode(&message)), Some(message));
+        }
+
+        #[test]
+        fn anything_else_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = decode(&bytes.clone().into());
+            let _ = Tag::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn tags_come_back() {
+        for share_name in [None, Some("group".into())] {
+            let tag = Tag { qos: QoS::AtLeastOnce, retain: true, share_name };
+            assert_eq!(Tag::decode(&tag.encode()), Some(tag));
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The committer: everything that must be on disk before somebody is told goes through here, in order, in groups.
+//!
+//! Producers hand in [`Job`]s and go on; one loop ([`Inner::commit_jobs`]) writes what has gathered and then does what
+//! each job says comes after. So an acknowledgement never waits alone for a disk, and nothing depends on the
+//! connection that caused a write being there when it is done.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use futures_util::future::{join_all, join3};
+use hashbrown::HashMap;
+use identity::Timestamp;
+use mqtt::PacketId;
+use parking_lot::Mutex;
+use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
+
+use super::save;
+use super::ticket::Ticket;
+use crate::broker::{Durability, Inner};
+use crate::cell::{Cell, Subscriber};
+
+/// Bytes that wait above which clients' input is not read.
+const MOST_BYTES: usize = 64 << 20;
+/// What one group takes at most; the journal's own limits are wider.
+const GROUP_RECORDS: usize = 4_000;
+const GROUP_BYTES: usize = 8 << 20;
+
+/// A thing to be made durable.
+pub(crate) struct Job {
+    /// Messages for sessions, with the sessions' cells.
+    pub appends: Vec<(Append, Vec<Subscriber>)>,
+    /// Cells whose records are to be written as they are when the write happens.
+    pub saves: Vec<Arc<Cell>>,
+    /// Other records to write.
+    pub batch: Batch,
+    /// What comes after.
+    pub then: Then,
+}
+
+/// What comes after a write.
+pub(crate) enum Then {
+    /// Nothing.
+    Rest,
+    /// PUBACKs of a connection.
+    Settle { cell: Arc<Cell>, generation: u64, packet_ids: Vec<PacketId> },
+    /// SUBACK or UNSUBACK and what follows it.
+    Answer { cell: Arc<Cell>, generation: u64, answer: Box<dyn FnOnce(&Inner, Timestamp) + Send> },
+    /// Somebody waits.
+    Tell(Arc<Ticket>),
+}
+
+impl Job {
+    /// Only the records of a cell.
+    pub(crate) fn save(cell: &Arc<Cell>, then: Then) -> Self {
+        Self { appends: Vec::new(), saves: vec![cell.clone()], batch: Batch::new(), then }
+    }
+
+    fn count(&self) -> usize {
+        self.appends.iter().map(|(append, _)| append.to.len()).sum::<usize>() + 1
+    }
+
+    fn bytes(&self) -> usize {
+        self.appends.iter().map(|(append, _)| append.bytes()).sum::<usize>() + self.batch.bytes() + 64
+    }
+}
+
+/// Jobs that wait.
+#[derive(Default)]
+pub(crate) struct Committer {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    /// Journals to be trimmed with the next group; the furthest place counts.
+    trims: HashMap<Key, u64>,
+    nudged: bool,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+impl Committer {
+    /// Hands in a job. After the end it is lost, as everything is that was not acknowledged.
+    pub(crate) fn submit(&self, job: Job) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            drop(waiting);
+            if let Then::Tell(ticket) = job.then {
+                ticket.punch(Err(StoreError::unavailable("the broker is going down")));
+            }
+            return;
+        }
+        waiting.bytes += job.bytes();
+        waiting.jobs.push_back(job);
+        let waker = waiting.waker.take();
+        drop(waiting);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
+    pub(crate) fn trim(&self, session: Key, upto: u64) {
+        let mut waiting = self.waiting.lock();
+        let place = waiting.trims.entry(session).or_insert(0);
+        *place = upto.max(*place);
+    }
+
+    /// Trims what waits although nothing else is to be written.
+    pub(crate) fn nudge(&self) {
+        let mut waiting = self.waiting.lock();
+        if waiting.trims.is_empty() {
+            return;
+        }
+        waiting.nudged = true;
+        let waker = waiting.waker.take();
+        drop(waiting);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// True if the disk does not keep up.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.waiting.lock().bytes > MOST_BYTES
+    }
+
+    /// Ends the loop when all that waits is written.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        let waker = waiting.waker.take();
+        drop(waiting);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The next group; `None` at the end.
+    async fn next(&self) -> Option<(Vec<Job>, HashMap<Key, u64>)> {
+        poll_fn(|cx| {
+            let mut waiting = self.waiting.lock();
+            if waiting.jobs.is_empty() && !waiting.nudged {
+                if waiting.closed {
+                    return Poll::Ready(None);
+                }
+                waiting.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            waiting.nudged = false;
+            let group = waiting.group();
+            Poll::Ready(Some((group, std::mem::take(&mut waiting.trims))))
+        })
+        .await
+    }
+}
+
+impl Waiting {
+    fn group(&mut self) -> Vec<Job> {
+        let (mut group, mut records, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(job) = self.jobs.front() {
+            let (count, weight) = (job.count(), job.bytes());
+            if !group.is_empty() && (records + count > GROUP_RECORDS || bytes + weight > GROUP_BYTES) {
+                break;
+            }
+            records += count;
+            bytes += weight;
+            group.extend(self.jobs.pop_front());
+        }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        group
+    }
+}
+
+impl Inner {
+    /// Writes until the committer is closed and empty.
+    pub async fn commit_jobs(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+        while let Some((jobs, trims)) = self.committer.next().await {
+            self.write(jobs, trims, clock).await;
+        }
+    }
+
+    async fn write(
+        &self,
+        mut jobs: Vec<Job>,
+        trims: HashMap<Key, u64>,
+        clock: &(dyn Fn() -> Timestamp + Send + Sync),
+    ) {
+        let Some(journal) = self.journal.clone() else { return };
+        let mut targets = Vec::new();
+        let mut appends = Vec::new();
+        let mut batches = Vec::new();
+        for job in &mut jobs {
+            for (append, cells) in job.appends.drain(..) {
+                appends.push(append);
+                targets.extend(cells);
+            }
+            let mut batch = std::mem::take(&mut job.batch);
+            job.saves.drain(..).for_each(|cell| save::add(&cell, &mut batch));
+            batches.push(batch);
+        }
+        let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
+        let committing = join_all(batches.into_iter().map(|batch| self.commit(batch)));
+        let (appended, committed, trimmed) = join3(append(&*journal, appends), committing, trimming).await;
+        let now = clock();
+        if let Some(error) = trimmed.into_iter().find_map(Result::err) {
+            self.store_failed("trimming the queues of sessions", &error, now);
+        }
+        self.announce(&appended, targets, now);
+        for (job, committed) in jobs.into_iter().zip(committed) {
+            let outcome = appended.as_ref().map(|_| ()).map_err(Clone::clone).and(committed);
+            self.after(job.then, outcome, now);
+        }
+    }
+
+    pub(super) async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match self.store.commit(batch).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(conflict) => Err(StoreError::unavailable(conflict.to_string())),
+        }
+    }
+
+    fn after(&self, then: Then, outcome: Result<(), StoreError>, now: Timestamp) {
+        if let Err(error) = &outcome {
+            self.store_failed("what a client was waiting for", error, now);
+        }
+        match (then, outcome) {
+            (Then::Rest, _) => {}
+            (Then::Tell(ticket), outcome) => ticket.punch(outcome),
+            (Then::Settle { cell, generation, packet_ids }, Ok(())) => settle(&cell, generation, packet_ids),
+            (Then::Answer { answer, .. }, Ok(())) => answer(self, now),
+            (Then::Settle { cell, generation, .. } | Then::Answer { cell, generation, .. }, Err(error)) => {
+                let same = |live: &crate::cell::Live| live.generation == generation;
+                self.oust(&cell, same, dialect::Fault::ServerError, &error, now);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Writes a job and waits for it, while no loop is running.
+    pub async fn write_now(&self, mut job: Job, now: Timestamp) -> Result<(), StoreError> {
+        let ticket = Ticket::new();
+        job.then = Then::Tell(ticket.clone());
+        self.write(vec![job], HashMap::new(), &move || now).await;
+        ticket.wait().await
+    }
+
+    /// Tells the sessions that the journal has something for them.
+    fn announce(
+        &self,
+        appended: &Result<Option<Position>, StoreError>,
+        targets: Vec<Subscriber>,
+        now: Timestamp,
+    ) {
+        let number = match appended {
+            Ok(Some(position)) => position.0,
+            Ok(None) => return,
+            Err(error) => return self.store_failed("messages for persistent sessions", error, now),
+        };
+        let mut seen = HashMap::new();
+        for target in targets {
+            if seen.insert(target.session, ()).is_some() {
+                continue;
+            }
+            let wants = target.cell.enter(|seat| {
+                let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == target.session) else {
+                    return false;
+                };
+                kept.session.arrived(number);
+                seat.live.is_some() && !std::mem::replace(&mut seat.wants_page, true)
+            });
+            if wants {
+                self.loader.want(target.cell);
+            }
+        }
+    }
+
+    /// After something moved in a journaled session: forgets what is settled, asks for the next page.
+    pub fn look_after(&self, cell: &Arc<Cell>) {
+        let (trim, wants) = cell.enter(|seat| {
+            let Some(kept) = seat.kept.as_mut().filter(|kept| kept.session.is_journaled()) else {
+                return (None, false);
+            };
+            let trim = kept.session.trim().map(|upto| (kept.incarnation.clone(), upto));
+            let wants = seat.live.is_some() && kept.session.next_read().is_some();
+            (trim, wants && !std::mem::replace(&mut seat.wants_page, true))
+        });
+        if let Some((incarnation, upto)) = trim {
+            self.committer.trim(super::journal_key(&cell.client_id, &incarnation), upto);
+        }
+        if wants {
+            self.loader.want(cell.clone());
+        }
+    }
+
+    /// Forgets the journal of a session that is over.
+    pub fn forget_queue(&self, cell: &Arc<Cell>, over: &crate::cell::Kept) {
+        if over.session.is_journaled() {
+            self.committer.trim(super::journal_key(&cell.client_id, &over.incarnation), u64::MAX);
+        }
+    }
+
+    /// True if the store holds a cell's records, or should.
+    pub fn is_kept(&self, cell: &Arc<Cell>) -> bool {
+        self.journal.is_some()
+            && cell.enter(|seat| {
+                let journaled = seat.kept.as_ref().is_some_and(|kept| kept.session.is_journaled());
+                journaled || seat.saved.session || seat.saved.will
+            })
+    }
+
+    /// Writes a cell's records some time soon.
+    pub fn keep(&self, cell: &Arc<Cell>) {
+        if self.is_kept(cell) {
+            self.committer.submit(Job::save(cell, Then::Rest));
+        }
+    }
+
+    /// Writes the records of a connection that has just come, before it hears that it has.
+    pub async fn remember(&self, connection: &crate::Connection, lasts: bool) -> Result<(), StoreError> {
+        let cell = connection.cell();
+        if self.journal.is_none() || !(lasts || self.is_kept(cell)) {
+            return Ok(());
+        }
+        let ticket = Ticket::new();
+        self.committer.submit(Job::save(cell, Then::Tell(ticket.clone())));
+        match self.durability {
+            Durability::Group => ticket.wait().await,
+            Durability::Relaxed => Ok(()),
+        }
+    }
+}
+
+async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Position>, StoreError> {
+    if appends.is_empty() { Ok(None) } else { journal.append(appends).await.map(Some) }
+}
+
+/// Acknowledges what is durable now.
+fn settle(cell: &Arc<Cell>, generation: u64, packet_ids: Vec<PacketId>) {
+    let waker = cell.enter(|seat| {
+        let (live, _) = seat.of(generation)?;
+        live.unsettled = live.unsettled.saturating_sub(packet_ids.len());
+        packet_ids.into_iter().for_each(|id| live.talk.settle(id));
+        live.waker.take()
+    });
+    waker.into_iter().for_each(Waker::wake);
+}

@@ -1,0 +1,141 @@
+//! The loader: reads a session's journal back, a page at a time, while its client is there and has room.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use identity::Timestamp;
+use parking_lot::Mutex;
+use session::tape::Reading;
+use session::{Offer, PAGE, Parcel, Place};
+use store::{Journal, Key, Position, Record};
+
+use super::body::{self, Tag};
+use crate::broker::Inner;
+use crate::cell::Cell;
+
+/// Cells that want a page.
+#[derive(Default)]
+pub(crate) struct Loader {
+    wanting: Mutex<Wanting>,
+}
+
+#[derive(Default)]
+struct Wanting {
+    /// Each cell at most once: see `Seat::wants_page`.
+    cells: VecDeque<Arc<Cell>>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+impl Loader {
+    pub(crate) fn want(&self, cell: Arc<Cell>) {
+        let mut wanting = self.wanting.lock();
+        wanting.cells.push_back(cell);
+        let waker = wanting.waker.take();
+        drop(wanting);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn close(&self) {
+        let mut wanting = self.wanting.lock();
+        wanting.closed = true;
+        let waker = wanting.waker.take();
+        drop(wanting);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    async fn next(&self) -> Option<Arc<Cell>> {
+        poll_fn(|cx| {
+            let mut wanting = self.wanting.lock();
+            if wanting.closed {
+                return Poll::Ready(None);
+            }
+            match wanting.cells.pop_front() {
+                Some(cell) => Poll::Ready(Some(cell)),
+                None => {
+                    wanting.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// Serves cells until the loader is closed.
+    pub async fn load_pages(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+        let Some(journal) = self.journal.clone() else { return };
+        while let Some(cell) = self.loader.next().await {
+            self.load(&cell, &*journal, clock).await;
+        }
+    }
+
+    /// One page. If there is more and room for it, the cell queues again behind the others.
+    async fn load(
+        &self,
+        cell: &Arc<Cell>,
+        journal: &dyn Journal,
+        clock: &(dyn Fn() -> Timestamp + Send + Sync),
+    ) {
+        let wanted = cell.enter(|seat| {
+            seat.wants_page = false;
+            let kept = seat.kept.as_ref().filter(|_| seat.live.is_some())?;
+            Some((kept.session.next_read()?, kept.id, super::journal_key(&cell.client_id, &kept.incarnation)))
+        });
+        let Some((reading, session, key)) = wanted else { return };
+        match read(journal, &key, reading).await {
+            Ok(records) => {
+                let page = records.into_iter().map(|record| offer(record, reading)).collect();
+                self.hand_over_page(cell, session, reading, page, clock());
+            }
+            Err(error) => {
+                self.store_failed(&format!("reading the queue of client {}", cell.client_id), &error, clock())
+            }
+        }
+    }
+
+    fn hand_over_page(
+        &self,
+        cell: &Arc<Cell>,
+        session: u64,
+        reading: Reading,
+        page: Vec<(u64, Option<Offer>)>,
+        now: Timestamp,
+    ) {
+        let (reports, waker) = cell.enter(|seat| {
+            let (Some(kept), Some(live)) = (&mut seat.kept, &mut seat.live) else {
+                return (Vec::new(), None);
+            };
+            if kept.id != session || !kept.session.take_page(reading, page) {
+                return (Vec::new(), None);
+            }
+            let reports = self.pump(&mut kept.session, &mut live.talk, &live.standing, now);
+            // The driver also has to learn when the next message of the backlog is due.
+            (reports, live.waker.take())
+        });
+        waker.into_iter().for_each(Waker::wake);
+        self.report_all(&cell.client_id, &reports, now);
+        self.look_after(cell);
+    }
+}
+
+async fn read(journal: &dyn Journal, key: &Key, reading: Reading) -> Result<Vec<Record>, store::StoreError> {
+    journal.read(key, Position(reading.part.after), PAGE).await
+}
+
+/// A record as an offer; `None` in its place if it is not readable.
+fn offer(record: Record, reading: Reading) -> (u64, Option<Offer>) {
+    let number = record.position.0;
+    let place = Some(Place { number, is_backlog: reading.is_backlog });
+    let offer = body::decode(&record.body).zip(Tag::decode(&record.tag)).map(|(message, tag)| Offer {
+        parcel: Arc::new(Parcel::new(message)),
+        qos: tag.qos,
+        retain: tag.retain,
+        share_name: tag.share_name.map(Arc::from),
+        place,
+    });
+    (number, offer)
+}

@@ -1,0 +1,138 @@
+//! What the store keeps of sessions, wills and retained messages.
+
+use dialect::Dialect;
+use identity::{ClientId, Principal, Timestamp};
+use mqtt::{QoS, Text, TopicFilter, Version};
+use serde::{Deserialize, Serialize};
+use session::{Session, Subscription};
+use store::{Key, Keyspace, Space};
+
+/// Key: client id. Persistent sessions without their messages, which are in the journal.
+pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
+/// Key: client id. Wills of connected clients.
+pub(crate) const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
+/// Key: topic. Retained messages: when, then the message.
+pub(crate) const RETAINED: Space = Space::new("retained");
+
+/// A persistent session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SessionRecord {
+    /// Tells one session of a client from its next.
+    pub incarnation: String,
+    /// 4 for MQTT 3.1.1, 5 for MQTT 5.
+    pub version: u8,
+    /// How long it outlives a connection, seconds.
+    pub expiry: u32,
+    /// When its connection ended; none while there is one.
+    pub ended: Option<Timestamp>,
+    pub subscriptions: Vec<SubscriptionRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SubscriptionRecord {
+    pub filter: String,
+    pub qos: u8,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_local: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retain_as_published: bool,
+}
+
+/// A will that is to be published if the process dies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WillRecord {
+    /// Whose permissions count: a certificate id or a name.
+    pub principal: PrincipalRecord,
+    /// The client's address, for policies that ask for it.
+    pub peer: std::net::SocketAddr,
+    pub server_name: Option<String>,
+    /// Seconds from the disconnect.
+    pub expiry: Option<u32>,
+    /// The message, as in the journal.
+    #[serde(with = "hexadecimal")]
+    pub message: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PrincipalRecord {
+    Certificate(String),
+    AccessKey(String),
+    Plain(String),
+}
+
+mod hexadecimal {
+    //! Bytes as text in JSON.
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digit).collect();
+        bytes.ok_or_else(|| serde::de::Error::custom("not hexadecimal"))
+    }
+}
+
+pub(crate) fn client_key(client_id: &ClientId) -> Key {
+    Key::of(&[client_id.as_str()])
+}
+
+/// The journal of a session.
+pub(crate) fn journal_key(client_id: &ClientId, incarnation: &str) -> Key {
+    Key::of(&[client_id.as_str(), incarnation])
+}
+
+impl PrincipalRecord {
+    pub(crate) fn of(principal: &Principal) -> Self {
+        match principal {
+            Principal::Certificate(id) => Self::Certificate(id.as_str().to_owned()),
+            Principal::AccessKey(id) => Self::AccessKey(id.as_ref().to_owned()),
+            Principal::Plain(name) => Self::Plain(name.as_ref().to_owned()),
+        }
+    }
+
+    pub(crate) fn principal(&self) -> Option<Principal> {
+        Some(match self {
+            Self::Certificate(id) => Principal::Certificate(identity::CertificateId::new(id).ok()?),
+            Self::AccessKey(id) => Principal::AccessKey(id.as_str().into()),
+            Self::Plain(name) => Principal::Plain(name.as_str().into()),
+        })
+    }
+}
+
+impl SessionRecord {
+    pub(crate) fn of(session: &Session, incarnation: &str, ended: Option<Timestamp>) -> Self {
+        let subscription = |known: &Subscription| SubscriptionRecord {
+            filter: known.filter.as_str().to_owned(),
+            qos: known.qos as u8,
+            no_local: known.no_local,
+            retain_as_published: known.retain_as_published,
+        };
+        Self {
+            incarnation: incarnation.to_owned(),
+            version: if session.version() == Version::V5 { 5 } else { 4 },
+            expiry: session.expiry,
+            ended,
+            subscriptions: session.subscriptions().map(subscription).collect(),
+        }
+    }
+
+    /// The session again, with nothing known of its journal.
+    pub(crate) fn session(&self, dialect: &Dialect) -> Session {
+        let version = if self.version == 5 { Version::V5 } else { Version::V311 };
+        let mut session = Session::recovered(version, self.expiry, dialect);
+        for known in &self.subscriptions {
+            let filter =
+                Text::try_from(known.filter.as_str()).ok().and_then(|text| TopicFilter::try_from(text).ok());
+            if let (Some(filter), Some(qos)) = (filter, QoS::from_number(known.qos)) {
+                let (no_local, retain_as_published) = (known.no_local, known.retain_as_published);
+                session.subscribe(Subscription { filter, qos, no_local, retain_as_published });
+            }
+        }
+        session
+    }
+}

@@ -1,0 +1,180 @@
+//! After a restart: sessions, their routes, retained messages, and the wills of clients that were connected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use hashbrown::HashMap;
+use identity::{CertificateId, ClientId, Principal, Timestamp};
+use router::{Matches, Route};
+use session::{Parcel, WillPlan};
+use store::{Batch, Key, StoreError};
+
+use super::body;
+use super::records::{RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord};
+use super::save::Saved;
+use crate::Broker;
+use crate::broker::Inner;
+use crate::cell::{Kept, Subscriber};
+use crate::principals::{Bearer, Standing};
+use crate::publish;
+
+/// How many records are read at once.
+const PAGE: usize = 500;
+
+impl Broker {
+    /// Builds again what was kept. To be called once, before anybody connects. Returns how many sessions and retained
+    /// messages there are.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn recover(&self, now: Timestamp) -> Result<(usize, usize), StoreError> {
+        if self.0.journal.is_none() {
+            return Ok((0, 0));
+        }
+        let retained = self.0.recover_retained(now).await?;
+        let sessions = self.0.recover_sessions(now).await?;
+        self.0.recover_wills(now).await?;
+        Ok((sessions, retained))
+    }
+}
+
+impl Inner {
+    async fn recover_sessions(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = SESSIONS.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.key.clone());
+            for stored in page {
+                let client_id = stored.key.parts().pop().and_then(|id| ClientId::new(&id).ok());
+                if let Some(client_id) = client_id {
+                    count += usize::from(self.recover_session(&client_id, &stored.value, now));
+                }
+            }
+        }
+    }
+
+    fn recover_session(&self, client_id: &ClientId, record: &SessionRecord, now: Timestamp) -> bool {
+        let Some(cell) = self.directory.claim(client_id) else { return false };
+        let id = self.next_id();
+        let session = record.session(&self.dialect);
+        let routes: Vec<_> = session.subscriptions().cloned().collect();
+        let ended = record.ended.unwrap_or(now);
+        let ends_at = match record.expiry {
+            u32::MAX => Timestamp::NEVER,
+            seconds => ended + Duration::from_secs(seconds.into()),
+        };
+        let incarnation = record.incarnation.as_str().into();
+        cell.enter(|seat| {
+            seat.kept = Some(Kept { id, session, ends_at, will: None, incarnation, ended: Some(ended) });
+            seat.saved = Saved { session: true, will: false };
+        });
+        for known in routes {
+            let target = Subscriber { cell: cell.clone(), session: id };
+            let (qos, no_local, retain_as_published) = (known.qos, known.no_local, known.retain_as_published);
+            self.routes.subscribe(&known.filter, Route { target, qos, no_local, retain_as_published });
+        }
+        // What ended while nobody was there ends at the first look.
+        self.expiry.arm(ends_at, &cell);
+        true
+    }
+
+    async fn recover_retained(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let (mut after, mut count): (Option<Key>, usize) = (None, 0);
+        loop {
+            let page = self.store.scan(RETAINED, &[], after.as_ref().map(Key::as_bytes), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.key.clone());
+            let mut gone = Batch::new();
+            for entry in page {
+                match kept(&entry.value).filter(|kept| !kept.parcel.is_expired(now)) {
+                    Some(kept) => {
+                        let topic = kept.parcel.message.topic.as_str().to_owned();
+                        count += usize::from(self.retained.store(&topic, Arc::new(kept)).is_ok());
+                    }
+                    None => {
+                        gone.delete(RETAINED, entry.key);
+                    }
+                }
+            }
+            if !gone.is_empty() {
+                self.commit(gone).await?;
+            }
+        }
+    }
+
+    /// The process died: everybody who was connected is lost, and their wills are due.
+    async fn recover_wills(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut certificates = HashMap::new();
+        loop {
+            let page = WILLS.scan(&*self.store, &Key::EMPTY, None, PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let mut gone = Batch::new();
+            for stored in page {
+                WILLS.delete(&mut gone, &stored.key);
+                let client_id = stored.key.parts().pop().and_then(|id| ClientId::new(&id).ok());
+                if let Some(client_id) = client_id {
+                    self.recover_will(client_id, &stored.value, &mut certificates, now).await?;
+                }
+            }
+            self.commit(gone).await?;
+        }
+    }
+
+    async fn recover_will(
+        &self,
+        client_id: ClientId,
+        record: &WillRecord,
+        certificates: &mut HashMap<CertificateId, Option<Arc<identity::CertificateFacts>>>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let message = body::decode(&Bytes::copy_from_slice(&record.message));
+        let Some((principal, message)) = record.principal.principal().zip(message) else { return Ok(()) };
+        let certificate = match &principal {
+            Principal::Certificate(id) => self.facts(id, certificates).await?,
+            _ => None,
+        };
+        let server_name = record.server_name.as_deref().map(Arc::from);
+        let bearer =
+            Bearer { principal, certificate, client_id: Some(client_id), peer: record.peer, server_name };
+        let view = self.view(&bearer, now).await?;
+        let standing = Arc::new(Standing::new(self.next_id(), bearer, view));
+        let will = WillPlan::restored(message, record.expiry);
+        let job = self.will_job(&standing, &will, &mut Matches::default(), now);
+        // The record goes only after the will is where it has to be.
+        if let Some(job) = job {
+            self.write_now(job, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn facts(
+        &self,
+        id: &CertificateId,
+        known: &mut HashMap<CertificateId, Option<Arc<identity::CertificateFacts>>>,
+    ) -> Result<Option<Arc<identity::CertificateFacts>>, StoreError> {
+        if let Some(facts) = known.get(id) {
+            return Ok(facts.clone());
+        }
+        let key = registry::certificates::certificate_key(id.as_str());
+        let record = registry::CERTIFICATES.get(&*self.store, &key).await?;
+        let facts = record.and_then(|record| pki::facts(record.value.pem.as_bytes()).ok()).map(Arc::new);
+        known.insert(id.clone(), facts.clone());
+        Ok(facts)
+    }
+}
+
+/// A retained message as it is stored: when (eight bytes), then the message.
+fn kept(value: &Bytes) -> Option<publish::Kept> {
+    let mut value = value.clone();
+    if value.len() < 8 {
+        return None;
+    }
+    let stored = Timestamp(value.get_u64());
+    let message = body::decode(&value)?;
+    let qos = message.qos;
+    Some(publish::Kept { parcel: Arc::new(Parcel::new(message)), stored, qos })
+}

@@ -1,0 +1,60 @@
+//! What of a cell is kept in the store. Built when it is written, so that the last write is always the last state.
+
+use std::sync::Arc;
+
+use identity::Timestamp;
+use store::Batch;
+
+use super::body;
+use super::records::{PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key};
+use crate::cell::{Cell, Seat};
+
+/// What the store holds of a cell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Saved {
+    pub session: bool,
+    pub will: bool,
+}
+
+/// Adds the records of a cell to a batch.
+pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) {
+    let key = client_key(&cell.client_id);
+    let (session, will, before) = cell.enter(|seat| {
+        let before = seat.saved;
+        let (session, will) = (session(seat), will(seat));
+        seat.saved = Saved { session: session.is_some(), will: will.is_some() };
+        (session, will, before)
+    });
+    match session {
+        Some(record) => SESSIONS.put(batch, &key, &record),
+        None if before.session => SESSIONS.delete(batch, &key),
+        None => {}
+    }
+    match will {
+        Some(record) => WILLS.put(batch, &key, &record),
+        None if before.will => WILLS.delete(batch, &key),
+        None => {}
+    }
+}
+
+fn session(seat: &Seat) -> Option<SessionRecord> {
+    let kept = seat.kept.as_ref().filter(|kept| kept.session.is_journaled())?;
+    let ended = if seat.live.is_some() { None } else { kept.ended };
+    Some(SessionRecord::of(&kept.session, &kept.incarnation, ended))
+}
+
+fn will(seat: &Seat) -> Option<WillRecord> {
+    let live = seat.live.as_ref()?;
+    let will = live.talk.terms().will.as_ref()?;
+    let bearer = &live.standing.bearer;
+    // The expiry counts from the disconnect: it is kept beside the message, not in it.
+    let mut message = will.message(Timestamp::default(), &dialect::Dialect::oasis());
+    message.expires_at = None;
+    Some(WillRecord {
+        principal: PrincipalRecord::of(&bearer.principal),
+        peer: bearer.peer,
+        server_name: bearer.server_name.as_deref().map(str::to_owned),
+        expiry: will.expiry(),
+        message: body::encode(&message).to_vec(),
+    })
+}
