@@ -1,6 +1,7 @@
 //! thingcore: an MQTT broker that behaves like AWS IoT Core. This file is the table of contents.
 
 mod cli;
+mod commands;
 mod config;
 mod data_dir;
 mod device;
@@ -18,17 +19,23 @@ use crate::config::{ConfigFile, Settings};
 fn main() -> ExitCode {
     // Two providers may be linked in; whoever builds a TLS configuration without naming one gets this.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let done = match command() {
-        Command::Serve(args) => serve(*args),
-        Command::Device(command) => device::run(command).map_err(Into::into),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match carry_out(command()) {
+        Ok(code) => code,
         Err(problem) => {
             eprintln!("thingcore: {problem}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Serve(args) => serve(*args)?,
+        Command::Device(command) => device::run(command)?,
+        Command::Divergences(args) => return Ok(commands::divergences::run(&args)?),
+        Command::Quirks(command) => commands::provoke::run(&command)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What was typed; nothing means `serve`, with its environment variables.

@@ -11,6 +11,9 @@ mod server;
 
 use std::fmt;
 
+pub use client::{Call, Client};
+pub use server::Server;
+
 use crate::cli::DeviceCommand;
 
 /// The command could not be carried out; says what to do.
