@@ -4,6 +4,7 @@
 //! it. Rates come as arguments, so a bucket has nothing to configure and a new one is full.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dialect::Rate;
@@ -79,6 +80,88 @@ impl SharedBucket {
     /// As [`Bucket::ready_at`].
     pub fn ready_at(&self, rate: Rate) -> Timestamp {
         Bucket { full_at: self.full_at.load(Ordering::Relaxed) }.ready_at(rate)
+    }
+}
+
+/// A rate and its bucket for the whole account.
+#[derive(Debug)]
+pub struct AccountPace {
+    rate: Rate,
+    bucket: SharedBucket,
+}
+
+impl AccountPace {
+    /// A full bucket.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, bucket: SharedBucket::default() }
+    }
+
+    /// Takes one, if there is one.
+    #[inline]
+    pub fn take(&self, now: Timestamp) -> bool {
+        self.bucket.take(self.rate, 1, now)
+    }
+
+    /// When there will be one, if nobody takes before.
+    #[inline]
+    pub fn ready_at(&self) -> Timestamp {
+        if self.rate.limit().is_none() { Timestamp(0) } else { self.bucket.ready_at(self.rate) }
+    }
+
+    /// The rate.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+}
+
+/// Whose rate was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exceeded {
+    /// The connection's own.
+    Connection,
+    /// That of the account.
+    Account,
+}
+
+/// How fast one connection may go in one direction: its own rate, and the account's that it shares.
+#[derive(Debug)]
+pub struct Pace {
+    rate: Rate,
+    bucket: Bucket,
+    account: Option<Arc<AccountPace>>,
+}
+
+impl Pace {
+    /// A full bucket of the connection's own.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, bucket: Bucket::default(), account: None }
+    }
+
+    /// From now on the account's rate counts too.
+    pub fn share(&mut self, account: Arc<AccountPace>) {
+        // Without a rate there is nothing to ask on the hot path.
+        self.account = account.rate().limit().is_some().then_some(account);
+    }
+
+    /// Takes one from both, or from neither.
+    #[inline]
+    pub fn take(&mut self, now: Timestamp) -> Result<(), Exceeded> {
+        let mut own = self.bucket;
+        if !own.take(self.rate, 1, now) {
+            return Err(Exceeded::Connection);
+        }
+        if self.account.as_ref().is_some_and(|account| !account.take(now)) {
+            return Err(Exceeded::Account);
+        }
+        self.bucket = own;
+        Ok(())
+    }
+
+    /// When [`Pace::take`] will succeed: a moment that is not later than now if it does now.
+    #[inline]
+    pub fn ready_at(&self) -> Timestamp {
+        let account = self.account.as_ref().map_or(Timestamp(0), |account| account.ready_at());
+        self.bucket.ready_at(self.rate).max(account)
     }
 }
 
@@ -224,6 +307,27 @@ mod tests {
         });
         assert_eq!(given, 3000);
         assert!(bucket.ready_at(rate) > NOON);
+    }
+
+    #[test]
+    fn a_pace_takes_from_both_or_from_neither() {
+        let account = Arc::new(AccountPace::new(Rate::per_second(3)));
+        let mut paces = [Pace::new(Rate::per_second(2)), Pace::new(Rate::per_second(2))];
+        paces.iter_mut().for_each(|pace| pace.share(account.clone()));
+        let [one, other] = &mut paces;
+        assert_eq!((one.take(NOON), one.take(NOON)), (Ok(()), Ok(())));
+        assert_eq!(one.take(NOON), Err(Exceeded::Connection));
+        assert_eq!((other.take(NOON), other.take(NOON)), (Ok(()), Err(Exceeded::Account)));
+        assert_eq!(other.ready_at(), later(334), "the account's third comes back after a third of a second");
+        assert_eq!((other.take(later(334)), other.take(later(334))), (Ok(()), Err(Exceeded::Connection)));
+    }
+
+    #[test]
+    fn without_rates_a_pace_asks_nobody() {
+        let mut pace = Pace::new(Rate::UNLIMITED);
+        pace.share(Arc::new(AccountPace::new(Rate::UNLIMITED)));
+        assert!((0..10_000).all(|_| pace.take(NOON).is_ok()));
+        assert_eq!(pace.ready_at(), Timestamp(0));
     }
 
     #[test]
