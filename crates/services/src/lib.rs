@@ -24,13 +24,13 @@ mod service_quotas;
 mod services;
 mod tags;
 mod target;
-mod throttle;
 mod thing_group_lists;
 mod thing_groups;
 mod thing_memberships;
 mod thing_principals;
 mod thing_types;
 mod things;
+mod throttle;
 
 pub use endpoint::EndpointAddress;
 pub use entropy::Entropy;
