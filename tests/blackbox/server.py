@@ -36,11 +36,11 @@ def clean_environment():
 class Server:
     """One server on its own data folder and free ports."""
 
-    def __init__(self, folder, *flags, plain=True, quotas="unlimited"):
+    def __init__(self, folder, *flags, plain=True, quotas="unlimited", log="json"):
         """`quotas`: the profile. Tests that are not about quotas run without rates, so that they can be fast."""
         self.folder = Path(folder)
         self.data_dir = self.folder / "data"
-        self.flags, self.plain, self.quotas = flags, plain, quotas
+        self.flags, self.plain, self.quotas, self.log = flags, plain, quotas, log
         self.process = self.ready = None
         self.starts = 0
         self._account = None
@@ -49,7 +49,7 @@ class Server:
 
     def command(self):
         ports = ["mqtt", "tls", "https", "api", "admin"] + (["plain"] if self.plain else [])
-        command = [binary(), "serve", "--data-dir", self.data_dir, "--ready-file", self.ready_file, "--log", "json"]
+        command = [binary(), "serve", "--data-dir", self.data_dir, "--ready-file", self.ready_file, "--log", self.log]
         command += ["--quotas", self.quotas]
         for port in ports:
             command += [f"--{port}-port", "0"]
