@@ -1,8 +1,10 @@
 //! `docs [--check]`: writes `docs/reference/` from the tables of `dialect` and `events`, or tells what has drifted.
 
+mod ledger;
 mod pages;
 mod switches;
 
+pub use ledger::check as ledger;
 pub use switches::check as switches;
 
 use std::fs;
@@ -62,6 +64,12 @@ mod tests {
     #[test]
     fn switches_do_what_their_rows_say() {
         let complaints = switches(&crate::root()).expect("the source can be read");
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+
+    #[test]
+    fn quotas_are_kept_by_tests_that_exist() {
+        let complaints = ledger::check(&crate::root()).expect("the source can be read");
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
 

@@ -41,7 +41,7 @@ ledger! {
             "test_the_51st_subscription_is_refused_and_unsubscribing_makes_room";
         FiltersPerSubscribe: "eight_filters_and_no_identifier_subscribe_8_no_subscription_identifier",
             "test_nine_filters_in_one_packet_are_refused";
-        InflightIn: "a_client_may_not_pass_the_brokers_receive_maximum_inflight_100";
+        InflightIn: "test_a_hundred_publishes_in_one_breath_are_all_acknowledged";
         InflightOut: "the_window_closes_at_a_hundred_and_opens_with_an_acknowledgement";
         RetryWindowV5: "retries_end_after_the_window_retry_gives_up";
         RetryWindowV3: "retries_end_after_the_window_retry_gives_up";
@@ -59,21 +59,21 @@ ledger! {
         TopicSize: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
         TopicSlashes: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
         ShareNameSize: "test_share_name_and_filter_have_their_own_limits";
-        RetainedMessages: "the_index_of_retained_messages_is_bounded";
+        RetainedMessages: "the_last_writer_wins_and_the_cap_lets_replacements_pass";
         ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
         SessionQueueMessages: "an_offline_queue_is_bounded_and_keeps_the_old";
         SessionQueueBytes: "test_absent_subscriber_with_a_persistent_session";
         OutboxBytes: "a_subscriber_that_stops_reading_costs_a_bounded_outbox", "test_subscriber_that_stops_reading";
-        AttributesWithType: "creation_checks_names_attributes_types_and_billing_groups";
+        AttributesWithType: "numbers_depend_on_the_type";
         AttributesWithoutType: "test_thing_without_type_has_at_most_three_attributes";
-        AttributeBytes: "attributes_have_bounds";
+        AttributeBytes: "spelling_and_bytes";
         ThingTypesPerThing: "types_come_and_go_with_their_allowance";
         ThingNameSize: "test_thing_names_are_checked_by_the_server";
-        ThingGroupNameSize: "attributes_have_bounds";
+        ThingGroupNameSize: "names_keep_their_rules";
         GroupDepth: "children_are_limited_in_depth_and_number", "test_thing_group_depth_is_limited_to_seven";
-        GroupAttributes: "attributes_have_bounds";
-        GroupAttributeName: "attributes_have_bounds";
-        GroupAttributeValue: "attributes_have_bounds";
+        GroupAttributes: "numbers_depend_on_the_type";
+        GroupAttributeName: "spelling_and_bytes";
+        GroupAttributeValue: "spelling_and_bytes";
         ChildGroups: "children_are_limited_in_depth_and_number";
         GroupsPerThing: "one_group_per_hierarchy_and_ten_in_all";
         PolicySize: "test_white_space_does_not_count_against_the_size_of_a_policy";

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use dialect::{
-    Divergence, DivergenceRow, Evidence, Fault, Metric, OPEN_QUESTIONS, QUOTAS, Quota, REFUSALS,
-    RESERVED_TOPICS, RefusalRow, Reply, Unit,
+    API_RATES, Divergence, DivergenceRow, Evidence, Fault, Keeping, Metric, OPEN_QUESTIONS, QUOTAS, Quota,
+    REFUSALS, RESERVED_TOPICS, RefusalRow, Reply, UNLIMITED, Unit,
 };
 use events::{DropReason, Kind};
 
@@ -105,8 +105,9 @@ fn quotas() -> String {
     let mut out = page(
         "Quotas",
         "Codes are those of Service Quotas, service `iotcore`. *Select* is the value in the Regions with lower defaults,\n\
-         `oasis` the value of that dialect. *Pending* quotas are not kept yet. The values that can be set by name in the\n\
-         configuration are those with an `oasis` value.",
+         `oasis` the value of that dialect, and of the profile `unlimited` unless the quota belongs to a divergence. The values\n\
+         that can be set in the configuration (`[quotas]`, by name or code) are those with an `oasis` value. The last column\n\
+         names the tests that go beyond the quota (`test_*`: black-box tests), or says why it is not kept yet.",
     );
     let mut sources: Vec<&str> = Vec::new();
     for quota in &QUOTAS {
@@ -124,14 +125,25 @@ fn quotas() -> String {
         "For each",
         "Raised by AWS",
         "Beyond it",
-        "State",
+        "Kept by",
     ];
     for source in sources {
         let _ = write!(out, "## {}\n\n", capital(source));
         table(&mut out, &heads, QUOTAS.iter().filter(|quota| quota.source == source).map(quota_cells));
     }
+    out.push_str(API_RATES_TEXT);
+    let rates = API_RATES.iter().map(|rate| {
+        let raised = yes(rate.adjustable, "yes", "no");
+        vec![code(rate.operation), rate.default.to_string(), rate.select.to_string(), raised]
+    });
+    table(&mut out, &["Operation", "Default", "Select", "Raised by AWS"], rates);
     out
 }
+
+const API_RATES_TEXT: &str = "## AWS IoT Core endpoints and quotas: API throttling limits\n\n\
+     Requests per second for the whole account; beyond them the answer is `ThrottlingException`. Kept for every operation\n\
+     that is built (`operations_have_rates_of_their_own`, `test_api_calls_beyond_their_rate_are_throttled`). The\n\
+     configuration sets them by the name of the operation.\n\n";
 
 fn quota_cells(quota: &Quota) -> Vec<String> {
     vec![
@@ -144,11 +156,17 @@ fn quota_cells(quota: &Quota) -> Vec<String> {
         quota.scope.to_string(),
         yes(quota.adjustable, "yes", "no"),
         quota.consequence.into(),
-        yes(quota.keeping.is_enforced(), "enforced", "pending"),
+        match quota.keeping {
+            Keeping::Enforced(tests) => tests.iter().map(|test| code(test)).collect::<Vec<_>>().join(", "),
+            Keeping::Pending(why) => format!("*pending*: {why}"),
+        },
     ]
 }
 
 fn amount(value: u64, unit: Unit) -> String {
+    if unit.is_rate() && value == UNLIMITED {
+        return "unlimited".into();
+    }
     let digits = value.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.char_indices() {
