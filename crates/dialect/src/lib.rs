@@ -14,6 +14,7 @@ mod rate;
 mod reason;
 mod refusal;
 mod reserved;
+mod shown;
 
 mod dialects;
 
