@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     pub expiry: Expiry,
     ids: AtomicU64,
     seen: AtomicU64,
+    /// When expired retained messages were looked for.
+    pub swept: AtomicU64,
     entropy: AtomicU64,
 }
 
@@ -103,6 +105,7 @@ impl Broker {
             expiry: Expiry::default(),
             ids: AtomicU64::new(1),
             seen: AtomicU64::new(0),
+            swept: AtomicU64::new(0),
             entropy: AtomicU64::new(parts.seed),
         }))
     }

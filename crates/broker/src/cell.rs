@@ -40,6 +40,8 @@ pub(crate) struct Seat {
     pub saved: Saved,
     /// It stands in the loader's queue.
     pub wants_page: bool,
+    /// When it will be looked at because of its expiry.
+    pub armed: Option<Timestamp>,
 }
 
 /// A session with the id under which the route table knows it.

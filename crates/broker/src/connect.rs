@@ -62,9 +62,7 @@ impl Broker {
         inner.report_notes(client, &notes, now);
         let standing = inner.identify(&client_id, &credential, &link, now).await;
         let standing = standing.map_err(|violation| refuse(client, violation))?;
-        let permit = inner.authorise_connect(client, &terms, &standing, now).inspect_err(|_| {
-            inner.principals.dependents.forget(&standing);
-        })?;
+        let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
@@ -90,10 +88,7 @@ impl Broker {
     ) -> Option<Connection> {
         let trace = self.0.uuid();
         loop {
-            let Some(cell) = self.0.directory.claim(&admitted.client_id) else {
-                self.0.principals.dependents.forget(&admitted.standing);
-                return None;
-            };
+            let cell = self.0.directory.claim(&admitted.client_id)?;
             // None: the cell left the directory between our finding it and our entering it. Look again.
             if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
                 return Some(self.seated(cell, admitted, taken, &trace, now));
@@ -115,7 +110,9 @@ impl Broker {
         if let Some(ended) = taken.ousted {
             let fault = Fault::TakenOver;
             let detail = &format!("the client id connected again from {}", admitted.standing.bearer.peer);
-            inner.conclude(&cell, ended, &Departure::by(fault, detail, trace), now);
+            // [MQTT-3.1.3-9] a session that is thrown away does not let its will wait.
+            let over = taken.over.is_some();
+            inner.conclude(&cell, ended, &Departure { over, ..Departure::by(fault, detail, trace) }, now);
         }
         if let Some(over) = &taken.over {
             inner.unroute(over);
@@ -129,6 +126,12 @@ impl Broker {
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
         inner.report_all(connection.client_id(), &taken.reports, now);
         inner.look_after(connection.cell());
+        // A change that came between the check of the standing and the seat found nobody to turn away.
+        if connection.standing.is_condemned() {
+            let same = |live: &Live| Arc::ptr_eq(&live.standing, &connection.standing);
+            let detail = &"its certificate or its policies changed while it connected";
+            inner.oust(connection.cell(), same, Fault::CertificateNotActive, detail, now);
+        }
         connection
     }
 }
@@ -185,7 +188,6 @@ impl Inner {
             Some(status) => format!("the certificate is {}", status.as_str()),
             None => "the certificate is not registered".to_owned(),
         };
-        self.principals.dependents.forget(&standing);
         Err(Violation { fault: Fault::CertificateNotActive, detail: detail.into() })
     }
 
@@ -263,7 +265,7 @@ impl Inner {
             let kept = seat.kept.as_mut()?;
             let suppressed = over.as_mut().unwrap_or(kept).will.take();
             let kept = seat.kept.as_mut()?;
-            kept.session.expiry = terms.session_expiry;
+            kept.session.resume_as(terms.version, terms.session_expiry, &self.dialect);
             kept.ends_at = Timestamp::NEVER;
             if terms.is_persistent() && self.journal.is_some() {
                 kept.session.journal();

@@ -111,8 +111,16 @@ impl Connection {
         if self.farewell.is_none() && !self.over {
             let generation = self.generation;
             let mut ousted = None;
+            let mut reports = Vec::new();
+            let inner = self.broker.0.clone();
             let poll = self.cell.enter(|seat| match seat.of(generation) {
-                Some((live, _)) => live.write(cx, out, WRITE_BUDGET, now),
+                Some((live, kept)) => {
+                    if kept.session.is_waiting() {
+                        // The write before has made room: nobody else will tell.
+                        reports = inner.pump(&mut kept.session, &mut live.talk, &live.standing, now);
+                    }
+                    live.write(cx, out, WRITE_BUDGET, now)
+                }
                 None => {
                     let at = seat.ousted.iter().position(|(known, _)| *known == generation);
                     ousted = at.map(|at| seat.ousted.swap_remove(at).1);
@@ -120,6 +128,10 @@ impl Connection {
                 }
             });
             if poll != Poll::Ready(Flow::Close) {
+                if !reports.is_empty() {
+                    inner.report_all(&self.cell.client_id, &reports, now);
+                    inner.look_after(&self.cell);
+                }
                 return poll;
             }
             self.over = true;
@@ -136,7 +148,7 @@ impl Connection {
         let generation = self.generation;
         let dialect = &self.broker.0.dialect;
         self.cell.enter(|seat| match seat.of(generation) {
-            Some((live, kept)) => live.talk.silent_until().min(kept.session.next_moment(dialect)),
+            Some((live, kept)) => live.talk.silent_until().min(kept.session.next_moment(&live.talk, dialect)),
             None => Timestamp::NEVER,
         })
     }
@@ -189,21 +201,11 @@ impl Connection {
         Flow::Close
     }
 
-    /// The client said goodbye.
+    /// The client said goodbye; with any code but success its will goes out all the same.
     pub(crate) fn say_goodbye(&mut self, with_will: bool, now: Timestamp) {
-        if with_will {
-            // Client-initiated all the same, but the will goes out.
-            let inner = self.broker.0.clone();
-            let generation = self.generation;
-            let will = self
-                .cell
-                .enter(|seat| seat.of(generation).and_then(|(live, _)| live.talk.terms_mut().will.take()));
-            if let Some(will) = will {
-                inner.publish_will(&self.standing, &will, now);
-            }
-        }
         let reason = DisconnectReason::ClientInitiatedDisconnect;
-        self.leave(&Departure::because(reason, &"the client sent DISCONNECT"), now);
+        let departure = Departure::because(reason, &"the client sent DISCONNECT");
+        self.leave(&Departure { will: with_will, ..departure }, now);
     }
 
     /// The id of the session under which the route table knows it; 0 if the seat is lost.

@@ -61,6 +61,11 @@ impl Expiry {
         due
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.moments.lock().len()
+    }
+
     /// When the next one is due.
     pub(crate) fn next(&self) -> Timestamp {
         self.moments.lock().peek().map_or(Timestamp::NEVER, |Reverse(moment)| moment.0)

@@ -1,5 +1,7 @@
 //! The end of connections and sessions: wills, expiry, and leaving the directory.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -15,6 +17,13 @@ use crate::durable::{Job, Then};
 use crate::principals::Standing;
 use crate::publish::Sender;
 use crate::report::{self, Departure};
+
+type DueWills = VecDeque<(Arc<Standing>, WillPlan)>;
+
+thread_local! {
+    /// Wills that wait for the one that is being published on this thread.
+    static WILLS: RefCell<Option<DueWills>> = const { RefCell::new(None) };
+}
 
 impl Inner {
     /// Takes the seat from a connection that `which` points at, because of a fault.
@@ -40,16 +49,15 @@ impl Inner {
 
     /// What is left to do when a connection has lost its seat: the event, the will, the session's future.
     pub fn conclude(&self, cell: &Arc<Cell>, ended: Ended, departure: &Departure<'_>, now: Timestamp) {
-        self.principals.dependents.forget(&ended.standing);
         let client = Client { version: Some(ended.version), ..report::standing_of(&ended.standing) };
         self.report_disconnected(client, departure, now.since(ended.since), &ended.session_identifier, now);
-        let session_over = ended.over.is_some();
+        let session_over = ended.over.is_some() || departure.over;
         if let Some(kept) = &ended.over {
             self.unroute(kept);
             self.forget_queue(cell, kept);
         }
         self.keep(cell);
-        if let Some(will) = ended.will.filter(|_| departure.reason.sends_will()) {
+        if let Some(will) = ended.will.filter(|_| departure.will) {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
                 departure.fault == Some(Fault::TakenOver) && self.dialect.has(Divergence::TakeoverWill);
@@ -81,15 +89,27 @@ impl Inner {
         });
         // The client is back already: a will that was to wait is not sent.
         if will.is_none() {
-            self.expiry.arm(when, cell);
+            self.arm(cell, when);
         }
     }
 
-    /// Publishes a will by the permissions that its client has now.
+    /// Publishes a will by the permissions that its client has now. A will may end another client, whose will may end
+    /// the next: they are taken one after the other, not one inside the other.
     pub fn publish_will(&self, standing: &Arc<Standing>, will: &WillPlan, now: Timestamp) {
-        if let Some(job) = self.will_job(standing, will, &mut Matches::default(), now) {
-            self.committer.submit(job);
+        let first = WILLS.with_borrow_mut(|waiting| {
+            let first = waiting.is_none();
+            waiting.get_or_insert_default().push_back((standing.clone(), will.clone()));
+            first
+        });
+        if !first {
+            return;
         }
+        while let Some((standing, will)) = WILLS.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front()) {
+            if let Some(job) = self.will_job(&standing, &will, &mut Matches::default(), now) {
+                self.committer.submit(job);
+            }
+        }
+        WILLS.set(None);
     }
 
     /// Publishes a will; what of it is to be made durable comes back.
@@ -134,21 +154,42 @@ impl Inner {
             self.directory.remove(cell);
         }
         if ends_at > now {
-            self.expiry.arm(ends_at, cell);
+            self.arm(cell, ends_at);
+        }
+    }
+
+    /// Has the cell looked at when its time comes. A client that comes and goes leaves one moment behind, not many.
+    pub fn arm(&self, cell: &Arc<Cell>, when: Timestamp) {
+        let earlier = cell.enter(|seat| {
+            let earlier = when < Timestamp::NEVER && seat.armed.is_none_or(|armed| when < armed);
+            if earlier {
+                seat.armed = Some(when);
+            }
+            earlier
+        });
+        if earlier {
+            self.expiry.arm(when, cell);
         }
     }
 
     /// A moment came for which the cell was armed: a delayed will, or the end of its session.
     pub fn look_at(&self, cell: &Arc<Cell>, now: Timestamp) {
-        let (will, over) = cell.enter(|seat| {
+        let (will, over, again) = cell.enter(|seat| {
+            seat.armed = None;
             if seat.live.is_some() {
-                return (None, None);
+                return (None, None, None);
             }
             let ended = seat.kept.as_ref().is_some_and(|kept| kept.ends_at <= now);
             let due =
                 seat.kept.as_mut().and_then(|kept| kept.will.take_if(|(when, ..)| ended || *when <= now));
-            (due, if ended { seat.kept.take() } else { None })
+            let over = if ended { seat.kept.take() } else { None };
+            let next =
+                |kept: &Kept| kept.will.as_ref().map_or(kept.ends_at, |(when, ..)| kept.ends_at.min(*when));
+            (due, over, seat.kept.as_ref().map(next))
         });
+        if let Some(again) = again {
+            self.arm(cell, again);
+        }
         if let Some((_, standing, will)) = will {
             self.publish_will(&standing, &will, now);
         }

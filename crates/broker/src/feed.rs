@@ -9,7 +9,7 @@ use store::{Change, FeedError, Revision, StoreError};
 
 use crate::Broker;
 use crate::broker::Inner;
-use crate::principals::{Bearer, Standing};
+use crate::principals::{Bearer, Standing, View};
 
 /// How often a standing is read again because changes keep passing it by, before the connection is refused.
 const ATTEMPTS: usize = 64;
@@ -36,13 +36,18 @@ impl Inner {
     pub async fn standing(&self, bearer: Bearer, now: Timestamp) -> Result<Arc<Standing>, StoreError> {
         let seen = self.principals.applied();
         let view = self.view(&bearer, now).await?;
-        let read = view.read.clone();
-        let standing = Arc::new(Standing::new(self.next_id(), bearer, view));
-        self.principals.dependents.index(&standing, read);
+        let (read, epoch) = (view.read.clone(), view.authorizer.epoch());
+        let standing = self.new_standing(bearer, view);
+        self.principals.dependents.index(&standing, epoch, read);
         if self.principals.applied() != seen {
             self.reload(&standing, now).await?;
         }
         Ok(standing)
+    }
+
+    /// A standing that is in no index.
+    pub fn new_standing(&self, bearer: Bearer, view: View) -> Arc<Standing> {
+        Arc::new(Standing::new(self.next_id(), bearer, view, self.principals.dependents.clone()))
     }
 
     /// Reads the standing again. A change is announced (`set_applied`) before the readers of its record are looked
@@ -51,7 +56,7 @@ impl Inner {
         for _ in 0..ATTEMPTS {
             let seen = self.principals.applied();
             let view = self.view(&standing.bearer, now).await?;
-            self.principals.dependents.index(standing, view.read.clone());
+            self.principals.dependents.index(standing, view.authorizer.epoch(), view.read.clone());
             standing.exchange(view);
             if self.principals.applied() == seen {
                 return Ok(());
@@ -100,6 +105,7 @@ impl Inner {
         detail: &dyn std::fmt::Display,
         now: Timestamp,
     ) {
+        standing.condemn();
         let client_id = standing.bearer.client_id.as_ref();
         let Some(cell) = client_id.and_then(|id| self.directory.find(id.as_str())) else { return };
         let same = |live: &crate::cell::Live| Arc::ptr_eq(&live.standing, standing);

@@ -3,6 +3,7 @@
 //! Source: API reference, *Publish*, *GetRetainedMessage*, *ListRetainedMessages*.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::Fault;
@@ -14,7 +15,7 @@ use session::{Violation, check};
 
 use crate::Broker;
 use crate::durable::{Then, Ticket};
-use crate::principals::Bearer;
+use crate::principals::{Bearer, Standing};
 use crate::publish::{Kept, Sender};
 
 /// Who publishes over HTTP.
@@ -127,7 +128,7 @@ impl Broker {
         &self,
         origin: &HttpOrigin,
         now: Timestamp,
-    ) -> Result<crate::principals::Standing, PublishRefusal> {
+    ) -> Result<Arc<Standing>, PublishRefusal> {
         let bearer = Bearer {
             principal: origin.principal.clone(),
             certificate: None,
@@ -137,7 +138,7 @@ impl Broker {
         };
         let view = self.0.view(&bearer, now).await;
         let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
-        Ok(crate::principals::Standing::new(self.0.next_id(), bearer, view))
+        Ok(self.0.new_standing(bearer, view))
     }
 
     fn message(&self, request: &PublishRequest, now: Timestamp) -> Result<Message, Violation> {

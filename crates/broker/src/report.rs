@@ -245,17 +245,23 @@ pub(crate) struct Departure<'a> {
     pub fault: Option<Fault>,
     pub detail: &'a dyn Display,
     pub trace: Option<&'a str>,
+    /// The will goes out.
+    pub will: bool,
+    /// The session is thrown away with it.
+    pub over: bool,
 }
 
 impl<'a> Departure<'a> {
     /// By a fault of the client or a decision of the broker.
     pub fn by(fault: Fault, detail: &'a dyn Display, trace: &'a str) -> Self {
-        Self { reason: fault.disconnect_reason(), fault: Some(fault), detail, trace: Some(trace) }
+        let reason = fault.disconnect_reason();
+        let (will, over) = (reason.sends_will(), false);
+        Self { reason, fault: Some(fault), detail, trace: Some(trace), will, over }
     }
 
     /// By something that is nobody's fault.
     pub fn because(reason: DisconnectReason, detail: &'a dyn Display) -> Self {
-        Self { reason, fault: None, detail, trace: None }
+        Self { reason, fault: None, detail, trace: None, will: reason.sends_will(), over: false }
     }
 }
 
@@ -268,7 +274,7 @@ impl Inner {
         session_identifier: &str,
         now: Timestamp,
     ) {
-        let Departure { reason, fault, detail, trace } = *departure;
+        let Departure { reason, fault, detail, trace, .. } = *departure;
         self.emit(
             now,
             &events::Disconnected { client, reason, fault, detail, duration, session_identifier, trace }

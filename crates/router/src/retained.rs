@@ -61,6 +61,21 @@ impl<M: Weighed> RetainedIndex<M> {
         held.topics.get(topic).is_some_and(|known| Arc::ptr_eq(known, message)) && held.remove(topic)
     }
 
+    /// Deletes what is not wanted any more; returns its topics.
+    pub fn sweep(&self, wanted: impl Fn(&M) -> bool) -> Vec<Box<str>> {
+        let mut held = self.held.write();
+        let gone: Vec<Box<str>> = held
+            .topics
+            .iter()
+            .filter(|(_, message)| !wanted(message))
+            .map(|(topic, _)| topic.clone())
+            .collect();
+        gone.iter().for_each(|topic| {
+            held.remove(topic);
+        });
+        gone
+    }
+
     /// The message of exactly this topic.
     pub fn get(&self, topic: &str) -> Option<Arc<M>> {
         self.held.read().topics.get(topic).cloned()

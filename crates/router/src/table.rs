@@ -70,19 +70,73 @@ impl<T> Matches<T> {
 #[derive(Debug)]
 pub(crate) struct Group<T> {
     name: std::sync::Arc<str>,
-    members: Vec<Route<T>>,
+    members: Roster<T>,
+}
+
+/// Subscribers of one kind. A long list has an index by id, so that a whole fleet can subscribe to one filter.
+#[derive(Debug)]
+pub(crate) struct Roster<T> {
+    routes: Vec<Route<T>>,
+    places: Option<HashMap<u64, usize, foldhash::quality::RandomState>>,
+}
+
+/// From how many on a list has an index.
+const LONG: usize = 16;
+
+impl<T> Default for Roster<T> {
+    fn default() -> Self {
+        Self { routes: Vec::new(), places: None }
+    }
+}
+
+impl<T: Target> Roster<T> {
+    fn place(&self, id: u64) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(&id).copied(),
+            None => self.routes.iter().position(|route| route.target.id() == id),
+        }
+    }
+
+    /// True if it is new, false if it replaced one.
+    fn add(&mut self, route: Route<T>) -> bool {
+        if let Some(known) = self.place(route.target.id()).and_then(|at| self.routes.get_mut(at)) {
+            *known = route;
+            return false;
+        }
+        if let Some(places) = &mut self.places {
+            places.insert(route.target.id(), self.routes.len());
+        }
+        self.routes.push(route);
+        if self.places.is_none() && self.routes.len() > LONG {
+            let ids = self.routes.iter().enumerate().map(|(at, route)| (route.target.id(), at));
+            self.places = Some(ids.collect());
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> bool {
+        let Some(at) = self.place(id) else { return false };
+        self.routes.swap_remove(at);
+        if let Some(places) = &mut self.places {
+            places.remove(&id);
+            if let Some(moved) = self.routes.get(at) {
+                places.insert(moved.target.id(), at);
+            }
+        }
+        true
+    }
 }
 
 /// All that subscribes to one filter.
 #[derive(Debug)]
 pub(crate) struct Subscribers<T> {
-    direct: Vec<Route<T>>,
+    direct: Roster<T>,
     groups: SmallVec<[Group<T>; 0]>,
 }
 
 impl<T> Default for Subscribers<T> {
     fn default() -> Self {
-        Self { direct: Vec::new(), groups: SmallVec::new() }
+        Self { direct: Roster::default(), groups: SmallVec::new() }
     }
 }
 
@@ -91,7 +145,7 @@ pub type Choose<'a, T> = &'a mut dyn FnMut(&[Route<T>]) -> Option<usize>;
 
 impl<T: Target> Subscribers<T> {
     pub(crate) fn is_empty(&self) -> bool {
-        self.direct.is_empty() && self.groups.is_empty()
+        self.direct.routes.is_empty() && self.groups.is_empty()
     }
 
     /// True if the subscription is new, false if it replaced one.
@@ -100,7 +154,7 @@ impl<T: Target> Subscribers<T> {
             None => &mut self.direct,
             Some(name) => {
                 let at = self.groups.iter().position(|group| &*group.name == name).unwrap_or_else(|| {
-                    self.groups.push(Group { name: name.into(), members: Vec::new() });
+                    self.groups.push(Group { name: name.into(), members: Roster::default() });
                     self.groups.len() - 1
                 });
                 match self.groups.get_mut(at) {
@@ -109,41 +163,27 @@ impl<T: Target> Subscribers<T> {
                 }
             }
         };
-        match list.iter_mut().find(|known| known.target.id() == route.target.id()) {
-            Some(known) => {
-                *known = route;
-                false
-            }
-            None => {
-                list.push(route);
-                true
-            }
-        }
+        list.add(route)
     }
 
     pub(crate) fn remove(&mut self, share: Option<&str>, id: u64) -> bool {
-        fn drop_from<T: Target>(list: &mut Vec<Route<T>>, id: u64) -> bool {
-            let Some(at) = list.iter().position(|route| route.target.id() == id) else { return false };
-            list.swap_remove(at);
-            true
-        }
-        let Some(name) = share else { return drop_from(&mut self.direct, id) };
+        let Some(name) = share else { return self.direct.remove(id) };
         let Some(at) = self.groups.iter().position(|group| &*group.name == name) else { return false };
         let Some(group) = self.groups.get_mut(at) else { return false };
-        let gone = drop_from(&mut group.members, id);
-        if group.members.is_empty() {
+        let gone = group.members.remove(id);
+        if group.members.routes.is_empty() {
             self.groups.swap_remove(at);
         }
         gone
     }
 
     pub(crate) fn collect(&self, choose: Choose<'_, T>, out: &mut Matches<T>) {
-        if !self.direct.is_empty() {
+        if !self.direct.routes.is_empty() {
             out.lists += 1;
-            out.direct.extend(self.direct.iter().cloned());
+            out.direct.extend(self.direct.routes.iter().cloned());
         }
         for group in &self.groups {
-            if let Some(route) = choose(&group.members).and_then(|at| group.members.get(at)) {
+            if let Some(route) = choose(&group.members.routes).and_then(|at| group.members.routes.get(at)) {
                 out.shared.push(SharedRoute { share_name: group.name.clone(), route: route.clone() });
             }
         }
@@ -251,9 +291,11 @@ impl<T: Target> RouteTable<T> {
     }
 }
 
-/// One route for each target: the one with the highest QoS.
+/// One route for each target: one that takes the client's own messages if there is one, then the highest QoS.
 fn keep_best<T: Target>(routes: &mut Vec<Route<T>>) {
-    routes.sort_unstable_by_key(|route| (route.target.id(), std::cmp::Reverse(route.qos as u8)));
+    routes.sort_unstable_by_key(|route| {
+        (route.target.id(), route.no_local, std::cmp::Reverse(route.qos as u8))
+    });
     routes.dedup_by_key(|route| route.target.id());
 }
 

@@ -83,6 +83,11 @@ pub fn properties(properties: &MessageProperties, dialect: &Dialect) -> Result<(
             properties.correlation_data.as_ref().map_or(0, |data| data.len()),
             limits.correlation_data_bytes,
         ),
+        (
+            "Response Topic",
+            properties.response_topic.as_ref().map_or(0, |text| text.len()),
+            limits.topic_bytes,
+        ),
         ("User Properties", properties.user_properties.byte_len(), limits.user_properties_bytes),
     ];
     for (what, bytes, most) in sizes {

@@ -24,6 +24,8 @@ pub enum Step {
     Refused {
         /// The rule.
         violation: Violation,
+        /// Its topic; empty if only an alias stood for it.
+        topic: Text,
         /// The PUBLISH's QoS.
         qos: QoS,
         /// Present for QoS 1.
@@ -58,7 +60,7 @@ impl Conversation {
     /// Begins with the CONNACK in the outbox.
     pub fn begin(terms: Terms, connack: ConnAck, dialect: &Dialect, now: Timestamp) -> Self {
         let aliases = Aliases::new(dialect.limits().topic_alias_max);
-        let mut outbox = Outbox::new(dialect);
+        let mut outbox = Outbox::new(terms.version, dialect);
         outbox.packet(Packet::ConnAck(Box::new(connack)));
         let mut new = Self { terms, aliases, outbox, silent_until: Timestamp::NEVER, closing: false };
         new.heard(now);

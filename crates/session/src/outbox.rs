@@ -12,6 +12,8 @@ use crate::Parcel;
 
 /// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
 const MOST_PACKETS: usize = 1024;
+/// From how many waiting packets on a client counts as slow.
+const SLOW: usize = 64;
 /// Above this many waiting packets the client's input is not read any further.
 const CONGESTED: usize = 2 * MOST_PACKETS;
 
@@ -28,16 +30,18 @@ pub struct Outbox {
     bytes: usize,
     most_bytes: usize,
     zero_out: bool,
+    expires: bool,
 }
 
 impl Outbox {
-    /// An empty outbox by the limits of the dialect.
-    pub fn new(dialect: &Dialect) -> Self {
+    /// An empty outbox by the rules of the dialect for a client of this version.
+    pub fn new(version: Version, dialect: &Dialect) -> Self {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
             most_bytes: dialect.limits().outbox_bytes,
             zero_out: dialect.has(Divergence::ExpiryZeroOut),
+            expires: version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
         }
     }
 
@@ -50,6 +54,11 @@ impl Outbox {
     /// True if the client makes more answers than it takes.
     pub fn is_congested(&self) -> bool {
         self.waiting.len() > CONGESTED
+    }
+
+    /// True if the client is slow enough for messages to wait for a while.
+    pub fn is_slow(&self) -> bool {
+        self.waiting.len() > SLOW
     }
 
     /// True if nothing waits.
@@ -76,7 +85,10 @@ impl Outbox {
 
     /// Throws away what waits; the connection is ending.
     pub(crate) fn clear(&mut self) {
+        // [MQTT-3.2.0-1] a CONNACK that was not written yet is still the first word.
+        let first = self.waiting.pop_front();
         self.waiting = VecDeque::new();
+        self.waiting.extend(first.filter(|first| matches!(first, Outgoing::Packet(Packet::ConnAck(_)))));
         self.bytes = 0;
     }
 
@@ -91,6 +103,10 @@ impl Outbox {
                 }
                 Some(Outgoing::Publish { parcel, qos, packet_id, retain, dup }) => {
                     self.bytes = self.bytes.saturating_sub(parcel.weight());
+                    // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
+                    if qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
+                        continue;
+                    }
                     let expiry = parcel.remaining_expiry(now, self.zero_out);
                     if let Some(frame) = parcel.frame(version, qos) {
                         frame.write_into(out, packet_id, PublishFlags { dup, retain }, expiry);

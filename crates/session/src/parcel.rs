@@ -1,22 +1,29 @@
 //! A message on its way to many subscribers: encoded at most once for each form in which it goes out.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use identity::Timestamp;
 use mqtt::{Message, Publish, PublishFrame, QoS, Version};
+
+/// Bytes that every message costs beside its content.
+const OVERHEAD: usize = 256;
 
 /// A message with its encoded forms.
 #[derive(Debug)]
 pub struct Parcel {
     /// The message.
     pub message: Message,
+    weight: usize,
+    /// The same, holding on to nothing but itself.
+    twin: OnceLock<Arc<Parcel>>,
     frames: [OnceLock<Option<PublishFrame>>; 4],
 }
 
 impl Parcel {
     /// Wraps a message.
     pub fn new(message: Message) -> Self {
-        Self { message, frames: Default::default() }
+        let weight = weight(&message);
+        Self { message, weight, twin: OnceLock::new(), frames: Default::default() }
     }
 
     /// The encoded form for a version and QoS; made on first use, then shared. `None` if MQTT can't carry it.
@@ -43,6 +50,12 @@ impl Parcel {
         }
     }
 
+    /// The message for a place where it may wait: it must not hold on to the large buffer in which it came. Copied at
+    /// most once for all who wait.
+    pub fn lasting(&self) -> Arc<Self> {
+        self.twin.get_or_init(|| Arc::new(Self::new(self.message.detached()))).clone()
+    }
+
     /// True once the message's expiry has passed.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.message.expires_at.is_some_and(|end| end <= now.millis())
@@ -56,8 +69,20 @@ impl Parcel {
         Some(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
-    /// Bytes of topic and payload: what bounded buffers count.
+    /// About the bytes that it keeps in memory: what bounded buffers count.
     pub fn weight(&self) -> usize {
-        self.message.payload.len() + self.message.topic.as_str().len() + 64
+        self.weight
     }
+}
+
+fn weight(message: &Message) -> usize {
+    let properties = &message.properties;
+    let text = |text: &Option<mqtt::Text>| text.as_ref().map_or(0, |text| text.as_bytes().len());
+    OVERHEAD
+        + message.payload.len()
+        + message.topic.as_str().len()
+        + properties.user_properties.byte_len()
+        + properties.correlation_data.as_ref().map_or(0, |data| data.len())
+        + text(&properties.content_type)
+        + text(&properties.response_topic)
 }

@@ -104,6 +104,8 @@ struct InFlight {
     first_sent: Timestamp,
     last_sent: Timestamp,
     attempts: u32,
+    /// It waits for the new connection's window: the old one's was wider.
+    parked: bool,
 }
 
 /// A client's session.
@@ -250,8 +252,20 @@ impl Session {
         }
         let Some(packet_id) = self.next_packet_id() else { return self.keep(offer) };
         live.outbox.publish(offer.parcel.clone(), offer.qos, Some(packet_id), offer.retain, false);
-        self.in_flight.push_back(InFlight { packet_id, offer, first_sent: now, last_sent: now, attempts: 1 });
+        self.in_flight.push_back(InFlight {
+            packet_id,
+            offer,
+            first_sent: now,
+            last_sent: now,
+            attempts: 1,
+            parked: false,
+        });
         Delivered::Sent
+    }
+
+    /// Messages that the client has and owes an acknowledgement for.
+    fn in_window(&self) -> usize {
+        self.in_flight.iter().filter(|sent| !sent.parked).count()
     }
 
     fn may_send(&self, live: &Conversation, offer: &Offer) -> bool {
@@ -400,7 +414,8 @@ impl Session {
         None
     }
 
-    /// Sends everything unacknowledged again, on a new connection [MQTT-4.4.0-1].
+    /// Sends what is unacknowledged again, on a new connection [MQTT-4.4.0-1], as far as its window goes; the rest
+    /// follows with [`Session::resend_parked`].
     pub fn resend_all(
         &mut self,
         live: &mut Conversation,
@@ -408,9 +423,44 @@ impl Session {
         gate: &mut dyn Gate,
         now: Timestamp,
     ) {
+        for sent in &mut self.in_flight {
+            sent.parked = true;
+            sent.first_sent = now;
+        }
+        self.resend_parked(live, dialect, gate, now);
+    }
+
+    /// Sends what waits for the window since the last connection.
+    pub fn resend_parked(
+        &mut self,
+        live: &mut Conversation,
+        dialect: &Dialect,
+        gate: &mut dyn Gate,
+        now: Timestamp,
+    ) {
+        if self.in_flight.iter().all(|sent| !sent.parked) {
+            return;
+        }
         let dup = !dialect.has(Divergence::DupUnsupported);
         let expires = self.expires;
-        self.retain(|sent| sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now));
+        let mut room = usize::from(live.terms().send_window).saturating_sub(self.in_window());
+        self.retain(|sent| {
+            if !sent.parked {
+                return true;
+            }
+            if live.is_too_large(&sent.offer) {
+                gate.dropped(&sent.offer, Dropped::TooLargeForClient);
+                return false;
+            }
+            if room == 0 || !live.outbox.has_room(sent.offer.parcel.weight()) {
+                return true;
+            }
+            sent.is_wanted(expires, gate, now) && {
+                room -= 1;
+                sent.parked = false;
+                sent.resend(live, dup, gate, now)
+            }
+        });
     }
 
     /// Keeps the messages on their way that `keep` says; the others are settled.
@@ -428,29 +478,62 @@ impl Session {
     /// Sends again what the client has owed an acknowledgement for too long, on the same connection
     /// (retry-while-connected), and gives up on what is past the window (retry-gives-up).
     pub fn retry(&mut self, live: &mut Conversation, dialect: &Dialect, gate: &mut dyn Gate, now: Timestamp) {
-        if !dialect.has(Divergence::RetryWhileConnected) {
-            return;
-        }
+        let (again, gives_up) =
+            (dialect.has(Divergence::RetryWhileConnected), dialect.has(Divergence::RetryGivesUp));
+        let dup = !dialect.has(Divergence::DupUnsupported);
         let (wait, window) = retry_times(dialect, self.version);
         let expires = self.expires;
         self.retain(|sent| {
-            if now.since(sent.first_sent) >= window && dialect.has(Divergence::RetryGivesUp) {
+            if gives_up && !sent.parked && now.since(sent.first_sent) >= window {
                 gate.dropped(&sent.offer, Dropped::RetryWindow);
                 return false;
             }
-            let due = now.since(sent.last_sent) >= wait && live.outbox.has_room(sent.offer.parcel.weight());
-            !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, false, gate, now))
+            let due = again
+                && !sent.parked
+                && now.since(sent.last_sent) >= wait
+                && live.outbox.has_room(sent.offer.parcel.weight());
+            !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now))
         });
     }
 
-    /// When [`Session::retry`] or the replay of the backlog has something to do next.
-    pub fn next_moment(&self, dialect: &Dialect) -> Timestamp {
-        let replay = if self.backlog.is_empty() { Timestamp::NEVER } else { self.replay_at };
-        if !dialect.has(Divergence::RetryWhileConnected) {
-            return replay;
+    /// When [`Session::retry`] or the replay of the backlog has something to do next. While the outbox has no room they
+    /// have not: the write that makes room asks again.
+    pub fn next_moment(&self, live: &Conversation, dialect: &Dialect) -> Timestamp {
+        if !live.outbox.has_room(0) {
+            return Timestamp::NEVER;
         }
-        let (wait, _) = retry_times(dialect, self.version);
-        self.in_flight.iter().map(|sent| sent.last_sent + wait).min().unwrap_or(Timestamp::NEVER).min(replay)
+        let replay = if self.backlog.is_empty() { Timestamp::NEVER } else { self.replay_at };
+        let (wait, window) = retry_times(dialect, self.version);
+        let moment = |sent: &InFlight| {
+            let again = if dialect.has(Divergence::RetryWhileConnected) {
+                sent.last_sent + wait
+            } else {
+                Timestamp::NEVER
+            };
+            let end = if dialect.has(Divergence::RetryGivesUp) {
+                sent.first_sent + window
+            } else {
+                Timestamp::NEVER
+            };
+            again.min(end)
+        };
+        let retry = self.in_flight.iter().filter(|sent| !sent.parked).map(moment).min();
+        // A replay that is due and does not happen waits for the window, which an acknowledgement opens.
+        let replay =
+            if self.in_window() < usize::from(live.terms().send_window) { replay } else { Timestamp::NEVER };
+        retry.unwrap_or(Timestamp::NEVER).min(replay)
+    }
+
+    /// True if something waits that a write could make room for.
+    pub fn is_waiting(&self) -> bool {
+        !self.queue.is_empty() || !self.backlog.is_empty() || self.in_flight.iter().any(|sent| sent.parked)
+    }
+
+    /// The session goes on under the terms of a new connection.
+    pub fn resume_as(&mut self, version: Version, expiry: u32, dialect: &Dialect) {
+        self.version = version;
+        self.expires = version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions);
+        self.expiry = expiry;
     }
 }
 
@@ -486,7 +569,8 @@ fn send_once(live: &mut Conversation, offer: &Offer) -> Delivered {
     if !live.outbox.has_room(offer.parcel.weight()) {
         return Delivered::Dropped(Dropped::OutboxFull);
     }
-    live.outbox.publish(offer.parcel.clone(), QoS::AtMostOnce, None, offer.retain, false);
+    let parcel = if live.outbox.is_slow() { offer.parcel.lasting() } else { offer.parcel.clone() };
+    live.outbox.publish(parcel, QoS::AtMostOnce, None, offer.retain, false);
     Delivered::Sent
 }
 

@@ -144,8 +144,11 @@ impl Tape {
         true
     }
 
-    /// Records that were read and not sent are unread again, from `first` to `last`: the client went.
+    /// Records of one read that were not sent are unread again, from `first` to `last`: the client went.
     pub fn put_back(&mut self, first: u64, last: u64, is_backlog: bool) {
+        if first > last {
+            return;
+        }
         let back: Vec<u64> = self.open.range(first..=last).copied().collect();
         self.waiting += back.len();
         back.iter().for_each(|number| {
@@ -155,7 +158,10 @@ impl Tape {
         let part = if is_backlog { self.parts.first_mut() } else { self.parts.last_mut() };
         match part {
             Some(part) if part.after == last && (!is_backlog || part.upto != u64::MAX) => part.after = after,
-            _ => self.parts.insert(0, Part { after, upto: last }),
+            _ => {
+                let at = self.parts.iter().position(|part| part.after >= last).unwrap_or(0);
+                self.parts.insert(at, Part { after, upto: last });
+            }
         }
     }
 
@@ -252,7 +258,10 @@ mod tests {
                     }
                     Act::Attach => tape.attach(),
                     Act::Read { backlog, limit } => {
-                        if let Some(reading) = tape.next_read(backlog) {
+                        // As a session does: a page only when the one before is used up.
+                        if let Some(reading) = tape.next_read(backlog)
+                            && queues[usize::from(reading.is_backlog)].is_empty()
+                        {
                             let numbers = journal.read(reading.part, limit);
                             prop_assert!(tape.take(reading, &numbers));
                             let read = numbers.into_iter().filter(|number| *number <= reading.part.upto);

@@ -11,6 +11,9 @@ use mqtt::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Text, Version};
 use crate::will::WillPlan;
 use crate::{Notes, Violation, check};
 
+/// The widest window to a client, whatever it and the dialect allow: what is on its way is looked through in rows.
+const WIDEST_WINDOW: u16 = 1024;
+
 /// The agreed terms of one connection.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -61,11 +64,7 @@ impl Terms {
             keep_alive: keep_alive(connect.keep_alive, dialect, notes),
             session_expiry,
             session_expiry_lowered,
-            send_window: connect
-                .properties
-                .receive_maximum
-                .unwrap_or(u16::MAX)
-                .min(dialect.limits().inflight_out),
+            send_window: send_window(connect, dialect),
             client_packet_max,
             problem_information: connect.properties.request_problem_information.unwrap_or(true),
             will,
@@ -147,6 +146,11 @@ fn client_id(connect: &Connect, dialect: &Dialect) -> Result<Option<ClientId>, V
         return Err(Violation::new(Fault::ClientIdNotValid, "client ids that start with $ are reserved"));
     }
     ClientId::new(text).map(Some).map_err(|error| Violation::new(Fault::ClientIdNotValid, error.to_string()))
+}
+
+fn send_window(connect: &Connect, dialect: &Dialect) -> u16 {
+    let asked = connect.properties.receive_maximum.unwrap_or(u16::MAX);
+    asked.min(dialect.limits().inflight_out).min(WIDEST_WINDOW)
 }
 
 fn client_packet_max(connect: &Connect, dialect: &Dialect) -> Result<u32, Violation> {

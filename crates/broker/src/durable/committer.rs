@@ -12,7 +12,6 @@ use std::task::{Poll, Waker};
 use futures_util::future::{join_all, join3};
 use hashbrown::HashMap;
 use identity::Timestamp;
-use mqtt::PacketId;
 use parking_lot::Mutex;
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
@@ -20,6 +19,7 @@ use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
 use crate::cell::{Cell, Subscriber};
+use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
 const MOST_BYTES: usize = 64 << 20;
@@ -39,14 +39,17 @@ pub(crate) struct Job {
     pub then: Then,
 }
 
+/// What is told when the disk has it.
+pub(crate) type LateAnswer = Box<dyn FnOnce(&Inner, Timestamp) + Send>;
+
 /// What comes after a write.
 pub(crate) enum Then {
     /// Nothing.
     Rest,
     /// PUBACKs of a connection.
-    Settle { cell: Arc<Cell>, generation: u64, packet_ids: Vec<PacketId> },
+    Settle { cell: Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgement> },
     /// SUBACK or UNSUBACK and what follows it.
-    Answer { cell: Arc<Cell>, generation: u64, answer: Box<dyn FnOnce(&Inner, Timestamp) + Send> },
+    Answer { cell: Arc<Cell>, generation: u64, answer: LateAnswer },
     /// Somebody waits.
     Tell(Arc<Ticket>),
 }
@@ -229,7 +232,9 @@ impl Inner {
         match (then, outcome) {
             (Then::Rest, _) => {}
             (Then::Tell(ticket), outcome) => ticket.punch(outcome),
-            (Then::Settle { cell, generation, packet_ids }, Ok(())) => settle(&cell, generation, packet_ids),
+            (Then::Settle { cell, generation, acknowledgements }, Ok(())) => {
+                settle(&cell, generation, acknowledgements)
+            }
             (Then::Answer { answer, .. }, Ok(())) => answer(self, now),
             (Then::Settle { cell, generation, .. } | Then::Answer { cell, generation, .. }, Err(error)) => {
                 let same = |live: &crate::cell::Live| live.generation == generation;
@@ -339,11 +344,11 @@ async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Po
 }
 
 /// Acknowledges what is durable now.
-fn settle(cell: &Arc<Cell>, generation: u64, packet_ids: Vec<PacketId>) {
+fn settle(cell: &Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgement>) {
     let waker = cell.enter(|seat| {
         let (live, _) = seat.of(generation)?;
-        live.unsettled = live.unsettled.saturating_sub(packet_ids.len());
-        packet_ids.into_iter().for_each(|id| live.talk.settle(id));
+        live.unsettled = live.unsettled.saturating_sub(acknowledgements.len());
+        acknowledgements.into_iter().for_each(|one| one.give(&mut live.talk));
         live.waker.take()
     });
     waker.into_iter().for_each(Waker::wake);

@@ -16,7 +16,7 @@ use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Kept, Subscriber};
-use crate::principals::{Bearer, Standing};
+use crate::principals::Bearer;
 use crate::publish;
 
 /// How many records are read at once.
@@ -76,7 +76,7 @@ impl Inner {
             self.routes.subscribe(&known.filter, Route { target, qos, no_local, retain_as_published });
         }
         // What ended while nobody was there ends at the first look.
-        self.expiry.arm(ends_at, &cell);
+        self.arm(&cell, ends_at);
         true
     }
 
@@ -141,7 +141,7 @@ impl Inner {
         let bearer =
             Bearer { principal, certificate, client_id: Some(client_id), peer: record.peer, server_name };
         let view = self.view(&bearer, now).await?;
-        let standing = Arc::new(Standing::new(self.next_id(), bearer, view));
+        let standing = self.new_standing(bearer, view);
         let will = WillPlan::restored(message, record.expiry);
         let job = self.will_job(&standing, &will, &mut Matches::default(), now);
         // The record goes only after the will is where it has to be.

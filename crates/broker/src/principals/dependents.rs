@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use policy::Epoch;
 use store::{Change, Key, Space};
 
 use super::Standing;
@@ -17,41 +18,47 @@ pub(crate) struct Record {
 
 type Readers = HashMap<u64, Weak<Standing>>;
 
-/// Record or prefix to the standings that read it.
+/// Record or prefix to the standings that read it. A standing takes itself out when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Dependents {
-    readers: Mutex<HashMap<Record, Readers, foldhash::quality::RandomState>>,
+    index: Mutex<Index>,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    readers: HashMap<Record, Readers, foldhash::quality::RandomState>,
+    /// What each standing is indexed under, and the epoch of the reading that said so.
+    records: HashMap<u64, (Epoch, Vec<Record>)>,
 }
 
 impl Dependents {
-    /// Notes what a standing was made from, in place of what it was made from before.
-    pub(crate) fn index(&self, standing: &Arc<Standing>, records: Vec<Record>) {
-        let before = standing.reindex(records.clone());
-        let mut readers = self.readers.lock();
-        for record in &before {
-            drop_reader(&mut readers, record, standing.id);
+    /// Notes what a standing was made from, in place of what it was made from before; an older reading changes nothing.
+    pub(crate) fn index(&self, standing: &Arc<Standing>, epoch: Epoch, records: Vec<Record>) {
+        let mut index = self.index.lock();
+        if index.records.get(&standing.id).is_some_and(|(known, _)| *known > epoch) {
+            return;
         }
-        for record in records {
-            readers.entry(record).or_default().insert(standing.id, Arc::downgrade(standing));
+        index.take_out(standing.id);
+        for record in &records {
+            index.readers.entry(record.clone()).or_default().insert(standing.id, Arc::downgrade(standing));
         }
+        index.records.insert(standing.id, (epoch, records));
     }
 
     /// Forgets a standing.
-    pub(crate) fn forget(&self, standing: &Standing) {
-        let before = standing.reindex(Vec::new());
-        let mut readers = self.readers.lock();
-        for record in &before {
-            drop_reader(&mut readers, record, standing.id);
-        }
+    pub(crate) fn forget(&self, id: u64) {
+        self.index.lock().take_out(id);
     }
 
     /// The standings that any of the changes concerns, each once.
     pub(crate) fn concerned(&self, changes: &[Change]) -> Vec<Arc<Standing>> {
-        let readers = self.readers.lock();
+        let index = self.index.lock();
         let mut found: HashMap<u64, Arc<Standing>> = HashMap::new();
         for change in changes {
             for key in prefixes(&change.key) {
-                let Some(concerned) = readers.get(&Record { space: change.space, key }) else { continue };
+                let Some(concerned) = index.readers.get(&Record { space: change.space, key }) else {
+                    continue;
+                };
                 let alive = concerned.iter().filter_map(|(id, standing)| Some((*id, standing.upgrade()?)));
                 found.extend(alive);
             }
@@ -61,9 +68,9 @@ impl Dependents {
 
     /// All standings, after a feed lost its place.
     pub(crate) fn everyone(&self) -> Vec<Arc<Standing>> {
-        let readers = self.readers.lock();
+        let index = self.index.lock();
         let mut found: HashMap<u64, Arc<Standing>> = HashMap::new();
-        for concerned in readers.values() {
+        for concerned in index.readers.values() {
             found.extend(concerned.iter().filter_map(|(id, standing)| Some((*id, standing.upgrade()?))));
         }
         found.into_values().collect()
@@ -71,19 +78,19 @@ impl Dependents {
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.readers.lock().len()
+        self.index.lock().readers.len()
     }
 }
 
-fn drop_reader(
-    readers: &mut HashMap<Record, Readers, foldhash::quality::RandomState>,
-    record: &Record,
-    id: u64,
-) {
-    if let Some(known) = readers.get_mut(record) {
-        known.remove(&id);
-        if known.is_empty() {
-            readers.remove(record);
+impl Index {
+    fn take_out(&mut self, id: u64) {
+        for record in self.records.remove(&id).into_iter().flat_map(|(_, records)| records) {
+            if let Some(known) = self.readers.get_mut(&record) {
+                known.remove(&id);
+                if known.is_empty() {
+                    self.readers.remove(&record);
+                }
+            }
         }
     }
 }

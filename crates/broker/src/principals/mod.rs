@@ -8,11 +8,10 @@ mod documents;
 mod load;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use identity::{CertificateFacts, ClientId, Principal};
-use parking_lot::Mutex;
 use policy::{Authorizer, ConnectionContext};
 use registry::CertificateStatus;
 use store::Revision;
@@ -23,7 +22,7 @@ pub(crate) use documents::Documents;
 /// The index of standings, and what loading them needs.
 #[derive(Debug, Default)]
 pub(crate) struct Principals {
-    pub dependents: Dependents,
+    pub dependents: Arc<Dependents>,
     pub documents: Documents,
     /// The revision up to which the feed has been applied.
     applied: AtomicU64,
@@ -83,13 +82,14 @@ pub(crate) struct Standing {
     pub id: u64,
     pub bearer: Bearer,
     view: ArcSwap<View>,
-    /// The records under which it is indexed.
-    indexed: Mutex<Vec<Record>>,
+    /// It must not have a seat: its certificate or its policies failed it, perhaps before it had one.
+    condemned: AtomicBool,
+    index: Arc<Dependents>,
 }
 
 impl Standing {
-    pub(crate) fn new(id: u64, bearer: Bearer, view: View) -> Self {
-        Self { id, bearer, view: ArcSwap::from_pointee(view), indexed: Mutex::new(Vec::new()) }
+    pub(crate) fn new(id: u64, bearer: Bearer, view: View, index: Arc<Dependents>) -> Self {
+        Self { id, bearer, view: ArcSwap::from_pointee(view), condemned: AtomicBool::new(false), index }
     }
 
     /// What it may do now.
@@ -111,13 +111,24 @@ impl Standing {
         });
     }
 
-    /// What it is indexed under now; in exchange for what it was indexed under.
-    pub(crate) fn reindex(&self, records: Vec<Record>) -> Vec<Record> {
-        std::mem::replace(&mut *self.indexed.lock(), records)
+    /// Says that it must not have a seat, before whoever says so looks for the seat that it has.
+    pub(crate) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Release);
+    }
+
+    /// To be asked after a seat was taken.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
     }
 
     /// True if the certificate may be used.
     pub(crate) fn is_active(&self) -> bool {
         self.view().status.is_none_or(|status| status == CertificateStatus::Active)
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.index.forget(self.id);
     }
 }

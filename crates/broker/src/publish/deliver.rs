@@ -159,7 +159,9 @@ impl Inner {
         standing: &Arc<Standing>,
         now: Timestamp,
     ) -> Vec<Report> {
-        let mut reports = Vec::new();
+        let mut door = Door { standing, now, reports: Vec::new() };
+        session.resend_parked(talk, &self.dialect, &mut door, now);
+        let mut reports = door.reports;
         while let Some(offer) = session.next_ready(talk, now) {
             let fate = match permit(standing, &offer, now) {
                 Some(_permit) => session.send_next(talk, offer.clone(), now).into(),

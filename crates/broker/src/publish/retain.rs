@@ -1,6 +1,8 @@
 //! Retained messages: one for each topic, the last writer wins, an empty payload deletes [MQTT-3.3.1-6].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use identity::Timestamp;
@@ -9,9 +11,12 @@ use policy::Permit;
 use session::Parcel;
 use store::{Batch, Key};
 
-use super::Kept;
+use super::{Kept, Outcome};
 use crate::broker::{Inner, match_rules};
-use crate::durable::{RETAINED, body};
+use crate::durable::{RETAINED, Then, body};
+
+/// How long at least between two looks through all retained messages.
+const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many retained messages one wildcard filter brings (only where the dialect lets wildcards bring any).
 const MOST: usize = 10_000;
@@ -49,7 +54,12 @@ impl Inner {
         let value = self.journal.is_some().then(|| stored(&parcel.message, now));
         let kept = Parcel::new(parcel.message.detached());
         let kept = Kept { parcel: Arc::new(kept), stored: now, qos: parcel.message.qos };
-        match self.retained.store(topic, Arc::new(kept)) {
+        let kept = Arc::new(kept);
+        let mut outcome = self.retained.store(topic, kept.clone());
+        if outcome.is_err() && self.sweep_retained(now) {
+            outcome = self.retained.store(topic, kept);
+        }
+        match outcome {
             Ok(()) => {
                 value.into_iter().for_each(|value| {
                     batch.put(RETAINED, key.clone(), value);
@@ -58,6 +68,26 @@ impl Inner {
             }
             Err(router::Full) => self.report_retained_full(topic, now),
         }
+    }
+
+    /// Lets go of what has expired, when there is no room. Looks through everything, so not more often than in a while.
+    fn sweep_retained(&self, now: Timestamp) -> bool {
+        let last = self.swept.swap(now.millis(), Ordering::Relaxed);
+        if now.since(Timestamp(last)) < SWEEP_PAUSE {
+            self.swept.store(last, Ordering::Relaxed);
+            return false;
+        }
+        let gone = self.retained.sweep(|kept| !kept.parcel.is_expired(now));
+        if self.journal.is_some() {
+            for topics in gone.chunks(Batch::MAX_WRITES / 2) {
+                let mut outcome = Outcome::default();
+                topics.iter().for_each(|topic| {
+                    outcome.batch.delete(RETAINED, Key::of(&[topic]));
+                });
+                self.committer.submit(outcome.job(Then::Rest));
+            }
+        }
+        !gone.is_empty()
     }
 
     /// The retained message of a topic, unless it has expired.

@@ -3,9 +3,10 @@
 mod publish;
 mod subscribe;
 
+use dialect::Fault;
 use identity::Timestamp;
-use mqtt::{Packet, PacketId};
-use session::{Notes, Step};
+use mqtt::{Packet, PacketId, ReasonCode};
+use session::{Conversation, Notes, Step};
 
 use crate::broker::Durability;
 use crate::connection::Connection;
@@ -63,8 +64,8 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
     match step {
         Step::Nothing => Flow::Continue,
         Step::Publish(inbound) => publish::message(connection, *inbound, taken, now),
-        Step::Refused { violation, qos, packet_id } => {
-            publish::refused(connection, &violation, qos, packet_id, now)
+        Step::Refused { violation, topic, qos, packet_id } => {
+            publish::refused(connection, (&violation, &topic), (qos, packet_id), taken, now)
         }
         Step::Subscribe(asked) => subscribe::filters(connection, asked, now),
         Step::Unsubscribe(asked) => subscribe::forget(connection, asked, now),
@@ -74,10 +75,29 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
     }
 }
 
+/// The answer to a PUBLISH of QoS 1.
+#[derive(Debug)]
+pub(crate) struct Acknowledgement {
+    pub packet_id: PacketId,
+    /// Why it was not taken, the code to say so, and the trace id.
+    pub refused: Option<(Fault, ReasonCode, String)>,
+}
+
+impl Acknowledgement {
+    /// Into the outbox.
+    pub(crate) fn give(self, talk: &mut Conversation) {
+        match self.refused {
+            None => talk.settle(self.packet_id),
+            Some((fault, code, trace)) => talk.refuse(self.packet_id, fault, code, &trace),
+        }
+    }
+}
+
 /// What a wake took.
 #[derive(Default)]
 pub(crate) struct Taken {
-    pub packet_ids: Vec<PacketId>,
+    /// In the order of the publishes.
+    pub acknowledgements: Vec<Acknowledgement>,
     /// What has to be on disk first.
     pub outcome: Outcome,
 }
@@ -85,23 +105,25 @@ pub(crate) struct Taken {
 /// Acknowledges what was taken: the moment of settling. Where something has to be on disk first, or waits for that
 /// already, the committer does it, so that acknowledgements keep their order [MQTT-4.6.0-2].
 fn settle(connection: &Connection, taken: Taken) {
-    let Taken { packet_ids, outcome } = taken;
+    let Taken { acknowledgements, outcome } = taken;
     let inner = connection.inner();
     let generation = connection.generation();
-    let (count, relaxed) = (packet_ids.len(), inner.durability == Durability::Relaxed);
-    let mut packet_ids = Some(packet_ids).filter(|ids| !ids.is_empty());
-    if packet_ids.is_some() {
+    let (count, relaxed) = (acknowledgements.len(), inner.durability == Durability::Relaxed);
+    let mut acknowledgements = Some(acknowledgements).filter(|some| !some.is_empty());
+    if acknowledgements.is_some() {
         connection.cell().enter(|seat| {
             let Some((live, _)) = seat.of(generation) else { return };
             if live.unsettled == 0 && (outcome.is_empty() || relaxed) {
-                packet_ids.take().into_iter().flatten().for_each(|id| live.talk.settle(id));
+                acknowledgements.take().into_iter().flatten().for_each(|one| one.give(&mut live.talk));
             } else {
                 live.unsettled += count;
             }
         });
     }
-    let then = match packet_ids {
-        Some(packet_ids) => Then::Settle { cell: connection.cell().clone(), generation, packet_ids },
+    let then = match acknowledgements {
+        Some(acknowledgements) => {
+            Then::Settle { cell: connection.cell().clone(), generation, acknowledgements }
+        }
         None if outcome.is_empty() => return,
         None => Then::Rest,
     };

@@ -6,6 +6,7 @@ use identity::Timestamp;
 use mqtt::{PacketId, QoS};
 use session::{Inbound, Violation};
 
+use super::{Acknowledgement, Taken};
 use crate::connection::Connection;
 use crate::link::Flow;
 use crate::publish::Sender;
@@ -23,7 +24,7 @@ struct Refusal<'a> {
 pub(super) fn message(
     connection: &mut Connection,
     inbound: Inbound,
-    taken: &mut super::Taken,
+    taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
     let Inbound { message, packet_id } = inbound;
@@ -37,7 +38,7 @@ pub(super) fn message(
             let fault =
                 if qos == QoS::AtMostOnce { Fault::PublishDeniedQos0 } else { Fault::PublishDeniedQos1 };
             let detail = format!("{} on topic/{} is not allowed", denied.action, denied.topic);
-            return answer(connection, &Refusal { fault, detail: &detail, qos, packet_id, trace }, now);
+            return answer(connection, Refusal { fault, detail: &detail, qos, packet_id, trace }, taken, now);
         }
     };
     let mut matches = std::mem::take(&mut connection.matches);
@@ -46,40 +47,36 @@ pub(super) fn message(
     taken.outcome.merge(inner.distribute(permits, message, sender, &mut matches, now));
     matches.clear();
     connection.matches = matches;
-    taken.packet_ids.extend(packet_id);
+    taken.acknowledgements.extend(packet_id.map(|packet_id| Acknowledgement { packet_id, refused: None }));
     Flow::Continue
 }
 
 /// A PUBLISH that broke a rule which does not cost the connection.
 pub(super) fn refused(
     connection: &mut Connection,
-    violation: &Violation,
-    qos: QoS,
-    packet_id: Option<PacketId>,
+    (violation, topic): (&Violation, &str),
+    (qos, packet_id): (QoS, Option<PacketId>),
+    taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
     let trace = connection.inner().uuid();
     let origin = Origin::Client(connection.client());
-    connection.inner().report_publish_refused(origin, "", violation, &trace, now);
+    connection.inner().report_publish_refused(origin, topic, violation, &trace, now);
     let refusal = Refusal { fault: violation.fault, detail: &violation.detail, qos, packet_id, trace };
-    answer(connection, &refusal, now)
+    answer(connection, refusal, taken, now)
 }
 
 /// Answers as the dialect's table of refusals says.
-fn answer(connection: &mut Connection, refusal: &Refusal<'_>, now: Timestamp) -> Flow {
-    let fault = refusal.fault;
-    let answer = connection.inner().dialect.answer(fault, connection.version()).for_qos(refusal.qos);
-    match (answer, refusal.packet_id) {
+fn answer(connection: &mut Connection, refusal: Refusal<'_>, taken: &mut Taken, now: Timestamp) -> Flow {
+    let Refusal { fault, detail, qos, packet_id, trace } = refusal;
+    let answer = connection.inner().dialect.answer(fault, connection.version()).for_qos(qos);
+    match (answer, packet_id) {
         (Answer::NoAck, _) => Flow::Continue,
-        (Answer::PubAck(code), Some(id)) => {
-            let generation = connection.generation();
-            connection.cell().enter(|seat| {
-                if let Some((live, _)) = seat.of(generation) {
-                    live.talk.refuse(id, fault, code, &refusal.trace);
-                }
-            });
+        (Answer::PubAck(code), Some(packet_id)) => {
+            let refused = Some((fault, code, trace));
+            taken.acknowledgements.push(Acknowledgement { packet_id, refused });
             Flow::Continue
         }
-        _ => connection.fail_traced(fault, refusal.detail, &refusal.trace, now),
+        _ => connection.fail_traced(fault, detail, &trace, now),
     }
 }

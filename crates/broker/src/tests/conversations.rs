@@ -319,3 +319,95 @@ fn subscriptions_of_the_account_are_limited() {
     one.goodbye(ReasonCode::Success);
     assert_eq!(codes(&two.subscribe("a", QOS0)), [0]);
 }
+
+#[test]
+fn a_message_that_found_no_room_goes_out_when_there_is_room() {
+    let house = House::new();
+    let mut slow = house.client("slow", Version::V5);
+    slow.subscribe("flood", QOS0);
+    slow.subscribe("important", QOS1);
+    let mut sender = house.client("sender", Version::V5);
+    for _ in 0..2000 {
+        sender.publish("flood", "x", QOS0);
+    }
+    sender.publish("important", "y", QOS1);
+    assert!(
+        slow.payloads().contains(&"y".to_owned()),
+        "nobody but the write itself knows that there is room"
+    );
+}
+
+#[test]
+fn acknowledgements_keep_the_order_of_the_publishes() {
+    let house = House::new();
+    let mut client = house.client("c", Version::V5);
+    let numbered = |topic: &'static str, id: u16| match publish(topic, "x", QOS1, false) {
+        Packet::Publish(mut packet) => {
+            packet.packet_id = mqtt::PacketId::new(id);
+            Packet::Publish(packet)
+        }
+        other => other,
+    };
+    client.send([numbered("a", 1), numbered("a/1/2/3/4/5/6/7/8", 2), numbered("a", 3)]);
+    let ids: Vec<u16> = client
+        .take()
+        .iter()
+        .map(|packet| match packet {
+            Packet::PubAck(ack) => ack.packet_id.get(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
+#[test]
+fn wills_that_end_clients_whose_wills_end_clients_do_not_pile_up() {
+    let house = House::with(|dialect| dialect.set(dialect::Divergence::ReceiveDeniedCloses, true));
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iot:Connect","iot:Publish","iot:Subscribe"],"Resource":"*"}]}"#;
+    let id = house.device("chain", policy);
+    let mut clients = Vec::new();
+    for n in 0..2000 {
+        let mut asked = super::house::connect(&format!("c{n}"), Version::V5);
+        asked.will = will(&format!("w/{}", n + 1), "next");
+        let mut client = house.try_connect(House::credential(&id), asked).unwrap();
+        client.subscribe(&format!("w/{n}"), QOS0);
+        clients.push(client);
+    }
+    house.client("first", Version::V5).publish("w/0", "go", QOS0);
+    assert_eq!(house.broker.connections(), 0, "one after the other, all are gone");
+}
+
+#[test]
+fn a_client_that_comes_and_goes_leaves_one_moment_behind() {
+    let house = House::new();
+    for _ in 0..100 {
+        house
+            .client_with("c", Version::V5, |connect| {
+                connect.clean_start = false;
+                connect.properties.session_expiry_interval = Some(600);
+            })
+            .cut();
+    }
+    assert_eq!(house.broker.0.expiry.len(), 1);
+    house.pass(601);
+    assert!(house.heard("session.expired"));
+}
+
+#[test]
+fn expired_retained_messages_do_not_hold_the_place_of_others() {
+    let house = House::with(|dialect| dialect.limits_mut().retained_messages = 1);
+    let mut client = house.client("c", Version::V5);
+    let brief = match publish("brief", "x", QOS1, true) {
+        Packet::Publish(mut packet) => {
+            packet.message_expiry_interval = Some(1);
+            Packet::Publish(packet)
+        }
+        other => other,
+    };
+    client.send([brief]);
+    client.send([publish("later", "x", QOS1, true)]);
+    assert!(house.broker.retained("later", house.now()).is_none(), "full");
+    house.pass(60);
+    client.send([publish("later", "x", QOS1, true)]);
+    assert!(house.broker.retained("later", house.now()).is_some());
+}

@@ -55,6 +55,22 @@ fn a_shared_group_gives_one_member() {
     assert_eq!(table.len(), 3);
 }
 
+#[test]
+fn a_fleet_on_one_filter_is_found_by_id() {
+    let table = RouteTable::new(MatchRules { hash_matches_parent: false }, true);
+    for filter_text in ["cmd/all", "cmd/+"] {
+        for id in 0..1000 {
+            assert!(table.subscribe(&filter(filter_text), route(id, QoS::AtMostOnce)));
+        }
+        for id in (0..1000).filter(|id| id % 3 != 0) {
+            assert!(table.unsubscribe(&filter(filter_text), id));
+            assert!(!table.unsubscribe(&filter(filter_text), id));
+        }
+        assert!(!table.subscribe(&filter(filter_text), route(999, QoS::AtLeastOnce)));
+        assert_eq!(ids(&table, "cmd/all"), (0..1000).filter(|id| id % 3 == 0).collect::<Vec<_>>());
+    }
+}
+
 fn level() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("a"), Just("b"), Just(""), Just("$x"), Just("+")]
 }

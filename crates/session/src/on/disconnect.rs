@@ -24,6 +24,11 @@ pub(crate) fn receive(
         };
         session.expiry = asked.min(most);
     }
+    // [MQTT-3.1.2-8] [MQTT-3.1.2-10] only Normal disconnection takes the will back.
+    let with_will = disconnect.code != ReasonCode::Success;
+    if !with_will {
+        live.terms_mut().will = None;
+    }
     live.close_silently();
-    Step::Goodbye { with_will: disconnect.code == ReasonCode::DisconnectWithWill }
+    Step::Goodbye { with_will }
 }

@@ -62,12 +62,13 @@ pub(crate) fn receive(
         notes.push(Divergence::DupUnsupported);
     }
     let (packet_id, qos, version) = (publish.packet_id, publish.qos, live.terms().version);
+    let topic = publish.topic.clone();
     match admit(live, publish, dialect, now) {
         Ok(message) => Step::Publish(Box::new(Inbound { message, packet_id })),
         // A fault that is answered with an acknowledgement leaves the connection as it is.
         Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {
             dialect::Answer::PubAck(_) | dialect::Answer::NoAck => {
-                Step::Refused { violation, qos, packet_id }
+                Step::Refused { violation, topic, qos, packet_id }
             }
             _ => Step::Violated(violation),
         },

@@ -49,6 +49,11 @@ pub(crate) fn receive(subscribe: Subscribe, dialect: &Dialect, notes: &mut Notes
         let detail = format!("SUBSCRIBE has {count} filters, the limit is {most} (L-A6574E9E)");
         return too_many(subscribe, &Violation::new(Fault::TooManyFilters, detail));
     }
+    // [MQTT-3.8.3-4]
+    if subscribe.filters.iter().any(|request| request.no_local && request.filter.starts_with("$share/")) {
+        let detail = "No Local on a shared subscription";
+        return Step::Violated(Violation::new(Fault::ProtocolError, detail));
+    }
     let wants_qos2 = subscribe.filters.iter().any(|request| request.qos == QoS::ExactlyOnce);
     if wants_qos2 && dialect.has(Divergence::NoQos2) {
         notes.push(Divergence::NoQos2);
@@ -70,10 +75,6 @@ fn too_many(subscribe: Subscribe, violation: &Violation) -> Step {
 
 fn ask(request: mqtt::SubscribeRequest, dialect: &Dialect, notes: &mut Notes) -> Result<Asked, Violation> {
     let filter = check::subscribe_filter(&request.filter, dialect)?;
-    // [MQTT-3.8.3-4] No Local on a shared subscription is a protocol error.
-    if request.no_local && filter.share_name().is_some() {
-        return Err(Violation::new(Fault::FilterInvalid, "No Local on a shared subscription"));
-    }
     let ignored = request.no_local && dialect.has(Divergence::NoLocalIgnored);
     if ignored {
         notes.push(Divergence::NoLocalIgnored);
@@ -87,6 +88,13 @@ fn ask(request: mqtt::SubscribeRequest, dialect: &Dialect, notes: &mut Notes) ->
     })
 }
 
+/// How many filters one UNSUBSCRIBE may have. AWS names no number; a connection has fifty subscriptions.
+const MOST_FORGOTTEN: usize = 1000;
+
 pub(crate) fn forget(unsubscribe: Unsubscribe) -> Step {
+    if unsubscribe.filters.len() > MOST_FORGOTTEN {
+        let detail = format!("UNSUBSCRIBE with more than {MOST_FORGOTTEN} filters");
+        return Step::Violated(Violation::new(Fault::ProtocolError, detail));
+    }
     Step::Unsubscribe(UnsubscribeAsked { packet_id: unsubscribe.packet_id, filters: unsubscribe.filters })
 }

@@ -208,7 +208,7 @@ fn an_unacknowledged_message_goes_out_again_after_30_seconds_retry_while_connect
     let mut client = Client::new(Version::V5, |_| {});
     client.deliver(offer("x", QoS::AtLeastOnce), NOW);
     let first = client.publishes(NOW);
-    let due = client.session.next_moment(&client.dialect);
+    let due = client.session.next_moment(&client.talk, &client.dialect);
     assert_eq!(due, NOW + Duration::from_secs(30));
     let mut gate = Open::default();
     client.session.retry(&mut client.talk, &client.dialect, &mut gate, due);
@@ -400,6 +400,80 @@ fn a_v5_client_hears_why_it_is_closed_and_a_v3_client_does_not() {
     let mut client = Client::new(Version::V311, |_| {});
     client.talk.close(Fault::TakenOver, "trace", &Dialect::aws());
     assert!(client.written(NOW).is_empty());
+}
+
+#[test]
+fn a_narrower_window_is_kept_when_everything_is_sent_again() {
+    let mut client = Client::new(Version::V5, |_| {});
+    for n in 0..100 {
+        client.deliver(offer(&n.to_string(), QoS::AtLeastOnce), NOW);
+    }
+    let mut narrow = Client::new(Version::V5, |connect| {
+        connect.properties.receive_maximum = Some(2);
+        connect.properties.maximum_packet_size = Some(512);
+    });
+    narrow.session = client.session;
+    let mut gate = Open::default();
+    let mut seen = Vec::new();
+    narrow.session.resend_all(&mut narrow.talk, &narrow.dialect, &mut gate, NOW);
+    for _ in 0..200 {
+        let sent = narrow.publishes(NOW);
+        assert!(sent.len() <= 2, "receive maximum");
+        for publish in sent {
+            seen.push(publish.payload.clone());
+            narrow.ack(publish.packet_id.unwrap());
+        }
+        narrow.session.resend_parked(&mut narrow.talk, &narrow.dialect, &mut gate, NOW);
+    }
+    let expected: Vec<_> = (0..100).map(|n| Bytes::from(n.to_string())).collect();
+    assert_eq!(seen, expected, "in their order");
+}
+
+#[test]
+fn time_away_does_not_count_for_the_retry_window_retry_gives_up() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.deliver(offer("x", QoS::AtLeastOnce), NOW);
+    let back = NOW + Duration::from_secs(2000);
+    client.session.resend_all(&mut client.talk, &client.dialect, &mut Open::default(), back);
+    let mut gate = Open::default();
+    client.session.retry(&mut client.talk, &client.dialect, &mut gate, back + Duration::from_secs(30));
+    assert!(gate.dropped.is_empty());
+    assert_eq!(gate.again, 1);
+}
+
+#[test]
+fn properties_weigh_too() {
+    let mut heavy = offer("", QoS::AtMostOnce);
+    let mut message = heavy.parcel.message.clone();
+    message.properties.correlation_data = Some(vec![0; 5000].into());
+    heavy.parcel = Arc::new(Parcel::new(message));
+    assert!(heavy.parcel.weight() > 5000);
+}
+
+#[test]
+fn a_connack_that_was_not_written_is_still_the_first_word() {
+    let mut client = Client::new(Version::V5, |_| {});
+    let terms = client.talk.terms().clone();
+    let connack = terms.connack(false, None, &client.dialect);
+    client.talk = Conversation::begin(terms, connack, &client.dialect, NOW);
+    client.talk.close(Fault::TakenOver, "trace", &client.dialect);
+    assert!(matches!(client.written(NOW)[..], [Packet::ConnAck(_), Packet::Disconnect(_)]));
+}
+
+#[test]
+fn what_expired_in_the_outbox_is_not_sent() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.deliver(expiring("x", QoS::AtMostOnce, Some(NOW.millis() + 1000)), NOW);
+    assert!(client.publishes(NOW + Duration::from_secs(5)).is_empty());
+}
+
+#[test]
+fn only_normal_disconnection_takes_the_will_back() {
+    for (code, with_will) in [(ReasonCode::Success, false), (ReasonCode::UnspecifiedError, true)] {
+        let mut client = Client::new(Version::V5, |_| {});
+        let step = client.receive(Packet::Disconnect(mqtt::Disconnect::new(code)), NOW);
+        assert!(matches!(step, Step::Goodbye { with_will: will } if will == with_will));
+    }
 }
 
 /// A journal as simple as can be.
