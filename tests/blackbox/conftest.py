@@ -20,6 +20,14 @@ def server(tmp_path_factory):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def aws_server(tmp_path_factory):
+    """One more, with all of AWS's quotas: the other one has no rates, nor limits that AWS would raise on request."""
+    server = Server(tmp_path_factory.mktemp("aws-server"), quotas="aws").start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def new_server(tmp_path):
     """Makes servers for one test: new_server(*flags). They are stopped, cleanly, unless the test did it."""

@@ -76,20 +76,20 @@ def test_message_expiry_is_clamped_and_counts_down(connected, topic, sent, least
 
 
 @pytest.mark.parametrize("name, limit", [("content_type", 256), ("correlation_data", 8192)])
-def test_properties_have_limits(connected, topic, name, limit):
+def test_properties_have_limits(connected, aws_server, topic, name, limit):
     value = (lambda size: b"c" * size) if name == "correlation_data" else (lambda size: "c" * size)
-    assert connected(V5).publish(topic, qos=1, **{name: value(limit)}) == 0
-    connection = connected(V5)
+    assert connected(V5, on=aws_server).publish(topic, qos=1, **{name: value(limit)}) == 0
+    connection = connected(V5, on=aws_server)
     connection.send(wire.publish(V5, topic, qos=1, **{name: value(limit + 1)}))
     refused_somehow(connection)
 
 
-def test_user_properties_have_a_limit_of_8_kib_together(connected, topic):
+def test_user_properties_have_a_limit_of_8_kib_together(connected, aws_server, topic):
     def pairs(size):
         return [("key1", "v" * 4092), ("key2", "v" * (size - 4096 - 4))]
 
-    assert connected(V5).publish(topic, qos=1, user_properties=pairs(8192)) == 0
-    connection = connected(V5)
+    assert connected(V5, on=aws_server).publish(topic, qos=1, user_properties=pairs(8192)) == 0
+    connection = connected(V5, on=aws_server)
     connection.send(wire.publish(V5, topic, qos=1, user_properties=pairs(8193)))
     refused_somehow(connection)
 

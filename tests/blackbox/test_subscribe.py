@@ -197,9 +197,9 @@ def test_malformed_shared_filters_are_refused(connected, version, bad):
     subscribe_refused(connection, 0x8F, 0x81, 0x82)
 
 
-def test_share_name_and_filter_have_their_own_limits(connected, version):
+def test_share_name_and_filter_have_their_own_limits(connected, aws_server, version):
     name, rest = unique("g").ljust(128, "g"), "/".join(["l"] * 8).ljust(256, "x")
-    assert connected(version).subscribe(f"$share/{name}/{rest}") == [1]
-    connection = connected(version)
+    assert connected(version, on=aws_server).subscribe(f"$share/{name}/{rest}") == [1]
+    connection = connected(version, on=aws_server)
     connection.send(wire.subscribe(version, [(f"$share/{name}g/{rest}", 1)]))
     subscribe_refused(connection, 0x8F)
