@@ -19,6 +19,7 @@ use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
 use crate::principals::Principals;
 use crate::publish::Kept;
+use crate::throttle::Throttles;
 
 /// Bytes of retained messages that are kept in memory. AWS counts messages only; a process has to count bytes too.
 const RETAINED_BYTES: usize = 1 << 30;
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub retained: RetainedIndex<Kept>,
     pub principals: Principals,
     pub expiry: Expiry,
+    pub throttles: Throttles,
     ids: AtomicU64,
     seen: AtomicU64,
     /// When expired retained messages were looked for.
@@ -87,6 +89,7 @@ impl Broker {
     pub fn new(parts: BrokerParts) -> Self {
         let rules = match_rules(&parts.dialect);
         let one_copy = !parts.dialect.has(Divergence::OverlappingSubscriptionsCopies);
+        let throttles = Throttles::new(&parts.dialect);
         let most_clients = parts.dialect.limits().connections;
         let most_retained = parts.dialect.limits().retained_messages;
         Self(Arc::new(Inner {
@@ -103,6 +106,7 @@ impl Broker {
             retained: RetainedIndex::new(most_retained, RETAINED_BYTES),
             principals: Principals::default(),
             expiry: Expiry::default(),
+            throttles,
             ids: AtomicU64::new(1),
             seen: AtomicU64::new(0),
             swept: AtomicU64::new(0),

@@ -53,6 +53,8 @@ impl Broker {
         let principal = &credential.principal;
         let client = report::arriving(&connect.client_id, principal, &link, connect.version);
         let refuse = |client, violation: Violation| inner.refuse(client, &violation, connect.version, now);
+        let limits = inner.dialect.limits();
+        inner.throttles.connect(limits, now).map_err(|violation| refuse(client, violation))?;
         let mut notes = Notes::new();
         let terms = Terms::agree(&connect, &inner.dialect, &mut notes)
             .map_err(|violation| refuse(client, violation))?;
@@ -63,19 +65,21 @@ impl Broker {
         let standing = inner.identify(&client_id, &credential, &link, now).await;
         let standing = standing.map_err(|violation| refuse(client, violation))?;
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
+        let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
+        counted.map_err(|violation| refuse(client, violation))?;
         let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
             inner.remember(connection, lasts).await.map_err(|error| {
-                let detail = format!("its session could not be stored: {error}").into();
-                refuse(client, Violation { fault: Fault::ServerError, detail })
+                let detail = format!("its session could not be stored: {error}");
+                refuse(client, Violation::new(Fault::ServerError, detail))
             })?;
         }
         seated.ok_or_else(|| {
             let most = inner.dialect.limits().connections;
-            let detail = format!("{most} clients are connected or have a session (L-75CAB723)").into();
-            refuse(client, Violation { fault: Fault::ConnectThrottled, detail })
+            let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
+            refuse(client, Violation::new(Fault::ConnectThrottled, detail))
         })
     }
 
@@ -124,6 +128,12 @@ impl Broker {
         let Admitted { terms, standing, .. } = admitted;
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
+        let other = taken.over.as_ref().map(|over| over.session.version());
+        if !terms.clean_start && other.is_some_and(|other| other != terms.version) {
+            let (row, detail) =
+                (Divergence::CrossVersionNoResume, &"came back with the other version of MQTT");
+            inner.diverges(row, connection.client(), "CONNECT", detail, now);
+        }
         inner.report_all(connection.client_id(), &taken.reports, now);
         inner.look_after(connection.cell());
         // A change that came between the check of the standing and the seat found nobody to turn away.
@@ -155,9 +165,7 @@ impl Inner {
         if let Some(client_id) = &terms.client_id {
             return Ok(client_id.clone());
         }
-        let failed = |error: identity::InvalidName| error.to_string().into();
-        self.generated_client_id()
-            .map_err(|error| Violation { fault: Fault::ServerError, detail: failed(error) })
+        self.generated_client_id().map_err(|error| Violation::new(Fault::ServerError, error.to_string()))
     }
 
     /// What the store says of the client; a certificate must be ACTIVE and within its validity.
@@ -177,7 +185,7 @@ impl Inner {
         };
         let standing = self.standing(bearer, now).await.map_err(|error| {
             self.store_failed(&format!("the identity of client {client_id}"), &error, now);
-            Violation { fault: Fault::ServerError, detail: error.to_string().into() }
+            Violation::new(Fault::ServerError, error.to_string())
         })?;
         let expired = credential.certificate.as_ref().is_some_and(|facts| !facts.is_valid_at(now));
         if standing.is_active() && !expired {
@@ -188,7 +196,7 @@ impl Inner {
             Some(status) => format!("the certificate is {}", status.as_str()),
             None => "the certificate is not registered".to_owned(),
         };
-        Err(Violation { fault: Fault::CertificateNotActive, detail: detail.into() })
+        Err(Violation::new(Fault::CertificateNotActive, detail))
     }
 
     /// iot:Connect, and iot:Publish and iot:RetainPublish for the will.
@@ -222,6 +230,10 @@ impl Inner {
     }
 
     fn refuse(&self, client: Client<'_>, violation: &Violation, version: Version, now: Timestamp) -> Refused {
+        // client-id-dollar and its like: the fault does not tell which rule it was.
+        if let Some(row) = violation.row.filter(|row| self.dialect.has(*row)) {
+            self.diverges(row, client, "CONNECT", &violation.detail, now);
+        }
         self.refuse_for(client, violation.fault, &violation.detail, version, now)
     }
 
@@ -236,6 +248,9 @@ impl Inner {
     ) -> Refused {
         let trace = self.uuid();
         self.report_connect_refused(client, fault, detail, &trace, now);
+        for divergence in self.dialect.shown_connect(fault, version) {
+            self.diverges(divergence, client, "CONNECT", detail, now);
+        }
         let dialect::Answer::ConnAck(code) = self.dialect.answer_connect(fault, version) else {
             return Refused { packet: None, version };
         };
@@ -273,6 +288,7 @@ impl Inner {
             kept.session.attach();
             let connack = terms.connack(resumed, assigned.then_some(client_id), &self.dialect);
             let mut talk = Conversation::begin(terms.clone(), connack, &self.dialect, now);
+            talk.share(&self.throttles.publishes_in, &self.throttles.publishes_out);
             let arrived = Arrived {
                 resumed,
                 subscriptions: kept.session.subscription_count(),

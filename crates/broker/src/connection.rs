@@ -3,14 +3,16 @@
 use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
-use dialect::{DisconnectReason, Fault};
+use dialect::{DisconnectReason, Fault, QuotaId, Rate};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet, ReasonCode, Version};
 use router::Matches;
 use session::Conversation;
+use session::throttle::Bucket;
 
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Live, Subscriber};
@@ -41,13 +43,62 @@ pub struct Connection {
     farewell: Option<Conversation>,
     over: bool,
     pub(crate) matches: Matches<Subscriber>,
+    reading: Throughput,
+    writing: Throughput,
+}
+
+/// Bytes in one direction. What goes beyond the rate is delayed: nothing more is moved until the bucket owes nothing.
+#[derive(Debug, Default)]
+struct Throughput {
+    bucket: Bucket,
+    paused_until: Option<Timestamp>,
+    told: Timestamp,
+}
+
+impl Throughput {
+    /// So many bytes were moved. True if this pauses the direction, and nobody was told in the last second.
+    fn spend(&mut self, rate: Rate, bytes: usize, now: Timestamp) -> bool {
+        self.bucket.spend(rate, u32::try_from(bytes).unwrap_or(u32::MAX), now);
+        let solvent_at = self.bucket.solvent_at();
+        if rate.limit().is_none() || solvent_at <= now {
+            return false;
+        }
+        self.paused_until = Some(solvent_at);
+        let tells = now.since(self.told) >= Duration::from_secs(1);
+        if tells {
+            self.told = now;
+        }
+        tells
+    }
+
+    fn on_time(&mut self, now: Timestamp) {
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+    }
+
+    fn next(&self) -> Timestamp {
+        self.paused_until.unwrap_or(Timestamp::NEVER)
+    }
 }
 
 impl Connection {
     pub(crate) fn new(broker: Broker, cell: Arc<Cell>, seat: Seated, standing: Arc<Standing>) -> Self {
         let Seated { generation, session, version } = seat;
         let matches = Matches::default();
-        Self { broker, standing, cell, generation, session, version, farewell: None, over: false, matches }
+        let (reading, writing) = (Throughput::default(), Throughput::default());
+        let (farewell, over) = (None, false);
+        Self {
+            broker,
+            standing,
+            cell,
+            generation,
+            session,
+            version,
+            farewell,
+            over,
+            matches,
+            reading,
+            writing,
+        }
     }
 
     /// The version that the client speaks.
@@ -77,6 +128,15 @@ impl Connection {
         Client { version: Some(self.version), ..report::standing_of(&self.standing) }
     }
 
+    /// So many bytes came over the link. Beyond the connection's throughput the link is not read for a while:
+    /// [`Connection::is_congested`] says so until [`Connection::next_deadline`].
+    pub fn received(&mut self, bytes: usize, now: Timestamp) {
+        let rate = self.inner().dialect.limits().throughput_per_connection;
+        if self.reading.spend(rate, bytes, now) {
+            self.inner().report_throttle_exceeded(self.client(), QuotaId::ThroughputPerConnection, now);
+        }
+    }
+
     /// Takes in decoded packets, in their order; `packets` is empty afterwards.
     pub fn receive(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
         if self.over {
@@ -96,8 +156,11 @@ impl Connection {
         self.fail(fault, error, now)
     }
 
-    /// True if the client's input should not be read for now: it does not take its answers.
+    /// True if the client's input should not be read for now: it does not take its answers, or sent too much.
     pub fn is_congested(&self) -> bool {
+        if self.reading.paused_until.is_some() {
+            return true;
+        }
         let generation = self.generation;
         let inner = self.inner();
         let most = usize::from(inner.dialect.limits().inflight_in);
@@ -113,7 +176,12 @@ impl Connection {
             let mut ousted = None;
             let mut reports = Vec::new();
             let inner = self.broker.0.clone();
+            let (paused, before) = (self.writing.paused_until.is_some(), out.len());
             let poll = self.cell.enter(|seat| match seat.of(generation) {
+                Some((live, _)) if paused => {
+                    live.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
                 Some((live, kept)) => {
                     if kept.session.is_waiting() {
                         // The write before has made room: nobody else will tell.
@@ -132,6 +200,7 @@ impl Connection {
                     inner.report_all(&self.cell.client_id, &reports, now);
                     inner.look_after(&self.cell);
                 }
+                self.sent(out.len() - before, now);
                 return poll;
             }
             self.over = true;
@@ -148,9 +217,21 @@ impl Connection {
         let generation = self.generation;
         let dialect = &self.broker.0.dialect;
         self.cell.enter(|seat| match seat.of(generation) {
-            Some((live, kept)) => live.talk.silent_until().min(kept.session.next_moment(&live.talk, dialect)),
+            Some((live, kept)) => {
+                let paused = self.reading.next().min(self.writing.next());
+                let session = kept.session.next_moment(&live.talk, dialect);
+                live.talk.silent_until().min(session).min(paused)
+            }
             None => Timestamp::NEVER,
         })
+    }
+
+    /// So many bytes are to go over the link.
+    fn sent(&mut self, bytes: usize, now: Timestamp) {
+        let rate = self.inner().dialect.limits().throughput_per_connection;
+        if self.writing.spend(rate, bytes, now) {
+            self.inner().report_throttle_exceeded(self.client(), QuotaId::ThroughputPerConnection, now);
+        }
     }
 
     /// Does what is due: sends again what was not acknowledged, ends a client that was silent for too long.
@@ -158,6 +239,8 @@ impl Connection {
         if self.over {
             return Flow::Close;
         }
+        self.reading.on_time(now);
+        self.writing.on_time(now);
         let generation = self.generation;
         let silent = self
             .cell
@@ -174,6 +257,7 @@ impl Connection {
             Some((live, kept)) => inner.retry(&mut kept.session, &mut live.talk, &live.standing, now),
             None => Vec::new(),
         });
+        inner.report_retries(&self.cell.client_id, &reports, now);
         inner.report_all(&self.cell.client_id, &reports, now);
         inner.look_after(&self.cell);
         Flow::Continue

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dialect::{Divergence, Fault};
 use events::Client;
 use identity::Timestamp;
+use mqtt::Version;
 use router::Matches;
 use session::WillPlan;
 
@@ -61,6 +62,10 @@ impl Inner {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
                 departure.fault == Some(Fault::TakenOver) && self.dialect.has(Divergence::TakeoverWill);
+            if taken_over && !session_over && !will.delay.is_zero() {
+                let detail = &"was taken over, and its will did not wait";
+                self.diverges(Divergence::TakeoverWill, client, "CONNECT", detail, now);
+            }
             self.will_due(cell, &ended.standing, will, session_over || taken_over, now);
         }
         self.settle_future(cell, now);
@@ -198,6 +203,11 @@ impl Inner {
             self.forget_queue(cell, &kept);
             self.keep(cell);
             self.report_session_expired(cell.client_id.as_str(), kept.session.queued(), now);
+            if kept.session.version() == Version::V311 && self.dialect.has(Divergence::V3SessionExpires) {
+                let (row, detail) =
+                    (Divergence::V3SessionExpires, &"did not come back for its session in time");
+                self.diverges_for(row, cell.client_id.as_str(), "CONNECT", detail, now);
+            }
             self.settle_future(cell, now);
         }
     }

@@ -58,6 +58,8 @@ pub enum PublishRefusal {
     },
     /// The policies do not allow it: 403.
     Forbidden(String),
+    /// A quota: 429.
+    Throttled(String),
     /// The store does not answer: 503.
     Unavailable(String),
 }
@@ -113,6 +115,11 @@ impl Broker {
             inner.report_publish_denied(origin, &denied, &trace, now);
             PublishRefusal::Forbidden(denied.to_string())
         })?;
+        let admitted = inner.throttles.publish(message.qos, inner.dialect.limits(), now);
+        admitted.and_then(|()| inner.admit_retained(&message, now)).map_err(|violation| {
+            inner.report_publish_refused(origin, &request.topic, &violation, &trace, now);
+            PublishRefusal::Throttled(violation.detail.into_owned())
+        })?;
         inner.report_publish_in(origin, &message, None, now);
         let outcome =
             inner.distribute(permits, message, Sender { origin, session: 0 }, &mut Matches::default(), now);
@@ -144,8 +151,7 @@ impl Broker {
     fn message(&self, request: &PublishRequest, now: Timestamp) -> Result<Message, Violation> {
         let dialect = &self.0.dialect;
         let topic = Text::try_from(request.topic.as_str()).map_err(|error| {
-            let detail = format!("the topic is not valid: {error}").into();
-            Violation { fault: Fault::TopicInvalid, detail }
+            Violation::new(Fault::TopicInvalid, format!("the topic is not valid: {error}"))
         })?;
         let topic = check::publish_topic(topic, request.retain, dialect)?;
         check::payload(request.payload.len(), dialect)?;

@@ -23,6 +23,7 @@ mod principals;
 mod publish;
 mod receive;
 mod report;
+mod throttle;
 
 pub use broker::{Broker, BrokerParts, Durability};
 pub use connect::Refused;

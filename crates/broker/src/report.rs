@@ -6,11 +6,12 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialect::{DisconnectReason, Divergence, Fault};
+use dialect::{DisconnectReason, Divergence, Fault, QuotaId};
 use events::{Client, DropReason, Event, Origin};
 use identity::{ClientId, Principal, Timestamp};
 use mqtt::{Message, PacketId, QoS, Text, Version};
-use session::{Dropped, Terms, Violation};
+use session::throttle::Exceeded;
+use session::{Dropped, Note, Terms, Violation};
 
 use crate::broker::Inner;
 use crate::link::Link;
@@ -67,10 +68,94 @@ impl Inner {
         }
     }
 
-    pub fn report_notes(&self, client: Client<'_>, notes: &[Divergence], now: Timestamp) {
-        for divergence in notes {
-            let detail: &dyn Display = &divergence.row().aws;
-            self.emit(now, &events::DivergenceObserved { divergence: *divergence, client, detail }.into());
+    /// What the session noted while it took in packets.
+    pub fn report_notes(&self, client: Client<'_>, notes: &[Note], now: Timestamp) {
+        for Note { divergence, packet, detail } in notes {
+            self.diverges(*divergence, client, packet, detail, now);
+        }
+    }
+
+    /// A client sees a divergence.
+    pub fn diverges(
+        &self,
+        divergence: Divergence,
+        client: Client<'_>,
+        packet: &'static str,
+        detail: &dyn Display,
+        now: Timestamp,
+    ) {
+        let (client_id, client) = (client.client_id, Some(client));
+        self.emit(now, &events::DivergenceObserved { divergence, client_id, client, packet, detail }.into());
+    }
+
+    /// A client that may be away sees a divergence, sooner or later.
+    pub fn diverges_for(
+        &self,
+        divergence: Divergence,
+        client_id: &str,
+        packet: &'static str,
+        detail: &dyn Display,
+        now: Timestamp,
+    ) {
+        let client = None;
+        self.emit(now, &events::DivergenceObserved { divergence, client_id, client, packet, detail }.into());
+    }
+
+    /// The divergences that a client sees in the answer to a fault.
+    pub fn report_shown(
+        &self,
+        fault: Fault,
+        client: Client<'_>,
+        packet: &'static str,
+        detail: &dyn Display,
+        now: Timestamp,
+    ) {
+        let Some(version) = client.version.filter(|_| self.observers.wants(events::Kind::DivergenceObserved))
+        else {
+            return;
+        };
+        for divergence in self.dialect.shown(fault, version) {
+            self.diverges(divergence, client, packet, detail, now);
+        }
+    }
+
+    /// The divergences that show in what became of a message.
+    fn report_fate(&self, client_id: &ClientId, report: &Report, now: Timestamp) {
+        if !self.observers.wants(events::Kind::DivergenceObserved) {
+            return;
+        }
+        let message = &report.parcel.message;
+        let (row, what) = match report.fate {
+            // expiry-zero-out
+            Fate::Sent if is_in_its_last_second(report, now) => {
+                (Divergence::ExpiryZeroOut, "got a Message Expiry Interval of 0 with")
+            }
+            Fate::SentAgain(_) => (Divergence::DupUnsupported, "got again, without DUP,"),
+            Fate::Dropped(Dropped::RetryWindow) => {
+                (Divergence::RetryGivesUp, "did not acknowledge in the retry window")
+            }
+            Fate::Dropped(Dropped::QueueFull) => (Divergence::SessionQueueBound, "had no room left for"),
+            Fate::Dropped(Dropped::Expired) if message.published_by_v5 && report.version == Version::V311 => {
+                (Divergence::ExpiryCrossesVersions, "did not get, because it expired,")
+            }
+            _ => return,
+        };
+        if self.dialect.has(row) {
+            let detail = &format_args!("{what} {}", message.topic.as_str());
+            match report.standing.as_deref() {
+                Some(standing) => self.diverges(row, standing_of(standing), "PUBLISH", detail, now),
+                None => self.diverges_for(row, client_id.as_str(), "PUBLISH", detail, now),
+            }
+        }
+    }
+
+    /// What was sent again on a connection that lasts: retry-while-connected.
+    pub fn report_retries(&self, client_id: &ClientId, reports: &[Report], now: Timestamp) {
+        for report in reports.iter().filter(|report| matches!(report.fate, Fate::SentAgain(_))) {
+            let topic = report.parcel.message.topic.as_str();
+            let detail = &format_args!("left {topic} unacknowledged and got it again");
+            let client_id = client_id.as_str();
+            self.diverges_for(Divergence::RetryWhileConnected, client_id, "PUBLISH", detail, now);
         }
     }
 
@@ -141,6 +226,12 @@ impl Inner {
         self.emit(now, &events::RetainedFull { topic, limit }.into());
     }
 
+    /// A connection went faster than it may.
+    pub fn report_throttle_exceeded(&self, client: Client<'_>, quota: QuotaId, now: Timestamp) {
+        let value = self.dialect.limits().get(quota).unwrap_or_default();
+        self.emit(now, &events::ThrottleExceeded { client, quota: quota.row().name, value }.into());
+    }
+
     pub fn report_subscribed(&self, client: Client<'_>, filter: &str, qos: QoS, now: Timestamp) {
         self.emit(now, &events::Subscribed { client, filter, qos }.into());
     }
@@ -182,10 +273,14 @@ impl Inner {
     }
 
     pub fn report(&self, client_id: &ClientId, report: &Report, now: Timestamp) {
+        self.report_fate(client_id, report, now);
         let message = &report.parcel.message;
         let (topic, bytes, qos) = (message.topic.as_str(), message.payload.len(), report.qos);
         let client = report.standing.as_deref().map(standing_of);
         let client_id = client_id.as_str();
+        if let (Fate::Dropped(Dropped::Rate(Exceeded::Connection)), Some(client)) = (&report.fate, client) {
+            self.report_throttle_exceeded(client, QuotaId::PublishesPerConnection, now);
+        }
         let event: Event<'_> = match (&report.fate, client) {
             (Fate::Sent, Some(client)) => events::PublishOut { client, topic, qos, bytes }.into(),
             (Fate::SentAgain(attempt), Some(client)) => {
@@ -283,6 +378,12 @@ impl Inner {
     }
 }
 
+/// Less than a second is left of its expiry.
+fn is_in_its_last_second(report: &Report, now: Timestamp) -> bool {
+    let end = report.parcel.message.expires_at;
+    report.version == Version::V5 && end.is_some_and(|end| end.saturating_sub(now.millis()) < 1000)
+}
+
 fn drop_reason(why: Dropped) -> Option<DropReason> {
     match why {
         // Nobody promised to keep it: QoS 0, or a session that ended with its connection.
@@ -292,5 +393,7 @@ fn drop_reason(why: Dropped) -> Option<DropReason> {
         Dropped::Expired => Some(DropReason::Expired),
         Dropped::TooLargeForClient => Some(DropReason::TooLargeForClient),
         Dropped::RetryWindow => Some(DropReason::RetryWindow),
+        Dropped::Rate(_) => Some(DropReason::Rate),
+        Dropped::QueueRate => Some(DropReason::QueueRate),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 use mqtt::{MatchRules, QoS, TopicFilter};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use crate::trie::Trie;
@@ -48,12 +48,14 @@ pub struct Matches<T> {
     pub direct: Vec<Route<T>>,
     /// One chosen member for each shared group that has one.
     pub shared: Vec<SharedRoute<T>>,
+    /// Some of those that `#` would bring in if it matched its parent (hash-excludes-parent).
+    pub missed: Vec<Route<T>>,
     lists: usize,
 }
 
 impl<T> Default for Matches<T> {
     fn default() -> Self {
-        Self { direct: Vec::new(), shared: Vec::new(), lists: 0 }
+        Self { direct: Vec::new(), shared: Vec::new(), missed: Vec::new(), lists: 0 }
     }
 }
 
@@ -62,6 +64,7 @@ impl<T> Matches<T> {
     pub fn clear(&mut self) {
         self.direct.clear();
         self.shared.clear();
+        self.missed.clear();
         self.lists = 0;
     }
 }
@@ -190,6 +193,17 @@ impl<T: Target> Subscribers<T> {
     }
 }
 
+impl<T: Target> Subscribers<T> {
+    /// These are left out because `#` does not match its parent (hash-excludes-parent).
+    pub(crate) fn miss(&self, out: &mut Matches<T>) {
+        let room = MOST_MISSED.saturating_sub(out.missed.len());
+        out.missed.extend(self.direct.routes.iter().take(room).cloned());
+    }
+}
+
+/// How many that were left out are named.
+const MOST_MISSED: usize = 16;
+
 type Stripe<T> = RwLock<HashMap<Box<str>, Subscribers<T>, foldhash::quality::RandomState>>;
 
 /// Filters to subscribers.
@@ -200,6 +214,8 @@ pub struct RouteTable<T> {
     hasher: foldhash::quality::RandomState,
     one_copy: bool,
     count: AtomicUsize,
+    /// Members of each group of shared subscriptions, by the whole filter.
+    groups: Mutex<HashMap<Box<str>, isize, foldhash::quality::RandomState>>,
 }
 
 impl<T: Target> RouteTable<T> {
@@ -212,6 +228,7 @@ impl<T: Target> RouteTable<T> {
             hasher: foldhash::quality::RandomState::default(),
             one_copy,
             count: AtomicUsize::new(0),
+            groups: Mutex::new(HashMap::default()),
         }
     }
 
@@ -225,8 +242,32 @@ impl<T: Target> RouteTable<T> {
         let new = self.add(filter, route);
         if new {
             self.count.fetch_add(1, Ordering::Relaxed);
+            self.count_member(filter, 1);
         }
         new
+    }
+
+    /// Two who change one group at a time may come here in another order than into the table; the sum is right.
+    fn count_member(&self, filter: &TopicFilter, change: isize) {
+        if filter.share_name().is_none() {
+            return;
+        }
+        let mut groups = self.groups.lock();
+        let members = groups.entry(filter.as_str().into()).or_insert(0);
+        *members += change;
+        if *members == 0 {
+            groups.remove(filter.as_str());
+        }
+    }
+
+    /// How many groups of shared subscriptions there are.
+    pub fn groups(&self) -> usize {
+        self.groups.lock().len()
+    }
+
+    /// How many members the group of a shared subscription's filter has.
+    pub fn members(&self, filter: &TopicFilter) -> usize {
+        self.groups.lock().get(filter.as_str()).map_or(0, |members| usize::try_from(*members).unwrap_or(0))
     }
 
     fn add(&self, filter: &TopicFilter, route: Route<T>) -> bool {
@@ -247,6 +288,7 @@ impl<T: Target> RouteTable<T> {
         let gone = self.remove(filter, id);
         if gone {
             self.count.fetch_sub(1, Ordering::Relaxed);
+            self.count_member(filter, -1);
         }
         gone
     }

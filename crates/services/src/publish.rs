@@ -46,6 +46,7 @@ fn refused(refusal: PublishRefusal) -> ApiError {
         }
         PublishRefusal::Invalid { message, .. } => ApiError::invalid(message),
         PublishRefusal::Forbidden(message) => ApiError::new(ErrorCode::Forbidden, message),
+        PublishRefusal::Throttled(text) => ApiError::new(ErrorCode::Throttling, text),
         PublishRefusal::Unavailable(message) => ApiError::new(ErrorCode::ServiceUnavailable, message),
     }
 }

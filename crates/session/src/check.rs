@@ -59,12 +59,12 @@ fn lengths(what: &str, text: &str, fault: Fault, dialect: &Dialect) -> Result<()
     let limits = dialect.limits();
     if text.len() > limits.topic_bytes {
         let detail = format!("the {what} has {} bytes, the limit is {}", text.len(), limits.topic_bytes);
-        return Err(Violation::new(fault, detail));
+        return Err(Violation::new(fault, detail).by(Divergence::TopicLimits));
     }
     let slashes = text.bytes().filter(|byte| *byte == b'/').count();
     if slashes > limits.topic_slashes {
         let detail = format!("the {what} has {slashes} slashes, the limit is {}", limits.topic_slashes);
-        return Err(Violation::new(fault, detail));
+        return Err(Violation::new(fault, detail).by(Divergence::TopicLimits));
     }
     Ok(())
 }

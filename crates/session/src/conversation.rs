@@ -1,5 +1,7 @@
 //! What ends with a connection: the agreed terms, the alias table, the outbox, the silence that is still allowed.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use dialect::{Dialect, Fault};
 use identity::Timestamp;
@@ -11,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::on::publish::{Aliases, Inbound};
 use crate::on::subscribe::{SubscribeAsked, UnsubscribeAsked};
+use crate::throttle::{AccountPace, Pace};
 use crate::{Notes, Offer, Outbox, Session, Terms, Violation, on};
 
 /// What the broker has to do about a packet.
@@ -52,6 +55,10 @@ pub struct Conversation {
     terms: Terms,
     pub(crate) aliases: Aliases,
     pub(crate) outbox: Outbox,
+    pub(crate) pace_in: Pace,
+    pub(crate) pace_out: Pace,
+    /// The client published faster than a connection may.
+    pub(crate) exceeded: bool,
     silent_until: Timestamp,
     closing: bool,
 }
@@ -62,9 +69,30 @@ impl Conversation {
         let aliases = Aliases::new(dialect.limits().topic_alias_max);
         let mut outbox = Outbox::new(terms.version, dialect);
         outbox.packet(Packet::ConnAck(Box::new(connack)));
-        let mut new = Self { terms, aliases, outbox, silent_until: Timestamp::NEVER, closing: false };
+        let rate = dialect.limits().publishes_per_connection;
+        let mut new = Self {
+            terms,
+            aliases,
+            outbox,
+            pace_in: Pace::new(rate),
+            pace_out: Pace::new(rate),
+            exceeded: false,
+            silent_until: Timestamp::NEVER,
+            closing: false,
+        };
         new.heard(now);
         new
+    }
+
+    /// From now on the rates of the account count as well: publishes from all clients, and to all clients.
+    pub fn share(&mut self, publishes_in: &Arc<AccountPace>, publishes_out: &Arc<AccountPace>) {
+        self.pace_in.share(publishes_in.clone());
+        self.pace_out.share(publishes_out.clone());
+    }
+
+    /// True once after the client published faster than a connection may.
+    pub fn take_exceeded(&mut self) -> bool {
+        std::mem::take(&mut self.exceeded)
     }
 
     /// The agreed terms.
@@ -100,10 +128,32 @@ impl Conversation {
             return Step::Nothing;
         }
         self.heard(now);
+        let name = packet.name();
+        let step = self.take_in(session, packet, dialect, now, notes);
+        match &step {
+            Step::Violated(violation) | Step::Refused { violation, .. } => {
+                violation.note(name, self.terms.version, dialect, notes);
+            }
+            Step::Subscribe(asked) => asked.note(self.terms.version, dialect, notes),
+            _ => {}
+        }
+        step
+    }
+
+    fn take_in(
+        &mut self,
+        session: &mut Session,
+        packet: Packet,
+        dialect: &Dialect,
+        now: Timestamp,
+        notes: &mut Notes,
+    ) -> Step {
         match packet {
             Packet::Publish(publish) => on::publish::receive(self, *publish, dialect, now, notes),
             Packet::PubAck(ack) => on::acknowledge::receive(session, &ack),
-            Packet::Subscribe(subscribe) => on::subscribe::receive(subscribe, dialect, notes),
+            Packet::Subscribe(subscribe) => {
+                on::subscribe::receive(subscribe, self.terms.version, dialect, notes)
+            }
             Packet::Unsubscribe(unsubscribe) => on::subscribe::forget(unsubscribe),
             Packet::PingReq => on::ping::receive(self),
             Packet::Disconnect(disconnect) => on::disconnect::receive(self, session, &disconnect, dialect),

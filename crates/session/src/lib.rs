@@ -29,7 +29,8 @@ pub use will::WillPlan;
 
 use std::borrow::Cow;
 
-use dialect::{Divergence, Fault};
+use dialect::{Dialect, Divergence, Fault};
+use mqtt::Version;
 use smallvec::SmallVec;
 
 /// The client broke a rule: which, and in what way.
@@ -39,13 +40,49 @@ pub struct Violation {
     pub fault: Fault,
     /// What a person should know: values, limits.
     pub detail: Cow<'static, str>,
+    /// The divergence because of which there is such a rule, where the fault alone does not tell.
+    pub row: Option<Divergence>,
 }
 
 impl Violation {
-    pub(crate) fn new(fault: Fault, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { fault, detail: detail.into() }
+    /// By a fault that tells all of it.
+    pub fn new(fault: Fault, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { fault, detail: detail.into(), row: None }
+    }
+
+    /// The rule exists because of this divergence.
+    pub fn by(self, row: Divergence) -> Self {
+        Self { row: Some(row), ..self }
+    }
+
+    /// Notes the divergences that the client sees in the answer.
+    pub(crate) fn note(&self, packet: &'static str, version: Version, dialect: &Dialect, notes: &mut Notes) {
+        let shown = dialect.shown(self.fault, version);
+        let rows = shown.chain(self.row.filter(|row| dialect.has(*row)));
+        notes.extend(rows.map(|row| Note::new(row, packet, self.detail.clone())));
     }
 }
 
-/// The divergences from OASIS MQTT that showed while a packet was taken in.
-pub type Notes = SmallVec<[Divergence; 2]>;
+/// A divergence from OASIS MQTT that showed while a packet was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Which.
+    pub divergence: Divergence,
+    /// The packet in which it shows.
+    pub packet: &'static str,
+    /// What the client did.
+    pub detail: Cow<'static, str>,
+}
+
+impl Note {
+    pub(crate) fn new(
+        divergence: Divergence,
+        packet: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { divergence, packet, detail: detail.into() }
+    }
+}
+
+/// What showed while packets were taken in.
+pub type Notes = SmallVec<[Note; 1]>;

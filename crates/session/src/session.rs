@@ -13,6 +13,7 @@ use identity::Timestamp;
 use mqtt::{PacketId, QoS, Text, TopicFilter, Version};
 
 use crate::tape::{Reading, Tape};
+use crate::throttle::Exceeded;
 use crate::{Conversation, Parcel};
 
 /// How many records of the journal are read at once.
@@ -95,6 +96,10 @@ pub enum Dropped {
     TooLargeForClient,
     /// It was not acknowledged within the retry window.
     RetryWindow,
+    /// QoS 0, and more in a second than the client or the account may be sent.
+    Rate(Exceeded),
+    /// More in a second than the account may queue.
+    QueueRate,
 }
 
 #[derive(Debug)]
@@ -223,7 +228,7 @@ impl Session {
             return Delivered::Dropped(Dropped::Expired);
         }
         match live {
-            Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, &offer),
+            Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, &offer, now),
             None if offer.qos == QoS::AtMostOnce || self.expiry == 0 => Delivered::Dropped(Dropped::Offline),
             _ if self.tape.is_some() => self.announce(),
             Some(live) if self.queue.is_empty() => self.send(live, offer, now),
@@ -247,10 +252,14 @@ impl Session {
         if live.is_too_large(&offer) {
             return Delivered::Dropped(Dropped::TooLargeForClient);
         }
-        if !self.may_send(live, &offer) {
+        if !self.may_send(live, &offer, now) {
             return self.keep(offer);
         }
         let Some(packet_id) = self.next_packet_id() else { return self.keep(offer) };
+        if live.pace_out.take(now).is_err() {
+            // Another connection was faster at what was left of the account's rate.
+            return self.keep(offer);
+        }
         live.outbox.publish(offer.parcel.clone(), offer.qos, Some(packet_id), offer.retain, false);
         self.in_flight.push_back(InFlight {
             packet_id,
@@ -268,9 +277,25 @@ impl Session {
         self.in_flight.iter().filter(|sent| !sent.parked).count()
     }
 
-    fn may_send(&self, live: &Conversation, offer: &Offer) -> bool {
+    fn may_send(&self, live: &Conversation, offer: &Offer, now: Timestamp) -> bool {
+        self.has_room(live, offer) && live.pace_out.ready_at() <= now
+    }
+
+    fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
         self.in_flight.len() < usize::from(live.terms().send_window)
             && live.outbox.has_room(offer.parcel.weight())
+    }
+
+    /// When a waiting message that only its rate holds back can be sent.
+    pub fn next_paced(&self, live: &Conversation) -> Timestamp {
+        let (front, not_before) = match self.queue.front() {
+            Some(front) => (Some(front), Timestamp::default()),
+            None => (self.backlog.front(), self.replay_at),
+        };
+        match front {
+            Some(front) if self.has_room(live, front) => live.pace_out.ready_at().max(not_before),
+            _ => Timestamp::NEVER,
+        }
     }
 
     fn keep(&mut self, offer: Offer) -> Delivered {
@@ -287,7 +312,7 @@ impl Session {
     /// Give it back through [`Session::send_next`] or [`Session::give_up`].
     pub fn next_ready(&mut self, live: &Conversation, now: Timestamp) -> Option<Offer> {
         if let Some(front) = self.queue.front() {
-            if !self.may_send(live, front) {
+            if !self.may_send(live, front, now) {
                 return None;
             }
             let offer = self.queue.pop_front()?;
@@ -295,7 +320,7 @@ impl Session {
             return Some(offer);
         }
         let front = self.backlog.front()?;
-        if now < self.replay_at || !self.may_send(live, front) {
+        if now < self.replay_at || !self.may_send(live, front, now) {
             return None;
         }
         if self.replay_is_paced {
@@ -502,7 +527,6 @@ impl Session {
         if !live.outbox.has_room(0) {
             return Timestamp::NEVER;
         }
-        let replay = if self.backlog.is_empty() { Timestamp::NEVER } else { self.replay_at };
         let (wait, window) = retry_times(dialect, self.version);
         let moment = |sent: &InFlight| {
             let again = if dialect.has(Divergence::RetryWhileConnected) {
@@ -518,10 +542,8 @@ impl Session {
             again.min(end)
         };
         let retry = self.in_flight.iter().filter(|sent| !sent.parked).map(moment).min();
-        // A replay that is due and does not happen waits for the window, which an acknowledgement opens.
-        let replay =
-            if self.in_window() < usize::from(live.terms().send_window) { replay } else { Timestamp::NEVER };
-        retry.unwrap_or(Timestamp::NEVER).min(replay)
+        // What waits for the window is not due: an acknowledgement opens it.
+        retry.unwrap_or(Timestamp::NEVER).min(self.next_paced(live))
     }
 
     /// True if something waits that a write could make room for.
@@ -562,12 +584,15 @@ impl InFlight {
     }
 }
 
-fn send_once(live: &mut Conversation, offer: &Offer) -> Delivered {
+fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivered {
     if live.is_too_large(offer) {
         return Delivered::Dropped(Dropped::TooLargeForClient);
     }
     if !live.outbox.has_room(offer.parcel.weight()) {
         return Delivered::Dropped(Dropped::OutboxFull);
+    }
+    if let Err(whose) = live.pace_out.take(now) {
+        return Delivered::Dropped(Dropped::Rate(whose));
     }
     let parcel = if live.outbox.is_slow() { offer.parcel.lasting() } else { offer.parcel.clone() };
     live.outbox.publish(parcel, QoS::AtMostOnce, None, offer.retain, false);

@@ -9,7 +9,7 @@ use identity::ClientId;
 use mqtt::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Text, Version};
 
 use crate::will::WillPlan;
-use crate::{Notes, Violation, check};
+use crate::{Note, Notes, Violation, check};
 
 /// The widest window to a client, whatever it and the dialect allow: what is on its way is looked through in rows.
 const WIDEST_WINDOW: u16 = 1024;
@@ -55,7 +55,7 @@ impl Terms {
         let will = connect
             .will
             .as_deref()
-            .map(|will| WillPlan::agree(will, connect.version, dialect))
+            .map(|will| WillPlan::agree(will, connect.version, dialect, notes))
             .transpose()?;
         Ok(Self {
             version: connect.version,
@@ -133,17 +133,19 @@ fn client_id(connect: &Connect, dialect: &Dialect) -> Result<Option<ClientId>, V
             return Err(Violation::new(Fault::ClientIdNotValid, "an empty client id needs a clean session"));
         }
         if connect.version == Version::V311 && dialect.has(Divergence::EmptyClientIdV3Refused) {
-            return Err(Violation::new(Fault::ClientIdNotValid, "the client id is empty"));
+            let empty = Violation::new(Fault::ClientIdNotValid, "the client id is empty");
+            return Err(empty.by(Divergence::EmptyClientIdV3Refused));
         }
         return Ok(None);
     }
     let most = dialect.limits().client_id_bytes;
     if text.len() > most {
         let detail = format!("the client id has {} bytes, the limit is {most}", text.len());
-        return Err(Violation::new(Fault::ClientIdNotValid, detail));
+        return Err(Violation::new(Fault::ClientIdNotValid, detail).by(Divergence::ClientIdDollar));
     }
     if text.starts_with('$') && dialect.has(Divergence::ClientIdDollar) {
-        return Err(Violation::new(Fault::ClientIdNotValid, "client ids that start with $ are reserved"));
+        let reserved = Violation::new(Fault::ClientIdNotValid, "client ids that start with $ are reserved");
+        return Err(reserved.by(Divergence::ClientIdDollar));
     }
     ClientId::new(text).map(Some).map_err(|error| Violation::new(Fault::ClientIdNotValid, error.to_string()))
 }
@@ -174,7 +176,8 @@ fn keep_alive(asked: u16, dialect: &Dialect, notes: &mut Notes) -> u16 {
         asked.clamp(limits.keep_alive_min, limits.keep_alive_max)
     };
     if effective != asked {
-        notes.push(Divergence::KeepaliveClamp);
+        let detail = format!("asked for a keep-alive of {asked} s, {effective} s is in force");
+        notes.push(Note::new(Divergence::KeepaliveClamp, "CONNECT", detail));
     }
     effective
 }
@@ -187,14 +190,14 @@ fn session_expiry(connect: &Connect, dialect: &Dialect, notes: &mut Notes) -> (u
             return (0, false);
         }
         if dialect.has(Divergence::V3SessionExpires) {
-            notes.push(Divergence::V3SessionExpires);
             return (most, false);
         }
         return (u32::MAX, false);
     }
     let asked = connect.properties.session_expiry_interval.unwrap_or(0);
     if asked > most && dialect.has(Divergence::SessionExpiryCap) {
-        notes.push(Divergence::SessionExpiryCap);
+        let detail = format!("asked for a session of {asked} s, {most} s is in force");
+        notes.push(Note::new(Divergence::SessionExpiryCap, "CONNECT", detail));
         return (most, true);
     }
     (asked, false)

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dialect::Rate;
+use dialect::{Fault, Limits, QuotaId, Rate};
 use identity::Timestamp;
+
+use crate::Violation;
 
 /// What a full bucket holds, as the time that filling it takes.
 const CAPACITY: u64 = NANOS_IN_MILLI * 1000;
@@ -163,6 +165,14 @@ impl Pace {
         let account = self.account.as_ref().map_or(Timestamp(0), |account| account.ready_at());
         self.bucket.ready_at(self.rate).max(account)
     }
+}
+
+/// The violation of a quota, with its name, code and value.
+pub fn violation(fault: Fault, quota: QuotaId, limits: &Limits) -> Violation {
+    let row = quota.row();
+    let value = limits.get(quota).unwrap_or(row.default);
+    let text = format!("quota {} ({}): {value} {}", row.name, row.code.unwrap_or("without a code"), row.unit);
+    Violation::new(fault, text.trim_end().to_owned())
 }
 
 /// Buckets by name, of which only those that are not full are remembered: for what is limited to a few in a second.

@@ -7,7 +7,7 @@ use dialect::{Dialect, Divergence, Fault};
 use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, TopicName, Version, Will};
 
-use crate::{Violation, check, terms};
+use crate::{Note, Notes, Violation, check, terms};
 
 /// A will that passed the checks.
 #[derive(Clone, Debug)]
@@ -27,7 +27,12 @@ pub struct WillPlan {
 }
 
 impl WillPlan {
-    pub(crate) fn agree(will: &Will, version: Version, dialect: &Dialect) -> Result<Self, Violation> {
+    pub(crate) fn agree(
+        will: &Will,
+        version: Version,
+        dialect: &Dialect,
+        notes: &mut Notes,
+    ) -> Result<Self, Violation> {
         if will.qos == QoS::ExactlyOnce {
             return Err(Violation::new(Fault::WillQosNotSupported, "the will asks for QoS 2"));
         }
@@ -37,8 +42,12 @@ impl WillPlan {
         terms::message_limits(will.payload.len(), &will.properties, dialect).map_err(|violation| {
             Violation::new(Fault::ConnectTooLarge, format!("will: {}", violation.detail))
         })?;
-        let delay =
-            if dialect.has(Divergence::WillDelayIgnored) { 0 } else { will.delay_interval.unwrap_or(0) };
+        let mut delay = will.delay_interval.unwrap_or(0);
+        if delay > 0 && dialect.has(Divergence::WillDelayIgnored) {
+            let detail = format!("asked for a will delay of {delay} s");
+            notes.push(Note::new(Divergence::WillDelayIgnored, "CONNECT", detail));
+            delay = 0;
+        }
         Ok(Self {
             topic,
             qos: will.qos,

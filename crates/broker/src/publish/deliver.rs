@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use dialect::{Divergence, Fault};
+use events::Client;
 use identity::Timestamp;
-use mqtt::QoS;
+use mqtt::{QoS, Version};
 use policy::Permit;
 use router::Route;
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
@@ -16,12 +17,15 @@ use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
 use crate::principals::Standing;
+use crate::report::standing_of;
 
 /// What became of a message for a client, to be told outside the cell.
 pub(crate) struct Report {
     pub parcel: Arc<Parcel>,
     pub qos: QoS,
     pub standing: Option<Arc<Standing>>,
+    /// Of the session.
+    pub version: Version,
     pub fate: Fate,
 }
 
@@ -36,8 +40,8 @@ pub(crate) enum Fate {
 }
 
 impl Report {
-    fn new(offer: &Offer, standing: Option<&Arc<Standing>>, fate: Fate) -> Self {
-        Self { parcel: offer.parcel.clone(), qos: offer.qos, standing: standing.cloned(), fate }
+    fn new(offer: &Offer, version: Version, standing: Option<&Arc<Standing>>, fate: Fate) -> Self {
+        Self { parcel: offer.parcel.clone(), qos: offer.qos, standing: standing.cloned(), version, fate }
     }
 }
 
@@ -52,7 +56,8 @@ struct Offered {
 impl Offered {
     fn new(kept: &Kept, offer: &Offer, standing: Option<&Arc<Standing>>, delivered: Delivered) -> Self {
         let enqueue = (delivered == Delivered::Enqueue).then(|| kept.incarnation.clone());
-        Self { report: Report::new(offer, standing, delivered.into()), waker: None, enqueue }
+        let report = Report::new(offer, kept.session.version(), standing, delivered.into());
+        Self { report, waker: None, enqueue }
     }
 }
 
@@ -127,6 +132,8 @@ impl Inner {
         let Some(standing) = &report.standing else { return };
         if matches!(report.fate, Fate::Denied(_)) && self.dialect.has(Divergence::ReceiveDeniedCloses) {
             let detail = format!("iot:Receive on topic/{} is not allowed", report.parcel.message.topic);
+            let client = Client { version: Some(report.version), ..standing_of(standing) };
+            self.report_shown(Fault::ReceiveDenied, client, "PUBLISH", &detail, now);
             let same = |live: &Live| Arc::ptr_eq(&live.standing, standing);
             self.oust(cell, same, Fault::ReceiveDenied, &detail, now);
         }
@@ -136,17 +143,30 @@ impl Inner {
     fn offer(&self, seat: &mut Seat, session: u64, offer: Offer, now: Timestamp) -> Option<Offered> {
         let kept = seat.kept.as_mut().filter(|kept| kept.id == session)?;
         let Some(live) = &mut seat.live else {
-            let delivered = kept.session.deliver(None, offer.clone(), now);
+            let queues = offer.qos != QoS::AtMostOnce && kept.session.expiry > 0;
+            let delivered = match queues && !self.throttles.queue(now) {
+                true => Delivered::Dropped(Dropped::QueueRate),
+                false => kept.session.deliver(None, offer.clone(), now),
+            };
             return Some(Offered::new(kept, &offer, None, delivered));
         };
         let Some(permit) = permit(&live.standing, &offer, now) else {
             let fate = Fate::Denied(offer.share_name.clone());
-            let report = Report::new(&offer, Some(&live.standing), fate);
+            let report = Report::new(&offer, kept.session.version(), Some(&live.standing), fate);
             return Some(Offered { report, waker: None, enqueue: None });
         };
         let delivered = hand_over(permit, kept, live, offer.clone(), now);
         let mut offered = Offered::new(kept, &offer, Some(&live.standing), delivered);
-        offered.waker = (delivered == Delivered::Sent).then(|| live.waker.take()).flatten();
+        // The driver also has to learn until when a message is held back.
+        let wake = match delivered {
+            Delivered::Sent => true,
+            Delivered::Queued => {
+                kept.session.next_paced(&live.talk) > now
+                    && kept.session.next_paced(&live.talk) != Timestamp::NEVER
+            }
+            _ => false,
+        };
+        offered.waker = wake.then(|| live.waker.take()).flatten();
         Some(offered)
     }
 
@@ -159,7 +179,7 @@ impl Inner {
         standing: &Arc<Standing>,
         now: Timestamp,
     ) -> Vec<Report> {
-        let mut door = Door { standing, now, reports: Vec::new() };
+        let mut door = Door { standing, version: session.version(), now, reports: Vec::new() };
         session.resend_parked(talk, &self.dialect, &mut door, now);
         let mut reports = door.reports;
         while let Some(offer) = session.next_ready(talk, now) {
@@ -170,7 +190,7 @@ impl Inner {
                     Fate::Denied(offer.share_name.clone())
                 }
             };
-            reports.push(Report::new(&offer, Some(standing), fate));
+            reports.push(Report::new(&offer, session.version(), Some(standing), fate));
         }
         reports
     }
@@ -183,7 +203,7 @@ impl Inner {
         standing: &Arc<Standing>,
         now: Timestamp,
     ) -> Vec<Report> {
-        let mut door = Door { standing, now, reports: Vec::new() };
+        let mut door = Door { standing, version: session.version(), now, reports: Vec::new() };
         session.resend_all(talk, &self.dialect, &mut door, now);
         let mut reports = door.reports;
         reports.extend(self.pump(session, talk, standing, now));
@@ -198,7 +218,7 @@ impl Inner {
         standing: &Arc<Standing>,
         now: Timestamp,
     ) -> Vec<Report> {
-        let mut door = Door { standing, now, reports: Vec::new() };
+        let mut door = Door { standing, version: session.version(), now, reports: Vec::new() };
         session.retry(talk, &self.dialect, &mut door, now);
         let mut reports = door.reports;
         reports.extend(self.pump(session, talk, standing, now));
@@ -220,13 +240,14 @@ fn hand_over(
 /// Asks for the permit of each message that goes out again, and notes what became of it.
 struct Door<'a> {
     standing: &'a Arc<Standing>,
+    version: Version,
     now: Timestamp,
     reports: Vec<Report>,
 }
 
 impl Door<'_> {
     fn note(&mut self, offer: &Offer, fate: Fate) {
-        self.reports.push(Report::new(offer, Some(self.standing), fate));
+        self.reports.push(Report::new(offer, self.version, Some(self.standing), fate));
     }
 }
 

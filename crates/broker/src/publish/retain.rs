@@ -5,15 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use dialect::QuotaId;
 use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
 use policy::Permit;
-use session::Parcel;
+use session::{Parcel, Violation};
 use store::{Batch, Key};
 
 use super::{Kept, Outcome};
 use crate::broker::{Inner, match_rules};
 use crate::durable::{RETAINED, Then, body};
+use crate::throttle::retain_fault;
 
 /// How long at least between two looks through all retained messages.
 const SWEEP_PAUSE: Duration = Duration::from_secs(10);
@@ -31,6 +33,23 @@ fn stored(message: &Message, now: Timestamp) -> Bytes {
 }
 
 impl Inner {
+    /// The quotas of retaining: rates, and at the cap of retained messages only deletions and replacements pass
+    /// (retained-cap-throttle). What breaks them is not published either.
+    pub fn admit_retained(&self, message: &Message, now: Timestamp) -> Result<(), Violation> {
+        if !message.retain {
+            return Ok(());
+        }
+        let (topic, limits) = (message.topic.as_str(), self.dialect.limits());
+        self.throttles.retain(topic, message.qos, limits, now)?;
+        let full = || self.retained.len() >= limits.retained_messages;
+        let adds = !message.payload.is_empty() && full() && self.retained.get(topic).is_none();
+        if adds && !(self.sweep_retained(now) && !full()) {
+            let fault = retain_fault(message.qos);
+            return Err(session::throttle::violation(fault, QuotaId::RetainedMessages, limits));
+        }
+        Ok(())
+    }
+
     /// Stores or deletes the topic's retained message.
     pub fn retain(
         &self,
@@ -98,6 +117,19 @@ impl Inner {
             return None;
         }
         Some(kept)
+    }
+
+    /// True if the standard would send retained messages here and the dialect does not (retained-exact-only).
+    pub fn withholds_retained(&self, filter: &TopicFilter, now: Timestamp) -> bool {
+        if !self.observers.wants(events::Kind::DivergenceObserved)
+            || !self.dialect.has(dialect::Divergence::RetainedExactOnly)
+            || !filter.has_wildcard()
+            || filter.share_name().is_some()
+        {
+            return false;
+        }
+        let found = self.retained.matching(filter.as_str(), match_rules(&self.dialect), 1);
+        found.iter().any(|kept| !kept.parcel.is_expired(now))
     }
 
     /// What a new subscription brings: AWS sends retained messages for exact filters only (retained-exact-only), and

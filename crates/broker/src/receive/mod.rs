@@ -17,12 +17,16 @@ use crate::publish::Outcome;
 /// Takes in a batch.
 pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
     let mut notes = Notes::new();
-    let Some(steps) = take_in(connection, packets, &mut notes, now) else {
+    let Some((steps, exceeded)) = take_in(connection, packets, &mut notes, now) else {
         packets.clear();
         return Flow::Close;
     };
     if !notes.is_empty() {
         connection.inner().report_notes(connection.client(), &notes, now);
+    }
+    if exceeded {
+        let quota = dialect::QuotaId::PublishesPerConnection;
+        connection.inner().report_throttle_exceeded(connection.client(), quota, now);
     }
     let mut taken = Taken::default();
     for step in steps {
@@ -36,13 +40,14 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     Flow::Continue
 }
 
-/// Enters the cell once. `None` if the seat was lost.
+/// Enters the cell once: the steps, and whether the client went faster than a connection may. `None` if the seat was
+/// lost.
 fn take_in(
     connection: &Connection,
     packets: &mut Vec<Packet>,
     notes: &mut Notes,
     now: Timestamp,
-) -> Option<Vec<Step>> {
+) -> Option<(Vec<Step>, bool)> {
     let dialect = &connection.inner().dialect;
     let generation = connection.generation();
     connection.cell().enter(|seat| {
@@ -56,7 +61,7 @@ fn take_in(
                 break;
             }
         }
-        Some(steps)
+        Some((steps, live.talk.take_exceeded()))
     })
 }
 

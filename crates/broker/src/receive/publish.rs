@@ -38,9 +38,15 @@ pub(super) fn message(
             let fault =
                 if qos == QoS::AtMostOnce { Fault::PublishDeniedQos0 } else { Fault::PublishDeniedQos1 };
             let detail = format!("{} on topic/{} is not allowed", denied.action, denied.topic);
+            let allowed = "published to a topic without permission";
+            inner.report_shown(fault, connection.client(), "PUBLISH", &allowed, now);
             return answer(connection, Refusal { fault, detail: &detail, qos, packet_id, trace }, taken, now);
         }
     };
+    if let Err(violation) = inner.admit_retained(&message, now) {
+        let topic = message.topic.as_str();
+        return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
+    }
     let mut matches = std::mem::take(&mut connection.matches);
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &message, packet_id, now);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use dialect::{Answer, Divergence, Fault};
+use dialect::{Answer, Divergence, Fault, QuotaId};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter, Version};
@@ -52,6 +52,11 @@ pub(super) fn filters(connection: &mut Connection, asked: SubscribeAsked, now: T
         Err(fault) => code(connection, *fault, some).ok_or(*fault),
     });
     let coded: Result<Codes, Fault> = coded.collect();
+    if some && coded.as_ref().err() == Some(&Fault::SubscribeDenied) {
+        let (row, detail) =
+            (Divergence::SubscribeSomeDeniedV3, &"subscribed, among others, without permission");
+        connection.inner().diverges(row, connection.client(), "SUBSCRIBE", detail, now);
+    }
     match coded.and_then(|codes| enter(connection, decided, &codes, now)) {
         Ok((codes, granted)) => conclude(connection, packet_id, codes, granted, now),
         Err(fault) => connection.fail(fault, &"a filter of a SUBSCRIBE was refused", now),
@@ -75,7 +80,7 @@ fn code(connection: &Connection, fault: Fault, some: bool) -> Option<ReasonCode>
 fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<Asked, Fault> {
     let view = connection.standing.view();
     match view.authorizer.subscribe(asked.filter.as_str(), now) {
-        Ok(_permit) => Ok(asked),
+        Ok(_permit) => admit(connection, &asked, now).map(|()| asked),
         Err(denial) => {
             connection.inner().report_subscribe_denied(
                 connection.client(),
@@ -83,9 +88,47 @@ fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<As
                 &denial,
                 now,
             );
+            let detail = &format_args!("subscribed without permission to {}", asked.filter.as_str());
+            let client = connection.client();
+            connection.inner().report_shown(Fault::SubscribeDenied, client, "SUBSCRIBE", detail, now);
             Err(Fault::SubscribeDenied)
         }
     }
+}
+
+/// The rates of the account and of the shared group, and the numbers of groups and members.
+fn admit(connection: &Connection, asked: &Asked, now: Timestamp) -> Result<(), Fault> {
+    let (inner, filter) = (connection.inner(), &asked.filter);
+    let limits = inner.dialect.limits();
+    let mut admitted = inner.throttles.subscribe(limits, now);
+    if filter.share_name().is_some() {
+        let fault = Fault::SharedSubscriptionThrottled;
+        admitted = admitted
+            .and_then(|()| inner.throttles.shared_request(filter.as_str(), fault, limits, now))
+            .and_then(|()| has_place(connection, filter, fault));
+    }
+    admitted.map_err(|violation| {
+        inner.report_subscribe_refused(connection.client(), filter.as_text(), &violation, now);
+        violation.fault
+    })
+}
+
+/// A member is never turned away from its own group. Two who come at once may both find the last place.
+fn has_place(connection: &Connection, filter: &TopicFilter, fault: Fault) -> Result<(), Violation> {
+    let inner = connection.inner();
+    let generation = connection.generation();
+    let limits = inner.dialect.limits();
+    let is_member = connection.cell().enter(|seat| {
+        seat.of(generation).is_some_and(|(_, kept)| kept.session.has_subscription(filter.as_str()))
+    });
+    let members = inner.routes.members(filter);
+    let quota = match () {
+        () if is_member => return Ok(()),
+        () if members == 0 && inner.routes.groups() >= limits.shared_groups => QuotaId::SharedGroups,
+        () if members >= limits.shared_group_members => QuotaId::SharedMembers,
+        () => return Ok(()),
+    };
+    Err(session::throttle::violation(fault, quota, limits))
 }
 
 type Codes = SmallVec<[ReasonCode; 2]>;
@@ -109,10 +152,11 @@ fn enter(
             // Somebody else has the seat: nobody hears the answer.
             Noted::Gone => return Ok((codes, granted)),
             Noted::Full => {
-                let violation =
-                    Violation { fault: Fault::TooManySubscriptions, detail: too_many(connection).into() };
+                let violation = Violation::new(Fault::TooManySubscriptions, too_many(connection));
                 let filter = asked.filter.as_text();
-                connection.inner().report_subscribe_refused(connection.client(), filter, &violation, now);
+                let (inner, client) = (connection.inner(), connection.client());
+                inner.report_subscribe_refused(client, filter, &violation, now);
+                inner.report_shown(violation.fault, client, "SUBSCRIBE", &violation.detail, now);
                 let code = code(connection, Fault::TooManySubscriptions, true);
                 codes.push(code.ok_or(Fault::TooManySubscriptions)?);
                 continue;
@@ -285,11 +329,9 @@ fn wants_retained(inner: &Inner, asked: &Asked, new: bool) -> bool {
 }
 
 fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
-    if inner.dialect.has(Divergence::RetainedExactOnly)
-        && asked.filter.has_wildcard()
-        && !inner.retained.is_empty()
-    {
-        inner.report_notes(asker.client(), &[Divergence::RetainedExactOnly], now);
+    if inner.withholds_retained(&asked.filter, now) {
+        let detail = &format_args!("relies on retained messages through {}", asked.filter.as_str());
+        inner.diverges(Divergence::RetainedExactOnly, asker.client(), "SUBSCRIBE", detail, now);
     }
     let mut outcome = Outcome::default();
     for kept in inner.retained_for(&asked.filter, now) {
@@ -315,8 +357,9 @@ pub(super) fn forget(connection: &mut Connection, asked: UnsubscribeAsked, now: 
 
 fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonCode {
     let inner = connection.inner();
-    if TopicFilter::try_from(filter.clone()).is_err() {
-        return ReasonCode::TopicFilterInvalid;
+    let Ok(parsed) = TopicFilter::try_from(filter.clone()) else { return ReasonCode::TopicFilterInvalid };
+    if let Some(code) = throttled(connection, &parsed, now) {
+        return code;
     }
     let generation = connection.generation();
     let gone = connection.cell().enter(|seat| {
@@ -327,10 +370,26 @@ fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonC
         inner.reconcile(connection.cell(), connection.session(), &gone.filter);
     }
     inner.report_unsubscribed(connection.client(), filter, gone.is_some(), now);
+    if gone.is_none() && connection.version() == Version::V5 && inner.dialect.has(Divergence::UnsubackCodes) {
+        let detail = &format_args!("unsubscribed from {filter}, which it had not subscribed to");
+        inner.diverges(Divergence::UnsubackCodes, connection.client(), "UNSUBSCRIBE", detail, now);
+    }
     match gone {
         Some(_) => ReasonCode::Success,
         // unsuback-codes: AWS does not list 0x11.
         None if inner.dialect.has(Divergence::UnsubackCodes) => ReasonCode::Success,
         None => ReasonCode::NoSubscriptionExisted,
     }
+}
+
+/// The code for a request that comes too soon after others for the same shared group. An MQTT 3.1.1 client cannot be
+/// told, so it is served.
+fn throttled(connection: &Connection, filter: &TopicFilter, now: Timestamp) -> Option<ReasonCode> {
+    filter.share_name()?;
+    let inner = connection.inner();
+    let (fault, limits) = (Fault::UnsubscribeThrottled, inner.dialect.limits());
+    let violation = inner.throttles.shared_request(filter.as_str(), fault, limits, now).err()?;
+    let code = inner.dialect.answer(fault, connection.version()).code()?;
+    inner.report_subscribe_refused(connection.client(), filter.as_text(), &violation, now);
+    Some(code)
 }

@@ -48,6 +48,8 @@ impl House {
         let store: Arc<dyn Store> = Arc::new(store::memory::MemoryStore::new());
         let listener = Arc::new(Listener::default());
         let mut dialect = Dialect::aws();
+        // Most tests are faster than AWS lets clients be; those about quotas set them.
+        dialect.set_profile(dialect::QuotaProfile::Unlimited);
         change(&mut dialect);
         let site = Site {
             region: Region::new("eu-west-1").unwrap(),

@@ -9,6 +9,7 @@ use mqtt::{Malformed, Packet};
 
 /// One connection of the broker, as its methods are documented there.
 pub(crate) trait Conversation {
+    fn received(&mut self, bytes: usize, now: Timestamp);
     fn receive(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow;
     fn malformed(&mut self, error: &Malformed, now: Timestamp) -> Flow;
     fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, now: Timestamp) -> Poll<Flow>;
@@ -19,6 +20,9 @@ pub(crate) trait Conversation {
 }
 
 impl Conversation for Connection {
+    fn received(&mut self, bytes: usize, now: Timestamp) {
+        Self::received(self, bytes, now);
+    }
     fn receive(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
         Self::receive(self, packets, now)
     }

@@ -37,7 +37,10 @@ where
         self.input.reserve(READ_BYTES.saturating_sub(self.input.len()).max(READ_BYTES / 2));
         match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
             Poll::Ready(Ok(0)) => Err(Ending::Lost(LinkEnd::Eof)),
-            Poll::Ready(Ok(_)) => self.hand_over(now).map(|()| true),
+            Poll::Ready(Ok(bytes)) => {
+                self.connection.received(bytes, now);
+                self.hand_over(now).map(|()| true)
+            }
             Poll::Ready(Err(error)) => Err(Ending::Lost(link_end(&error))),
             Poll::Pending => {
                 self.release_input();

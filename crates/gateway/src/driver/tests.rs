@@ -14,6 +14,7 @@ use super::*;
 /// What the played broker saw and what it shall say.
 #[derive(Default)]
 struct Play {
+    bytes: usize,
     received: Vec<Packet>,
     malformed: Option<MalformedFault>,
     to_say: BytesMut,
@@ -42,6 +43,9 @@ impl Stage {
 }
 
 impl Conversation for Stage {
+    fn received(&mut self, bytes: usize, _: Timestamp) {
+        self.with(|play| play.bytes += bytes);
+    }
     fn receive(&mut self, packets: &mut Vec<Packet>, _: Timestamp) -> Flow {
         self.with(|play| {
             let goodbye = packets.iter().any(|packet| matches!(packet, Packet::Disconnect(_)));

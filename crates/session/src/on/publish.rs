@@ -1,10 +1,11 @@
 //! PUBLISH from the client: checks, topic aliases, and the version-neutral message.
 
-use dialect::{Dialect, Divergence, Fault};
+use dialect::{Dialect, Divergence, Fault, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, PacketId, Publish, QoS, Text, Version};
 
-use crate::{Conversation, Notes, Step, Violation, check, terms};
+use crate::throttle::{self, Exceeded};
+use crate::{Conversation, Note, Notes, Step, Violation, check, terms};
 
 /// A message from the client that passed the checks of this crate.
 #[derive(Debug)]
@@ -58,11 +59,9 @@ pub(crate) fn receive(
     now: Timestamp,
     notes: &mut Notes,
 ) -> Step {
-    if publish.dup && dialect.has(Divergence::DupUnsupported) {
-        notes.push(Divergence::DupUnsupported);
-    }
     let (packet_id, qos, version) = (publish.packet_id, publish.qos, live.terms().version);
     let topic = publish.topic.clone();
+    note_expiry(publish.message_expiry_interval, dialect, notes);
     match admit(live, publish, dialect, now) {
         Ok(message) => Step::Publish(Box::new(Inbound { message, packet_id })),
         // A fault that is answered with an acknowledgement leaves the connection as it is.
@@ -75,6 +74,18 @@ pub(crate) fn receive(
     }
 }
 
+/// message-expiry-clamp: what arrives has another interval than was asked for.
+fn note_expiry(asked: Option<u32>, dialect: &Dialect, notes: &mut Notes) {
+    let limits = dialect.limits();
+    let Some(asked) = asked else { return };
+    if dialect.has(Divergence::MessageExpiryClamp)
+        && !(limits.message_expiry_min..=limits.message_expiry_max).contains(&asked)
+    {
+        let detail = format!("published with a Message Expiry Interval of {asked} s");
+        notes.push(Note::new(Divergence::MessageExpiryClamp, "PUBLISH", detail));
+    }
+}
+
 fn admit(
     live: &mut Conversation,
     publish: Publish,
@@ -82,7 +93,7 @@ fn admit(
     now: Timestamp,
 ) -> Result<Message, Violation> {
     if publish.qos == QoS::ExactlyOnce {
-        return Err(Violation::new(Fault::Qos2Publish, "PUBLISH with QoS 2 (no-qos2)"));
+        return Err(Violation::new(Fault::Qos2Publish, "published with QoS 2"));
     }
     if !publish.subscription_identifiers.is_empty() {
         // [MQTT-3.3.4-6] a client does not send it.
@@ -94,6 +105,8 @@ fn admit(
     terms::message_limits(publish.payload.len(), &publish.properties, dialect)?;
     let topic = live.aliases.resolve(publish.topic, publish.topic_alias)?;
     let topic = check::publish_topic(topic, publish.retain, dialect)?;
+    // Last, so that an alias is learnt even with a message that is discarded.
+    keep_pace(live, publish.qos, dialect, now)?;
     Ok(Message {
         topic,
         payload: publish.payload,
@@ -103,4 +116,19 @@ fn admit(
         expires_at: check::expires_at(publish.message_expiry_interval, now, dialect),
         published_by_v5: live.terms().version == Version::V5,
     })
+}
+
+/// Publishes beyond the rate of the connection or of the account are discarded; the connection stays.
+fn keep_pace(live: &mut Conversation, qos: QoS, dialect: &Dialect, now: Timestamp) -> Result<(), Violation> {
+    let quota = match live.pace_in.take(now) {
+        Ok(()) => return Ok(()),
+        Err(Exceeded::Connection) => {
+            live.exceeded = true;
+            QuotaId::PublishesPerConnection
+        }
+        Err(Exceeded::Account) => QuotaId::PublishesInPerAccount,
+    };
+    let fault =
+        if qos == QoS::AtMostOnce { Fault::PublishThrottledQos0 } else { Fault::PublishThrottledQos1 };
+    Err(throttle::violation(fault, quota, dialect.limits()))
 }

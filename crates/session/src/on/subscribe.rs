@@ -1,10 +1,10 @@
 //! SUBSCRIBE and UNSUBSCRIBE: each filter is checked by itself.
 
 use dialect::{Dialect, Divergence, Fault};
-use mqtt::{PacketId, QoS, RetainHandling, Subscribe, Text, TopicFilter, Unsubscribe};
+use mqtt::{PacketId, QoS, RetainHandling, Subscribe, Text, TopicFilter, Unsubscribe, Version};
 use smallvec::SmallVec;
 
-use crate::{Notes, Step, Violation, check};
+use crate::{Note, Notes, Step, Violation, check};
 
 /// One filter of a SUBSCRIBE that may be asked for.
 #[derive(Clone, Debug)]
@@ -39,7 +39,22 @@ pub struct UnsubscribeAsked {
     pub filters: SmallVec<[Text; 1]>,
 }
 
-pub(crate) fn receive(subscribe: Subscribe, dialect: &Dialect, notes: &mut Notes) -> Step {
+impl SubscribeAsked {
+    /// Notes the divergences that the client sees in the refusals; a run of refusals for one fault counts once.
+    pub(crate) fn note(&self, version: Version, dialect: &Dialect, notes: &mut Notes) {
+        let mut last = None;
+        for violation in self.filters.iter().filter_map(|(_, outcome)| outcome.as_ref().err()) {
+            if last.replace(violation.fault) != Some(violation.fault) && notes.len() < MOST_NOTES {
+                violation.note("SUBSCRIBE", version, dialect, notes);
+            }
+        }
+    }
+}
+
+/// Notes of one packet beyond which nothing new is learnt.
+const MOST_NOTES: usize = 32;
+
+pub(crate) fn receive(subscribe: Subscribe, version: Version, dialect: &Dialect, notes: &mut Notes) -> Step {
     if subscribe.subscription_identifier.is_some() && dialect.has(Divergence::NoSubscriptionIdentifier) {
         let detail = "SUBSCRIBE carries a subscription identifier (no-subscription-identifier)";
         return Step::Violated(Violation::new(Fault::SubscriptionIdentifier, detail));
@@ -56,14 +71,17 @@ pub(crate) fn receive(subscribe: Subscribe, dialect: &Dialect, notes: &mut Notes
     }
     let wants_qos2 = subscribe.filters.iter().any(|request| request.qos == QoS::ExactlyOnce);
     if wants_qos2 && dialect.has(Divergence::NoQos2) {
-        notes.push(Divergence::NoQos2);
+        notes.push(Note::new(Divergence::NoQos2, "SUBSCRIBE", "subscribed with QoS 2"));
         if dialect.has(Divergence::Qos2SubscribeNoSuback) {
-            notes.push(Divergence::Qos2SubscribeNoSuback);
+            let detail = "subscribed with QoS 2 and gets no SUBACK";
+            notes.push(Note::new(Divergence::Qos2SubscribeNoSuback, "SUBSCRIBE", detail));
             return Step::Nothing;
         }
     }
-    let filters =
-        subscribe.filters.into_iter().map(|request| (request.filter.clone(), ask(request, dialect, notes)));
+    let filters = subscribe.filters.into_iter().map(|request| {
+        note_options(&request, version, dialect, notes);
+        (request.filter.clone(), ask(request, dialect))
+    });
     Step::Subscribe(SubscribeAsked { packet_id: subscribe.packet_id, filters: filters.collect() })
 }
 
@@ -73,12 +91,33 @@ fn too_many(subscribe: Subscribe, violation: &Violation) -> Step {
     Step::Subscribe(SubscribeAsked { packet_id: subscribe.packet_id, filters: filters.collect() })
 }
 
-fn ask(request: mqtt::SubscribeRequest, dialect: &Dialect, notes: &mut Notes) -> Result<Asked, Violation> {
+/// Options that have no effect, and what only AWS has.
+fn note_options(request: &mqtt::SubscribeRequest, version: Version, dialect: &Dialect, notes: &mut Notes) {
+    let mut note = |divergence, what: &str| {
+        if notes.len() < MOST_NOTES {
+            let detail = format!("{what} {}", &*request.filter);
+            notes.push(Note::new(divergence, "SUBSCRIBE", detail));
+        }
+    };
+    if request.no_local && dialect.has(Divergence::NoLocalIgnored) {
+        note(Divergence::NoLocalIgnored, "asked for No Local on");
+    }
+    if request.retain_as_published && dialect.has(Divergence::RetainAsPublishedIgnored) {
+        note(Divergence::RetainAsPublishedIgnored, "asked for Retain As Published on");
+    }
+    let handling = request.retain_handling != RetainHandling::SendAtSubscribe;
+    if handling && dialect.has(Divergence::RetainHandlingIgnored) {
+        note(Divergence::RetainHandlingIgnored, "asked for another Retain Handling on");
+    }
+    // shared-sub-in-v3: in either dialect.
+    if version == Version::V311 && request.filter.starts_with("$share/") {
+        note(Divergence::SharedSubInV3, "subscribed with MQTT 3.1.1 to");
+    }
+}
+
+fn ask(request: mqtt::SubscribeRequest, dialect: &Dialect) -> Result<Asked, Violation> {
     let filter = check::subscribe_filter(&request.filter, dialect)?;
     let ignored = request.no_local && dialect.has(Divergence::NoLocalIgnored);
-    if ignored {
-        notes.push(Divergence::NoLocalIgnored);
-    }
     Ok(Asked {
         filter,
         qos: if request.qos == QoS::ExactlyOnce { QoS::AtLeastOnce } else { request.qos },

@@ -54,7 +54,8 @@ impl Client {
         };
         connect.properties.session_expiry_interval = (version == Version::V5).then_some(1000);
         change(&mut connect);
-        let dialect = Dialect::aws();
+        let mut dialect = Dialect::aws();
+        dialect.set_profile(dialect::QuotaProfile::Unlimited);
         let terms = Terms::agree(&connect, &dialect, &mut Notes::new()).unwrap();
         let session = Session::new(version, terms.session_expiry, &dialect);
         let connack = terms.connack(false, None, &dialect);
