@@ -516,8 +516,7 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
     RefusalRow {
         fault: Fault::PublishThrottledQos0,
         v3: usual(NoAck, Documented).with(Divergence::ThrottledDisconnect, Close),
-        v5: usual(NoAck, Documented)
-            .with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
+        v5: usual(NoAck, Documented).with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
         disconnect_reason: Reason::Throttled,
         metric: Some(Metric::PublishInThrottle),
         log_reason: "THROTTLED",
@@ -539,8 +538,7 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
     RefusalRow {
         fault: Fault::RetainThrottledQos0,
         v3: usual(NoAck, Documented).with(Divergence::ThrottledDisconnect, Close),
-        v5: usual(NoAck, Documented)
-            .with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
+        v5: usual(NoAck, Documented).with(Divergence::ThrottledDisconnect, Disconnect(Code::QuotaExceeded)),
         disconnect_reason: Reason::Throttled,
         metric: Some(Metric::PublishRetainedThrottle),
         log_reason: "THROTTLED",

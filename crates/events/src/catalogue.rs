@@ -418,11 +418,15 @@ catalogue! {
     }
     /// A difference from OASIS MQTT changed what a client sees.
     DivergenceObserved<'a> = "divergence.observed", Debug, -, -, - {
-        /// Which.
+        /// Which. Its row says what the standard would have done.
         divergence: Divergence,
         /// Who sees it.
-        client: Client<'a>,
-        /// How.
+        client_id: &'a str,
+        /// The same, if it is connected.
+        client: Option<Client<'a>>,
+        /// The packet in which it shows.
+        packet: &'static str,
+        /// What the client did, or what it did not get.
         detail: &'a dyn Display,
     }
     /// The policies of a live principal changed.
@@ -500,7 +504,7 @@ impl<'a> Event<'a> {
             Self::WillRefused(e) => Some(e.client),
             Self::SessionResumed(e) => Some(e.client),
             Self::ThrottleExceeded(e) => Some(e.client),
-            Self::DivergenceObserved(e) => Some(e.client),
+            Self::DivergenceObserved(e) => e.client,
             _ => match self.origin() {
                 Some(Origin::Client(client)) => Some(client),
                 _ => None,
@@ -525,6 +529,7 @@ impl<'a> Event<'a> {
             Self::Queued(e) => e.client_id,
             Self::DeliveryDropped(e) => e.client_id,
             Self::SessionExpired(e) => e.client_id,
+            Self::DivergenceObserved(e) => e.client_id,
             _ => self.client().map_or("", |client| client.client_id),
         }
     }

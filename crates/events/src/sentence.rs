@@ -58,7 +58,10 @@ sentences! {
         write!(f, "the session of {} expired with {} messages waiting", Name(e.client_id), e.queued);
     ReservedUnserved<'_> |e, f|
         write!(f, "{} published to {}, which reaches nobody: {}", e.origin, Name(e.topic), e.missing);
-    DivergenceObserved<'_> |e, f| write!(f, "{}: {} ({}); the standard: {}", e.client, e.detail, e.divergence, e.divergence.row().standard);
+    DivergenceObserved<'_> |e, f| {
+        let (who, row) = (Name(e.client_id), e.divergence.row());
+        write!(f, "{who}: {} ({}, in {}); the standard: {}", e.detail, e.divergence, e.packet, row.standard)
+    };
     PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
     CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
     FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");

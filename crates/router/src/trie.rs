@@ -165,6 +165,8 @@ impl<T: Target> Trie<T> {
                 node.here.collect(choose, out);
                 if self.rules.hash_matches_parent {
                     node.hash.collect(choose, out);
+                } else {
+                    node.hash.miss(out);
                 }
                 continue;
             };

@@ -40,6 +40,7 @@ struct Client {
 struct Row {
     count: u64,
     last_seen: Timestamp,
+    packet: &'static str,
     detail: String,
 }
 
@@ -67,7 +68,7 @@ impl DivergenceReport {
     }
 
     fn add(&self, at: Timestamp, fact: &DivergenceObserved<'_>) {
-        let client_id = fact.client.client_id;
+        let client_id = fact.client_id;
         let place = self.hasher.hash_one(client_id) as usize % SHARDS;
         let Some(shard) = self.shards.get(place) else { return };
         let mut shard = lock(shard);
@@ -87,12 +88,13 @@ impl DivergenceReport {
 impl Client {
     fn add(&mut self, at: Timestamp, fact: &DivergenceObserved<'_>) {
         // The name of a principal is long and seldom changes; writing it once is enough.
-        if self.rows.is_empty() {
-            rewrite(&mut self.principal, &fact.client.principal);
+        if let (true, Some(client)) = (self.principal.is_empty(), fact.client) {
+            rewrite(&mut self.principal, &client.principal);
         }
         let row = self.rows.entry(fact.divergence).or_default();
         row.count += 1;
         row.last_seen = at;
+        row.packet = fact.packet;
         rewrite(&mut row.detail, fact.detail);
     }
 
@@ -101,6 +103,7 @@ impl Client {
             id: divergence.id().to_owned(),
             count: row.count,
             last_seen: row.last_seen.millis() as f64 / 1000.0,
+            packet: row.packet.to_owned(),
             detail: row.detail.clone(),
             standard: divergence.row().standard.to_owned(),
         });
@@ -168,7 +171,7 @@ pub struct DivergenceSummary {
 pub struct ClientSummary {
     /// Empty for clients whose CONNECT was refused before they had a name.
     pub client_id: String,
-    /// Who the transport authenticated.
+    /// Who the transport authenticated; empty if the client was away whenever something was seen.
     pub principal: String,
     /// In the order of the table of divergences.
     pub rows: Vec<RowSummary>,
@@ -184,7 +187,9 @@ pub struct RowSummary {
     pub count: u64,
     /// Seconds since 1970, with fractions, as AWS writes times in JSON.
     pub last_seen: f64,
-    /// What the client did, the last time.
+    /// The packet in which it showed, the last time.
+    pub packet: String,
+    /// What the client did, or what it did not get, the last time.
     pub detail: String,
     /// What the standard would have done.
     pub standard: String,

@@ -11,7 +11,8 @@ fn see(
 ) {
     let principal = Principal::Plain("p".into());
     let client = events::Client { client_id, principal: &principal, peer: None, version: None };
-    let fact = DivergenceObserved { divergence, client, detail };
+    let fact =
+        DivergenceObserved { divergence, client_id, client: Some(client), packet: "SUBSCRIBE", detail };
     report.observe(Timestamp(at), &fact.into());
 }
 
@@ -45,7 +46,7 @@ fn the_json_form_is_a_contract() {
             "clientId": "c",
             "principal": Principal::Plain("p".into()).to_string(),
             "rows": [{
-                "id": "no-qos2", "count": 1, "lastSeen": 1.5,
+                "id": "no-qos2", "count": 1, "lastSeen": 1.5, "packet": "SUBSCRIBE",
                 "detail": "subscribed with QoS 2", "standard": Divergence::NoQos2.row().standard,
             }],
         }],

@@ -133,7 +133,7 @@ mod tests {
     use serde_json::json;
 
     fn summary(dropped: u64) -> DivergenceSummary {
-        let row = json!({"id": "no-qos2", "count": 3, "lastSeen": 1.5, "detail": "subscribed with QoS 2", "standard": "QoS 2 works"});
+        let row = json!({"id": "no-qos2", "count": 3, "lastSeen": 1.5, "packet": "SUBSCRIBE", "detail": "subscribed with QoS 2", "standard": "QoS 2 works"});
         let client = json!({"clientId": "sensor-7", "principal": "p", "rows": [row]});
         serde_json::from_value(json!({"clients": [client], "dropped": dropped})).unwrap()
     }

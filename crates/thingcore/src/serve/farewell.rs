@@ -57,6 +57,7 @@ mod tests {
             id: "no-qos2".into(),
             count: 3,
             last_seen: 1.5,
+            packet: "SUBSCRIBE".into(),
             detail: "subscribed with QoS 2".into(),
             standard: "QoS 2 works".into(),
         };
