@@ -134,12 +134,6 @@ impl Broker {
                 (Divergence::CrossVersionNoResume, &"came back with the other version of MQTT");
             inner.diverges(row, connection.client(), "CONNECT", detail, now);
         }
-        let other = taken.over.as_ref().map(|over| over.session.version());
-        if !terms.clean_start && other.is_some_and(|other| other != terms.version) {
-            let (row, detail) =
-                (Divergence::CrossVersionNoResume, &"came back with the other version of MQTT");
-            inner.diverges(row, connection.client(), "CONNECT", detail, now);
-        }
         inner.report_all(connection.client_id(), &taken.reports, now);
         inner.look_after(connection.cell());
         // A change that came between the check of the standing and the seat found nobody to turn away.
@@ -240,10 +234,6 @@ impl Inner {
         if let Some(row) = violation.row.filter(|row| self.dialect.has(*row)) {
             self.diverges(row, client, "CONNECT", &violation.detail, now);
         }
-        // client-id-dollar and its like: the fault does not tell which rule it was.
-        if let Some(row) = violation.row.filter(|row| self.dialect.has(*row)) {
-            self.diverges(row, client, "CONNECT", &violation.detail, now);
-        }
         self.refuse_for(client, violation.fault, &violation.detail, version, now)
     }
 
@@ -258,9 +248,6 @@ impl Inner {
     ) -> Refused {
         let trace = self.uuid();
         self.report_connect_refused(client, fault, detail, &trace, now);
-        for divergence in self.dialect.shown_connect(fault, version) {
-            self.diverges(divergence, client, "CONNECT", detail, now);
-        }
         for divergence in self.dialect.shown_connect(fault, version) {
             self.diverges(divergence, client, "CONNECT", detail, now);
         }

@@ -258,7 +258,6 @@ impl Connection {
             None => Vec::new(),
         });
         inner.report_retries(&self.cell.client_id, &reports, now);
-        inner.report_retries(&self.cell.client_id, &reports, now);
         inner.report_all(&self.cell.client_id, &reports, now);
         inner.look_after(&self.cell);
         Flow::Continue

@@ -9,7 +9,6 @@ use dialect::{Divergence, Fault};
 use events::Client;
 use identity::Timestamp;
 use mqtt::Version;
-use mqtt::Version;
 use router::Matches;
 use session::WillPlan;
 
@@ -63,10 +62,6 @@ impl Inner {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
                 departure.fault == Some(Fault::TakenOver) && self.dialect.has(Divergence::TakeoverWill);
-            if taken_over && !session_over && !will.delay.is_zero() {
-                let detail = &"was taken over, and its will did not wait";
-                self.diverges(Divergence::TakeoverWill, client, "CONNECT", detail, now);
-            }
             if taken_over && !session_over && !will.delay.is_zero() {
                 let detail = &"was taken over, and its will did not wait";
                 self.diverges(Divergence::TakeoverWill, client, "CONNECT", detail, now);
@@ -208,11 +203,6 @@ impl Inner {
             self.forget_queue(cell, &kept);
             self.keep(cell);
             self.report_session_expired(cell.client_id.as_str(), kept.session.queued(), now);
-            if kept.session.version() == Version::V311 && self.dialect.has(Divergence::V3SessionExpires) {
-                let (row, detail) =
-                    (Divergence::V3SessionExpires, &"did not come back for its session in time");
-                self.diverges_for(row, cell.client_id.as_str(), "CONNECT", detail, now);
-            }
             if kept.session.version() == Version::V311 && self.dialect.has(Divergence::V3SessionExpires) {
                 let (row, detail) =
                     (Divergence::V3SessionExpires, &"did not come back for its session in time");

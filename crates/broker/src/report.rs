@@ -274,7 +274,6 @@ impl Inner {
 
     pub fn report(&self, client_id: &ClientId, report: &Report, now: Timestamp) {
         self.report_fate(client_id, report, now);
-        self.report_fate(client_id, report, now);
         let message = &report.parcel.message;
         let (topic, bytes, qos) = (message.topic.as_str(), message.payload.len(), report.qos);
         let client = report.standing.as_deref().map(standing_of);
@@ -377,12 +376,6 @@ impl Inner {
                 .into(),
         );
     }
-}
-
-/// Less than a second is left of its expiry.
-fn is_in_its_last_second(report: &Report, now: Timestamp) -> bool {
-    let end = report.parcel.message.expires_at;
-    report.version == Version::V5 && end.is_some_and(|end| end.saturating_sub(now.millis()) < 1000)
 }
 
 /// Less than a second is left of its expiry.

@@ -204,17 +204,6 @@ impl<T: Target> Subscribers<T> {
 /// How many that were left out are named.
 const MOST_MISSED: usize = 16;
 
-impl<T: Target> Subscribers<T> {
-    /// These are left out because `#` does not match its parent (hash-excludes-parent).
-    pub(crate) fn miss(&self, out: &mut Matches<T>) {
-        let room = MOST_MISSED.saturating_sub(out.missed.len());
-        out.missed.extend(self.direct.routes.iter().take(room).cloned());
-    }
-}
-
-/// How many that were left out are named.
-const MOST_MISSED: usize = 16;
-
 type Stripe<T> = RwLock<HashMap<Box<str>, Subscribers<T>, foldhash::quality::RandomState>>;
 
 /// Filters to subscribers.

@@ -5,7 +5,6 @@ use std::task::Waker;
 
 use dialect::{Divergence, Fault};
 use events::Client;
-use events::Client;
 use identity::Timestamp;
 use mqtt::{QoS, Version};
 use policy::Permit;
@@ -18,7 +17,6 @@ use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
 use crate::principals::Standing;
-use crate::report::standing_of;
 use crate::report::standing_of;
 
 /// What became of a message for a client, to be told outside the cell.
@@ -136,8 +134,6 @@ impl Inner {
             let detail = format!("iot:Receive on topic/{} is not allowed", report.parcel.message.topic);
             let client = Client { version: Some(report.version), ..standing_of(standing) };
             self.report_shown(Fault::ReceiveDenied, client, "PUBLISH", &detail, now);
-            let client = Client { version: Some(report.version), ..standing_of(standing) };
-            self.report_shown(Fault::ReceiveDenied, client, "PUBLISH", &detail, now);
             let same = |live: &Live| Arc::ptr_eq(&live.standing, standing);
             self.oust(cell, same, Fault::ReceiveDenied, &detail, now);
         }
@@ -244,7 +240,6 @@ fn hand_over(
 /// Asks for the permit of each message that goes out again, and notes what became of it.
 struct Door<'a> {
     standing: &'a Arc<Standing>,
-    version: Version,
     version: Version,
     now: Timestamp,
     reports: Vec<Report>,

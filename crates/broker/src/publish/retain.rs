@@ -132,19 +132,6 @@ impl Inner {
         found.iter().any(|kept| !kept.parcel.is_expired(now))
     }
 
-    /// True if the standard would send retained messages here and the dialect does not (retained-exact-only).
-    pub fn withholds_retained(&self, filter: &TopicFilter, now: Timestamp) -> bool {
-        if !self.observers.wants(events::Kind::DivergenceObserved)
-            || !self.dialect.has(dialect::Divergence::RetainedExactOnly)
-            || !filter.has_wildcard()
-            || filter.share_name().is_some()
-        {
-            return false;
-        }
-        let found = self.retained.matching(filter.as_str(), match_rules(&self.dialect), 1);
-        found.iter().any(|kept| !kept.parcel.is_expired(now))
-    }
-
     /// What a new subscription brings: AWS sends retained messages for exact filters only (retained-exact-only), and
     /// none for shared subscriptions [MQTT-3.3.1-9 ff.].
     pub fn retained_for(&self, filter: &TopicFilter, now: Timestamp) -> Vec<Arc<Kept>> {

@@ -46,9 +46,6 @@ impl Inner {
         if !matches.missed.is_empty() {
             self.report_missed(matches, topic, now);
         }
-        if !matches.missed.is_empty() {
-            self.report_missed(matches, topic, now);
-        }
         let mut waiting = Vec::new();
         for route in &matches.direct {
             waiting.extend(self.deliver(route, None, &parcel, sender, now));
@@ -58,18 +55,6 @@ impl Inner {
         }
         outcome.enqueue(&parcel.message, waiting);
         outcome
-    }
-}
-
-impl Inner {
-    /// Who would have got the message if `#` matched its parent, and gets it through no other filter.
-    fn report_missed(&self, matches: &Matches<Subscriber>, topic: &str, now: Timestamp) {
-        let gets_it = |session| matches.direct.iter().any(|route| route.target.session == session);
-        for route in matches.missed.iter().filter(|route| !gets_it(route.target.session)) {
-            let detail = &format_args!("did not get {topic} through {topic}/#");
-            let client_id = route.target.cell.client_id.as_str();
-            self.diverges_for(Divergence::HashExcludesParent, client_id, "PUBLISH", detail, now);
-        }
     }
 }
 

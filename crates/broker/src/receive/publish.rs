@@ -40,8 +40,6 @@ pub(super) fn message(
             let detail = format!("{} on topic/{} is not allowed", denied.action, denied.topic);
             let allowed = "published to a topic without permission";
             inner.report_shown(fault, connection.client(), "PUBLISH", &allowed, now);
-            let allowed = "published to a topic without permission";
-            inner.report_shown(fault, connection.client(), "PUBLISH", &allowed, now);
             return answer(connection, Refusal { fault, detail: &detail, qos, packet_id, trace }, taken, now);
         }
     };

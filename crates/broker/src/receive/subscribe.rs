@@ -57,11 +57,6 @@ pub(super) fn filters(connection: &mut Connection, asked: SubscribeAsked, now: T
             (Divergence::SubscribeSomeDeniedV3, &"subscribed, among others, without permission");
         connection.inner().diverges(row, connection.client(), "SUBSCRIBE", detail, now);
     }
-    if some && coded.as_ref().err() == Some(&Fault::SubscribeDenied) {
-        let (row, detail) =
-            (Divergence::SubscribeSomeDeniedV3, &"subscribed, among others, without permission");
-        connection.inner().diverges(row, connection.client(), "SUBSCRIBE", detail, now);
-    }
     match coded.and_then(|codes| enter(connection, decided, &codes, now)) {
         Ok((codes, granted)) => conclude(connection, packet_id, codes, granted, now),
         Err(fault) => connection.fail(fault, &"a filter of a SUBSCRIBE was refused", now),
@@ -93,9 +88,6 @@ fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<As
                 &denial,
                 now,
             );
-            let detail = &format_args!("subscribed without permission to {}", asked.filter.as_str());
-            let client = connection.client();
-            connection.inner().report_shown(Fault::SubscribeDenied, client, "SUBSCRIBE", detail, now);
             let detail = &format_args!("subscribed without permission to {}", asked.filter.as_str());
             let client = connection.client();
             connection.inner().report_shown(Fault::SubscribeDenied, client, "SUBSCRIBE", detail, now);
@@ -378,10 +370,6 @@ fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonC
         inner.reconcile(connection.cell(), connection.session(), &gone.filter);
     }
     inner.report_unsubscribed(connection.client(), filter, gone.is_some(), now);
-    if gone.is_none() && connection.version() == Version::V5 && inner.dialect.has(Divergence::UnsubackCodes) {
-        let detail = &format_args!("unsubscribed from {filter}, which it had not subscribed to");
-        inner.diverges(Divergence::UnsubackCodes, connection.client(), "UNSUBSCRIBE", detail, now);
-    }
     if gone.is_none() && connection.version() == Version::V5 && inner.dialect.has(Divergence::UnsubackCodes) {
         let detail = &format_args!("unsubscribed from {filter}, which it had not subscribed to");
         inner.diverges(Divergence::UnsubackCodes, connection.client(), "UNSUBSCRIBE", detail, now);

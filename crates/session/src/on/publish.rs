@@ -62,7 +62,6 @@ pub(crate) fn receive(
     let (packet_id, qos, version) = (publish.packet_id, publish.qos, live.terms().version);
     let topic = publish.topic.clone();
     note_expiry(publish.message_expiry_interval, dialect, notes);
-    note_expiry(publish.message_expiry_interval, dialect, notes);
     match admit(live, publish, dialect, now) {
         Ok(message) => Step::Publish(Box::new(Inbound { message, packet_id })),
         // A fault that is answered with an acknowledgement leaves the connection as it is.
@@ -72,18 +71,6 @@ pub(crate) fn receive(
             }
             _ => Step::Violated(violation),
         },
-    }
-}
-
-/// message-expiry-clamp: what arrives has another interval than was asked for.
-fn note_expiry(asked: Option<u32>, dialect: &Dialect, notes: &mut Notes) {
-    let limits = dialect.limits();
-    let Some(asked) = asked else { return };
-    if dialect.has(Divergence::MessageExpiryClamp)
-        && !(limits.message_expiry_min..=limits.message_expiry_max).contains(&asked)
-    {
-        let detail = format!("published with a Message Expiry Interval of {asked} s");
-        notes.push(Note::new(Divergence::MessageExpiryClamp, "PUBLISH", detail));
     }
 }
 
