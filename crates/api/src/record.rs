@@ -13,8 +13,12 @@ pub fn call(observers: &Observers, known: &Known, status: u16, started: Timestam
     observers.emit(ended, &Event::ApiCall(ApiCall { operation, access_key, status, duration }));
 }
 
-/// A call was answered with a fault.
+/// A call was answered with a fault. That a resource is not there is an answer, not a refusal: whoever asks first
+/// whether it is there alarms nobody.
 pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, at: Timestamp) {
+    if known.operation.is_some() && fault.error_type == "ResourceNotFoundException" {
+        return;
+    }
     observers.emit(
         at,
         &Event::ApiRefused(ApiRefused {
