@@ -51,8 +51,23 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
     },
     OpenQuestion {
         question: "Whether the limit of 100 publishes a second is one pool or one for each direction",
-        reading: "undecided until rates are built",
-        built: false,
+        reading: "one for each direction, which refuses less",
+        built: true,
+    },
+    OpenQuestion {
+        question: "How a rate is measured: a fixed second, a sliding one, or a bucket",
+        reading: "a bucket that holds a second's worth and fills at the rate",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Messages beyond a connection's 100 a second with QoS 1: discarded, or sent later",
+        reading: "sent later, as long as the session lasts; QoS 0 is discarded",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Whether a CONNECT that the policies refuse counts for the rate of its client id",
+        reading: "it does not, so that nobody can keep another client away; it counts for the account",
+        built: true,
     },
     OpenQuestion {
         question: "Whether a WebSocket URL that signs its session token is accepted",

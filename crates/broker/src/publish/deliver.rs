@@ -157,14 +157,12 @@ impl Inner {
         };
         let delivered = hand_over(permit, kept, live, offer.clone(), now);
         let mut offered = Offered::new(kept, &offer, Some(&live.standing), delivered);
-        // The driver also has to learn until when a message is held back.
+        let due = kept.session.next_paced(&live.talk);
         let wake = match delivered {
             Delivered::Sent => true,
-            Delivered::Queued => {
-                kept.session.next_paced(&live.talk) > now
-                    && kept.session.next_paced(&live.talk) != Timestamp::NEVER
-            }
-            _ => false,
+            // The driver has to learn until when a message is held back.
+            Delivered::Queued => due > now && due != Timestamp::NEVER,
+            Delivered::Enqueue | Delivered::Dropped(_) => false,
         };
         offered.waker = wake.then(|| live.waker.take()).flatten();
         Some(offered)

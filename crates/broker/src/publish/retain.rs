@@ -43,7 +43,7 @@ impl Inner {
         self.throttles.retain(topic, message.qos, limits, now)?;
         let full = || self.retained.len() >= limits.retained_messages;
         let adds = !message.payload.is_empty() && full() && self.retained.get(topic).is_none();
-        if adds && !(self.sweep_retained(now) && !full()) {
+        if adds && (!self.sweep_retained(now) || full()) {
             let fault = retain_fault(message.qos);
             return Err(session::throttle::violation(fault, QuotaId::RetainedMessages, limits));
         }

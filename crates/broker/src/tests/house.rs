@@ -72,8 +72,12 @@ impl House {
     }
 
     pub(super) fn pass(&self, seconds: u64) {
+        self.pass_millis(seconds * 1000);
+    }
+
+    pub(super) fn pass_millis(&self, millis: u64) {
         let mut now = self.now.lock().unwrap();
-        *now = *now + Duration::from_secs(seconds);
+        *now = *now + Duration::from_millis(millis);
         let moment = *now;
         drop(now);
         self.broker.on_time(moment);
@@ -258,6 +262,17 @@ impl Client {
     pub(super) fn on_time(&mut self) -> Flow {
         let now = self.house.now();
         self.connection().on_time(now)
+    }
+
+    /// So many bytes came over the link. True if it is read on.
+    pub(super) fn receives_bytes(&mut self, bytes: usize) -> bool {
+        let now = self.house.now();
+        self.connection().received(bytes, now);
+        !self.connection().is_congested()
+    }
+
+    pub(super) fn is_read(&mut self) -> bool {
+        !self.connection().is_congested()
     }
 
     pub(super) fn next_deadline(&mut self) -> Timestamp {

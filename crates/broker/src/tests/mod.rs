@@ -4,3 +4,4 @@ mod conversations;
 mod feed;
 mod house;
 mod policies;
+mod quotas;

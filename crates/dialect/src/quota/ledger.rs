@@ -59,7 +59,39 @@ ledger! {
         TopicSize: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
         TopicSlashes: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
         ShareNameSize: "test_share_name_and_filter_have_their_own_limits";
-        RetainedMessages: "the_last_writer_wins_and_the_cap_lets_replacements_pass";
+        ConnectsPerAccount: "the_account_connects_so_often_in_a_second", "test_connects_of_the_account_have_a_rate";
+        ConnectsPerClientId: "a_client_id_connects_once_in_a_second",
+            "test_client_id_that_connects_twice_in_a_second_is_refused";
+        SubscribesPerAccount: "the_account_subscribes_so_often_in_a_second",
+            "test_subscriptions_of_the_account_have_a_rate";
+        SharedGroups: "shared_groups_and_their_members_are_counted",
+            "test_shared_groups_and_their_members_are_counted";
+        SharedMembers: "shared_groups_and_their_members_are_counted",
+            "test_shared_groups_and_their_members_are_counted";
+        SharedRequests: "requests_for_one_shared_group_have_a_rate",
+            "test_requests_for_one_shared_group_have_a_rate";
+        QueuedPerAccount: "the_account_queues_so_many_in_a_second";
+        PublishesInPerAccount: "publishes_of_the_account_are_counted_together_with_those_over_http",
+            "test_publishes_of_the_account_have_a_rate";
+        PublishesOutPerAccount: "deliveries_of_the_account_have_a_rate";
+        PublishesPerConnection: "publishes_beyond_a_hundred_in_a_second_are_discarded",
+            "deliveries_beyond_a_hundred_in_a_second_wait_with_qos_1_and_are_dropped_with_qos_0",
+            "test_publishes_beyond_a_hundred_in_a_second_are_discarded",
+            "test_excess_of_qos_0_is_discarded_and_the_connection_stays",
+            "test_deliveries_beyond_a_hundred_in_a_second_wait_with_qos_1",
+            "test_deliveries_beyond_a_hundred_in_a_second_are_dropped_with_qos_0";
+        ThroughputPerConnection: "throughput_beyond_512_kib_in_a_second_is_delayed",
+            "throughput_to_a_client_is_delayed_and_nothing_is_lost",
+            "test_throughput_beyond_512_kib_in_a_second_is_delayed_not_lost";
+        RetainedPerAccount: "retaining_has_rates_for_each_topic_and_the_account",
+            "test_retained_publishes_of_the_account_have_a_rate";
+        RetainedPerTopic: "retaining_has_rates_for_each_topic_and_the_account",
+            "test_retaining_twice_in_a_second_on_one_topic_is_throttled";
+        GetRetainedRate: "retained_messages_are_read_at_a_rate";
+        ListRetainedRate: "retained_messages_are_read_at_a_rate", "test_api_calls_beyond_their_rate_are_throttled";
+        CertificatesPerSecond: "certificates_are_registered_at_a_rate_together";
+        RetainedMessages: "at_the_cap_of_retained_messages_deletions_and_replacements_pass",
+            "test_retaining_beyond_the_cap_is_throttled_and_deleting_passes";
         ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
         SessionQueueMessages: "an_offline_queue_is_bounded_and_keeps_the_old";
         SessionQueueBytes: "test_absent_subscriber_with_a_persistent_session";
@@ -83,11 +115,8 @@ ledger! {
         CaSubjects: "ten_cas_of_one_subject";
     }
     pending {
-        ConnectsPerAccount | ConnectsPerClientId | SubscribesPerAccount | SharedGroups | SharedMembers
-            | SharedRequests | SharedQueue | QueuedPerAccount | PublishesInPerAccount | PublishesOutPerAccount
-            | PublishesPerConnection | ThroughputPerConnection | RetainedPerAccount | RetainedPerTopic
-            | GetRetainedRate | ListRetainedRate | ReplayRate | SharedDrainRate | CertificatesPerSecond:
-            "rates are being built";
+        SharedQueue | SharedDrainRate: "groups have no queue of their own: a member at random keeps the message";
+        ReplayRate: "its divergence keeps ten a second; another value is not obeyed";
         WebsocketDuration: "MQTT over WebSocket is not built";
         DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
             | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
