@@ -128,6 +128,11 @@ impl Broker {
         let Admitted { terms, standing, .. } = admitted;
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
+        if taken.arrived.queued > 1 && inner.dialect.has(Divergence::ReplayRate) {
+            let detail =
+                &format_args!("came back to {} waiting messages, ten a second", taken.arrived.queued);
+            inner.diverges(Divergence::ReplayRate, connection.client(), "PUBLISH", detail, now);
+        }
         let other = taken.over.as_ref().map(|over| over.session.version());
         if !terms.clean_start && other.is_some_and(|other| other != terms.version) {
             let (row, detail) =

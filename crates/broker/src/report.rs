@@ -119,6 +119,21 @@ impl Inner {
         }
     }
 
+    /// The divergences that a client sees in the answer to a violation that the session does not know of.
+    pub fn report_violation(
+        &self,
+        violation: &Violation,
+        client: Client<'_>,
+        packet: &'static str,
+        now: Timestamp,
+    ) {
+        let detail = &violation.detail;
+        if let Some(row) = violation.row.filter(|row| self.dialect.has(*row)) {
+            self.diverges(row, client, packet, detail, now);
+        }
+        self.report_shown(violation.fault, client, packet, detail, now);
+    }
+
     /// The divergences that show in what became of a message.
     fn report_fate(&self, client_id: &ClientId, report: &Report, now: Timestamp) {
         if !self.observers.wants(events::Kind::DivergenceObserved) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dialect::{Fault, Limits, QuotaId, Rate};
+use dialect::{Divergence, Fault, Limits, QuotaId, Rate};
 use identity::Timestamp;
 
 use crate::Violation;
@@ -172,7 +172,12 @@ pub fn violation(fault: Fault, quota: QuotaId, limits: &Limits) -> Violation {
     let row = quota.row();
     let value = limits.get(quota).unwrap_or(row.default);
     let text = format!("quota {} ({}): {value} {}", row.name, row.code.unwrap_or("without a code"), row.unit);
-    Violation::new(fault, text.trim_end().to_owned())
+    let violation = Violation::new(fault, text.trim_end().to_owned());
+    match quota {
+        QuotaId::RetainedPerTopic | QuotaId::RetainedPerAccount => violation.by(Divergence::RetainedRate),
+        QuotaId::RetainedMessages => violation.by(Divergence::RetainedCapThrottle),
+        _ => violation,
+    }
 }
 
 /// Buckets by name, of which only those that are not full are remembered: for what is limited to a few in a second.

@@ -45,6 +45,7 @@ pub(super) fn message(
     };
     if let Err(violation) = inner.admit_retained(&message, now) {
         let topic = message.topic.as_str();
+        inner.report_violation(&violation, connection.client(), "PUBLISH", now);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
     let mut matches = std::mem::take(&mut connection.matches);

@@ -109,6 +109,7 @@ fn admit(connection: &Connection, asked: &Asked, now: Timestamp) -> Result<(), F
     }
     admitted.map_err(|violation| {
         inner.report_subscribe_refused(connection.client(), filter.as_text(), &violation, now);
+        inner.report_violation(&violation, connection.client(), "SUBSCRIBE", now);
         violation.fault
     })
 }
