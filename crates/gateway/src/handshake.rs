@@ -1,7 +1,10 @@
 //! From an accepted socket to a TLS stream whose peer holds the key of its certificate.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
@@ -51,7 +54,7 @@ impl From<Refusal> for Unshaken {
 }
 
 /// Shakes hands. The caller bounds the time; `turns` bounds how many are computed at once, and nobody holds
-/// a turn before its ClientHello is complete.
+/// a turn while it waits for its peer.
 pub(crate) async fn shake_hands(
     socket: TcpStream,
     protocols: Protocols,
@@ -72,17 +75,27 @@ pub(crate) async fn shake_hands(
             return Err(refused(refusal));
         }
     };
-    let _turn =
-        turns.acquire().await.map_err(|_| refused(Refusal::new("SERVER_STOPPING", "the server stops")))?;
-    let stream = start
-        .into_stream_with(config, |tls| tls.set_buffer_limit(Some(SEND_BUFFER)))
-        .await
-        .map_err(|error| refused(Refusal::from_tls(&error)))?;
+    let shaking = start.into_stream_with(config, |tls| tls.set_buffer_limit(Some(SEND_BUFFER)));
+    let stream = in_turns(turns, shaking).await.map_err(|error| refused(Refusal::from_tls(&error)))?;
     let certificates = stream.get_ref().1.peer_certificates();
     let Some(leaf) = certificates.and_then(|chain| chain.first()).map(|leaf| leaf.to_vec()) else {
         return Err(refused(Refusal::new("NOT_AUTHENTICATED", "the peer presented no client certificate")));
     };
     Ok(Shaken { stream, server_name, leaf })
+}
+
+/// Takes a turn for each step of `work`, and gives it back when the step has to wait for something else: a peer that
+/// says nothing more costs nobody else a turn.
+async fn in_turns<W: Future>(turns: &Semaphore, work: W) -> W::Output {
+    let mut work = pin!(work);
+    let mut turn = pin!(turns.acquire());
+    poll_fn(|cx| {
+        // The semaphore is never closed.
+        let Poll::Ready(_turn) = turn.as_mut().poll(cx) else { return Poll::Pending };
+        turn.set(turns.acquire());
+        work.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// A health probe opens and closes without a byte: that is no failed handshake.

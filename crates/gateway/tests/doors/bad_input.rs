@@ -193,6 +193,37 @@ async fn a_flood_of_silent_sockets_does_not_keep_a_device_out() {
     assert!(matches!(answer, Some(Packet::ConnAck(_))), "{answer:?}");
 }
 
+/// Answers whatever it must to have the server wait for it in the middle of the handshake: a whole ClientHello, and
+/// then nothing.
+async fn half_a_handshake(house: &House) -> TcpStream {
+    use std::io::Cursor;
+    let config = house.connector(None, &[], DEFAULT_VERSIONS).config().clone();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    let mut hello = Cursor::new(Vec::new());
+    client.write_tls(&mut hello).unwrap();
+    let mut socket = TcpStream::connect(house.mqtt).await.unwrap();
+    socket.write_all(&hello.into_inner()).await.unwrap();
+    let mut first = [0];
+    socket.read_exact(&mut first).await.unwrap();
+    assert_eq!(first, [22], "the server answered with its handshake");
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_that_stop_in_the_middle_of_a_handshake_do_not_keep_a_device_out() {
+    let house = House::open(Limits { handshakes_in_flight: 2, ..Limits::default() }).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        stalled.push(half_a_handshake(&house).await);
+    }
+    let connecting = house.connect(house.mqtt, Some(&device), &[], DEFAULT_VERSIONS);
+    let answer = tokio::time::timeout(Duration::from_secs(3), connecting).await.expect("kept out");
+    assert!(matches!(answer, Some(Packet::ConnAck(_))), "{answer:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_says_goodbye_to_clients_and_closes_the_doors() {
     let house = House::open(Limits::default()).await;
