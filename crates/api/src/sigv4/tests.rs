@@ -187,15 +187,59 @@ fn the_message_says_what_is_wrong() {
     assert_eq!(refused(&unsigned, NOW), Refused::UnsignedHeader("x-amz-mqtt5-user-properties".into()));
 }
 
+/// A request for `sent` with the signature of one for `signed`.
+fn readdressed(signed: &str, sent: &str) -> Owned {
+    let signed = Owned { path: signed.into(), ..plain() }.signed(&DATA, &KEY);
+    Owned { path: sent.into(), ..signed }
+}
+
 #[test]
 fn paths_are_accepted_normalised_and_as_they_are() {
-    let mut request = plain();
-    request.path = "/topics//a/./b/".into();
-    let request = request.signed(&DATA, &KEY);
-    assert_eq!(request.verified(NOW), Ok(Service::IotData));
+    let odd = "/topics//a/./b/";
+    assert_eq!(readdressed(odd, odd).verified(NOW), Ok(Service::IotData));
+    assert_eq!(readdressed("/topics/a/b/", odd).verified(NOW), Ok(Service::IotData), "as botocore signs it");
     assert_eq!(canonical::path("/a//b/./../c%2F/", PathForm::Normalised), "/a/c%252F/");
     assert_eq!(canonical::path("/a//b", PathForm::Literal), "/a//b");
     assert_eq!(canonical::path("", PathForm::Literal), "/");
+}
+
+#[test]
+fn a_signature_for_one_topic_is_none_for_another() {
+    let climbing = "/topics/x/../b";
+    assert_eq!(readdressed(climbing, climbing).verified(NOW), Ok(Service::IotData));
+    assert!(matches!(readdressed("/topics/b", climbing).verified(NOW), Err(Refused::Signature { .. })));
+
+    let given = Owned { path: "/topics/b".into(), body: Vec::new(), ..plain() };
+    let query = given.with(|r| presign(r, &KEY, &DATA, 900, NOW));
+    let given = Owned { query, ..given };
+    assert_eq!(given.verified(NOW), Ok(Service::IotData));
+    for path in [climbing, "/topics//b", "/topics/./b", "/./topics/b"] {
+        let other = Owned { path: path.into(), ..given.clone() };
+        assert!(matches!(other.verified(NOW), Err(Refused::Signature { .. })), "{path}");
+    }
+}
+
+#[test]
+fn whoever_is_given_a_presigned_query_cannot_add_input() {
+    let mut given = Owned { body: Vec::new(), ..plain() };
+    let query = given.with(|r| presign(r, &KEY, &DATA, 900, NOW));
+    given.query = query;
+    for (name, refused) in [
+        ("X-Amz-Mqtt5-User-Properties", true),
+        ("x-amzn-principal", true),
+        ("x-amz-target", true),
+        ("x-amz-user-agent", false),
+    ] {
+        let mut more = given.clone();
+        more.headers.push((name.into(), b"W10=".to_vec()));
+        assert_eq!(more.verified(NOW).is_err(), refused, "{name}");
+    }
+    let mut signed = Owned { headers: plain().headers, ..plain() };
+    signed.headers.push(("x-amzn-principal".into(), b"one".to_vec()));
+    let mut signed = signed.signed(&DATA, &KEY);
+    assert_eq!(signed.verified(NOW), Ok(Service::IotData));
+    signed.headers[1].1 = b"another".to_vec();
+    assert!(signed.verified(NOW).is_err());
 }
 
 #[test]

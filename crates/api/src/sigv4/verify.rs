@@ -56,7 +56,7 @@ impl Claim {
     }
 
     /// `host` and every `x-amz-*` header must be signed, except the session token, which some signers add late. In a
-    /// presigned request only `host` must.
+    /// presigned request only `host` must, and what an operation reads: whoever was given the URL would choose it.
     fn check_headers(&self, request: &Request<'_>) -> Result<(), Refused> {
         let is_signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
         if !is_signed("host") {
@@ -69,12 +69,10 @@ impl Claim {
             ));
         }
         let names = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
-        let must = |name: &str| name.starts_with("x-amz-") && name != "x-amz-security-token";
+        let in_header = self.presigned.is_none();
+        let must = |name: &str| is_input(name) || (in_header && is_of_aws(name));
         let mut unsigned = names.filter(|name| must(name) && !is_signed(name));
-        match unsigned.next() {
-            Some(name) if self.presigned.is_none() => Err(Refused::UnsignedHeader(name)),
-            _ => Ok(()),
-        }
+        unsigned.next().map_or(Ok(()), |name| Err(Refused::UnsignedHeader(name)))
     }
 
     /// Checks the signature itself. The time this takes does not depend on the signature.
@@ -82,7 +80,7 @@ impl Claim {
         let body_hash = self.body_hash(request, body)?;
         let names: Vec<&str> = self.signed_headers.iter().map(String::as_str).collect();
         let mut first = None;
-        for form in self.forms() {
+        for form in self.forms(request.path) {
             let whole = canonical::request(request, &form, &names, &body_hash);
             let signature = canonical::signature(secret, self.scope(), &self.moment, &whole);
             if bool::from(signature.ct_eq(&self.signature)) {
@@ -94,12 +92,20 @@ impl Claim {
     }
 
     /// The canonical forms that clients use. Some append the session token after signing the query.
-    fn forms(&self) -> Vec<Form<'static>> {
+    ///
+    /// The operation is performed on the path as it came. So a normalised path counts only where nobody but the signer
+    /// chose it, and never where `..` takes back what stands before it: a signature for the topic `b` would else be
+    /// good for `x/../b`.
+    fn forms(&self, path: &str) -> Vec<Form<'static>> {
         const SIGNED_TOKEN: &[&str] = &["X-Amz-Signature"];
         const LATE_TOKEN: &[&str] = &["X-Amz-Signature", "X-Amz-Security-Token"];
         let queries: &[&[&str]] = if self.presigned.is_some() { &[SIGNED_TOKEN, LATE_TOKEN] } else { &[&[]] };
         let with = |path| queries.iter().map(move |names| Form { path, unsigned_parameters: names });
-        with(PathForm::Normalised).chain(with(PathForm::Literal)).collect()
+        let mut forms: Vec<_> = with(PathForm::Literal).collect();
+        if self.presigned.is_none() && path.split('/').all(|segment| segment != "..") {
+            forms.extend(with(PathForm::Normalised));
+        }
+        forms
     }
 
     fn body_hash(&self, request: &Request<'_>, body: &[u8]) -> Result<String, Refused> {
@@ -110,4 +116,21 @@ impl Claim {
             _ => Ok(actual),
         }
     }
+}
+
+/// Headers that operations take input from, in the models and in the protocol of Service Quotas.
+fn is_input(name: &str) -> bool {
+    name.starts_with("x-amz-mqtt5-")
+        || matches!(
+            name,
+            "x-amz-target"
+                | "x-amz-tagging"
+                | "x-amzn-principal"
+                | "x-amzn-iot-principal"
+                | "x-amzn-iot-policy"
+        )
+}
+
+fn is_of_aws(name: &str) -> bool {
+    name.starts_with("x-amz-") && name != "x-amz-security-token"
 }
