@@ -9,6 +9,7 @@ use events::{Event, Observers};
 use futures_util::future::join;
 use identity::{CertificateId, ClientId, Site, Timestamp};
 use mqtt::MatchRules;
+use quirks::Quirks;
 use registry::CertificateStatus;
 use router::{RetainedIndex, RouteTable};
 use store::{Journal, Store, StoreError};
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub principals: Principals,
     pub expiry: Expiry,
     pub throttles: Throttles,
+    pub quirks: Arc<Quirks>,
     ids: AtomicU64,
     seen: AtomicU64,
     /// When expired retained messages were looked for.
@@ -107,6 +109,7 @@ impl Broker {
             principals: Principals::default(),
             expiry: Expiry::default(),
             throttles,
+            quirks: Arc::default(),
             ids: AtomicU64::new(1),
             seen: AtomicU64::new(0),
             swept: AtomicU64::new(0),

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use dialect::{Dialect, Fault};
 use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
+use quirks::Dice;
 use session::{Conversation, Session, WillPlan};
 
 use crate::durable::Saved;
@@ -36,6 +37,8 @@ pub(crate) struct Seat {
     pub retired: bool,
     /// How many connections this client has had: `versionNumber` of its lifecycle events.
     pub connections: u64,
+    /// How often it was asked for quirks.
+    pub dice: Dice,
     /// What the store holds of it.
     pub saved: Saved,
     /// It stands in the loader's queue.
@@ -69,6 +72,8 @@ pub(crate) struct Live {
     pub unsettled: usize,
     pub standing: Arc<Standing>,
     pub since: Timestamp,
+    /// When the server ends it (connection-life).
+    pub until: Timestamp,
     /// `sessionIdentifier` of its lifecycle events.
     pub session_identifier: Arc<str>,
 }
@@ -204,6 +209,8 @@ impl Live {
 pub(crate) struct Subscriber {
     pub cell: Arc<Cell>,
     pub session: u64,
+    /// When the subscription takes effect, if not at once (suback-before-active).
+    pub from: Timestamp,
 }
 
 impl router::Target for Subscriber {

@@ -139,6 +139,8 @@ impl Broker {
                 (Divergence::CrossVersionNoResume, &"came back with the other version of MQTT");
             inner.diverges(row, connection.client(), "CONNECT", detail, now);
         }
+        inner.provoke_renumbering(connection.cell(), &taken.reports, now);
+        inner.provoke_end(&connection, now);
         inner.report_all(connection.client_id(), &taken.reports, now);
         inner.look_after(connection.cell());
         // A change that came between the check of the standing and the seat found nobody to turn away.
@@ -315,6 +317,7 @@ impl Inner {
                 unsettled: 0,
                 standing,
                 since: now,
+                until: Timestamp::NEVER,
                 session_identifier,
             });
             Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })

@@ -220,7 +220,7 @@ impl Connection {
             Some((live, kept)) => {
                 let paused = self.reading.next().min(self.writing.next());
                 let session = kept.session.next_moment(&live.talk, dialect);
-                live.talk.silent_until().min(session).min(paused)
+                live.talk.silent_until().min(live.until).min(session).min(paused)
             }
             None => Timestamp::NEVER,
         })
@@ -252,11 +252,15 @@ impl Connection {
                 now,
             );
         }
+        if self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| live.until <= now)) {
+            return self.fail(Fault::ServerShutdown, &"the connection's life is over (connection-life)", now);
+        }
         let inner = self.broker.0.clone();
         let reports = self.cell.enter(|seat| match seat.of(generation) {
             Some((live, kept)) => inner.retry(&mut kept.session, &mut live.talk, &live.standing, now),
             None => Vec::new(),
         });
+        inner.provoke_renumbering(&self.cell, &reports, now);
         inner.report_retries(&self.cell.client_id, &reports, now);
         inner.report_all(&self.cell.client_id, &reports, now);
         inner.look_after(&self.cell);

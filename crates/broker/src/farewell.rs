@@ -68,6 +68,7 @@ impl Inner {
             }
             self.will_due(cell, &ended.standing, will, session_over || taken_over, now);
         }
+        self.provoke_slack(cell, now);
         self.settle_future(cell, now);
     }
 

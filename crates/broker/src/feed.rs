@@ -71,13 +71,15 @@ impl Inner {
         let last = changes.iter().map(|change| change.revision).max().unwrap_or(Revision(0));
         self.principals.set_applied(last);
         for standing in self.principals.dependents.concerned(changes) {
-            self.refresh(&standing, now).await;
+            if !self.provoke_lateness(&standing, now) {
+                self.refresh(&standing, now).await;
+            }
         }
     }
 
     /// Reads a live connection's standing again. A certificate that is not ACTIVE any more costs the connection, and
     /// so does a store that does not answer: what can't be checked is not allowed.
-    async fn refresh(&self, standing: &Arc<Standing>, now: Timestamp) {
+    pub async fn refresh(&self, standing: &Arc<Standing>, now: Timestamp) {
         match self.reload(standing, now).await {
             Err(error) => {
                 self.store_failed("the policies of a live connection", &error, now);

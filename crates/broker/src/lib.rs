@@ -20,6 +20,7 @@ mod feed;
 mod http;
 mod link;
 mod principals;
+mod provoke;
 mod publish;
 mod receive;
 mod report;

@@ -98,7 +98,7 @@ impl Throttles {
 }
 
 /// The fault of a publish that is throttled.
-fn publish_fault(qos: QoS) -> Fault {
+pub(crate) fn publish_fault(qos: QoS) -> Fault {
     if qos == QoS::AtMostOnce { Fault::PublishThrottledQos0 } else { Fault::PublishThrottledQos1 }
 }
 

@@ -240,6 +240,11 @@ impl Conversation {
         self.outbox.clear();
     }
 
+    /// Lets the last message that waits overtake the one before it. False if there are no two (unordered-delivery).
+    pub fn overtake(&mut self) -> bool {
+        self.outbox.overtake()
+    }
+
     /// Encodes what waits, up to about `budget` bytes. False if nothing waits.
     pub fn write(&mut self, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
         self.outbox.write(self.terms.version, out, budget, now)

@@ -83,6 +83,30 @@ impl Outbox {
         self.waiting.push_back(Outgoing::Publish { parcel, qos, packet_id, retain, dup });
     }
 
+    /// Exchanges the last two entries if both are messages.
+    pub(crate) fn overtake(&mut self) -> bool {
+        let last = self.waiting.len().wrapping_sub(1);
+        let is_publish = |at: usize| matches!(self.waiting.get(at), Some(Outgoing::Publish { .. }));
+        let two = self.waiting.len() > 1 && is_publish(last) && is_publish(last - 1);
+        if two {
+            self.waiting.swap(last, last - 1);
+        }
+        two
+    }
+
+    /// Gives the message that waits under one packet identifier another one. False if there is none.
+    pub(crate) fn renumber(&mut self, from: PacketId, to: PacketId) -> bool {
+        for entry in &mut self.waiting {
+            if let Outgoing::Publish { packet_id: Some(packet_id), .. } = entry
+                && *packet_id == from
+            {
+                *packet_id = to;
+                return true;
+            }
+        }
+        false
+    }
+
     /// Throws away what waits; the connection is ending.
     pub(crate) fn clear(&mut self) {
         // [MQTT-3.2.0-1] a CONNACK that was not written yet is still the first word.

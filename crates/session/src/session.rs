@@ -521,6 +521,20 @@ impl Session {
         });
     }
 
+    /// Gives a message that waits to go out again a new packet identifier (redelivery-new-packet-id). False if none
+    /// waits.
+    pub fn renumber(&mut self, live: &mut Conversation) -> bool {
+        let Some(fresh) = self.next_packet_id() else { return false };
+        let again = self.in_flight.iter_mut().filter(|sent| sent.attempts > 1 && !sent.parked);
+        for sent in again {
+            if live.outbox.renumber(sent.packet_id, fresh) {
+                sent.packet_id = fresh;
+                return true;
+            }
+        }
+        false
+    }
+
     /// When [`Session::retry`] or the replay of the backlog has something to do next. While the outbox has no room they
     /// have not: the write that makes room asks again.
     pub fn next_moment(&self, live: &Conversation, dialect: &Dialect) -> Timestamp {

@@ -71,7 +71,7 @@ impl Inner {
             seat.saved = Saved { session: true, will: false };
         });
         for known in routes {
-            let target = Subscriber { cell: cell.clone(), session: id };
+            let target = Subscriber { cell: cell.clone(), session: id, from: Timestamp::default() };
             let (qos, no_local, retain_as_published) = (known.qos, known.no_local, known.retain_as_published);
             self.routes.subscribe(&known.filter, Route { target, qos, no_local, retain_as_published });
         }

@@ -27,6 +27,8 @@ pub(crate) struct Principals {
     /// The revision up to which the feed has been applied.
     applied: AtomicU64,
     epochs: AtomicU64,
+    /// Who learns later of changes (policy-propagation).
+    pub late: parking_lot::Mutex<Vec<(identity::Timestamp, Arc<Standing>)>>,
 }
 
 impl Principals {

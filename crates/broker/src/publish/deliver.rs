@@ -46,7 +46,7 @@ impl Report {
 }
 
 /// What came of an offer.
-struct Offered {
+pub(crate) struct Offered {
     report: Report,
     waker: Option<Waker>,
     /// The session's incarnation, if the message is to be journaled for it.
@@ -81,7 +81,7 @@ impl Inner {
         sender: Sender<'_>,
         now: Timestamp,
     ) -> Option<Waiting> {
-        if route.no_local && route.target.session == sender.session {
+        if (route.no_local && route.target.session == sender.session) || now < route.target.from {
             return None;
         }
         let honoured = route.retain_as_published && !self.dialect.has(Divergence::RetainAsPublishedIgnored);
@@ -118,6 +118,7 @@ impl Inner {
         offered.waker.into_iter().for_each(Waker::wake);
         let report = offered.report;
         self.report(&cell.client_id, &report, now);
+        self.provoke_delivery(route, &report, tag.retain, now);
         self.close_if_denied(cell, &report, now);
         let incarnation = offered.enqueue?;
         let session = journal_key(&cell.client_id, &incarnation);
@@ -140,7 +141,7 @@ impl Inner {
     }
 
     /// Inside the cell. `None` if the session is not there any more.
-    fn offer(&self, seat: &mut Seat, session: u64, offer: Offer, now: Timestamp) -> Option<Offered> {
+    pub fn offer(&self, seat: &mut Seat, session: u64, offer: Offer, now: Timestamp) -> Option<Offered> {
         let kept = seat.kept.as_mut().filter(|kept| kept.id == session)?;
         let Some(live) = &mut seat.live else {
             let queues = offer.qos != QoS::AtMostOnce && kept.session.expiry > 0;

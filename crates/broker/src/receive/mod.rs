@@ -32,11 +32,11 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     for step in steps {
         if carry_out(connection, step, &mut taken, now) == Flow::Close {
             // What was taken before is made durable all the same.
-            settle(connection, taken);
+            settle(connection, taken, now);
             return Flow::Close;
         }
     }
-    settle(connection, taken);
+    settle(connection, taken, now);
     Flow::Continue
 }
 
@@ -109,9 +109,10 @@ pub(crate) struct Taken {
 
 /// Acknowledges what was taken: the moment of settling. Where something has to be on disk first, or waits for that
 /// already, the committer does it, so that acknowledgements keep their order [MQTT-4.6.0-2].
-fn settle(connection: &Connection, taken: Taken) {
-    let Taken { acknowledgements, outcome } = taken;
+fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
+    let Taken { mut acknowledgements, outcome } = taken;
     let inner = connection.inner();
+    inner.provoke_acknowledgements(connection.cell(), &mut acknowledgements, now);
     let generation = connection.generation();
     let (count, relaxed) = (acknowledgements.len(), inner.durability == Durability::Relaxed);
     let mut acknowledgements = Some(acknowledgements).filter(|some| !some.is_empty());

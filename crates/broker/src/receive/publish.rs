@@ -4,12 +4,14 @@ use dialect::{Answer, Fault};
 use events::Origin;
 use identity::Timestamp;
 use mqtt::{PacketId, QoS};
+use quirks::Quirk;
 use session::{Inbound, Violation};
 
 use super::{Acknowledgement, Taken};
 use crate::connection::Connection;
 use crate::link::Flow;
 use crate::publish::Sender;
+use crate::throttle::publish_fault;
 
 /// A PUBLISH that is not taken.
 struct Refusal<'a> {
@@ -43,6 +45,12 @@ pub(super) fn message(
             return answer(connection, Refusal { fault, detail: &detail, qos, packet_id, trace }, taken, now);
         }
     };
+    if inner.provoke(connection.cell(), Quirk::Rate100Discard, "PUBLISH", "was throttled", now).is_some() {
+        let detail = "discarded on demand (rate-100-discard)";
+        let topic = message.topic.as_str();
+        let violation = Violation::new(publish_fault(qos), detail);
+        return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
+    }
     if let Err(violation) = inner.admit_retained(&message, now) {
         let topic = message.topic.as_str();
         inner.report_violation(&violation, connection.client(), "PUBLISH", now);

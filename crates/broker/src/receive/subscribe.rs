@@ -7,6 +7,7 @@ use dialect::{Answer, Divergence, Fault, QuotaId};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter, Version};
+use quirks::Quirk;
 use router::Route;
 use session::{Asked, Conversation, SubscribeAsked, Subscription, UnsubscribeAsked, Violation};
 use smallvec::SmallVec;
@@ -147,7 +148,7 @@ fn enter(
             codes.push(*refused);
             continue;
         };
-        let new = match note(connection, &asked) {
+        let new = match note(connection, &asked, now) {
             Noted::New => true,
             Noted::Known => false,
             // Somebody else has the seat: nobody hears the answer.
@@ -185,7 +186,7 @@ enum Noted {
     Gone,
 }
 
-fn note(connection: &Connection, asked: &Asked) -> Noted {
+fn note(connection: &Connection, asked: &Asked, now: Timestamp) -> Noted {
     let inner = connection.inner();
     let limits = inner.dialect.limits();
     let full = inner.routes.len() >= limits.subscriptions;
@@ -202,7 +203,10 @@ fn note(connection: &Connection, asked: &Asked) -> Noted {
         if new { Noted::New } else { Noted::Known }
     });
     if matches!(noted, Noted::New | Noted::Known) {
-        inner.reconcile(connection.cell(), connection.session(), &filter);
+        let what = "has a subscription that takes effect after its SUBACK";
+        let late = inner.provoke(connection.cell(), Quirk::SubackBeforeActive, "SUBACK", what, now);
+        let from = late.map_or(Timestamp::default(), |strike| now + strike.extent);
+        inner.reconcile(connection.cell(), connection.session(), &filter, from);
     }
     noted
 }
@@ -210,7 +214,7 @@ fn note(connection: &Connection, asked: &Asked) -> Noted {
 impl Inner {
     /// Makes the route table say of a filter what the session says. Session and table change one after the other, and
     /// two connections of one client may be at it at once: so the session is asked again until nothing moved.
-    fn reconcile(&self, cell: &Arc<Cell>, session: u64, filter: &TopicFilter) {
+    fn reconcile(&self, cell: &Arc<Cell>, session: u64, filter: &TopicFilter, from: Timestamp) {
         let wanted = || {
             cell.enter(|seat| {
                 let kept = seat.kept.as_ref().filter(|kept| kept.id == session)?;
@@ -221,7 +225,7 @@ impl Inner {
         loop {
             match &want {
                 Some(Subscription { qos, no_local, retain_as_published, .. }) => {
-                    let target = Subscriber { cell: cell.clone(), session };
+                    let target = Subscriber { cell: cell.clone(), session, from };
                     let (qos, no_local, retain_as_published) = (*qos, *no_local, *retain_as_published);
                     self.routes.subscribe(filter, Route { target, qos, no_local, retain_as_published });
                 }
@@ -337,7 +341,8 @@ fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
     let mut outcome = Outcome::default();
     for kept in inner.retained_for(&asked.filter, now) {
         // The offer goes the ordinary way, with its own iot:Receive; only its RETAIN flag is 1 [MQTT-3.3.1-8].
-        let target = Subscriber { cell: asker.cell.clone(), session: asker.session };
+        let target =
+            Subscriber { cell: asker.cell.clone(), session: asker.session, from: Timestamp::default() };
         let route = Route { target, qos: asked.qos, no_local: false, retain_as_published: false };
         let waiting = inner.deliver_retained(&route, &kept.parcel, now);
         outcome.enqueue(&kept.parcel.message, waiting.into_iter().collect());
@@ -368,7 +373,7 @@ fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonC
         kept.session.unsubscribe(filter)
     });
     if let Some(gone) = &gone {
-        inner.reconcile(connection.cell(), connection.session(), &gone.filter);
+        inner.reconcile(connection.cell(), connection.session(), &gone.filter, Timestamp::default());
     }
     inner.report_unsubscribed(connection.client(), filter, gone.is_some(), now);
     if gone.is_none() && connection.version() == Version::V5 && inner.dialect.has(Divergence::UnsubackCodes) {

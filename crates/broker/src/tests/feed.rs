@@ -17,7 +17,7 @@ const NARROW: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Sid":"NoMore","Effect":"Deny","Action":["iot:Publish","iot:Receive"],"Resource":"*"}]}"#;
 
 /// Follows the feed as far as it goes now, and does something in between.
-fn following(house: &Arc<House>, mut act: impl FnMut(usize)) {
+pub(super) fn following(house: &Arc<House>, mut act: impl FnMut(usize)) {
     let now = house.now();
     let clock = move || now;
     let mut follow = pin!(house.broker.follow_feed(&clock));

@@ -4,4 +4,5 @@ mod conversations;
 mod feed;
 mod house;
 mod policies;
+mod quirks;
 mod quotas;

@@ -10,7 +10,7 @@ use dialect::{Dialect, QuotaProfile};
 use events::{ConfigProblem, Event, Observers};
 use gateway::{Clock, Gateway, GatewayParts, ServerIdentity};
 use identity::Site;
-use quirks::{Quirks, Rules};
+use quirks::Rules;
 use services::{EndpointAddress, Services, ServicesParts};
 use store::{Journal, Store};
 use store_redb::{Options, RedbStore};
@@ -112,7 +112,8 @@ impl House {
             seed: entropy::seed(),
         });
         let gateway = gateway(settings, &data, &broker, &observers, clock.clone())?;
-        let quirks = Arc::new(quirks(settings)?);
+        let quirks = Arc::clone(broker.quirks());
+        quirks.replace(rules(settings)?);
         let keys = Arc::new(Keys::new(&data.api_key, settings));
         let region = card.site.region.clone();
         let services = Services::new(ServicesParts {
@@ -188,9 +189,9 @@ fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {
     Ok(dialect)
 }
 
-fn quirks(settings: &Settings) -> Result<Quirks, ServeProblem> {
+fn rules(settings: &Settings) -> Result<Rules, ServeProblem> {
     let rules = Rules::new(settings.quirks.clone());
-    rules.map(Quirks::new).map_err(|error| ServeProblem(format!("[[quirks]] {error}")))
+    rules.map_err(|error| ServeProblem(format!("[[quirks]] {error}")))
 }
 
 fn gateway(
@@ -263,7 +264,7 @@ mod tests {
     #[test]
     fn quirks_are_checked_at_the_start() {
         let text = "[[quirks]]\nrow = \"no-qos2\"\nprobability = 0.5";
-        let error = quirks(&settings(text, ServeArgs::default())).unwrap_err();
+        let error = rules(&settings(text, ServeArgs::default())).unwrap_err();
         assert!(error.to_string().starts_with("[[quirks]] no quirk is called"), "{error}");
     }
 

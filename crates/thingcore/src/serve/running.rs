@@ -117,6 +117,7 @@ async fn tick(broker: Broker, clock: Clock) {
     loop {
         clock.follow_wall();
         let now = clock.now();
+        broker.apply_late(now).await;
         let next = broker.on_time(now).min(now + TICK).max(now + Duration::from_millis(1));
         tokio::time::sleep_until(clock.instant(next)).await;
     }
