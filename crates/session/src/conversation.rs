@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use dialect::{Dialect, Fault};
+use dialect::{Dialect, Divergence, Fault};
 use identity::Timestamp;
 use mqtt::{
     Ack, ConnAck, Disconnect, Packet, PacketId, QoS, ReasonCode, SubAck, Text, UnsubAck, UserProperties,
@@ -31,13 +31,29 @@ pub enum Step {
         topic: Text,
         /// The PUBLISH's QoS.
         qos: QoS,
-        /// Present for QoS 1.
+        /// Present for QoS 1 and 2.
         packet_id: Option<PacketId>,
     },
     /// Filters to authorise and to answer with [`Conversation::suback`].
     Subscribe(SubscribeAsked),
     /// Filters to forget and to answer with [`Conversation::unsuback`].
     Unsubscribe(UnsubscribeAsked),
+    /// A message of QoS 2 that came before: only its PUBREC is sent again.
+    Repeated(PacketId),
+    /// The client has a message of QoS 2: note it where it lasts, then [`Conversation::release`].
+    Recorded {
+        /// The message's.
+        packet_id: PacketId,
+        /// False if it belongs to no message.
+        known: bool,
+    },
+    /// The client released its message of QoS 2: note it where it lasts, then [`Conversation::complete`].
+    Released {
+        /// The message's.
+        packet_id: PacketId,
+        /// False if it belongs to no message.
+        known: bool,
+    },
     /// The window opened: look for waiting messages.
     Acknowledged,
     /// The client said goodbye.
@@ -59,6 +75,8 @@ pub struct Conversation {
     pub(crate) pace_out: Pace,
     /// The client published faster than a connection may.
     pub(crate) exceeded: bool,
+    /// Messages of QoS 2 that came on this connection and are not completed.
+    pub(crate) owed: usize,
     silent_until: Timestamp,
     closing: bool,
 }
@@ -77,6 +95,7 @@ impl Conversation {
             pace_in: Pace::new(rate),
             pace_out: Pace::new(rate),
             exceeded: false,
+            owed: 0,
             silent_until: Timestamp::NEVER,
             closing: false,
         };
@@ -149,7 +168,7 @@ impl Conversation {
         notes: &mut Notes,
     ) -> Step {
         match packet {
-            Packet::Publish(publish) => on::publish::receive(self, *publish, dialect, now, notes),
+            Packet::Publish(publish) => on::publish::receive(self, session, *publish, dialect, now, notes),
             Packet::PubAck(ack) => on::acknowledge::receive(session, &ack),
             Packet::Subscribe(subscribe) => {
                 on::subscribe::receive(subscribe, self.terms.version, dialect, notes)
@@ -157,6 +176,11 @@ impl Conversation {
             Packet::Unsubscribe(unsubscribe) => on::subscribe::forget(unsubscribe),
             Packet::PingReq => on::ping::receive(self),
             Packet::Disconnect(disconnect) => on::disconnect::receive(self, session, &disconnect, dialect),
+            // no-qos2: there is no exchange that these could belong to.
+            other if dialect.has(Divergence::NoQos2) => on::misplaced::receive(&other),
+            Packet::PubRec(ack) => on::pubrec::receive(session, &ack),
+            Packet::PubRel(ack) => on::pubrel::receive(session, &ack),
+            Packet::PubComp(ack) => on::pubcomp::receive(session, &ack),
             other => on::misplaced::receive(&other),
         }
     }
@@ -190,6 +214,31 @@ impl Conversation {
     fn reason(&self, packet: &'static str, fault: Fault, trace: &str) -> Option<Text> {
         let wanted = self.terms.problem_information && self.terms.version == Version::V5;
         wanted.then(|| reason_text(packet, fault, trace)).flatten()
+    }
+
+    /// PUBREC for a message of QoS 2 that was taken [MQTT-4.3.3-8].
+    pub fn record(&mut self, packet_id: PacketId) {
+        self.outbox.packet(Packet::PubRec(Ack::success(packet_id)));
+    }
+
+    /// PUBREC with a code that refuses: the identifier is free [MQTT-4.3.3-9]. MQTT 3.1.1 has no codes; the client
+    /// will release the identifier.
+    pub fn refuse_exactly_once(&mut self, packet_id: PacketId, fault: Fault, code: ReasonCode, trace: &str) {
+        self.owed = self.owed.saturating_sub(1);
+        let (reason_string, user_properties) =
+            (self.reason("PUBREC", fault, trace), UserProperties::default());
+        self.outbox.packet(Packet::PubRec(Ack { packet_id, code, reason_string, user_properties }));
+    }
+
+    /// PUBREL for a message that the client has; `known` is false if it was none of ours.
+    pub fn release(&mut self, packet_id: PacketId, known: bool) {
+        self.outbox.packet(Packet::PubRel(found(packet_id, known)));
+    }
+
+    /// PUBCOMP: the identifier is free.
+    pub fn complete(&mut self, packet_id: PacketId, known: bool) {
+        self.owed = self.owed.saturating_sub(1);
+        self.outbox.packet(Packet::PubComp(found(packet_id, known)));
     }
 
     /// Answers a SUBSCRIBE with one code for each filter, in their order [MQTT-3.8.4-5].
@@ -253,8 +302,14 @@ impl Conversation {
     /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].
     pub(crate) fn is_too_large(&self, offer: &Offer) -> bool {
         let most = self.terms.client_packet_max as usize;
-        offer.parcel.frame(self.terms.version, offer.qos).is_none_or(|frame| frame.len() > most)
+        let length = offer.parcel.packet_len(self.terms.version, offer.qos, offer.identifiers.len());
+        length.is_none_or(|length| length > most)
     }
+}
+
+fn found(packet_id: PacketId, known: bool) -> Ack {
+    let code = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+    Ack { code, ..Ack::success(packet_id) }
 }
 
 fn reason_text(packet: &'static str, fault: Fault, trace: &str) -> Option<Text> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use dialect::{Dialect, Divergence};
 use identity::Timestamp;
-use mqtt::{Packet, PacketId, PublishFlags, QoS, Version};
+use mqtt::{Packet, PacketId, Publish, PublishFlags, QoS, Version};
+use smallvec::SmallVec;
 
-use crate::Parcel;
+use crate::{Offer, Parcel};
 
 /// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
 const MOST_PACKETS: usize = 1024;
@@ -20,7 +21,13 @@ const CONGESTED: usize = 2 * MOST_PACKETS;
 #[derive(Debug)]
 enum Outgoing {
     Packet(Packet),
-    Publish { parcel: Arc<Parcel>, qos: QoS, packet_id: Option<PacketId>, retain: bool, dup: bool },
+    Publish {
+        parcel: Arc<Parcel>,
+        qos: QoS,
+        packet_id: Option<PacketId>,
+        flags: PublishFlags,
+        identifiers: SmallVec<[u32; 1]>,
+    },
 }
 
 /// The bounded queue of one connection.
@@ -71,16 +78,17 @@ impl Outbox {
         self.waiting.push_back(Outgoing::Packet(packet));
     }
 
-    pub(crate) fn publish(
-        &mut self,
-        parcel: Arc<Parcel>,
-        qos: QoS,
-        packet_id: Option<PacketId>,
-        retain: bool,
-        dup: bool,
-    ) {
-        self.bytes += parcel.weight();
-        self.waiting.push_back(Outgoing::Publish { parcel, qos, packet_id, retain, dup });
+    pub(crate) fn publish(&mut self, offer: &Offer, packet_id: Option<PacketId>, dup: bool) {
+        self.bytes += offer.parcel.weight();
+        let (parcel, qos, flags) =
+            (offer.parcel.clone(), offer.qos, PublishFlags { dup, retain: offer.retain });
+        self.waiting.push_back(Outgoing::Publish {
+            parcel,
+            qos,
+            packet_id,
+            flags,
+            identifiers: offer.identifiers.clone(),
+        });
     }
 
     /// Exchanges the last two entries if both are messages.
@@ -125,15 +133,19 @@ impl Outbox {
                     // A packet of our own making is never too long to encode.
                     let _too_long = mqtt::encode(&packet, version, out);
                 }
-                Some(Outgoing::Publish { parcel, qos, packet_id, retain, dup }) => {
+                Some(Outgoing::Publish { parcel, qos, packet_id, flags, identifiers }) => {
                     self.bytes = self.bytes.saturating_sub(parcel.weight());
                     // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
                     if qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
                         continue;
                     }
                     let expiry = parcel.remaining_expiry(now, self.zero_out);
-                    if let Some(frame) = parcel.frame(version, qos) {
-                        frame.write_into(out, packet_id, PublishFlags { dup, retain }, expiry);
+                    if !identifiers.is_empty() && version == Version::V5 {
+                        let publish = parcel.identified(qos, identifiers, flags, expiry);
+                        let packet = Packet::Publish(Box::new(Publish { packet_id, ..publish }));
+                        let _too_long = mqtt::encode(&packet, version, out);
+                    } else if let Some(frame) = parcel.frame(version, qos) {
+                        frame.write_into(out, packet_id, flags, expiry);
                     }
                 }
                 None => break,

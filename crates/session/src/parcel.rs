@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use identity::Timestamp;
-use mqtt::{Message, Publish, PublishFrame, QoS, Version};
+use mqtt::{Message, Publish, PublishFlags, PublishFrame, QoS, Version};
+use smallvec::SmallVec;
 
 /// Bytes that every message costs beside its content.
 const OVERHEAD: usize = 256;
@@ -16,7 +17,7 @@ pub struct Parcel {
     weight: usize,
     /// The same, holding on to nothing but itself.
     twin: OnceLock<Arc<Parcel>>,
-    frames: [OnceLock<Option<PublishFrame>>; 4],
+    frames: [OnceLock<Option<PublishFrame>>; 6],
 }
 
 impl Parcel {
@@ -28,12 +29,14 @@ impl Parcel {
 
     /// The encoded form for a version and QoS; made on first use, then shared. `None` if MQTT can't carry it.
     pub fn frame(&self, version: Version, qos: QoS) -> Option<&PublishFrame> {
-        let [v3_qos0, v3_qos1, v5_qos0, v5_qos1] = &self.frames;
+        let [v3_qos0, v3_qos1, v3_qos2, v5_qos0, v5_qos1, v5_qos2] = &self.frames;
         let slot = match (version, qos) {
             (Version::V311, QoS::AtMostOnce) => v3_qos0,
-            (Version::V311, _) => v3_qos1,
+            (Version::V311, QoS::AtLeastOnce) => v3_qos1,
+            (Version::V311, QoS::ExactlyOnce) => v3_qos2,
             (Version::V5, QoS::AtMostOnce) => v5_qos0,
-            (Version::V5, _) => v5_qos1,
+            (Version::V5, QoS::AtLeastOnce) => v5_qos1,
+            (Version::V5, QoS::ExactlyOnce) => v5_qos2,
         };
         slot.get_or_init(|| PublishFrame::new(&self.packet(qos), version).ok()).as_ref()
     }
@@ -48,6 +51,26 @@ impl Parcel {
             properties: self.message.properties.clone(),
             ..Publish::default()
         }
+    }
+
+    /// The packet for one client, with the identifiers of its subscriptions [MQTT-3.3.4-3]. The packet identifier is
+    /// still missing.
+    pub(crate) fn identified(
+        &self,
+        qos: QoS,
+        subscription_identifiers: SmallVec<[u32; 1]>,
+        flags: PublishFlags,
+        message_expiry_interval: Option<u32>,
+    ) -> Publish {
+        let PublishFlags { dup, retain } = flags;
+        Publish { dup, retain, subscription_identifiers, message_expiry_interval, ..self.packet(qos) }
+    }
+
+    /// How long the packet for a client is, if MQTT can carry it.
+    pub(crate) fn packet_len(&self, version: Version, qos: QoS, identifiers: usize) -> Option<usize> {
+        // An identifier takes five bytes at most, and makes the two lengths before it longer by three each at most.
+        let extra = if version == Version::V5 && identifiers > 0 { 5 * identifiers + 6 } else { 0 };
+        self.frame(version, qos).map(|frame| frame.len() + extra)
     }
 
     /// The message for a place where it may wait: it must not hold on to the large buffer in which it came. Copied at

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use dialect::{Dialect, Divergence};
 use identity::Timestamp;
-use mqtt::{PacketId, QoS, Text, TopicFilter, Version};
+use mqtt::{QoS, Text, TopicFilter, Version};
+use smallvec::SmallVec;
 
+use self::exactly_once::Memory;
+use self::in_flight::InFlight;
 use crate::tape::{Reading, Tape};
 use crate::throttle::Exceeded;
 use crate::{Conversation, Parcel};
@@ -32,6 +35,8 @@ pub struct Subscription {
     pub no_local: bool,
     /// The publisher's RETAIN flag is kept.
     pub retain_as_published: bool,
+    /// Sent with every message that it brings [MQTT-3.3.4-3].
+    pub identifier: Option<u32>,
 }
 
 /// A message's place in the session's journal.
@@ -56,6 +61,8 @@ pub struct Offer {
     pub share_name: Option<Arc<str>>,
     /// Where it is in the journal, if it came from there.
     pub place: Option<Place>,
+    /// The identifiers of the subscriptions that matched [MQTT-3.3.4-3] to [MQTT-3.3.4-5].
+    pub identifiers: SmallVec<[u32; 1]>,
 }
 
 /// Who is asked before a message goes out again, and told what became of it.
@@ -102,17 +109,6 @@ pub enum Dropped {
     QueueRate,
 }
 
-#[derive(Debug)]
-struct InFlight {
-    packet_id: PacketId,
-    offer: Offer,
-    first_sent: Timestamp,
-    last_sent: Timestamp,
-    attempts: u32,
-    /// It waits for the new connection's window: the old one's was wider.
-    parked: bool,
-}
-
 /// A client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -131,6 +127,7 @@ pub struct Session {
     /// Expired messages are dropped for MQTT 3.1.1 clients too (expiry-crosses-versions).
     expires: bool,
     last_packet_id: u16,
+    exact: Memory,
     /// How long it outlives its connection, in seconds.
     pub expiry: u32,
 }
@@ -152,6 +149,7 @@ impl Session {
             most_bytes: dialect.limits().session_queue_bytes,
             expires: version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
             last_packet_id: 0,
+            exact: Memory::default(),
             expiry,
         }
     }
@@ -213,7 +211,7 @@ impl Session {
 
     /// Messages sent and not acknowledged.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.exact.released.len()
     }
 
     /// Messages that wait; after a restart only those that were seen since.
@@ -247,43 +245,8 @@ impl Session {
         Delivered::Enqueue
     }
 
-    /// Sends a QoS 1 message if the window and the outbox have room, else keeps it.
-    fn send(&mut self, live: &mut Conversation, offer: Offer, now: Timestamp) -> Delivered {
-        if live.is_too_large(&offer) {
-            return Delivered::Dropped(Dropped::TooLargeForClient);
-        }
-        if !self.may_send(live, &offer, now) {
-            return self.keep(offer);
-        }
-        let Some(packet_id) = self.next_packet_id() else { return self.keep(offer) };
-        if live.pace_out.take(now).is_err() {
-            // Another connection was faster at what was left of the account's rate.
-            return self.keep(offer);
-        }
-        live.outbox.publish(offer.parcel.clone(), offer.qos, Some(packet_id), offer.retain, false);
-        self.in_flight.push_back(InFlight {
-            packet_id,
-            offer,
-            first_sent: now,
-            last_sent: now,
-            attempts: 1,
-            parked: false,
-        });
-        Delivered::Sent
-    }
-
-    /// Messages that the client has and owes an acknowledgement for.
-    fn in_window(&self) -> usize {
-        self.in_flight.iter().filter(|sent| !sent.parked).count()
-    }
-
     fn may_send(&self, live: &Conversation, offer: &Offer, now: Timestamp) -> bool {
         self.has_room(live, offer) && live.pace_out.ready_at() <= now
-    }
-
-    fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
-        self.in_flight.len() < usize::from(live.terms().send_window)
-            && live.outbox.has_room(offer.parcel.weight())
     }
 
     /// When a waiting message that only its rate holds back can be sent.
@@ -370,6 +333,8 @@ impl Session {
 
     /// Takes a page that was read. A record that could not be understood is settled. False if the tape has moved.
     pub fn take_page(&mut self, reading: Reading, page: Vec<(u64, Option<Offer>)>) -> bool {
+        let under_way: Vec<u64> =
+            page.iter().map(|(number, _)| *number).filter(|number| self.is_under_way(*number)).collect();
         let Some(tape) = &mut self.tape else { return false };
         let numbers: Vec<u64> = page.iter().map(|(number, _)| *number).collect();
         if !tape.take(reading, &numbers) {
@@ -377,6 +342,8 @@ impl Session {
         }
         for (number, offer) in page.into_iter().filter(|(number, _)| *number <= reading.part.upto) {
             match offer {
+                Some(_) if under_way.contains(&number) => {}
+                Some(_) if self.exact.is_finished(number) => tape.settle(number),
                 None => tape.settle(number),
                 Some(offer) if reading.is_backlog => self.backlog.push_back(offer),
                 Some(offer) => {
@@ -413,151 +380,9 @@ impl Session {
 
     /// Up to where the journal may forget, if it is worth a write now.
     pub fn trim(&mut self) -> Option<u64> {
-        self.tape.as_mut().and_then(Tape::trim)
-    }
-
-    /// The client acknowledged a message. False if it never got it.
-    pub fn acknowledge(&mut self, packet_id: PacketId) -> bool {
-        let Some(at) = self.in_flight.iter().position(|sent| sent.packet_id == packet_id) else {
-            return false;
-        };
-        if let Some(sent) = self.in_flight.remove(at) {
-            self.settle(sent.offer.place);
-        }
-        true
-    }
-
-    /// The next free packet identifier [MQTT-2.2.1-3].
-    fn next_packet_id(&mut self) -> Option<PacketId> {
-        for _ in 0..=self.in_flight.len() {
-            self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
-            let candidate = PacketId::new(self.last_packet_id)?;
-            if self.in_flight.iter().all(|sent| sent.packet_id != candidate) {
-                return Some(candidate);
-            }
-        }
-        None
-    }
-
-    /// Sends what is unacknowledged again, on a new connection [MQTT-4.4.0-1], as far as its window goes; the rest
-    /// follows with [`Session::resend_parked`].
-    pub fn resend_all(
-        &mut self,
-        live: &mut Conversation,
-        dialect: &Dialect,
-        gate: &mut dyn Gate,
-        now: Timestamp,
-    ) {
-        for sent in &mut self.in_flight {
-            sent.parked = true;
-            sent.first_sent = now;
-        }
-        self.resend_parked(live, dialect, gate, now);
-    }
-
-    /// Sends what waits for the window since the last connection.
-    pub fn resend_parked(
-        &mut self,
-        live: &mut Conversation,
-        dialect: &Dialect,
-        gate: &mut dyn Gate,
-        now: Timestamp,
-    ) {
-        if self.in_flight.iter().all(|sent| !sent.parked) {
-            return;
-        }
-        let dup = !dialect.has(Divergence::DupUnsupported);
-        let expires = self.expires;
-        let mut room = usize::from(live.terms().send_window).saturating_sub(self.in_window());
-        self.retain(|sent| {
-            if !sent.parked {
-                return true;
-            }
-            if live.is_too_large(&sent.offer) {
-                gate.dropped(&sent.offer, Dropped::TooLargeForClient);
-                return false;
-            }
-            if room == 0 || !live.outbox.has_room(sent.offer.parcel.weight()) {
-                return true;
-            }
-            sent.is_wanted(expires, gate, now) && {
-                room -= 1;
-                sent.parked = false;
-                sent.resend(live, dup, gate, now)
-            }
-        });
-    }
-
-    /// Keeps the messages on their way that `keep` says; the others are settled.
-    fn retain(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
-        let tape = &mut self.tape;
-        self.in_flight.retain_mut(|sent| {
-            let kept = keep(sent);
-            if let (false, Some(tape), Some(place)) = (kept, tape.as_mut(), sent.offer.place) {
-                tape.settle(place.number);
-            }
-            kept
-        });
-    }
-
-    /// Sends again what the client has owed an acknowledgement for too long, on the same connection
-    /// (retry-while-connected), and gives up on what is past the window (retry-gives-up).
-    pub fn retry(&mut self, live: &mut Conversation, dialect: &Dialect, gate: &mut dyn Gate, now: Timestamp) {
-        let (again, gives_up) =
-            (dialect.has(Divergence::RetryWhileConnected), dialect.has(Divergence::RetryGivesUp));
-        let dup = !dialect.has(Divergence::DupUnsupported);
-        let (wait, window) = retry_times(dialect, self.version);
-        let expires = self.expires;
-        self.retain(|sent| {
-            if gives_up && !sent.parked && now.since(sent.first_sent) >= window {
-                gate.dropped(&sent.offer, Dropped::RetryWindow);
-                return false;
-            }
-            let due = again
-                && !sent.parked
-                && now.since(sent.last_sent) >= wait
-                && live.outbox.has_room(sent.offer.parcel.weight());
-            !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now))
-        });
-    }
-
-    /// Gives a message that waits to go out again a new packet identifier (redelivery-new-packet-id). False if none
-    /// waits.
-    pub fn renumber(&mut self, live: &mut Conversation) -> bool {
-        let Some(fresh) = self.next_packet_id() else { return false };
-        let again = self.in_flight.iter_mut().filter(|sent| sent.attempts > 1 && !sent.parked);
-        for sent in again {
-            if live.outbox.renumber(sent.packet_id, fresh) {
-                sent.packet_id = fresh;
-                return true;
-            }
-        }
-        false
-    }
-
-    /// When [`Session::retry`] or the replay of the backlog has something to do next. While the outbox has no room they
-    /// have not: the write that makes room asks again.
-    pub fn next_moment(&self, live: &Conversation, dialect: &Dialect) -> Timestamp {
-        if !live.outbox.has_room(0) {
-            return Timestamp::NEVER;
-        }
-        let (wait, window) = retry_times(dialect, self.version);
-        let moment = |sent: &InFlight| {
-            let again = if dialect.has(Divergence::RetryWhileConnected) {
-                sent.last_sent + wait
-            } else {
-                Timestamp::NEVER
-            };
-            let end = if dialect.has(Divergence::RetryGivesUp) {
-                sent.first_sent + window
-            } else {
-                Timestamp::NEVER
-            };
-            again.min(end)
-        };
-        let retry = self.in_flight.iter().filter(|sent| !sent.parked).map(moment).min();
-        // What waits for the window is not due: an acknowledgement opens it.
-        retry.unwrap_or(Timestamp::NEVER).min(self.next_paced(live))
+        let upto = self.tape.as_mut().and_then(Tape::trim)?;
+        self.exact.trim(upto);
+        Some(upto)
     }
 
     /// True if something waits that a write could make room for.
@@ -573,31 +398,6 @@ impl Session {
     }
 }
 
-impl InFlight {
-    /// False if it has expired or may not be received any more.
-    fn is_wanted(&self, expires: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
-        if expires && self.offer.parcel.is_expired(now) {
-            gate.dropped(&self.offer, Dropped::Expired);
-            return false;
-        }
-        gate.allows(&self.offer)
-    }
-
-    fn resend(&mut self, live: &mut Conversation, dup: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
-        self.last_sent = now;
-        self.attempts = self.attempts.saturating_add(1);
-        live.outbox.publish(
-            self.offer.parcel.clone(),
-            self.offer.qos,
-            Some(self.packet_id),
-            self.offer.retain,
-            dup,
-        );
-        gate.sent_again(&self.offer, self.attempts);
-        true
-    }
-}
-
 fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivered {
     if live.is_too_large(offer) {
         return Delivered::Dropped(Dropped::TooLargeForClient);
@@ -608,16 +408,15 @@ fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivere
     if let Err(whose) = live.pace_out.take(now) {
         return Delivered::Dropped(Dropped::Rate(whose));
     }
-    let parcel = if live.outbox.is_slow() { offer.parcel.lasting() } else { offer.parcel.clone() };
-    live.outbox.publish(parcel, QoS::AtMostOnce, None, offer.retain, false);
+    if live.outbox.is_slow() {
+        live.outbox.publish(&Offer { parcel: offer.parcel.lasting(), ..offer.clone() }, None, false);
+    } else {
+        live.outbox.publish(offer, None, false);
+    }
     Delivered::Sent
 }
 
-fn retry_times(dialect: &Dialect, version: Version) -> (Duration, Duration) {
-    let limits = dialect.limits();
-    let window = if version == Version::V5 { limits.retry_window_v5 } else { limits.retry_window_v3 };
-    (limits.retry_first, window)
-}
-
+pub(crate) mod exactly_once;
+mod in_flight;
 #[cfg(test)]
 mod tests;

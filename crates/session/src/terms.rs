@@ -29,7 +29,7 @@ pub struct Terms {
     pub session_expiry: u32,
     /// The client asked for a longer session than it gets.
     session_expiry_lowered: bool,
-    /// How many QoS 1 messages may be on their way to the client.
+    /// How many messages of QoS 1 and 2 may be on their way to the client.
     pub send_window: u16,
     /// The largest packet that the client takes, in bytes.
     pub client_packet_max: u32,
@@ -88,8 +88,8 @@ impl Terms {
         if self.version == Version::V5 {
             properties.session_expiry_interval = self.session_expiry_lowered.then_some(self.session_expiry);
             properties.receive_maximum = Some(limits.inflight_in);
-            // No dialect has QoS 2 yet.
-            properties.maximum_qos = Some(QoS::AtLeastOnce);
+            // [MQTT-3.2.2-9] without it, QoS 2 is there.
+            properties.maximum_qos = dialect.has(Divergence::NoQos2).then_some(QoS::AtLeastOnce);
             properties.retain_available = Some(true);
             properties.maximum_packet_size = Some(limits.packet_bytes);
             properties.assigned_client_identifier = assigned.and_then(|id| Text::try_from(id.as_str()).ok());

@@ -14,7 +14,7 @@ use crate::{Note, Notes, Violation, check, terms};
 pub struct WillPlan {
     /// Where it will be published.
     pub topic: TopicName,
-    /// 0 or 1.
+    /// 0 or 1; 2 where the dialect has it.
     pub qos: QoS,
     /// Whether it will replace the topic's retained message.
     pub retain: bool,
@@ -33,7 +33,7 @@ impl WillPlan {
         dialect: &Dialect,
         notes: &mut Notes,
     ) -> Result<Self, Violation> {
-        if will.qos == QoS::ExactlyOnce {
+        if will.qos == QoS::ExactlyOnce && dialect.has(Divergence::NoQos2) {
             return Err(Violation::new(Fault::WillQosNotSupported, "the will asks for QoS 2"));
         }
         let topic = check::publish_topic(will.topic.clone(), will.retain, dialect).map_err(|violation| {

@@ -5,14 +5,14 @@ use identity::Timestamp;
 use mqtt::{Message, PacketId, Publish, QoS, Text, Version};
 
 use crate::throttle::{self, Exceeded};
-use crate::{Conversation, Note, Notes, Step, Violation, check, terms};
+use crate::{Conversation, Note, Notes, Session, Step, Violation, check, terms};
 
 /// A message from the client that passed the checks of this crate.
 #[derive(Debug)]
 pub struct Inbound {
     /// The message.
     pub message: Message,
-    /// Present for QoS 1.
+    /// Present for QoS 1 and 2.
     pub packet_id: Option<PacketId>,
 }
 
@@ -54,6 +54,7 @@ impl Aliases {
 
 pub(crate) fn receive(
     live: &mut Conversation,
+    session: &mut Session,
     publish: Publish,
     dialect: &Dialect,
     now: Timestamp,
@@ -62,8 +63,18 @@ pub(crate) fn receive(
     let (packet_id, qos, version) = (publish.packet_id, publish.qos, live.terms().version);
     let topic = publish.topic.clone();
     note_expiry(publish.message_expiry_interval, dialect, notes);
+    let exact = packet_id.filter(|_| qos == QoS::ExactlyOnce && !dialect.has(Divergence::NoQos2));
+    if let Some(packet_id) = exact.filter(|packet_id| session.has_received(*packet_id)) {
+        return again(live, publish, packet_id);
+    }
     match admit(live, publish, dialect, now) {
-        Ok(message) => Step::Publish(Box::new(Inbound { message, packet_id })),
+        Ok(message) => {
+            if let Some(packet_id) = exact {
+                session.note_received(packet_id);
+                live.owed += 1;
+            }
+            Step::Publish(Box::new(Inbound { message, packet_id }))
+        }
         // A fault that is answered with an acknowledgement leaves the connection as it is.
         Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {
             dialect::Answer::PubAck(_) | dialect::Answer::NoAck => {
@@ -72,6 +83,27 @@ pub(crate) fn receive(
             _ => Step::Violated(violation),
         },
     }
+}
+
+/// [MQTT-4.3.3-10] a message that was taken already. The alias that it carries is learnt all the same.
+fn again(live: &mut Conversation, publish: Publish, packet_id: PacketId) -> Step {
+    match live.aliases.resolve(publish.topic, publish.topic_alias) {
+        Ok(_topic) => {
+            live.owed += 1;
+            Step::Repeated(packet_id)
+        }
+        Err(violation) => Step::Violated(violation),
+    }
+}
+
+/// [MQTT-3.3.4-9] more unacknowledged messages than the Receive Maximum. An MQTT 3.1.1 client knows of none.
+fn window(live: &Conversation, qos: QoS, dialect: &Dialect) -> Result<(), Violation> {
+    let most = dialect.limits().inflight_in;
+    if qos == QoS::ExactlyOnce && live.terms().version == Version::V5 && live.owed >= usize::from(most) {
+        let detail = format!("more than {most} messages of QoS 2 are not released (the Receive Maximum)");
+        return Err(Violation::new(Fault::ReceiveMaximumExceeded, detail));
+    }
+    Ok(())
 }
 
 /// message-expiry-clamp: what arrives has another interval than was asked for.
@@ -92,7 +124,7 @@ fn admit(
     dialect: &Dialect,
     now: Timestamp,
 ) -> Result<Message, Violation> {
-    if publish.qos == QoS::ExactlyOnce {
+    if publish.qos == QoS::ExactlyOnce && dialect.has(Divergence::NoQos2) {
         return Err(Violation::new(Fault::Qos2Publish, "published with QoS 2"));
     }
     if !publish.subscription_identifiers.is_empty() {
@@ -102,6 +134,7 @@ fn admit(
             "PUBLISH from a client carries a subscription identifier",
         ));
     }
+    window(live, publish.qos, dialect)?;
     terms::message_limits(publish.payload.len(), &publish.properties, dialect)?;
     let topic = live.aliases.resolve(publish.topic, publish.topic_alias)?;
     let topic = check::publish_topic(topic, publish.retain, dialect)?;

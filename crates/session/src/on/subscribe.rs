@@ -19,6 +19,8 @@ pub struct Asked {
     pub retain_as_published: bool,
     /// When to send retained messages.
     pub retain_handling: RetainHandling,
+    /// The Subscription Identifier of the packet.
+    pub identifier: Option<u32>,
 }
 
 /// A SUBSCRIBE: for each filter, in the packet's order, what is asked for or why it can't be had.
@@ -78,9 +80,10 @@ pub(crate) fn receive(subscribe: Subscribe, version: Version, dialect: &Dialect,
             return Step::Nothing;
         }
     }
+    let identifier = subscribe.subscription_identifier;
     let filters = subscribe.filters.into_iter().map(|request| {
         note_options(&request, version, dialect, notes);
-        (request.filter.clone(), ask(request, dialect))
+        (request.filter.clone(), ask(request, identifier, dialect))
     });
     Step::Subscribe(SubscribeAsked { packet_id: subscribe.packet_id, filters: filters.collect() })
 }
@@ -115,15 +118,20 @@ fn note_options(request: &mqtt::SubscribeRequest, version: Version, dialect: &Di
     }
 }
 
-fn ask(request: mqtt::SubscribeRequest, dialect: &Dialect) -> Result<Asked, Violation> {
+fn ask(
+    request: mqtt::SubscribeRequest,
+    identifier: Option<u32>,
+    dialect: &Dialect,
+) -> Result<Asked, Violation> {
     let filter = check::subscribe_filter(&request.filter, dialect)?;
     let ignored = request.no_local && dialect.has(Divergence::NoLocalIgnored);
     Ok(Asked {
         filter,
-        qos: if request.qos == QoS::ExactlyOnce { QoS::AtLeastOnce } else { request.qos },
+        qos: if dialect.has(Divergence::NoQos2) { request.qos.min(QoS::AtLeastOnce) } else { request.qos },
         no_local: request.no_local && !ignored,
         retain_as_published: request.retain_as_published,
         retain_handling: request.retain_handling,
+        identifier,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use mqtt::{
-    Ack, Connect, Decoder, Message, MessageProperties, Packet, Publish, ReasonCode, Subscribe,
+    Ack, Connect, Decoder, Message, MessageProperties, Packet, PacketId, Publish, ReasonCode, Subscribe,
     SubscribeRequest, Text, TopicName, UserProperties,
 };
 use proptest::prelude::*;
@@ -117,7 +117,14 @@ fn expiring(payload: &str, qos: QoS, expires_at: Option<u64>) -> Offer {
         expires_at,
         published_by_v5: true,
     };
-    Offer { parcel: Arc::new(Parcel::new(message)), qos, retain: false, share_name: None, place: None }
+    Offer {
+        parcel: Arc::new(Parcel::new(message)),
+        qos,
+        retain: false,
+        share_name: None,
+        place: None,
+        identifiers: SmallVec::new(),
+    }
 }
 
 fn publish(topic: &'static str, qos: QoS) -> Publish {

@@ -135,9 +135,7 @@ fn rows_that_can_be_switched() {
     let idle = Connect { keep_alive: 0, ..connect(Version::V5) };
     let terms = Terms::agree(&idle, &oasis, &mut Notes::new()).unwrap();
     assert_eq!(terms.silence(), None);
-    assert_eq!(
-        terms.connack(false, None, &oasis).properties.maximum_qos,
-        Some(QoS::AtLeastOnce),
-        "QoS 2 is not built"
-    );
+    let properties = terms.connack(false, None, &oasis).properties;
+    assert_eq!(properties.maximum_qos, None, "[MQTT-3.2.2-9] QoS 2 works");
+    assert_eq!(properties.subscription_identifiers_available, Some(true));
 }

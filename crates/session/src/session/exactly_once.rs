@@ -1,0 +1,190 @@
+//! What a session remembers of QoS 2 beside the messages on their way: identifiers of the client that it has not
+//! released, and identifiers of ours that it has not completed.
+//!
+//! Of a journaled session this is stored before it is spoken of, so that a restart neither loses nor repeats a message:
+//! [`ExactlyOnce`] is what the store keeps. Towards the client a restart also needs the same packet identifier for the
+//! same message, so a journaled message of QoS 2 has one that follows from its place in the journal.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use mqtt::{PacketId, QoS};
+
+use super::{Offer, Place, Session};
+use crate::Conversation;
+
+/// How many numbers of messages that the client has are remembered at most while the journal can't be trimmed past an
+/// older one. Beyond that the oldest may be sent again after a restart.
+const MOST_FINISHED: usize = 4096;
+
+/// What outlives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExactlyOnce {
+    /// Identifiers of the client's messages that were taken and that it has not released.
+    pub received: Vec<u16>,
+    /// Our identifiers that were released and that the client has not completed, in the order of its PUBRECs.
+    pub released: Vec<u16>,
+    /// Places in the journal of messages that the client has.
+    pub finished: Vec<u64>,
+}
+
+/// A message that the client has received; a PUBCOMP ends it.
+#[derive(Debug)]
+pub(super) struct Released {
+    pub(super) packet_id: PacketId,
+    place: Option<Place>,
+    /// Its PUBREL is to be sent.
+    due: bool,
+}
+
+impl Released {
+    /// A message that is given up although the client may have it.
+    pub(super) fn unsent(packet_id: PacketId, place: Option<Place>) -> Self {
+        Self { packet_id, place, due: true }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The client's identifiers, and whether what they stand for is on disk.
+    received: BTreeMap<u16, bool>,
+    pub(super) released: VecDeque<Released>,
+    finished: BTreeSet<u64>,
+    /// Up to where the journal was trimmed the last time.
+    trimmed: u64,
+}
+
+impl Memory {
+    pub(super) fn release(&mut self, released: Released) {
+        if let Some(place) = released.place {
+            self.finished.insert(place.number);
+            if self.finished.len() > MOST_FINISHED {
+                self.finished.pop_first();
+            }
+        }
+        self.released.push_back(released);
+    }
+
+    /// The journal is trimmed: what the trim before has forgotten by now need not be remembered.
+    pub(super) fn trim(&mut self, upto: u64) {
+        self.finished = self.finished.split_off(&self.trimmed.saturating_add(1));
+        self.trimmed = upto;
+    }
+
+    pub(super) fn is_finished(&self, number: u64) -> bool {
+        self.finished.contains(&number)
+    }
+}
+
+/// What a PUBREC was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// A message that is to be released.
+    Release,
+    /// The client refused the message: it is over.
+    Over,
+    /// Nothing that we sent.
+    Unknown,
+}
+
+impl Session {
+    /// The client's message with this identifier was taken and not released: a PUBLISH with it is the same message
+    /// [MQTT-4.3.3-10].
+    pub fn has_received(&self, packet_id: PacketId) -> bool {
+        self.exact.received.contains_key(&packet_id.get())
+    }
+
+    /// How many identifiers of the client wait for its PUBREL.
+    pub fn unreleased(&self) -> usize {
+        self.exact.received.len()
+    }
+
+    pub(crate) fn note_received(&mut self, packet_id: PacketId) {
+        self.exact.received.insert(packet_id.get(), false);
+    }
+
+    /// The client's message with this identifier is being written: from now on it counts after a restart.
+    pub fn seal_received(&mut self, packet_id: PacketId) {
+        if let Some(sealed) = self.exact.received.get_mut(&packet_id.get()) {
+            *sealed = true;
+        }
+    }
+
+    /// Releases an identifier, or forgets one whose message was refused [MQTT-4.3.3-9] [MQTT-4.3.3-12]. False if it is
+    /// not known.
+    pub fn forget_received(&mut self, packet_id: PacketId) -> bool {
+        self.exact.received.remove(&packet_id.get()).is_some()
+    }
+
+    /// A PUBREC came. [MQTT-4.3.3-6] what is released is not sent again: only its identifier is kept.
+    pub(crate) fn record(&mut self, packet_id: PacketId, accepted: bool) -> Recorded {
+        if self.exact.released.iter().any(|released| released.packet_id == packet_id) {
+            return Recorded::Release;
+        }
+        let Some(sent) = self.take_in_flight(packet_id, QoS::ExactlyOnce) else { return Recorded::Unknown };
+        if !accepted {
+            self.settle(sent.offer.place);
+            return Recorded::Over;
+        }
+        self.exact.release(Released { due: false, ..Released::unsent(packet_id, sent.offer.place) });
+        Recorded::Release
+    }
+
+    /// A PUBCOMP came: the identifier is free. False if it was not released.
+    pub(crate) fn complete(&mut self, packet_id: PacketId) -> bool {
+        let released = self.exact.released.iter().position(|released| released.packet_id == packet_id);
+        let Some(released) = released.and_then(|at| self.exact.released.remove(at)) else { return false };
+        self.settle(released.place);
+        true
+    }
+
+    /// On a new connection: every PUBREL without a PUBCOMP, in the order of the PUBRECs [MQTT-4.4.0-1] [MQTT-4.6.0-4].
+    pub(super) fn release_again(&mut self, live: &mut Conversation) {
+        for released in &mut self.exact.released {
+            released.due = true;
+        }
+        self.release_dropped(live);
+    }
+
+    /// Sends the PUBRELs that are due.
+    pub(super) fn release_dropped(&mut self, live: &mut Conversation) {
+        for released in self.exact.released.iter_mut().filter(|released| released.due) {
+            released.due = false;
+            live.release(released.packet_id, true);
+        }
+    }
+
+    /// The identifier that a journaled message of QoS 2 always has. It waits while another message has it.
+    pub(super) fn fixed_packet_id(offer: &Offer) -> Option<PacketId> {
+        let place = offer.place.filter(|_| offer.qos == QoS::ExactlyOnce)?;
+        PacketId::new(u16::try_from(place.number % u64::from(u16::MAX)).ok()?.checked_add(1)?)
+    }
+
+    /// True if a record of the journal was sent before and must not be sent as a new message.
+    pub(super) fn is_under_way(&self, number: u64) -> bool {
+        let same = |place: Option<Place>| place.is_some_and(|place| place.number == number);
+        let exact = |offer: &Offer| offer.qos == QoS::ExactlyOnce && same(offer.place);
+        self.in_flight.iter().any(|sent| exact(&sent.offer))
+            || self.exact.released.iter().any(|released| same(released.place))
+    }
+
+    /// What the store keeps.
+    pub fn exactly_once(&self) -> ExactlyOnce {
+        let sealed = self.exact.received.iter().filter(|(_, sealed)| **sealed);
+        ExactlyOnce {
+            received: sealed.map(|(id, _)| *id).collect(),
+            released: self.exact.released.iter().map(|released| released.packet_id.get()).collect(),
+            finished: self.exact.finished.iter().copied().collect(),
+        }
+    }
+
+    /// After a restart.
+    pub fn restore_exactly_once(&mut self, stored: &ExactlyOnce) {
+        let released = stored.released.iter().filter_map(|id| PacketId::new(*id));
+        self.exact = Memory {
+            received: stored.received.iter().map(|id| (*id, true)).collect(),
+            released: released.map(|packet_id| Released::unsent(packet_id, None)).collect(),
+            finished: stored.finished.iter().copied().collect(),
+            trimmed: 0,
+        };
+    }
+}

@@ -1,0 +1,247 @@
+//! Messages on their way to the client: acknowledgements, sending again, packet identifiers.
+
+use std::time::Duration;
+
+use dialect::{Dialect, Divergence};
+use identity::Timestamp;
+use mqtt::{PacketId, QoS, Version};
+
+use super::exactly_once::Released;
+use super::{Delivered, Dropped, Gate, Offer, Session};
+use crate::Conversation;
+
+/// A message that was sent and that the client has not answered.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) packet_id: PacketId,
+    pub(super) offer: Offer,
+    first_sent: Timestamp,
+    last_sent: Timestamp,
+    attempts: u32,
+    /// It waits for the new connection's window: the old one's was wider.
+    pub(super) parked: bool,
+}
+
+impl Session {
+    /// Sends a message of QoS 1 or 2 if the window and the outbox have room, else keeps it.
+    pub(super) fn send(&mut self, live: &mut Conversation, offer: Offer, now: Timestamp) -> Delivered {
+        if live.is_too_large(&offer) {
+            return Delivered::Dropped(Dropped::TooLargeForClient);
+        }
+        if !self.may_send(live, &offer, now) {
+            return self.keep(offer);
+        }
+        let fixed = Self::fixed_packet_id(&offer);
+        let Some(packet_id) = fixed.or_else(|| self.next_packet_id()) else { return self.keep(offer) };
+        if live.pace_out.take(now).is_err() {
+            // Another connection was faster at what was left of the account's rate.
+            return self.keep(offer);
+        }
+        // [MQTT-4.3.3-2] [MQTT-4.3.2-2]
+        live.outbox.publish(&offer, Some(packet_id), false);
+        self.in_flight.push_back(InFlight {
+            packet_id,
+            offer,
+            first_sent: now,
+            last_sent: now,
+            attempts: 1,
+            parked: false,
+        });
+        Delivered::Sent
+    }
+
+    /// Messages that the client has and owes an acknowledgement for.
+    fn in_window(&self) -> usize {
+        self.exact.released.len() + self.in_flight.iter().filter(|sent| !sent.parked).count()
+    }
+
+    pub(super) fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
+        self.in_flight() < usize::from(live.terms().send_window)
+            && live.outbox.has_room(offer.parcel.weight())
+            && Self::fixed_packet_id(offer).is_none_or(|fixed| !self.uses(fixed))
+    }
+
+    /// The client acknowledged a message of QoS 1. False if it never got it.
+    pub fn acknowledge(&mut self, packet_id: PacketId) -> bool {
+        self.take_in_flight(packet_id, QoS::AtLeastOnce).map(|sent| self.settle(sent.offer.place)).is_some()
+    }
+
+    /// Takes a message with this identifier and QoS out of those on their way.
+    pub(super) fn take_in_flight(&mut self, packet_id: PacketId, qos: QoS) -> Option<InFlight> {
+        let same = |sent: &InFlight| sent.packet_id == packet_id && sent.offer.qos == qos;
+        let at = self.in_flight.iter().position(same)?;
+        self.in_flight.remove(at)
+    }
+
+    /// True if a message on its way has this identifier.
+    fn uses(&self, packet_id: PacketId) -> bool {
+        self.in_flight.iter().any(|sent| sent.packet_id == packet_id)
+            || self.exact.released.iter().any(|released| released.packet_id == packet_id)
+    }
+
+    /// The next free packet identifier [MQTT-2.2.1-4] [MQTT-4.3.3-1].
+    fn next_packet_id(&mut self) -> Option<PacketId> {
+        for _ in 0..=self.in_flight() {
+            self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
+            let candidate = PacketId::new(self.last_packet_id)?;
+            if !self.uses(candidate) {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+
+    /// Sends what is unacknowledged again, on a new connection [MQTT-4.4.0-1], as far as its window goes; the rest
+    /// follows with [`Session::resend_parked`].
+    pub fn resend_all(
+        &mut self,
+        live: &mut Conversation,
+        dialect: &Dialect,
+        gate: &mut dyn Gate,
+        now: Timestamp,
+    ) {
+        self.release_again(live);
+        for sent in &mut self.in_flight {
+            sent.parked = true;
+            sent.first_sent = now;
+        }
+        self.resend_parked(live, dialect, gate, now);
+    }
+
+    /// Sends what waits for the window since the last connection.
+    pub fn resend_parked(
+        &mut self,
+        live: &mut Conversation,
+        dialect: &Dialect,
+        gate: &mut dyn Gate,
+        now: Timestamp,
+    ) {
+        if self.in_flight.iter().all(|sent| !sent.parked) {
+            return;
+        }
+        let dup = !dialect.has(Divergence::DupUnsupported);
+        let expires = self.expires;
+        let mut room = usize::from(live.terms().send_window).saturating_sub(self.in_window());
+        self.retain(|sent| {
+            if !sent.parked {
+                return true;
+            }
+            if live.is_too_large(&sent.offer) {
+                gate.dropped(&sent.offer, Dropped::TooLargeForClient);
+                return false;
+            }
+            if room == 0 || !live.outbox.has_room(sent.offer.parcel.weight()) {
+                return true;
+            }
+            sent.is_wanted(expires, gate, now) && {
+                room -= 1;
+                sent.parked = false;
+                sent.resend(live, dup, gate, now)
+            }
+        });
+        self.release_dropped(live);
+    }
+
+    /// Keeps the messages on their way that `keep` says; the others are settled. The client may have got one of QoS 2
+    /// already: its identifier is free only after a PUBREL.
+    fn retain(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
+        let (tape, exact) = (&mut self.tape, &mut self.exact);
+        self.in_flight.retain_mut(|sent| {
+            let kept = keep(sent);
+            if !kept && sent.offer.qos == QoS::ExactlyOnce {
+                exact.release(Released::unsent(sent.packet_id, sent.offer.place));
+            } else if let (false, Some(tape), Some(place)) = (kept, tape.as_mut(), sent.offer.place) {
+                tape.settle(place.number);
+            }
+            kept
+        });
+    }
+
+    /// Sends again what the client has owed an acknowledgement for too long, on the same connection
+    /// (retry-while-connected), and gives up on what is past the window (retry-gives-up).
+    pub fn retry(&mut self, live: &mut Conversation, dialect: &Dialect, gate: &mut dyn Gate, now: Timestamp) {
+        let (again, gives_up) =
+            (dialect.has(Divergence::RetryWhileConnected), dialect.has(Divergence::RetryGivesUp));
+        let dup = !dialect.has(Divergence::DupUnsupported);
+        let (wait, window) = retry_times(dialect, self.version);
+        let expires = self.expires;
+        self.retain(|sent| {
+            if gives_up && !sent.parked && now.since(sent.first_sent) >= window {
+                gate.dropped(&sent.offer, Dropped::RetryWindow);
+                return false;
+            }
+            let due = again
+                && !sent.parked
+                && now.since(sent.last_sent) >= wait
+                && live.outbox.has_room(sent.offer.parcel.weight());
+            !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now))
+        });
+        self.release_dropped(live);
+    }
+
+    /// Gives a message that waits to go out again a new packet identifier (redelivery-new-packet-id). False if none
+    /// waits.
+    pub fn renumber(&mut self, live: &mut Conversation) -> bool {
+        let Some(fresh) = self.next_packet_id() else { return false };
+        let again = self.in_flight.iter_mut().filter(|sent| sent.attempts > 1 && !sent.parked);
+        for sent in again {
+            if live.outbox.renumber(sent.packet_id, fresh) {
+                sent.packet_id = fresh;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// When [`Session::retry`] or the replay of the backlog has something to do next. While the outbox has no room they
+    /// have not: the write that makes room asks again.
+    pub fn next_moment(&self, live: &Conversation, dialect: &Dialect) -> Timestamp {
+        if !live.outbox.has_room(0) {
+            return Timestamp::NEVER;
+        }
+        let (wait, window) = retry_times(dialect, self.version);
+        let moment = |sent: &InFlight| {
+            let again = if dialect.has(Divergence::RetryWhileConnected) {
+                sent.last_sent + wait
+            } else {
+                Timestamp::NEVER
+            };
+            let end = if dialect.has(Divergence::RetryGivesUp) {
+                sent.first_sent + window
+            } else {
+                Timestamp::NEVER
+            };
+            again.min(end)
+        };
+        let retry = self.in_flight.iter().filter(|sent| !sent.parked).map(moment).min();
+        // What waits for the window is not due: an acknowledgement opens it.
+        retry.unwrap_or(Timestamp::NEVER).min(self.next_paced(live))
+    }
+}
+
+impl InFlight {
+    /// False if it has expired or may not be received any more. [MQTT-4.3.3-7] one of QoS 2 does not expire once it was
+    /// sent.
+    fn is_wanted(&self, expires: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
+        let expires = expires && self.offer.qos != QoS::ExactlyOnce;
+        if expires && self.offer.parcel.is_expired(now) {
+            gate.dropped(&self.offer, Dropped::Expired);
+            return false;
+        }
+        gate.allows(&self.offer)
+    }
+
+    fn resend(&mut self, live: &mut Conversation, dup: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
+        self.last_sent = now;
+        self.attempts = self.attempts.saturating_add(1);
+        live.outbox.publish(&self.offer, Some(self.packet_id), dup);
+        gate.sent_again(&self.offer, self.attempts);
+        true
+    }
+}
+
+fn retry_times(dialect: &Dialect, version: Version) -> (Duration, Duration) {
+    let limits = dialect.limits();
+    let window = if version == Version::V5 { limits.retry_window_v5 } else { limits.retry_window_v3 };
+    (limits.retry_first, window)
+}
