@@ -1,7 +1,7 @@
 //! The cell: one client's session and live connection behind one leaf lock. Its only door is [`Cell::enter`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
@@ -9,7 +9,9 @@ use dialect::{Dialect, Fault};
 use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
 use quirks::Dice;
-use session::{Conversation, Session, WillPlan};
+use router::Route;
+use session::group::GroupPlace;
+use session::{Conversation, Offer, Session, Subscription, WillPlan};
 
 use crate::durable::Saved;
 use crate::link::Flow;
@@ -20,7 +22,8 @@ use crate::principals::Standing;
 pub(crate) struct Cell {
     /// Whose.
     pub client_id: ClientId,
-    online: AtomicBool,
+    /// What others may know without entering: see [`Seat::presence`].
+    presence: AtomicU8,
     seat: Mutex<Seat>,
 }
 
@@ -88,6 +91,9 @@ pub(crate) struct Ended {
     pub will: Option<WillPlan>,
     /// The session that ended with it, to be unrouted.
     pub over: Option<Kept>,
+    /// Messages of shared subscriptions' groups: done with, and not acknowledged.
+    pub settled: Vec<Arc<GroupPlace>>,
+    pub returned: Vec<Offer>,
 }
 
 #[cfg(debug_assertions)]
@@ -97,12 +103,22 @@ thread_local! {
 
 impl Cell {
     pub(crate) fn new(client_id: ClientId) -> Self {
-        Self { client_id, online: AtomicBool::new(false), seat: Mutex::new(Seat::default()) }
+        Self { client_id, presence: AtomicU8::new(0), seat: Mutex::new(Seat::default()) }
     }
 
     /// True if a connection has the seat. A hint: it may be over in a moment.
     pub(crate) fn is_online(&self) -> bool {
-        self.online.load(Ordering::Relaxed)
+        self.presence.load(Ordering::Relaxed) & ONLINE != 0
+    }
+
+    /// True if it also has room for a message of QoS 1. A hint.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.presence.load(Ordering::Relaxed) & READY != 0
+    }
+
+    /// True if the client's session outlives its connection. A hint.
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.presence.load(Ordering::Relaxed) & PERSISTENT != 0
     }
 
     /// The only way in. The closure must not enter another cell: a debug build stops on it.
@@ -111,7 +127,7 @@ impl Cell {
         let _guard = Inside::mark();
         let mut seat = self.seat.lock();
         let result = visit(&mut seat);
-        self.online.store(seat.live.is_some(), Ordering::Relaxed);
+        self.presence.store(seat.presence(), Ordering::Relaxed);
         result
     }
 }
@@ -136,7 +152,24 @@ impl Drop for Inside {
     }
 }
 
+/// A connection has the seat.
+const ONLINE: u8 = 1;
+/// It has room for a message.
+const READY: u8 = 2;
+/// The session outlives it.
+const PERSISTENT: u8 = 4;
+
 impl Seat {
+    fn presence(&self) -> u8 {
+        let Some(kept) = &self.kept else { return 0 };
+        let (online, ready) = match &self.live {
+            None => (0, 0),
+            Some(live) if kept.session.is_ready(&live.talk) => (ONLINE, READY),
+            Some(_) => (ONLINE, 0),
+        };
+        online | ready | if kept.session.expiry > 0 { PERSISTENT } else { 0 }
+    }
+
     /// The connection of a generation, with its session.
     pub(crate) fn of(&mut self, generation: u64) -> Option<(&mut Live, &mut Kept)> {
         let live = self.live.as_mut().filter(|live| live.generation == generation)?;
@@ -166,7 +199,10 @@ impl Seat {
         let version = talk.terms().version;
         let will = talk.terms_mut().will.take();
         let mut over = None;
+        let (mut settled, mut returned) = (Vec::new(), Vec::new());
         if let Some(kept) = &mut self.kept {
+            settled = kept.session.take_settled();
+            returned = kept.session.surrender();
             if kept.session.expiry == 0 {
                 over = self.kept.take();
             } else {
@@ -178,7 +214,7 @@ impl Seat {
                 };
             }
         }
-        (Ended { standing, since, version, session_identifier, will, over }, talk)
+        (Ended { standing, since, version, session_identifier, will, over, settled, returned }, talk)
     }
 
     /// True if nothing keeps the cell in the directory.
@@ -211,6 +247,15 @@ pub(crate) struct Subscriber {
     pub session: u64,
     /// When the subscription takes effect, if not at once (suback-before-active).
     pub from: Timestamp,
+}
+
+impl Subscriber {
+    /// The route of a subscription.
+    pub(crate) fn route(self, known: &Subscription) -> Route<Self> {
+        let Subscription { qos, no_local, retain_as_published, .. } = *known;
+        let identifiers = known.identifier.into_iter().collect();
+        Route { target: self, qos, no_local, retain_as_published, identifiers }
+    }
 }
 
 impl router::Target for Subscriber {

@@ -62,7 +62,8 @@ impl Inner {
             && self.provoke(cell, Quirk::Qos0Duplicates, "PUBLISH", "got a message twice", now).is_some();
         if duplicates {
             let parcel = report.parcel.clone();
-            let offer = Offer { parcel, qos: report.qos, retain, share_name: None, place: None };
+            let identifiers = Default::default();
+            let offer = Offer { parcel, qos: report.qos, retain, share_name: None, place: None, identifiers };
             cell.enter(|seat| self.offer(seat, route.target.session, offer, now));
         }
         let what = "got a message before the one ahead of it";

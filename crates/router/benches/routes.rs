@@ -23,7 +23,13 @@ fn filter(text: &str) -> TopicFilter {
 }
 
 fn route(id: u64) -> Route<Subscriber> {
-    Route { target: Subscriber(id), qos: QoS::AtLeastOnce, no_local: false, retain_as_published: false }
+    Route {
+        target: Subscriber(id),
+        qos: QoS::AtLeastOnce,
+        no_local: false,
+        retain_as_published: false,
+        identifiers: Default::default(),
+    }
 }
 
 /// A fleet: each device subscribes to its own commands, services to what the devices of one site send.

@@ -30,6 +30,8 @@ pub struct Route<T> {
     pub no_local: bool,
     /// MQTT 5 Retain As Published was asked for.
     pub retain_as_published: bool,
+    /// The Subscription Identifier, if there is one; those of all that matched where a subscriber is matched once.
+    pub identifiers: SmallVec<[u32; 1]>,
 }
 
 /// The member of a shared group that was chosen for a message.
@@ -37,6 +39,8 @@ pub struct Route<T> {
 pub struct SharedRoute<T> {
     /// The group's name, for the receive check and for people.
     pub share_name: std::sync::Arc<str>,
+    /// The whole filter: it names the group.
+    pub filter: std::sync::Arc<str>,
     /// The chosen member.
     pub route: Route<T>,
 }
@@ -73,6 +77,7 @@ impl<T> Matches<T> {
 #[derive(Debug)]
 pub(crate) struct Group<T> {
     name: std::sync::Arc<str>,
+    filter: std::sync::Arc<str>,
     members: Roster<T>,
 }
 
@@ -152,12 +157,13 @@ impl<T: Target> Subscribers<T> {
     }
 
     /// True if the subscription is new, false if it replaced one.
-    pub(crate) fn add(&mut self, share: Option<&str>, route: Route<T>) -> bool {
-        let list = match share {
+    pub(crate) fn add(&mut self, filter: &TopicFilter, route: Route<T>) -> bool {
+        let list = match filter.share_name() {
             None => &mut self.direct,
             Some(name) => {
                 let at = self.groups.iter().position(|group| &*group.name == name).unwrap_or_else(|| {
-                    self.groups.push(Group { name: name.into(), members: Roster::default() });
+                    let (name, filter, members) = (name.into(), filter.as_str().into(), Roster::default());
+                    self.groups.push(Group { name, filter, members });
                     self.groups.len() - 1
                 });
                 match self.groups.get_mut(at) {
@@ -187,9 +193,15 @@ impl<T: Target> Subscribers<T> {
         }
         for group in &self.groups {
             if let Some(route) = choose(&group.members.routes).and_then(|at| group.members.routes.get(at)) {
-                out.shared.push(SharedRoute { share_name: group.name.clone(), route: route.clone() });
+                let (share_name, filter) = (group.name.clone(), group.filter.clone());
+                out.shared.push(SharedRoute { share_name, filter, route: route.clone() });
             }
         }
+    }
+
+    pub(crate) fn members(&self, share: &str) -> Vec<Route<T>> {
+        let group = self.groups.iter().find(|group| &*group.name == share);
+        group.map(|group| group.members.routes.clone()).unwrap_or_default()
     }
 }
 
@@ -271,15 +283,14 @@ impl<T: Target> RouteTable<T> {
     }
 
     fn add(&self, filter: &TopicFilter, route: Route<T>) -> bool {
-        let share = filter.share_name();
         if filter.has_wildcard() {
-            return self.wild.write().at(filter.matcher()).add(share, route);
+            return self.wild.write().at(filter.matcher()).add(filter, route);
         }
         let Some(stripe) = self.stripe(filter.matcher()) else { return false };
         let mut map = stripe.write();
         match map.get_mut(filter.matcher()) {
-            Some(subscribers) => subscribers.add(share, route),
-            None => map.entry(filter.matcher().into()).or_default().add(share, route),
+            Some(subscribers) => subscribers.add(filter, route),
+            None => map.entry(filter.matcher().into()).or_default().add(filter, route),
         }
     }
 
@@ -306,6 +317,17 @@ impl<T: Target> RouteTable<T> {
             map.remove(filter.matcher());
         }
         gone
+    }
+
+    /// The members of a shared subscription's group.
+    pub fn group(&self, filter: &TopicFilter) -> Vec<Route<T>> {
+        let Some(share) = filter.share_name() else { return Vec::new() };
+        if filter.has_wildcard() {
+            let wild = self.wild.read();
+            return wild.find(filter.matcher()).map(|known| known.members(share)).unwrap_or_default();
+        }
+        let Some(stripe) = self.stripe(filter.matcher()) else { return Vec::new() };
+        stripe.read().get(filter.matcher()).map(|known| known.members(share)).unwrap_or_default()
     }
 
     /// How many subscriptions there are.
@@ -338,7 +360,14 @@ fn keep_best<T: Target>(routes: &mut Vec<Route<T>>) {
     routes.sort_unstable_by_key(|route| {
         (route.target.id(), route.no_local, std::cmp::Reverse(route.qos as u8))
     });
-    routes.dedup_by_key(|route| route.target.id());
+    // [MQTT-3.3.4-4] the one copy carries the identifiers of all.
+    routes.dedup_by(|other, best| {
+        let same = other.target.id() == best.target.id();
+        if same {
+            best.identifiers.append(&mut other.identifiers);
+        }
+        same
+    });
 }
 
 #[cfg(test)]

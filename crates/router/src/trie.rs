@@ -122,6 +122,13 @@ impl<T: Target> Trie<T> {
         Some((at, ends_with_hash))
     }
 
+    /// The subscribers of a filter, if there are any.
+    pub(crate) fn find(&self, filter: &str) -> Option<&Subscribers<T>> {
+        let (at, ends_with_hash) = self.walk(filter)?;
+        let node = self.node(at)?;
+        Some(if ends_with_hash { &node.hash } else { &node.here })
+    }
+
     pub(crate) fn remove(&mut self, filter: &str, share: Option<&str>, id: u64) -> bool {
         let Some((at, ends_with_hash)) = self.walk(filter) else { return false };
         let Some(node) = self.node_mut(at) else { return false };

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mqtt::{Decoder, Message, Packet, PacketId, Publish, QoS, TopicName, Version};
+use smallvec::SmallVec;
 
 const FORMAT: u8 = 1;
 const RETAIN: u8 = 0b0000_0001;
@@ -56,30 +57,43 @@ pub(crate) fn decode(body: &Bytes) -> Option<Message> {
     })
 }
 
-/// What is particular to one session's copy: the granted QoS, the RETAIN flag to send, the share name.
+/// What is particular to one session's copy: the granted QoS, the RETAIN flag to send, the share name, the identifiers of the subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tag {
     pub qos: QoS,
     pub retain: bool,
     pub share_name: Option<Box<str>>,
+    pub identifiers: SmallVec<[u32; 1]>,
 }
+
+const TAG_RETAIN: u8 = 0b01;
+const TAG_IDENTIFIERS: u8 = 0b10;
 
 impl Tag {
     pub(crate) fn encode(&self) -> Bytes {
         let share = self.share_name.as_deref().unwrap_or_default();
         let mut out = BytesMut::with_capacity(2 + share.len());
         out.put_u8(self.qos as u8);
-        out.put_u8(u8::from(self.retain));
+        let identifiers = self.identifiers.get(..usize::from(u16::MAX)).unwrap_or(&self.identifiers);
+        let mut flags = if self.retain { TAG_RETAIN } else { 0 };
+        flags |= if identifiers.is_empty() { 0 } else { TAG_IDENTIFIERS };
+        out.put_u8(flags);
+        if !identifiers.is_empty() {
+            out.put_u16(u16::try_from(identifiers.len()).unwrap_or(u16::MAX));
+            identifiers.iter().for_each(|identifier| out.put_u32(*identifier));
+        }
         out.extend_from_slice(share.as_bytes());
         out.freeze()
     }
 
-    pub(crate) fn decode(tag: &[u8]) -> Option<Self> {
-        let (qos, rest) = tag.split_first()?;
-        let (retain, share) = rest.split_first()?;
-        let share = std::str::from_utf8(share).ok()?;
+    pub(crate) fn decode(mut tag: &[u8]) -> Option<Self> {
+        let qos = QoS::from_number(tag.try_get_u8().ok()?)?;
+        let flags = tag.try_get_u8().ok()?;
+        let count = if flags & TAG_IDENTIFIERS == 0 { 0 } else { tag.try_get_u16().ok()? };
+        let identifiers: Option<_> = (0..count).map(|_| tag.try_get_u32().ok()).collect();
+        let share = std::str::from_utf8(tag).ok()?;
         let share_name = (!share.is_empty()).then(|| share.into());
-        Some(Self { qos: QoS::from_number(*qos)?, retain: *retain == 1, share_name })
+        Some(Self { qos, retain: flags & TAG_RETAIN != 0, share_name, identifiers: identifiers? })
     }
 }
 
@@ -93,7 +107,7 @@ mod tests {
     proptest! {
         #[test]
         fn messages_come_back(
-            topic in "[a-z/]{1,20}", payload in proptest::collection::vec(any::<u8>(), 0..200), qos in 0u8..2,
+            topic in "[a-z/]{1,20}", payload in proptest::collection::vec(any::<u8>(), 0..200), qos in 0u8..3,
             retain in any::<bool>(), expires_at in proptest::option::of(any::<u64>()), published_by_v5 in any::<bool>(),
             content_type in proptest::option::of("[a-z]{0,10}"),
         ) {
@@ -120,8 +134,11 @@ mod tests {
     #[test]
     fn tags_come_back() {
         for share_name in [None, Some("group".into())] {
-            let tag = Tag { qos: QoS::AtLeastOnce, retain: true, share_name };
-            assert_eq!(Tag::decode(&tag.encode()), Some(tag));
+            for identifiers in [SmallVec::new(), SmallVec::from_slice(&[7, 268_435_455])] {
+                let tag =
+                    Tag { qos: QoS::ExactlyOnce, retain: true, share_name: share_name.clone(), identifiers };
+                assert_eq!(Tag::decode(&tag.encode()), Some(tag));
+            }
         }
     }
 }

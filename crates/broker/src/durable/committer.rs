@@ -13,12 +13,14 @@ use futures_util::future::{join_all, join3};
 use hashbrown::HashMap;
 use identity::Timestamp;
 use parking_lot::Mutex;
+use session::Session;
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
 use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
-use crate::cell::{Cell, Subscriber};
+use crate::cell::Cell;
+use crate::publish::Waits;
 use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
@@ -29,8 +31,8 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// A thing to be made durable.
 pub(crate) struct Job {
-    /// Messages for sessions, with the sessions' cells.
-    pub appends: Vec<(Append, Vec<Subscriber>)>,
+    /// Messages, with those who wait for them.
+    pub appends: Vec<(Append, Vec<Waits>)>,
     /// Cells whose records are to be written as they are when the write happens.
     pub saves: Vec<Arc<Cell>>,
     /// Other records to write.
@@ -46,7 +48,7 @@ pub(crate) type LateAnswer = Box<dyn FnOnce(&Inner, Timestamp) + Send>;
 pub(crate) enum Then {
     /// Nothing.
     Rest,
-    /// PUBACKs of a connection.
+    /// PUBACKs and their like of a connection.
     Settle { cell: Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgement> },
     /// SUBACK or UNSUBACK and what follows it.
     Answer { cell: Arc<Cell>, generation: u64, answer: LateAnswer },
@@ -196,6 +198,9 @@ impl Inner {
                 appends.push(append);
                 targets.extend(cells);
             }
+            if let Then::Settle { cell, acknowledgements, .. } = &job.then {
+                with_session(cell, |session| acknowledgements.iter().for_each(|one| one.seal(session)));
+            }
             let mut batch = std::mem::take(&mut job.batch);
             job.saves.drain(..).for_each(|cell| save::add(&cell, &mut batch));
             batches.push(batch);
@@ -227,6 +232,7 @@ impl Inner {
 
     fn after(&self, then: Then, outcome: Result<(), StoreError>, now: Timestamp) {
         if let Err(error) = &outcome {
+            self.take_back(&then);
             self.store_failed("what a client was waiting for", error, now);
         }
         match (then, outcome) {
@@ -245,6 +251,14 @@ impl Inner {
 }
 
 impl Inner {
+    /// What was received is not on disk: when it comes again, it is a new message.
+    fn take_back(&self, then: &Then) {
+        if let Then::Settle { cell, acknowledgements, .. } = then {
+            with_session(cell, |session| acknowledgements.iter().for_each(|one| one.forget(session)));
+            self.keep(cell);
+        }
+    }
+
     /// Writes a job and waits for it, while no loop is running.
     pub async fn write_now(&self, mut job: Job, now: Timestamp) -> Result<(), StoreError> {
         let ticket = Ticket::new();
@@ -257,7 +271,7 @@ impl Inner {
     fn announce(
         &self,
         appended: &Result<Option<Position>, StoreError>,
-        targets: Vec<Subscriber>,
+        targets: Vec<Waits>,
         now: Timestamp,
     ) {
         let number = match appended {
@@ -267,6 +281,13 @@ impl Inner {
         };
         let mut seen = HashMap::new();
         for target in targets {
+            let target = match target {
+                Waits::Session(target) => target,
+                Waits::Group(group, lane) => {
+                    self.arrived_for(&group, lane, number);
+                    continue;
+                }
+            };
             if seen.insert(target.session, ()).is_some() {
                 continue;
             }
@@ -285,6 +306,8 @@ impl Inner {
 
     /// After something moved in a journaled session: forgets what is settled, asks for the next page.
     pub fn look_after(&self, cell: &Arc<Cell>) {
+        let shares = cell.enter(|seat| seat.kept.as_mut().map(|kept| kept.session.take_settled()));
+        self.settle_shares(&shares.unwrap_or_default());
         let (trim, wants) = cell.enter(|seat| {
             let Some(kept) = seat.kept.as_mut().filter(|kept| kept.session.is_journaled()) else {
                 return (None, false);
@@ -337,6 +360,14 @@ impl Inner {
             Durability::Relaxed => Ok(()),
         }
     }
+}
+
+fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
+    cell.enter(|seat| {
+        if let Some(kept) = &mut seat.kept {
+            visit(&mut kept.session);
+        }
+    });
 }
 
 async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Position>, StoreError> {

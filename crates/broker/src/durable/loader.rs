@@ -14,8 +14,9 @@ use store::{Journal, Key, Position, Record};
 use super::body::{self, Tag};
 use crate::broker::Inner;
 use crate::cell::Cell;
+use crate::groups::Group;
 
-/// Cells that want a page.
+/// Cells and groups that want a page.
 #[derive(Default)]
 pub(crate) struct Loader {
     wanting: Mutex<Wanting>,
@@ -23,16 +24,34 @@ pub(crate) struct Loader {
 
 #[derive(Default)]
 struct Wanting {
-    /// Each cell at most once: see `Seat::wants_page`.
-    cells: VecDeque<Arc<Cell>>,
+    /// Each at most once: see `Seat::wants_page` and `Group::want`.
+    queue: VecDeque<Wanted>,
     waker: Option<Waker>,
     closed: bool,
 }
 
+/// Who wants a page.
+enum Wanted {
+    Cell(Arc<Cell>),
+    Group(Arc<Group>),
+}
+
 impl Loader {
+    /// A page for a session, or for the member of a group.
     pub(crate) fn want(&self, cell: Arc<Cell>) {
+        self.push(Wanted::Cell(cell));
+    }
+
+    /// A look after a group.
+    pub(crate) fn want_group(&self, group: Arc<Group>) {
+        if group.want() {
+            self.push(Wanted::Group(group));
+        }
+    }
+
+    fn push(&self, wanted: Wanted) {
         let mut wanting = self.wanting.lock();
-        wanting.cells.push_back(cell);
+        wanting.queue.push_back(wanted);
         let waker = wanting.waker.take();
         drop(wanting);
         waker.into_iter().for_each(Waker::wake);
@@ -46,14 +65,14 @@ impl Loader {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    async fn next(&self) -> Option<Arc<Cell>> {
+    async fn next(&self) -> Option<Wanted> {
         poll_fn(|cx| {
             let mut wanting = self.wanting.lock();
             if wanting.closed {
                 return Poll::Ready(None);
             }
-            match wanting.cells.pop_front() {
-                Some(cell) => Poll::Ready(Some(cell)),
+            match wanting.queue.pop_front() {
+                Some(wanted) => Poll::Ready(Some(wanted)),
                 None => {
                     wanting.waker = Some(cx.waker().clone());
                     Poll::Pending
@@ -68,8 +87,11 @@ impl Inner {
     /// Serves cells until the loader is closed.
     pub async fn load_pages(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
         let Some(journal) = self.journal.clone() else { return };
-        while let Some(cell) = self.loader.next().await {
-            self.load(&cell, &*journal, clock).await;
+        while let Some(wanted) = self.loader.next().await {
+            match wanted {
+                Wanted::Cell(cell) => self.load(&cell, &*journal, clock).await,
+                Wanted::Group(group) => self.serve_group(&group, &*journal, clock).await,
+            }
         }
     }
 
@@ -136,6 +158,8 @@ fn offer(record: Record, reading: Reading) -> (u64, Option<Offer>) {
         retain: tag.retain,
         share_name: tag.share_name.map(Arc::from),
         place,
+        group: None,
+        identifiers: tag.identifiers,
     });
     (number, offer)
 }

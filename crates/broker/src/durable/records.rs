@@ -4,7 +4,7 @@ use dialect::Dialect;
 use identity::{ClientId, Principal, Timestamp};
 use mqtt::{QoS, Text, TopicFilter, Version};
 use serde::{Deserialize, Serialize};
-use session::{Session, Subscription};
+use session::{ExactlyOnce, Session, Subscription};
 use store::{Key, Keyspace, Space};
 
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
@@ -26,6 +26,15 @@ pub(crate) struct SessionRecord {
     /// When its connection ended; none while there is one.
     pub ended: Option<Timestamp>,
     pub subscriptions: Vec<SubscriptionRecord>,
+    /// Identifiers of QoS 2 messages from the client that it has not released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub received: Vec<u16>,
+    /// Identifiers of QoS 2 messages to the client that it has not completed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<u16>,
+    /// Places in the journal of QoS 2 messages that the client has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finished: Vec<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +45,8 @@ pub(crate) struct SubscriptionRecord {
     pub no_local: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retain_as_published: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<u32>,
 }
 
 /// A will that is to be published if the process dies.
@@ -111,13 +122,26 @@ impl SessionRecord {
             qos: known.qos as u8,
             no_local: known.no_local,
             retain_as_published: known.retain_as_published,
+            identifier: known.identifier,
         };
+        let ExactlyOnce { received, released, finished } = session.exactly_once();
         Self {
             incarnation: incarnation.to_owned(),
             version: if session.version() == Version::V5 { 5 } else { 4 },
             expiry: session.expiry,
             ended,
             subscriptions: session.subscriptions().map(subscription).collect(),
+            received,
+            released,
+            finished,
+        }
+    }
+
+    fn exactly_once(&self) -> ExactlyOnce {
+        ExactlyOnce {
+            received: self.received.clone(),
+            released: self.released.clone(),
+            finished: self.finished.clone(),
         }
     }
 
@@ -130,9 +154,11 @@ impl SessionRecord {
                 Text::try_from(known.filter.as_str()).ok().and_then(|text| TopicFilter::try_from(text).ok());
             if let (Some(filter), Some(qos)) = (filter, QoS::from_number(known.qos)) {
                 let (no_local, retain_as_published) = (known.no_local, known.retain_as_published);
-                session.subscribe(Subscription { filter, qos, no_local, retain_as_published });
+                let identifier = known.identifier;
+                session.subscribe(Subscription { filter, qos, no_local, retain_as_published, identifier });
             }
         }
+        session.restore_exactly_once(&self.exactly_once());
         session
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
-use router::{Matches, Route};
+use router::Matches;
 use session::{Parcel, WillPlan};
 use store::{Batch, Key, StoreError};
 
@@ -71,9 +71,11 @@ impl Inner {
             seat.saved = Saved { session: true, will: false };
         });
         for known in routes {
+            if known.filter.share_name().is_some() && self.groups_queue() {
+                self.groups.claim(known.filter.as_str());
+            }
             let target = Subscriber { cell: cell.clone(), session: id, from: Timestamp::default() };
-            let (qos, no_local, retain_as_published) = (known.qos, known.no_local, known.retain_as_published);
-            self.routes.subscribe(&known.filter, Route { target, qos, no_local, retain_as_published });
+            self.routes.subscribe(&known.filter, target.route(&known));
         }
         // What ended while nobody was there ends at the first look.
         self.arm(&cell, ends_at);

@@ -12,7 +12,8 @@ use router::Route;
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
 use store::Recipient;
 
-use super::{Sender, route::Waiting};
+use super::Sender;
+use super::route::{Waiting, Waits};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
@@ -40,7 +41,7 @@ pub(crate) enum Fate {
 }
 
 impl Report {
-    fn new(offer: &Offer, version: Version, standing: Option<&Arc<Standing>>, fate: Fate) -> Self {
+    pub(super) fn new(offer: &Offer, version: Version, standing: Option<&Arc<Standing>>, fate: Fate) -> Self {
         Self { parcel: offer.parcel.clone(), qos: offer.qos, standing: standing.cloned(), version, fate }
     }
 }
@@ -62,7 +63,7 @@ impl Offered {
 }
 
 /// iot:Receive for an offer. For a shared subscription the plain topic and the shared form are both asked.
-fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
+pub(super) fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
     let view = standing.view();
     let topic = offer.parcel.message.topic.as_str();
     match &offer.share_name {
@@ -91,6 +92,8 @@ impl Inner {
             retain: honoured && parcel.message.retain,
             share_name: share_name.cloned(),
             place: None,
+            group: None,
+            identifiers: route.identifiers.clone(),
         };
         self.hand_in(route, offer, now)
     }
@@ -103,7 +106,8 @@ impl Inner {
         now: Timestamp,
     ) -> Option<Waiting> {
         let qos = parcel.message.qos.min(route.qos);
-        let offer = Offer { parcel: parcel.clone(), qos, retain: true, share_name: None, place: None };
+        let (parcel, identifiers) = (parcel.clone(), route.identifiers.clone());
+        let offer = Offer { parcel, qos, retain: true, share_name: None, place: None, group: None, identifiers };
         self.hand_in(route, offer, now)
     }
 
@@ -113,6 +117,7 @@ impl Inner {
             qos: offer.qos,
             retain: offer.retain,
             share_name: offer.share_name.as_deref().map(Box::from),
+            identifiers: offer.identifiers.clone(),
         };
         let offered = cell.enter(|seat| self.offer(seat, route.target.session, offer, now))?;
         offered.waker.into_iter().for_each(Waker::wake);
@@ -123,13 +128,13 @@ impl Inner {
         let incarnation = offered.enqueue?;
         let session = journal_key(&cell.client_id, &incarnation);
         Some(Waiting {
-            subscriber: route.target.clone(),
+            waits: Waits::Session(route.target.clone()),
             recipient: Recipient { session, tag: tag.encode() },
         })
     }
 
     /// AWS drops what may not be received; a switch closes the connection instead (receive-denied-closes).
-    fn close_if_denied(&self, cell: &Arc<Cell>, report: &Report, now: Timestamp) {
+    pub(super) fn close_if_denied(&self, cell: &Arc<Cell>, report: &Report, now: Timestamp) {
         let Some(standing) = &report.standing else { return };
         if matches!(report.fate, Fate::Denied(_)) && self.dialect.has(Divergence::ReceiveDeniedCloses) {
             let detail = format!("iot:Receive on topic/{} is not allowed", report.parcel.message.topic);
@@ -234,6 +239,17 @@ fn hand_over(
     now: Timestamp,
 ) -> Delivered {
     kept.session.deliver(Some(&mut live.talk), offer, now)
+}
+
+/// The same for a message of a group's queue. `None`: there is no room for it now.
+pub(super) fn hand_over_share(
+    _permit: Permit<policy::Receive>,
+    kept: &mut Kept,
+    live: &mut Live,
+    offer: Offer,
+    now: Timestamp,
+) -> Option<Delivered> {
+    kept.session.take_share(&mut live.talk, offer, now).ok()
 }
 
 /// Asks for the permit of each message that goes out again, and notes what became of it.

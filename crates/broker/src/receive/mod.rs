@@ -5,12 +5,12 @@ mod subscribe;
 
 use dialect::Fault;
 use identity::Timestamp;
-use mqtt::{Packet, PacketId, ReasonCode};
-use session::{Conversation, Notes, Step};
+use mqtt::{Packet, PacketId, QoS, ReasonCode};
+use session::{Conversation, Notes, Session, Step};
 
 use crate::broker::Durability;
 use crate::connection::Connection;
-use crate::durable::Then;
+use crate::durable::{Job, Then};
 use crate::link::Flow;
 use crate::publish::Outcome;
 
@@ -74,28 +74,83 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
         }
         Step::Subscribe(asked) => subscribe::filters(connection, asked, now),
         Step::Unsubscribe(asked) => subscribe::forget(connection, asked, now),
+        Step::Repeated(packet_id) => owe(taken, packet_id, Answer::Received),
+        Step::Recorded { packet_id, known } => owe(taken, packet_id, Answer::Release { known }),
+        Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
         Step::Acknowledged => pump(connection, now),
         Step::Goodbye { with_will } => goodbye(connection, with_will, now),
         Step::Violated(violation) => connection.fail(violation.fault, &violation.detail, now),
     }
 }
 
-/// The answer to a PUBLISH of QoS 1.
+/// An answer that goes out when what it promises is kept.
 #[derive(Debug)]
 pub(crate) struct Acknowledgement {
     pub packet_id: PacketId,
-    /// Why it was not taken, the code to say so, and the trace id.
-    pub refused: Option<(Fault, ReasonCode, String)>,
+    pub answer: Answer,
+}
+
+/// Which.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// PUBACK.
+    Taken,
+    /// PUBACK or PUBREC that says why a message was not taken: the code, and the trace id.
+    Refused { qos: QoS, fault: Fault, code: ReasonCode, trace: String },
+    /// PUBREC.
+    Received,
+    /// PUBREL.
+    Release { known: bool },
+    /// PUBCOMP.
+    Complete { known: bool },
+}
+
+impl Answer {
+    /// The answer to a PUBLISH of this QoS that was taken.
+    fn taken(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::Received } else { Self::Taken }
+    }
+
+    /// The session has to be stored first.
+    fn is_remembered(&self) -> bool {
+        matches!(self, Self::Received | Self::Release { known: true } | Self::Complete { known: true })
+    }
 }
 
 impl Acknowledgement {
-    /// Into the outbox.
-    pub(crate) fn give(self, talk: &mut Conversation) {
-        match self.refused {
-            None => talk.settle(self.packet_id),
-            Some((fault, code, trace)) => talk.refuse(self.packet_id, fault, code, &trace),
+    /// What it promises is written from now on: see [`Session::seal_received`].
+    pub(crate) fn seal(&self, session: &mut Session) {
+        if matches!(self.answer, Answer::Received) {
+            session.seal_received(self.packet_id);
         }
     }
+
+    /// What it promises could not be kept.
+    pub(crate) fn forget(&self, session: &mut Session) {
+        if matches!(self.answer, Answer::Received) {
+            session.forget_received(self.packet_id);
+        }
+    }
+
+    /// Into the outbox.
+    pub(crate) fn give(self, talk: &mut Conversation) {
+        let packet_id = self.packet_id;
+        match self.answer {
+            Answer::Taken => talk.settle(packet_id),
+            Answer::Refused { qos: QoS::ExactlyOnce, fault, code, trace } => {
+                talk.refuse_exactly_once(packet_id, fault, code, &trace);
+            }
+            Answer::Refused { fault, code, trace, .. } => talk.refuse(packet_id, fault, code, &trace),
+            Answer::Received => talk.record(packet_id),
+            Answer::Release { known } => talk.release(packet_id, known),
+            Answer::Complete { known } => talk.complete(packet_id, known),
+        }
+    }
+}
+
+fn owe(taken: &mut Taken, packet_id: PacketId, answer: Answer) -> Flow {
+    taken.acknowledgements.push(Acknowledgement { packet_id, answer });
+    Flow::Continue
 }
 
 /// What a wake took.
@@ -115,12 +170,20 @@ fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
     inner.provoke_acknowledgements(connection.cell(), &mut acknowledgements, now);
     let generation = connection.generation();
     let (count, relaxed) = (acknowledgements.len(), inner.durability == Durability::Relaxed);
+    // [MQTT-4.3.3-10] a restart must not forget which messages of QoS 2 there were.
+    let remembered = acknowledgements.iter().any(|one| one.answer.is_remembered());
     let mut acknowledgements = Some(acknowledgements).filter(|some| !some.is_empty());
+    let mut saves = Vec::new();
     if acknowledgements.is_some() {
         connection.cell().enter(|seat| {
-            let Some((live, _)) = seat.of(generation) else { return };
-            if live.unsettled == 0 && (outcome.is_empty() || relaxed) {
-                acknowledgements.take().into_iter().flatten().for_each(|one| one.give(&mut live.talk));
+            let lasts = seat.kept.as_ref().is_some_and(|kept| kept.session.is_journaled());
+            saves.extend((lasts && remembered).then(|| connection.cell().clone()));
+            let Some((live, kept)) = seat.of(generation) else { return };
+            if live.unsettled == 0 && (relaxed || (outcome.is_empty() && saves.is_empty())) {
+                for one in acknowledgements.take().into_iter().flatten() {
+                    one.seal(&mut kept.session);
+                    one.give(&mut live.talk);
+                }
             } else {
                 live.unsettled += count;
             }
@@ -130,10 +193,10 @@ fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
         Some(acknowledgements) => {
             Then::Settle { cell: connection.cell().clone(), generation, acknowledgements }
         }
-        None if outcome.is_empty() => return,
+        None if outcome.is_empty() && saves.is_empty() => return,
         None => Then::Rest,
     };
-    inner.committer.submit(outcome.job(then));
+    inner.committer.submit(Job { saves, ..outcome.job(then) });
 }
 
 /// The window opened: sends what waits.

@@ -11,6 +11,7 @@ use super::{Acknowledgement, Taken};
 use crate::connection::Connection;
 use crate::link::Flow;
 use crate::publish::Sender;
+use crate::receive;
 use crate::throttle::publish_fault;
 
 /// A PUBLISH that is not taken.
@@ -62,7 +63,8 @@ pub(super) fn message(
     taken.outcome.merge(inner.distribute(permits, message, sender, &mut matches, now));
     matches.clear();
     connection.matches = matches;
-    taken.acknowledgements.extend(packet_id.map(|packet_id| Acknowledgement { packet_id, refused: None }));
+    let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
+    taken.acknowledgements.extend(packet_id.map(answer));
     Flow::Continue
 }
 
@@ -81,15 +83,28 @@ pub(super) fn refused(
     answer(connection, refusal, taken, now)
 }
 
+/// [MQTT-4.3.3-9] an identifier whose message was refused stands for a new message the next time.
+fn forget(connection: &Connection, packet_id: PacketId) {
+    let generation = connection.generation();
+    connection.cell().enter(|seat| {
+        if let Some((_, kept)) = seat.of(generation) {
+            kept.session.forget_received(packet_id);
+        }
+    });
+}
+
 /// Answers as the dialect's table of refusals says.
 fn answer(connection: &mut Connection, refusal: Refusal<'_>, taken: &mut Taken, now: Timestamp) -> Flow {
     let Refusal { fault, detail, qos, packet_id, trace } = refusal;
+    if let Some(packet_id) = packet_id.filter(|_| qos == QoS::ExactlyOnce) {
+        forget(connection, packet_id);
+    }
     let answer = connection.inner().dialect.answer(fault, connection.version()).for_qos(qos);
     match (answer, packet_id) {
         (Answer::NoAck, _) => Flow::Continue,
         (Answer::PubAck(code), Some(packet_id)) => {
-            let refused = Some((fault, code, trace));
-            taken.acknowledgements.push(Acknowledgement { packet_id, refused });
+            let answer = receive::Answer::Refused { qos, fault, code, trace };
+            taken.acknowledgements.push(Acknowledgement { packet_id, answer });
             Flow::Continue
         }
         _ => connection.fail_traced(fault, detail, &trace, now),

@@ -198,8 +198,9 @@ fn note(connection: &Connection, asked: &Asked, now: Timestamp) -> Noted {
         if new && (full || kept.session.subscription_count() >= limits.subscriptions_per_connection) {
             return Noted::Full;
         }
-        let Asked { qos, no_local, retain_as_published, .. } = *asked;
-        kept.session.subscribe(Subscription { filter: filter.clone(), qos, no_local, retain_as_published });
+        let Asked { qos, no_local, retain_as_published, identifier, .. } = *asked;
+        let filter = filter.clone();
+        kept.session.subscribe(Subscription { filter, qos, no_local, retain_as_published, identifier });
         if new { Noted::New } else { Noted::Known }
     });
     if matches!(noted, Noted::New | Noted::Known) {
@@ -224,10 +225,9 @@ impl Inner {
         let mut want = wanted();
         loop {
             match &want {
-                Some(Subscription { qos, no_local, retain_as_published, .. }) => {
+                Some(known) => {
                     let target = Subscriber { cell: cell.clone(), session, from };
-                    let (qos, no_local, retain_as_published) = (*qos, *no_local, *retain_as_published);
-                    self.routes.subscribe(filter, Route { target, qos, no_local, retain_as_published });
+                    self.routes.subscribe(filter, target.route(known));
                 }
                 None => {
                     self.routes.unsubscribe(filter, session);
@@ -235,7 +235,7 @@ impl Inner {
             }
             let again = wanted();
             if again == want {
-                return;
+                return self.kick_group(filter.as_str());
             }
             want = again;
         }
@@ -343,7 +343,9 @@ fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
         // The offer goes the ordinary way, with its own iot:Receive; only its RETAIN flag is 1 [MQTT-3.3.1-8].
         let target =
             Subscriber { cell: asker.cell.clone(), session: asker.session, from: Timestamp::default() };
-        let route = Route { target, qos: asked.qos, no_local: false, retain_as_published: false };
+        let identifiers = asked.identifier.into_iter().collect();
+        let (qos, no_local, retain_as_published) = (asked.qos, false, false);
+        let route = Route { target, qos, no_local, retain_as_published, identifiers };
         let waiting = inner.deliver_retained(&route, &kept.parcel, now);
         outcome.enqueue(&kept.parcel.message, waiting.into_iter().collect());
     }

@@ -18,7 +18,13 @@ fn filter(text: &str) -> TopicFilter {
 }
 
 fn route(id: u64, qos: QoS) -> Route<Id> {
-    Route { target: Id(id), qos, no_local: false, retain_as_published: false }
+    Route {
+        target: Id(id),
+        qos,
+        no_local: false,
+        retain_as_published: false,
+        identifiers: Default::default(),
+    }
 }
 
 fn ids(table: &RouteTable<Id>, topic: &str) -> Vec<u64> {
