@@ -18,6 +18,7 @@ use crate::cell::Subscriber;
 use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
+use crate::groups::Groups;
 use crate::principals::Principals;
 use crate::publish::Kept;
 use crate::throttle::Throttles;
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub observers: Observers,
     pub directory: Directory,
     pub routes: RouteTable<Subscriber>,
+    pub groups: Groups,
     pub retained: RetainedIndex<Kept>,
     pub principals: Principals,
     pub expiry: Expiry,
@@ -105,6 +107,7 @@ impl Broker {
             observers: parts.observers,
             directory: Directory::new(most_clients),
             routes: RouteTable::new(rules, one_copy),
+            groups: Groups::default(),
             retained: RetainedIndex::new(most_retained, RETAINED_BYTES),
             principals: Principals::default(),
             expiry: Expiry::default(),
@@ -139,7 +142,7 @@ impl Broker {
             self.0.look_at(&cell, now);
         }
         self.0.committer.nudge();
-        self.0.expiry.next()
+        self.0.expiry.next().min(self.0.tick_groups(now))
     }
 
     /// Takes every seat; MQTT 5 clients are told that the server is shutting down. Drivers find it at their next poll.

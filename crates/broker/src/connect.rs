@@ -143,6 +143,7 @@ impl Broker {
         inner.provoke_end(&connection, now);
         inner.report_all(connection.client_id(), &taken.reports, now);
         inner.look_after(connection.cell());
+        inner.kick_groups_of(connection.cell());
         // A change that came between the check of the standing and the seat found nobody to turn away.
         if connection.standing.is_condemned() {
             let same = |live: &Live| Arc::ptr_eq(&live.standing, &connection.standing);

@@ -57,6 +57,8 @@ impl Inner {
             self.unroute(kept);
             self.forget_queue(cell, kept);
         }
+        self.settle_shares(&ended.settled);
+        self.come_back(ended.returned);
         self.keep(cell);
         if let Some(will) = ended.will.filter(|_| departure.will) {
             // takeover-will: a takeover does not wait for the delay.
@@ -145,6 +147,7 @@ impl Inner {
     pub fn unroute(&self, kept: &Kept) {
         for subscription in kept.session.subscriptions() {
             self.routes.unsubscribe(&subscription.filter, kept.id);
+            self.kick_group(subscription.filter.as_str());
         }
     }
 

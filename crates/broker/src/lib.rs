@@ -17,6 +17,7 @@ mod durable;
 mod expiry;
 mod farewell;
 mod feed;
+mod groups;
 mod http;
 mod link;
 mod principals;

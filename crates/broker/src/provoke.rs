@@ -63,7 +63,15 @@ impl Inner {
         if duplicates {
             let parcel = report.parcel.clone();
             let identifiers = Default::default();
-            let offer = Offer { parcel, qos: report.qos, retain, share_name: None, place: None, identifiers };
+            let offer = Offer {
+                parcel,
+                qos: report.qos,
+                retain,
+                share_name: None,
+                place: None,
+                group: None,
+                identifiers,
+            };
             cell.enter(|seat| self.offer(seat, route.target.session, offer, now));
         }
         let what = "got a message before the one ahead of it";

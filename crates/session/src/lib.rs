@@ -9,6 +9,7 @@
 
 pub mod check;
 mod conversation;
+pub mod group;
 mod on;
 mod outbox;
 mod parcel;

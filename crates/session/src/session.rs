@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use self::exactly_once::Memory;
 use self::in_flight::InFlight;
+use crate::group::GroupPlace;
 use crate::tape::{Reading, Tape};
 use crate::throttle::Exceeded;
 use crate::{Conversation, Parcel};
@@ -61,6 +62,8 @@ pub struct Offer {
     pub share_name: Option<Arc<str>>,
     /// Where it is in the journal, if it came from there.
     pub place: Option<Place>,
+    /// Where it is in the queue of a group, if it came from there.
+    pub group: Option<Arc<GroupPlace>>,
     /// The identifiers of the subscriptions that matched [MQTT-3.3.4-3] to [MQTT-3.3.4-5].
     pub identifiers: SmallVec<[u32; 1]>,
 }
@@ -115,6 +118,8 @@ pub struct Session {
     version: Version,
     subscriptions: BTreeMap<Text, Subscription>,
     in_flight: VecDeque<InFlight>,
+    /// Messages of groups that are done with: see [`Session::take_settled`].
+    settled: Vec<Arc<GroupPlace>>,
     queue: VecDeque<Offer>,
     queue_bytes: usize,
     /// Messages of the backlog that were read, for the replay.
@@ -139,6 +144,7 @@ impl Session {
             version,
             subscriptions: BTreeMap::new(),
             in_flight: VecDeque::new(),
+            settled: Vec::new(),
             queue: VecDeque::new(),
             queue_bytes: 0,
             backlog: VecDeque::new(),
@@ -418,5 +424,6 @@ fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivere
 
 pub(crate) mod exactly_once;
 mod in_flight;
+mod shared;
 #[cfg(test)]
 mod tests;

@@ -268,12 +268,7 @@ impl Inner {
     }
 
     /// Tells the sessions that the journal has something for them.
-    fn announce(
-        &self,
-        appended: &Result<Option<Position>, StoreError>,
-        targets: Vec<Waits>,
-        now: Timestamp,
-    ) {
+    fn announce(&self, appended: &Result<Option<Position>, StoreError>, targets: Vec<Waits>, now: Timestamp) {
         let number = match appended {
             Ok(Some(position)) => position.0,
             Ok(None) => return,

@@ -46,6 +46,14 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Of a message in the queue of a group, which no session has yet.
+    pub(crate) fn of_group(parcel: &Arc<Parcel>, fate: Fate) -> Self {
+        let (version, standing) = (Version::V5, None);
+        Self { parcel: parcel.clone(), qos: QoS::AtLeastOnce, standing, version, fate }
+    }
+}
+
 /// What came of an offer.
 pub(crate) struct Offered {
     report: Report,
@@ -107,7 +115,8 @@ impl Inner {
     ) -> Option<Waiting> {
         let qos = parcel.message.qos.min(route.qos);
         let (parcel, identifiers) = (parcel.clone(), route.identifiers.clone());
-        let offer = Offer { parcel, qos, retain: true, share_name: None, place: None, group: None, identifiers };
+        let offer =
+            Offer { parcel, qos, retain: true, share_name: None, place: None, group: None, identifiers };
         self.hand_in(route, offer, now)
     }
 

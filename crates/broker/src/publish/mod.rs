@@ -4,6 +4,7 @@ mod authorise;
 mod deliver;
 mod retain;
 mod route;
+mod share;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use session::Parcel;
 
 pub(crate) use authorise::{Denied, Permits};
 pub(crate) use deliver::{Fate, Report};
-pub(crate) use route::Outcome;
+pub(crate) use route::{Outcome, Waits};
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug)]

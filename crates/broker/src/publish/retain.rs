@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use dialect::QuotaId;
+use dialect::{Divergence, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
 use policy::Permit;
@@ -122,7 +122,7 @@ impl Inner {
     /// True if the standard would send retained messages here and the dialect does not (retained-exact-only).
     pub fn withholds_retained(&self, filter: &TopicFilter, now: Timestamp) -> bool {
         if !self.observers.wants(events::Kind::DivergenceObserved)
-            || !self.dialect.has(dialect::Divergence::RetainedExactOnly)
+            || !self.dialect.has(Divergence::RetainedExactOnly)
             || !filter.has_wildcard()
             || filter.share_name().is_some()
         {
@@ -141,7 +141,7 @@ impl Inner {
         if !filter.has_wildcard() {
             return self.retained_at(filter.as_str(), now).into_iter().collect();
         }
-        if self.dialect.has(dialect::Divergence::RetainedExactOnly) {
+        if self.dialect.has(Divergence::RetainedExactOnly) {
             return Vec::new();
         }
         let mut found = self.retained.matching(filter.as_str(), match_rules(&self.dialect), MOST);

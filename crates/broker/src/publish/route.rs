@@ -7,12 +7,16 @@ use identity::Timestamp;
 use mqtt::{Message, QoS};
 use router::{Matches, Route};
 use session::Parcel;
+use session::group::Lane;
+use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
+use super::share::{Seen, choose};
 use super::{Permits, Sender};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
 use crate::durable::{Job, Then, body};
+use crate::groups::Group;
 
 /// Messages with a payload up to this many bytes are copied once when they may wait somewhere, so that a small
 /// message does not hold on to the large buffer in which it arrived.
@@ -42,7 +46,13 @@ impl Inner {
         }
         let random = self.random();
         let topic = parcel.message.topic.as_str();
-        self.routes.matches(topic, &mut |members| choose(members, random), matches);
+        let mut seen = SmallVec::<[Seen; 2]>::new();
+        let mut pick = |members: &[Route<Subscriber>]| {
+            let (chosen, what) = choose(members, random);
+            seen.extend(chosen.map(|_| what));
+            chosen
+        };
+        self.routes.matches(topic, &mut pick, matches);
         if !matches.missed.is_empty() {
             self.report_missed(matches, topic, now);
         }
@@ -50,8 +60,8 @@ impl Inner {
         for route in &matches.direct {
             waiting.extend(self.deliver(route, None, &parcel, sender, now));
         }
-        for shared in &matches.shared {
-            waiting.extend(self.deliver(&shared.route, Some(&shared.share_name), &parcel, sender, now));
+        for (shared, seen) in matches.shared.iter().zip(seen) {
+            waiting.extend(self.share(shared, seen, &parcel, sender, now));
         }
         outcome.enqueue(&parcel.message, waiting);
         outcome
@@ -70,16 +80,24 @@ impl Inner {
     }
 }
 
-/// A session's copy of a message on its way into the journal.
+/// Who waits for a message in the journal.
+pub(crate) enum Waits {
+    /// A session.
+    Session(Subscriber),
+    /// A group of a shared subscription.
+    Group(Arc<Group>, Lane),
+}
+
+/// One copy of a message on its way into the journal.
 pub(crate) struct Waiting {
-    pub subscriber: Subscriber,
+    pub waits: Waits,
     pub recipient: Recipient,
 }
 
 /// What has to be on disk before a message counts as taken.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    pub appends: Vec<(Append, Vec<Subscriber>)>,
+    pub appends: Vec<(Append, Vec<Waits>)>,
     pub batch: Batch,
 }
 
@@ -99,8 +117,8 @@ impl Outcome {
     pub(crate) fn enqueue(&mut self, message: &Message, mut waiting: Vec<Waiting>) {
         while !waiting.is_empty() {
             let rest = waiting.split_off(waiting.len().min(Append::MAX_RECORDS / 4));
-            let (subscribers, to) = waiting.into_iter().map(|one| (one.subscriber, one.recipient)).unzip();
-            self.appends.push((Append { body: body::encode(message), to }, subscribers));
+            let (who, to) = waiting.into_iter().map(|one| (one.waits, one.recipient)).unzip();
+            self.appends.push((Append { body: body::encode(message), to }, who));
             waiting = rest;
         }
     }
@@ -131,16 +149,4 @@ impl Inner {
         self.report_unserved(sender.origin, topic, &"the service behind it is not built yet", now);
         false
     }
-}
-
-/// A member of a shared group at random: among those who are online if there are any, else among all.
-fn choose(members: &[Route<Subscriber>], random: u64) -> Option<usize> {
-    let nth = |count: usize| (random % count as u64) as usize;
-    let online = members.iter().filter(|member| member.target.cell.is_online()).count();
-    if online == 0 {
-        return (!members.is_empty()).then(|| nth(members.len()));
-    }
-    let at_home = members.iter().enumerate().filter(|(_, member)| member.target.cell.is_online());
-    // One may have left since it was counted: then the last one of the others serves.
-    at_home.take(nth(online) + 1).last().map(|(at, _)| at)
 }

@@ -28,14 +28,24 @@ impl Session {
         if live.is_too_large(&offer) {
             return Delivered::Dropped(Dropped::TooLargeForClient);
         }
+        self.try_send(live, offer, now).unwrap_or_else(|offer| self.keep(offer))
+    }
+
+    /// Sends it, or gives it back.
+    pub(super) fn try_send(
+        &mut self,
+        live: &mut Conversation,
+        offer: Offer,
+        now: Timestamp,
+    ) -> Result<Delivered, Offer> {
         if !self.may_send(live, &offer, now) {
-            return self.keep(offer);
+            return Err(offer);
         }
         let fixed = Self::fixed_packet_id(&offer);
-        let Some(packet_id) = fixed.or_else(|| self.next_packet_id()) else { return self.keep(offer) };
+        let Some(packet_id) = fixed.or_else(|| self.next_packet_id()) else { return Err(offer) };
         if live.pace_out.take(now).is_err() {
             // Another connection was faster at what was left of the account's rate.
-            return self.keep(offer);
+            return Err(offer);
         }
         // [MQTT-4.3.3-2] [MQTT-4.3.2-2]
         live.outbox.publish(&offer, Some(packet_id), false);
@@ -47,7 +57,7 @@ impl Session {
             attempts: 1,
             parked: false,
         });
-        Delivered::Sent
+        Ok(Delivered::Sent)
     }
 
     /// Messages that the client has and owes an acknowledgement for.
@@ -63,7 +73,7 @@ impl Session {
 
     /// The client acknowledged a message of QoS 1. False if it never got it.
     pub fn acknowledge(&mut self, packet_id: PacketId) -> bool {
-        self.take_in_flight(packet_id, QoS::AtLeastOnce).map(|sent| self.settle(sent.offer.place)).is_some()
+        self.take_in_flight(packet_id, QoS::AtLeastOnce).map(|sent| self.settle_offer(sent.offer)).is_some()
     }
 
     /// Takes a message with this identifier and QoS out of those on their way.
@@ -145,9 +155,10 @@ impl Session {
     /// Keeps the messages on their way that `keep` says; the others are settled. The client may have got one of QoS 2
     /// already: its identifier is free only after a PUBREL.
     fn retain(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
-        let (tape, exact) = (&mut self.tape, &mut self.exact);
+        let (tape, exact, settled) = (&mut self.tape, &mut self.exact, &mut self.settled);
         self.in_flight.retain_mut(|sent| {
             let kept = keep(sent);
+            settled.extend(sent.offer.group.clone().filter(|_| !kept));
             if !kept && sent.offer.qos == QoS::ExactlyOnce {
                 exact.release(Released::unsent(sent.packet_id, sent.offer.place));
             } else if let (false, Some(tape), Some(place)) = (kept, tape.as_mut(), sent.offer.place) {

@@ -123,6 +123,7 @@ fn expiring(payload: &str, qos: QoS, expires_at: Option<u64>) -> Offer {
         retain: false,
         share_name: None,
         place: None,
+        group: None,
         identifiers: SmallVec::new(),
     }
 }
