@@ -188,3 +188,6 @@ impl Session {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;
