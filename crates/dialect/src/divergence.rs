@@ -62,6 +62,8 @@ pub enum State {
     Switch,
     /// The broker behaves as the default says; the switch changes nothing.
     Fixed,
+    /// The broker keeps the stronger promise; a rule of `[[quirks]]` provokes the weaker one.
+    OnDemand,
     /// What the row speaks of is not built yet.
     Pending,
 }
@@ -71,6 +73,7 @@ impl fmt::Display for State {
         f.write_str(match self {
             Self::Switch => "switch",
             Self::Fixed => "fixed",
+            Self::OnDemand => "on demand",
             Self::Pending => "pending",
         })
     }

@@ -107,11 +107,11 @@ rows! {
         "any control packet counts" =>
         "PUBLISH, SUBSCRIBE, PINGREQ and PUBACK are listed, UNSUBSCRIBE is not; off = any packet counts",
         "send nothing but UNSUBSCRIBE";
-    PolicyPropagation [] Documented MayWeaken off Fixed "developer guide, AWS IoT Core policies",
+    PolicyPropagation [] Documented MayWeaken off OnDemand "developer guide, AWS IoT Core policies",
         "knows no policies" =>
         "a change of policies takes effect after 6 to 8 minutes; here at once",
         "withdraw a permission and go on publishing";
-    ConnectionLife ["4.8"] Documented MayWeaken off Fixed "developer guide, Device communication protocols",
+    ConnectionLife ["4.8"] Documented MayWeaken off OnDemand "developer guide, Device communication protocols",
         "a connection lasts until one side has a reason to end it" =>
         "the service ends connections, after one to two weeks at best; here it does not",
         "stay connected for two weeks";

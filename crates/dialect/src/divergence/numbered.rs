@@ -23,11 +23,11 @@ rows! {
         "a message that is sent again carries DUP 1" =>
         "DUP is always 0 towards clients and ignored from them",
         "withhold a PUBACK and look at the message that comes again";
-    RedeliveryNewPacketId ["MQTT-4.4.0-1"] Documented MayWeaken off Fixed "developer guide, MQTT",
+    RedeliveryNewPacketId ["MQTT-4.4.0-1"] Documented MayWeaken off OnDemand "developer guide, MQTT",
         "a message that is sent again keeps its packet identifier" =>
         "rarely gets a new one; here it always keeps it",
         "withhold many PUBACKs; statistical";
-    Qos0Duplicates ["4.3.1"] Documented MayWeaken off Fixed "developer guide, MQTT",
+    Qos0Duplicates ["4.3.1"] Documented MayWeaken off OnDemand "developer guide, MQTT",
         "QoS 0 arrives at most once" =>
         "zero or more times; here at most once",
         "statistical";
@@ -39,7 +39,7 @@ rows! {
         "an unacknowledged message is kept as long as the session" =>
         "dropped after 3600 seconds (3.1.1) or 960 seconds (5)",
         "withhold a PUBACK past the window";
-    UnorderedDelivery ["MQTT-4.6.0-2", "MQTT-4.6.0-5", "MQTT-4.6.0-6"] Documented MayWeaken off Fixed
+    UnorderedDelivery ["MQTT-4.6.0-2", "MQTT-4.6.0-5", "MQTT-4.6.0-6"] Documented MayWeaken off OnDemand
         "developer guide, MQTT",
         "messages of one topic and QoS, and acknowledgements, keep their order" =>
         "no order is promised; here it is kept",
@@ -56,7 +56,7 @@ rows! {
         "any topic can hold a retained message" =>
         "topics that start with $ cannot",
         "publish with RETAIN to a $aws topic";
-    RetainedRate ["MQTT-3.3.1-5"] Documented MustDiffer on Pending "quotas",
+    RetainedRate ["MQTT-3.3.1-5"] Documented MustDiffer on Fixed "quotas",
         "no limit" =>
         "one publish with RETAIN a second for each topic, 500 for the account",
         "publish twice in a second: PUBACK 0x97 (inferred)";
@@ -88,7 +88,7 @@ rows! {
         "up to 4 294 967 295 seconds; the server may lower it and says so" =>
         "lowered to the account's value, one hour unless raised (at most seven days)",
         "Session Expiry Interval in the CONNACK";
-    SessionExpirySlack ["MQTT-4.1.0-2"] Documented MayWeaken off Fixed "developer guide, MQTT",
+    SessionExpirySlack ["MQTT-4.1.0-2"] Documented MayWeaken off OnDemand "developer guide, MQTT",
         "a session ends when its expiry interval has passed" =>
         "up to 30 minutes later; here in time",
         "come back a little too late";
@@ -100,7 +100,7 @@ rows! {
         "a session belongs to the client id, whatever version comes back" =>
         "a session cannot be resumed with the other version",
         "come back with the other version: Session Present 0";
-    ReplayRate ["4.9"] Documented MustDiffer on Pending "developer guide, MQTT",
+    ReplayRate ["4.9"] Documented MustDiffer on Switch "developer guide, MQTT",
         "flow control alone sets the pace of stored messages" =>
         "ten stored messages a second",
         "time the backlog";
@@ -136,7 +136,7 @@ rows! {
         "a server may refuse ids beyond 23 letters and digits" =>
         "up to 128 bytes; a leading $ is refused",
         "connect as $x";
-    ConnectRate ["3.1.4"] Documented MustDiffer on Pending "quotas",
+    ConnectRate ["3.1.4"] Documented MustDiffer on Fixed "quotas",
         "no limit" =>
         "one CONNECT a second for each client id",
         "connect twice in a second: CONNACK 0x97";
@@ -168,11 +168,11 @@ rows! {
         "65 535 unless Receive Maximum says less" =>
         "100 both ways",
         "Receive Maximum in the CONNACK";
-    Rate100Discard ["MQTT-4.3.2-4"] Documented MustDiffer on Pending "quotas",
+    Rate100Discard ["MQTT-4.3.2-4"] Documented MustDiffer on Fixed "quotas",
         "a QoS 1 message that was received is acknowledged" =>
         "publishes beyond 100 a second are discarded",
         "publish 200 in a second and count the PUBACKs";
-    SubackBeforeActive ["3.8.4"] Documented MayWeaken off Fixed "developer guide, MQTT",
+    SubackBeforeActive ["3.8.4"] Documented MayWeaken off OnDemand "developer guide, MQTT",
         "a subscription is in force when its SUBACK is sent" =>
         "a delay is possible; here there is none",
         "publish right after the SUBACK";
