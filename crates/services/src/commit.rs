@@ -5,7 +5,7 @@ use identity::Timestamp;
 use registry::guard::{GUARDS, Guard, Guarded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{Batch, CommitError, Condition, Key, Keyspace, Revision, StoreError, Stored};
+use store::{Batch, CommitError, Condition, Key, Keyspace, Limit, Revision, StoreError, Stored};
 
 use crate::{ApiError, ErrorCode, Services};
 
@@ -132,6 +132,13 @@ impl Services {
     }
 
     fn failed(&self, what: &str, error: &StoreError, now: Timestamp) -> ApiError {
+        if let StoreError::Limit { what: Limit::ValueBytes, size, limit } = error {
+            // The caller's doing, not the store's: AWS's limits on single members let a policy's versions get so large.
+            return ApiError::invalid(format!(
+                "The resource would have {size} bytes with this, and {limit} can be stored: send documents without \
+                 needless white space, or delete old versions"
+            ));
+        }
         self.observers.emit(now, &Event::StoreFailed(StoreFailed { what, detail: error }));
         match error {
             StoreError::Unavailable { .. } => {

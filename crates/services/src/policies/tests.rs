@@ -43,6 +43,20 @@ fn who_creates_the_same_policy_meanwhile_wins() {
 }
 
 #[test]
+fn versions_that_do_not_fit_together_are_the_callers_fault() {
+    let scene = Scene::new();
+    scene.policy("p");
+    let mut long = version("p", false);
+    // White space does not count towards the 2048 characters of a policy.
+    long.policy_document.push_str(&"\n".repeat(400_000));
+    scene.run(scene.services.create_policy_version(long.clone(), NOW)).unwrap();
+    let error = scene.run(scene.services.create_policy_version(long, NOW)).unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidRequest, "not InternalFailure, which SDKs repeat");
+    assert!(error.message.contains("white space"), "{}", error.message);
+    assert_eq!(get(&scene, "p").unwrap().policy_document.as_deref(), Some(ALLOW));
+}
+
+#[test]
 fn malformed_documents_are_refused_in_both_places() {
     let scene = Scene::new();
     scene.policy("p");
