@@ -102,6 +102,22 @@ async fn no_certificate_is_no_way_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registered_certificate_without_its_key_is_no_way_in() {
+    let house = House::open(Limits::default()).await;
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_RSA_SHA256] {
+        let device = Device::new(algorithm);
+        house.register(&device, CertificateStatus::Active).await;
+        let thief = Device { certificate: device.certificate, key: Device::new(algorithm).key };
+        for versions in [&[&TLS12][..], &[&TLS13][..]] {
+            house.recorder.clear();
+            assert!(house.connect(house.mqtt, Some(&thief), &[], versions).await.is_none());
+            let text = house.told(Kind::HandshakeFailed).await.remove(0);
+            assert!(text.contains("BadSignature"), "{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_aws_does_not_take_is_not_even_offered_a_scheme() {
     let house = House::open(Limits::default()).await;
     let device = Device::new(&rcgen::PKCS_ED25519);
