@@ -57,7 +57,7 @@ impl Throttles {
     }
 
     /// A CONNECT that the policies allow. Those that they do not allow do not count, so that nobody can keep another
-    /// client away by asking for its client id.
+    /// client away by asking for its client id (connect-rate).
     pub fn client_id(&self, client_id: &str, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         let taken = self.client_ids.take(client_id, now);
         exceeded(taken, Fault::ClientIdThrottled, QuotaId::ConnectsPerClientId, limits)

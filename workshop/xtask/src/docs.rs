@@ -2,9 +2,11 @@
 
 mod ledger;
 mod pages;
+mod rows;
 mod switches;
 
 pub use ledger::check as ledger;
+pub use rows::check as rows;
 pub use switches::check as switches;
 
 use std::fs;
@@ -70,6 +72,12 @@ mod tests {
     #[test]
     fn quotas_are_kept_by_tests_that_exist() {
         let complaints = ledger::check(&crate::root()).expect("the source can be read");
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+
+    #[test]
+    fn rows_that_must_differ_are_obeyed_and_kept() {
+        let complaints = rows::check(&crate::root()).expect("the source can be read");
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
 

@@ -68,7 +68,7 @@ rows! {
         "shared subscriptions are a matter of MQTT 5; in 3.1.1 $share is an ordinary level" =>
         "MQTT 3.1.1 clients have them too",
         "subscribe to $share/g/a with 3.1.1";
-    SharedGroupQueue ["4.8.2"] Documented MustDiffer on Pending "developer guide, MQTT",
+    SharedGroupQueue ["4.8.2"] Documented MustDiffer on Switch "developer guide, MQTT",
         "each member's session queues its share" =>
         "one queue for the group, only while a member has a persistent session; a random online member gets each message; 20 queued messages a second drain to each",
         "leave a persistent member offline and publish";

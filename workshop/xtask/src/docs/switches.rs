@@ -20,7 +20,7 @@ fn judge(row: &DivergenceRow, source: &str) -> Option<String> {
         State::Switch if !read => {
             "says that its switch works, but nothing reads it: make it Fixed or Pending"
         }
-        State::Fixed | State::Pending if read => {
+        State::Fixed | State::OnDemand | State::Pending if read => {
             "says that its switch does nothing, but something reads it: make it Switch"
         }
         _ => return None,
@@ -28,7 +28,8 @@ fn judge(row: &DivergenceRow, source: &str) -> Option<String> {
     Some(format!("divergence {} {wrong} (crates/dialect/src/divergence)", row.id()))
 }
 
-fn is_read(divergence: Divergence, source: &str) -> bool {
+/// Whether anything reads the switch: the tables of quotas and refusals, or `source` without its white space.
+pub(super) fn is_read(divergence: Divergence, source: &str) -> bool {
     let turns =
         |reply: &dialect::Reply| [reply.without, reply.with].iter().flatten().any(|(d, _)| *d == divergence);
     !divergence.quotas().is_empty()
