@@ -153,6 +153,7 @@ impl Connection {
             ReasonCode::ProtocolError => Fault::ProtocolError,
             _ => Fault::Malformed,
         };
+        self.inner().report_shown(fault, self.client(), error.packet, error, now);
         self.fail(fault, error, now)
     }
 

@@ -1,6 +1,7 @@
 //! The broker over the in-memory store, spoken to in packets. Time is a number that the test moves.
 
 mod conversations;
+mod divergences;
 mod feed;
 mod house;
 mod policies;
