@@ -245,6 +245,7 @@ impl Divergence {
             Self::MessageExpiryClamp => &[QuotaId::MessageExpiryMin, QuotaId::MessageExpiryMax],
             Self::MinClientPacketSize => &[QuotaId::ClientPacketSizeMin],
             Self::PayloadCap => &[QuotaId::PayloadSize, QuotaId::PacketSize],
+            Self::ReplayRate => &[QuotaId::ReplayRate],
             Self::RetainedCapThrottle => &[QuotaId::RetainedMessages],
             Self::RetryGivesUp => &[QuotaId::RetryWindowV3, QuotaId::RetryWindowV5],
             Self::SessionExpiryCap => &[QuotaId::SessionExpiry],

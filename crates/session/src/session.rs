@@ -22,8 +22,6 @@ use crate::{Conversation, Parcel};
 
 /// How many records of the journal are read at once.
 pub const PAGE: usize = 64;
-/// The pause between two messages of the backlog: ten a second (replay-rate).
-const REPLAY_PAUSE: Duration = Duration::from_millis(100);
 
 /// One subscription's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +123,8 @@ pub struct Session {
     /// Messages of the backlog that were read, for the replay.
     backlog: VecDeque<Offer>,
     replay_at: Timestamp,
-    replay_is_paced: bool,
+    /// The pause between two messages of the backlog (replay-rate).
+    replay_pause: Duration,
     tape: Option<Tape>,
     most_messages: usize,
     most_bytes: usize,
@@ -149,7 +148,7 @@ impl Session {
             queue_bytes: 0,
             backlog: VecDeque::new(),
             replay_at: Timestamp::default(),
-            replay_is_paced: dialect.has(Divergence::ReplayRate),
+            replay_pause: dialect.limits().replay_rate.pause(),
             tape: None,
             most_messages: dialect.limits().session_queue_messages,
             most_bytes: dialect.limits().session_queue_bytes,
@@ -292,8 +291,8 @@ impl Session {
         if now < self.replay_at || !self.may_send(live, front, now) {
             return None;
         }
-        if self.replay_is_paced {
-            self.replay_at = self.replay_at.max(now) + REPLAY_PAUSE;
+        if !self.replay_pause.is_zero() {
+            self.replay_at = self.replay_at.max(now) + self.replay_pause;
         }
         self.backlog.pop_front()
     }

@@ -59,6 +59,7 @@ ledger! {
         TopicSize: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
         TopicSlashes: "topics_of_a_publish_topic_limits", "test_topic_beyond_the_limits_is_refused";
         ShareNameSize: "test_share_name_and_filter_have_their_own_limits";
+        ReplayRate: "the_backlog_is_replayed_at_ten_a_second_beside_live_messages_replay_rate";
         ConnectsPerAccount: "the_account_connects_so_often_in_a_second", "test_connects_of_the_account_have_a_rate";
         ConnectsPerClientId: "a_client_id_connects_once_in_a_second",
             "test_client_id_that_connects_twice_in_a_second_is_refused";
@@ -116,7 +117,6 @@ ledger! {
     }
     pending {
         SharedQueue | SharedDrainRate: "groups have no queue of their own: a member at random keeps the message";
-        ReplayRate: "its divergence keeps ten a second; another value is not obeyed";
         WebsocketDuration: "MQTT over WebSocket is not built";
         DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
             | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
