@@ -128,7 +128,8 @@ impl Inner {
         matches: &mut Matches<Subscriber>,
         now: Timestamp,
     ) -> Option<Job> {
-        let message = will.message(now, &self.dialect);
+        let mut message = will.message(now, &self.dialect);
+        self.enrich(standing, &mut message, now);
         let client = report::standing_of(standing);
         match self.authorise_publish(standing, &message, now) {
             Ok(permits) => {

@@ -299,18 +299,19 @@ impl Inner {
         }
     }
 
-    /// After something moved in a journaled session: forgets what is settled, asks for the next page.
+    /// After something moved in a session: forgets what is settled, asks for the next page.
     pub fn look_after(&self, cell: &Arc<Cell>) {
-        let shares = cell.enter(|seat| seat.kept.as_mut().map(|kept| kept.session.take_settled()));
-        self.settle_shares(&shares.unwrap_or_default());
-        let (trim, wants) = cell.enter(|seat| {
-            let Some(kept) = seat.kept.as_mut().filter(|kept| kept.session.is_journaled()) else {
-                return (None, false);
-            };
+        let (shares, trim, wants) = cell.enter(|seat| {
+            let Some(kept) = &mut seat.kept else { return (Vec::new(), None, false) };
+            let shares = kept.session.take_settled();
+            if !kept.session.is_journaled() {
+                return (shares, None, false);
+            }
             let trim = kept.session.trim().map(|upto| (kept.incarnation.clone(), upto));
             let wants = seat.live.is_some() && kept.session.next_read().is_some();
-            (trim, wants && !std::mem::replace(&mut seat.wants_page, true))
+            (shares, trim, wants && !std::mem::replace(&mut seat.wants_page, true))
         });
+        self.settle_shares(&shares);
         if let Some((incarnation, upto)) = trim {
             self.committer.trim(super::journal_key(&cell.client_id, &incarnation), upto);
         }

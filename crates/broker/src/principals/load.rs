@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use identity::{PolicyName, Principal, Site, Timestamp};
+use dialect::Divergence;
+use identity::{ClientId, PolicyName, Principal, Site, Timestamp};
+use mqtt::UserProperties;
 use policy::{Authorizer, ConnectionContext, Origin, PolicySet, Source, ThingFacts};
 use registry::CertificateStatus;
 use registry::attachments::TARGET_POLICIES;
@@ -15,10 +17,12 @@ use registry::thing_groups::{THING_GROUPS, THING_MEMBERSHIPS, thing_group_key};
 use registry::thing_principals::{
     PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrincipalType, thing_principal_key,
 };
-use registry::things::{THINGS, thing_key};
+use registry::thing_types::{THING_TYPES, thing_type_key};
+use registry::things::{THINGS, ThingRecord, thing_key};
 use serde::de::DeserializeOwned;
 use store::{Key, Keyspace, Store, StoreError, Stored};
 
+use super::enrich::Traveller;
 use super::{Bearer, Record, View};
 use crate::broker::Inner;
 
@@ -87,7 +91,7 @@ impl Reader<'_> {
             Err(_) => PolicySet::compile(Vec::new()),
         };
         let authorizer = Authorizer::new(self.site().clone(), Arc::new(set), bearer.context(), self.epoch);
-        View { authorizer, status: None, read: self.read }
+        View { authorizer, status: None, propagates: UserProperties::EMPTY, read: self.read }
     }
 
     async fn certificate(mut self, bearer: &Bearer, id: &str, now: Timestamp) -> Result<View, StoreError> {
@@ -96,10 +100,10 @@ impl Reader<'_> {
         let arn = self.site().arn("cert", id);
         self.policies_of(&arn, &Origin::Certificate, now).await?;
         let mut context = bearer.context();
-        self.thing(&arn, &mut context, now).await?;
+        let propagates = self.thing(&arn, &mut context, now).await?;
         let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
         let authorizer = Authorizer::new(self.site().clone(), set, context, self.epoch);
-        Ok(View { authorizer, status: Some(status), read: self.read })
+        Ok(View { authorizer, status: Some(status), propagates, read: self.read })
     }
 
     /// The policies attached to a target.
@@ -138,25 +142,42 @@ impl Reader<'_> {
         arn: &str,
         context: &mut ConnectionContext,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let Some(client_id) = context.client_id.clone() else { return Ok(()) };
+    ) -> Result<UserProperties, StoreError> {
+        let nothing = UserProperties::EMPTY;
+        let Some(client_id) = context.client_id.clone() else { return Ok(nothing) };
         let held = self.scan(&PRINCIPAL_THINGS, Key::of(&[arn]), 2).await?;
         let exclusive = held.into_iter().find(|entry| entry.value.kind == ThingPrincipalType::Exclusive);
         let exclusive = exclusive.and_then(|entry| entry.key.parts().pop());
         let own = self.get(&THING_PRINCIPALS, thing_principal_key(client_id.as_str(), arn)).await?.is_some();
         context.is_attached = Some(own);
         let name = if own { Some(client_id.as_str().to_owned()) } else { exclusive };
-        let Some(name) = name else { return Ok(()) };
-        if let Some(stored) = self.get(&THINGS, thing_key(&name)).await? {
-            let thing = stored.value;
-            context.thing = Some(Arc::new(ThingFacts {
-                name: thing.name,
-                type_name: thing.type_name,
-                attributes: thing.attributes,
-            }));
-            self.groups(&name, now).await?;
-        }
-        Ok(())
+        let Some(name) = name else { return Ok(nothing) };
+        let Some(stored) = self.get(&THINGS, thing_key(&name)).await? else { return Ok(nothing) };
+        let thing = stored.value;
+        let propagates = self.propagates(&client_id, &thing).await?;
+        context.thing = Some(Arc::new(ThingFacts {
+            name: thing.name,
+            type_name: thing.type_name,
+            attributes: thing.attributes,
+        }));
+        self.groups(&name, now).await?;
+        Ok(propagates)
+    }
+
+    /// What travels with the thing's messages, by its type.
+    async fn propagates(
+        &mut self,
+        client_id: &ClientId,
+        thing: &ThingRecord,
+    ) -> Result<UserProperties, StoreError> {
+        let wanted = self.inner.dialect.has(Divergence::EnrichedUserProperties);
+        let Some(type_name) = thing.type_name.as_ref().filter(|_| wanted) else {
+            return Ok(UserProperties::EMPTY);
+        };
+        let found = self.get(&THING_TYPES, thing_type_key(type_name.as_str())).await?;
+        let propagating = found.and_then(|found| found.value.properties.propagating_attributes);
+        let traveller = Traveller { client_id, thing: thing.name.as_str(), attributes: &thing.attributes };
+        Ok(propagating.map_or(UserProperties::EMPTY, |list| traveller.properties(&list)))
     }
 
     /// The policies of the thing's groups and of all their ancestors.

@@ -5,6 +5,7 @@
 
 mod dependents;
 mod documents;
+mod enrich;
 mod load;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use identity::{CertificateFacts, ClientId, Principal};
+use mqtt::UserProperties;
 use policy::{Authorizer, ConnectionContext};
 use registry::CertificateStatus;
 use store::Revision;
@@ -74,6 +76,8 @@ pub(crate) struct View {
     pub authorizer: Authorizer,
     /// `None` for principals that are not certificates.
     pub status: Option<CertificateStatus>,
+    /// User properties that are added to what it publishes.
+    pub propagates: UserProperties,
     /// Every record and every prefix that was read.
     pub read: Vec<Record>,
 }

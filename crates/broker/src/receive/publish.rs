@@ -30,7 +30,7 @@ pub(super) fn message(
     taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
-    let Inbound { message, packet_id } = inbound;
+    let Inbound { mut message, packet_id } = inbound;
     let (inner, standing) = (connection.inner().clone(), connection.standing.clone());
     let qos = message.qos;
     let permits = match inner.authorise_publish(&standing, &message, now) {
@@ -57,6 +57,7 @@ pub(super) fn message(
         inner.report_violation(&violation, connection.client(), "PUBLISH", now);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
+    inner.enrich(&standing, &mut message, now);
     let mut matches = std::mem::take(&mut connection.matches);
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &message, packet_id, now);

@@ -16,7 +16,7 @@ use mqtt::{UserProperties, Version};
 use registry::attachments::{AttachmentRecord, TARGET_POLICIES, target_policy_key};
 use registry::policies::{POLICIES, PolicyRecord, policy_key};
 use registry::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus};
-use store::{Batch, Store, block_on};
+use store::{Batch, Journal, Store, block_on};
 
 use crate::{Broker, BrokerParts, Connection, Credential, Flow, Link, LinkEnd, Refused};
 
@@ -37,6 +37,7 @@ pub(super) struct House {
     pub store: Arc<dyn Store>,
     listener: Arc<Listener>,
     now: Mutex<Timestamp>,
+    is_journaled: bool,
 }
 
 impl House {
@@ -45,7 +46,16 @@ impl House {
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Dialect)) -> Arc<Self> {
-        let store: Arc<dyn Store> = Arc::new(store::memory::MemoryStore::new());
+        Self::on(Arc::new(store::memory::MemoryStore::new()), None, change)
+    }
+
+    /// A broker whose sessions are journaled, over what an earlier one may have left.
+    pub(super) fn on(
+        store: Arc<dyn Store>,
+        journal: Option<Arc<dyn Journal>>,
+        change: impl FnOnce(&mut Dialect),
+    ) -> Arc<Self> {
+        let is_journaled = journal.is_some();
         let listener = Arc::new(Listener::default());
         let mut dialect = Dialect::aws();
         // Most tests are faster than AWS lets clients be; those about quotas set them.
@@ -60,11 +70,11 @@ impl House {
             dialect: Arc::new(dialect),
             store: store.clone(),
             observers: Observers::new([listener.clone() as Arc<dyn Observer>]),
-            journal: None,
+            journal,
             durability: crate::Durability::Group,
             seed: 1,
         });
-        Arc::new(Self { broker, store, listener, now: Mutex::new(START) })
+        Arc::new(Self { broker, store, listener, now: Mutex::new(START), is_journaled })
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -154,9 +164,41 @@ impl House {
     ) -> Result<Client, Refused> {
         let version = connect.version;
         let connection =
-            block_on(self.broker.connect(Box::new(connect), credential, Self::link(), self.now()))?;
+            self.drive(self.broker.connect(Box::new(connect), credential, Self::link(), self.now()))?;
         let decoder = Decoder::for_client(version, u32::MAX);
-        Ok(Client { house: self.clone(), connection: Some(connection), decoder, closed: false })
+        Ok(Client {
+            house: self.clone(),
+            connection: Some(connection),
+            decoder,
+            closed: false,
+            early: Vec::new(),
+        })
+    }
+
+    /// Lets the broker write and read what waits for it. A store in memory is never late, so its loops may be dropped
+    /// when they have nothing to do.
+    pub(super) fn work(&self) {
+        let now = self.now();
+        let clock = move || now;
+        let mut work = std::pin::pin!(self.broker.work(&clock));
+        // A loop that has gone round may have woken the other one.
+        for _ in 0..3 {
+            assert!(work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+    }
+
+    /// Waits for something that may wait for the broker's loops.
+    fn drive<T>(&self, future: impl Future<Output = T>) -> T {
+        if !self.is_journaled {
+            return block_on(future);
+        }
+        let mut future = std::pin::pin!(future);
+        loop {
+            if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return done;
+            }
+            self.work();
+        }
     }
 
     /// Connects a client that may do everything and takes its CONNACK.
@@ -216,6 +258,8 @@ pub(super) struct Client {
     connection: Option<Connection>,
     decoder: Decoder,
     pub closed: bool,
+    /// What came right behind the CONNACK.
+    early: Vec<Packet>,
 }
 
 impl Client {
@@ -226,6 +270,9 @@ impl Client {
     /// All that the broker has for the client.
     pub(super) fn take(&mut self) -> Vec<Packet> {
         let now = self.house.now();
+        if self.house.is_journaled {
+            self.house.work();
+        }
         let mut out = BytesMut::new();
         let mut cx = Context::from_waker(Waker::noop());
         loop {
@@ -238,7 +285,7 @@ impl Client {
                 Poll::Pending => break,
             }
         }
-        let mut packets = Vec::new();
+        let mut packets = std::mem::take(&mut self.early);
         while let Some(packet) = self.decoder.decode(&mut out).unwrap() {
             packets.push(packet);
         }
@@ -247,7 +294,9 @@ impl Client {
 
     pub(super) fn connack(&mut self) -> mqtt::ConnAck {
         let mut packets = self.take();
-        match packets.remove(0) {
+        let first = packets.remove(0);
+        self.early = packets;
+        match first {
             Packet::ConnAck(connack) => *connack,
             other => panic!("{other:?}"),
         }

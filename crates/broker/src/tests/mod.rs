@@ -2,8 +2,10 @@
 
 mod conversations;
 mod divergences;
+mod enrichment;
 mod feed;
 mod house;
 mod policies;
 mod quirks;
 mod quotas;
+mod shares;
