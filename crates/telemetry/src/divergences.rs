@@ -18,15 +18,24 @@ use serde::{Deserialize, Serialize};
 
 /// Clients that are kept. What others do is only counted.
 pub const MOST_CLIENTS: usize = 16_384;
+/// Rows of all clients together that are kept. What shows beyond that is only counted.
+pub const MOST_ROWS: usize = 8 * MOST_CLIENTS;
 /// Bytes of a detail that are kept.
 pub const MOST_DETAIL: usize = 256;
 const SHARDS: usize = 16;
 
 /// Sums up the divergences that clients met. One entry a client, one row a divergence.
 pub struct DivergenceReport {
-    shards: Vec<Mutex<HashMap<Box<str>, Client>>>,
+    shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     dropped: AtomicU64,
+}
+
+/// A part of the clients.
+#[derive(Default)]
+struct Shard {
+    clients: HashMap<Box<str>, Client>,
+    rows: usize,
 }
 
 /// What is kept of a client.
@@ -55,7 +64,7 @@ impl DivergenceReport {
     pub fn summary(&self) -> DivergenceSummary {
         let mut clients = Vec::new();
         for shard in &self.shards {
-            clients.extend(lock(shard).iter().map(|(id, client)| client.summary(id)));
+            clients.extend(lock(shard).clients.iter().map(|(id, client)| client.summary(id)));
         }
         clients.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
         DivergenceSummary { clients, dropped: self.dropped.load(Relaxed) }
@@ -63,7 +72,7 @@ impl DivergenceReport {
 
     /// Forgets everything.
     pub fn reset(&self) {
-        self.shards.iter().for_each(|shard| lock(shard).clear());
+        self.shards.iter().for_each(|shard| *lock(shard) = Shard::default());
         self.dropped.store(0, Relaxed);
     }
 
@@ -71,17 +80,30 @@ impl DivergenceReport {
         let client_id = fact.client_id;
         let place = self.hasher.hash_one(client_id) as usize % SHARDS;
         let Some(shard) = self.shards.get(place) else { return };
-        let mut shard = lock(shard);
-        if !shard.contains_key(client_id) {
-            if shard.len() >= MOST_CLIENTS / SHARDS {
-                self.dropped.fetch_add(1, Relaxed);
-                return;
+        if !lock(shard).add(at, fact) {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Shard {
+    /// False if there is no room.
+    fn add(&mut self, at: Timestamp, fact: &DivergenceObserved<'_>) -> bool {
+        let known = self.clients.get(fact.client_id);
+        if known.is_none() && self.clients.len() >= MOST_CLIENTS / SHARDS {
+            return false;
+        }
+        if known.is_none_or(|client| !client.rows.contains_key(&fact.divergence)) {
+            if self.rows >= MOST_ROWS / SHARDS {
+                return false;
             }
-            shard.insert(client_id.into(), Client::default());
+            self.rows += 1;
         }
-        if let Some(client) = shard.get_mut(client_id) {
-            client.add(at, fact);
+        match self.clients.get_mut(fact.client_id) {
+            Some(client) => client.add(at, fact),
+            None => self.clients.entry(fact.client_id.into()).or_default().add(at, fact),
         }
+        true
     }
 }
 
@@ -133,7 +155,7 @@ impl fmt::Debug for DivergenceReport {
     }
 }
 
-fn lock(shard: &Mutex<HashMap<Box<str>, Client>>) -> MutexGuard<'_, HashMap<Box<str>, Client>> {
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -161,7 +183,7 @@ impl fmt::Write for Room<'_> {
 pub struct DivergenceSummary {
     /// By client id.
     pub clients: Vec<ClientSummary>,
-    /// Observations of clients for which there was no room.
+    /// Observations for which there was no room.
     pub dropped: u64,
 }
 

@@ -10,7 +10,7 @@ mod metrics;
 
 pub use admin::{Admin, Health};
 pub use divergences::{
-    ClientSummary, DivergenceReport, DivergenceSummary, MOST_CLIENTS, MOST_DETAIL, RowSummary,
+    ClientSummary, DivergenceReport, DivergenceSummary, MOST_CLIENTS, MOST_DETAIL, MOST_ROWS, RowSummary,
 };
 pub use log::{Format, LogObserver, LogSettings, LogThread};
 pub use metrics::{AUTHN_REASONS, MetricsObserver};

@@ -73,6 +73,21 @@ fn it_is_bounded_and_says_what_it_left_out() {
     assert_eq!(report.summary().clients[0].rows[0].count, 2);
 }
 
+#[test]
+fn rows_are_bounded_together() {
+    let report = DivergenceReport::new();
+    let mut seen = 0;
+    for number in 0..MOST_CLIENTS {
+        for divergence in Divergence::ALL.iter().take(10) {
+            see(&report, 1, &number.to_string(), *divergence, &"x");
+            seen += 1;
+        }
+    }
+    let summary = report.summary();
+    let rows: usize = summary.clients.iter().map(|client| client.rows.len()).sum();
+    assert!(rows <= MOST_ROWS && rows as u64 + summary.dropped == seen);
+}
+
 proptest! {
     #[test]
     fn a_detail_is_cut_where_a_character_ends(parts in proptest::collection::vec("[aé字]{0,200}", 1..4)) {

@@ -10,7 +10,7 @@ impl fmt::Display for DivergenceSummary {
             writeln!(f, "{client}")?;
         }
         if self.dropped > 0 {
-            writeln!(f, "and {} observations of clients that the report had no room for", self.dropped)?;
+            writeln!(f, "and {} observations that the report had no room for", self.dropped)?;
         }
         Ok(())
     }

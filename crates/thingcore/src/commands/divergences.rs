@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use dialect::Divergence;
+use dialect::{Divergence, State};
 use jiff::Timestamp;
 use telemetry::DivergenceSummary;
 
@@ -86,6 +86,11 @@ fn clock(seconds: f64) -> String {
     time.map_or_else(|_| String::new(), |time| time.to_string())
 }
 
+/// True for what happens only if a quirk is asked for: nothing that a device leans on.
+fn is_provoked(id: &str) -> bool {
+    Divergence::from_id(id).is_some_and(|row| row.row().state == State::OnDemand)
+}
+
 /// What `--fail-on` names.
 #[derive(Debug, PartialEq)]
 enum Unwanted {
@@ -117,7 +122,7 @@ impl Unwanted {
         let mut seen = summary.ids();
         match self {
             Self::Nothing => return Vec::new(),
-            Self::Anything => {}
+            Self::Anything => seen.retain(|id| !is_provoked(id)),
             Self::Rows(rows) => seen.retain(|id| rows.iter().any(|row| row.id() == *id)),
         }
         if summary.dropped > 0 {
@@ -150,6 +155,13 @@ mod tests {
         assert_eq!(seen(&["retained-exact-only"], &summary(0)), 0);
         assert_eq!(seen(&["retained-exact-only", "no-qos2"], &summary(0)), 1);
         assert_eq!(seen(&["any"], &DivergenceSummary::default()), 0);
+    }
+
+    #[test]
+    fn what_was_provoked_counts_only_by_name() {
+        let json = serde_json::to_string(&summary(0)).unwrap().replace("no-qos2", "qos0-duplicates");
+        let provoked = serde_json::from_str(&json).unwrap();
+        assert_eq!((seen(&["any"], &provoked), seen(&["qos0-duplicates"], &provoked)), (0, 1));
     }
 
     #[test]
