@@ -20,6 +20,10 @@ use crate::tape::{Reading, Tape};
 use crate::throttle::Exceeded;
 use crate::{Conversation, Parcel};
 
+/// What waits in memory for one session at most, however much may wait in its journal.
+const IN_MEMORY: usize = 10_000;
+/// The same, by weight.
+const BYTES_IN_MEMORY: usize = 64 << 20;
 /// How many records of the journal are read at once.
 pub const PAGE: usize = 64;
 
@@ -120,6 +124,8 @@ pub struct Session {
     settled: Vec<Arc<GroupPlace>>,
     queue: VecDeque<Offer>,
     queue_bytes: usize,
+    /// What waits in the journal, by weight; an estimate after a restart.
+    unread_bytes: usize,
     /// Messages of the backlog that were read, for the replay.
     backlog: VecDeque<Offer>,
     replay_at: Timestamp,
@@ -146,6 +152,7 @@ impl Session {
             settled: Vec::new(),
             queue: VecDeque::new(),
             queue_bytes: 0,
+            unread_bytes: 0,
             backlog: VecDeque::new(),
             replay_at: Timestamp::default(),
             replay_pause: dialect.limits().replay_rate.pause(),
@@ -233,17 +240,19 @@ impl Session {
         match live {
             Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, &offer, now),
             None if offer.qos == QoS::AtMostOnce || self.expiry == 0 => Delivered::Dropped(Dropped::Offline),
-            _ if self.tape.is_some() => self.announce(),
+            _ if self.tape.is_some() => self.announce(&offer),
             Some(live) if self.queue.is_empty() => self.send(live, offer, now),
             Some(_) | None => self.keep(offer),
         }
     }
 
     /// Lets a message go to the journal, if there may be one more.
-    fn announce(&mut self) -> Delivered {
-        if self.queued() >= self.most_messages {
+    fn announce(&mut self, offer: &Offer) -> Delivered {
+        let weight = offer.parcel.weight();
+        if self.queued() >= self.most_messages || self.unread_bytes + weight > self.most_bytes {
             return Delivered::Dropped(Dropped::QueueFull);
         }
+        self.unread_bytes += weight;
         if let Some(tape) = &mut self.tape {
             tape.announce();
         }
@@ -268,7 +277,8 @@ impl Session {
 
     fn keep(&mut self, offer: Offer) -> Delivered {
         let weight = offer.parcel.weight();
-        if self.queue.len() >= self.most_messages || self.queue_bytes + weight > self.most_bytes {
+        let (messages, bytes) = (self.most_messages.min(IN_MEMORY), self.most_bytes.min(BYTES_IN_MEMORY));
+        if self.queue.len() >= messages || self.queue_bytes + weight > bytes {
             return Delivered::Dropped(Dropped::QueueFull);
         }
         self.queue_bytes += weight;
@@ -346,13 +356,15 @@ impl Session {
             return false;
         }
         for (number, offer) in page.into_iter().filter(|(number, _)| *number <= reading.part.upto) {
+            let weight = offer.as_ref().map_or(0, |offer| offer.parcel.weight());
+            self.unread_bytes = self.unread_bytes.saturating_sub(weight);
             match offer {
                 Some(_) if under_way.contains(&number) => {}
                 Some(_) if self.exact.is_finished(number) => tape.settle(number),
                 None => tape.settle(number),
                 Some(offer) if reading.is_backlog => self.backlog.push_back(offer),
                 Some(offer) => {
-                    self.queue_bytes += offer.parcel.weight();
+                    self.queue_bytes += weight;
                     self.queue.push_back(offer);
                 }
             }
@@ -376,6 +388,8 @@ impl Session {
             if let (Some(first), Some(last)) = (number(pages.front()), number(pages.back())) {
                 tape.put_back(first, last, is_backlog);
             }
+            let back = pages.iter().filter(|offer| offer.place.is_some());
+            self.unread_bytes += back.map(|offer| offer.parcel.weight()).sum::<usize>();
             // What never was in the journal stays.
             pages.retain(|offer| offer.place.is_none());
             pages.shrink_to_fit();

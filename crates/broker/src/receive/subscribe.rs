@@ -235,7 +235,10 @@ impl Inner {
             }
             let again = wanted();
             if again == want {
-                return self.kick_group(filter.as_str());
+                // Who comes is served behind its SUBACK.
+                return if want.is_none() {
+                    self.kick_group(filter.as_str())
+                };
             }
             want = again;
         }
@@ -266,6 +269,7 @@ fn conclude(
             if wants_retained(inner, &asked, new) {
                 send_retained(asker, inner, &asked, now);
             }
+            inner.kick_group(asked.filter.as_str());
         }
     };
     when_written(connection, lasts, answer, now)

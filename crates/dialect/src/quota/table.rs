@@ -186,10 +186,10 @@ quotas! {
     "bounds of this broker; AWS publishes none" {
         ConnectTimeout = "connect-timeout" - "Time from accepted socket to CONNECT", 10 10 10 Seconds,
             adjustable Connection, "the connection is closed";
-        SessionQueueMessages = "session-queue-messages" - "Messages kept for one session", 10_000 10_000 100_000 Count,
+        SessionQueueMessages = "session-queue-messages" - "Messages kept for one session", 1_000_000 1_000_000 10_000_000 Count,
             adjustable Connection, "new messages are dropped, old ones kept";
         SessionQueueBytes = "session-queue-bytes" - "Bytes of payload kept for one session",
-            67_108_864 67_108_864 268_435_456 Bytes, adjustable Connection,
+            1_073_741_824 1_073_741_824 8_589_934_592 Bytes, adjustable Connection,
             "new messages are dropped, old ones kept";
         OutboxBytes = "outbox-bytes" - "Bytes waiting to be written to one connection", 1_048_576 1_048_576 33_554_432
             Bytes, adjustable Connection, "QoS 0 is dropped, QoS 1 waits in the session's queue";

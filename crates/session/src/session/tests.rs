@@ -635,3 +635,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_waits_in_the_journal_is_bounded_by_bytes_too() {
+    let mut dialect = Dialect::aws();
+    let weight = offer("x", QoS::AtLeastOnce).parcel.weight();
+    dialect.limits_mut().session_queue_bytes = 2 * weight;
+    let mut session = Session::journaled(Version::V5, 60, &dialect);
+    for expected in [Delivered::Enqueue, Delivered::Enqueue, Delivered::Dropped(Dropped::QueueFull)] {
+        assert_eq!(session.deliver(None, offer("x", QoS::AtLeastOnce), NOW), expected);
+    }
+    session.arrived(2);
+    session.attach();
+    let reading = session.next_read().unwrap();
+    let page = (1..=2).map(|number| {
+        let place = Some(Place { number, is_backlog: true });
+        (number, Some(Offer { place, ..offer("x", QoS::AtLeastOnce) }))
+    });
+    assert!(session.take_page(reading, page.collect()));
+    assert_eq!(session.deliver(None, offer("x", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
+    session.detach();
+    assert_eq!(
+        session.deliver(None, offer("x", QoS::AtLeastOnce), NOW),
+        Delivered::Dropped(Dropped::QueueFull)
+    );
+}
