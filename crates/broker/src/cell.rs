@@ -201,8 +201,8 @@ impl Seat {
         let mut over = None;
         let (mut settled, mut returned) = (Vec::new(), Vec::new());
         if let Some(kept) = &mut self.kept {
-            settled = kept.session.take_settled();
             returned = kept.session.surrender();
+            settled = kept.session.take_settled();
             if kept.session.expiry == 0 {
                 over = self.kept.take();
             } else {

@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mqtt::{Decoder, Message, Packet, PacketId, Publish, QoS, TopicName, Version};
 use smallvec::SmallVec;
+use store::Recipient;
 
 const FORMAT: u8 = 1;
 const RETAIN: u8 = 0b0000_0001;
@@ -74,7 +75,9 @@ impl Tag {
         let share = self.share_name.as_deref().unwrap_or_default();
         let mut out = BytesMut::with_capacity(2 + share.len());
         out.put_u8(self.qos as u8);
-        let identifiers = self.identifiers.get(..usize::from(u16::MAX)).unwrap_or(&self.identifiers);
+        // More than a tag has room for are not sent when the message waited.
+        let room = Recipient::MAX_TAG_BYTES.saturating_sub(4 + share.len()) / 4;
+        let identifiers = self.identifiers.get(..room).unwrap_or(&self.identifiers);
         let mut flags = if self.retain { TAG_RETAIN } else { 0 };
         flags |= if identifiers.is_empty() { 0 } else { TAG_IDENTIFIERS };
         out.put_u8(flags);

@@ -35,6 +35,8 @@ pub(crate) struct Job {
     pub appends: Vec<(Append, Vec<Waits>)>,
     /// Cells whose records are to be written as they are when the write happens.
     pub saves: Vec<Arc<Cell>>,
+    /// The cell of which identifiers of QoS 2 messages are among the appends.
+    pub logs: Option<Arc<Cell>>,
     /// Other records to write.
     pub batch: Batch,
     /// What comes after.
@@ -56,10 +58,19 @@ pub(crate) enum Then {
     Tell(Arc<Ticket>),
 }
 
+impl Then {
+    /// What was logged with it counts.
+    fn seal(&self, session: &mut Session) {
+        if let Self::Settle { acknowledgements, .. } = self {
+            acknowledgements.iter().for_each(|one| one.seal(session));
+        }
+    }
+}
+
 impl Job {
     /// Only the records of a cell.
     pub(crate) fn save(cell: &Arc<Cell>, then: Then) -> Self {
-        Self { appends: Vec::new(), saves: vec![cell.clone()], batch: Batch::new(), then }
+        Self { appends: Vec::new(), saves: vec![cell.clone()], logs: None, batch: Batch::new(), then }
     }
 
     fn count(&self) -> usize {
@@ -192,28 +203,37 @@ impl Inner {
         let Some(journal) = self.journal.clone() else { return };
         let mut targets = Vec::new();
         let mut appends = Vec::new();
-        let mut batches = Vec::new();
+        let (mut batches, mut logs) = (Vec::new(), Vec::new());
         for job in &mut jobs {
             for (append, cells) in job.appends.drain(..) {
                 appends.push(append);
                 targets.extend(cells);
             }
-            if let Then::Settle { cell, acknowledgements, .. } = &job.then {
-                with_session(cell, |session| acknowledgements.iter().for_each(|one| one.seal(session)));
-            }
             let mut batch = std::mem::take(&mut job.batch);
-            job.saves.drain(..).for_each(|cell| save::add(&cell, &mut batch));
+            let trims = job.saves.drain(..).filter_map(|cell| save::add(&cell, &mut batch));
+            logs.extend(trims);
             batches.push(batch);
         }
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
         let committing = join_all(batches.into_iter().map(|batch| self.commit(batch)));
-        let (appended, committed, trimmed) = join3(append(&*journal, appends), committing, trimming).await;
+        // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
+        // not needed any more.
+        let (committed, appended, trimmed) = join3(committing, append(&*journal, appends), trimming).await;
         let now = clock();
+        if committed.iter().all(Result::is_ok) {
+            logs.into_iter().for_each(|(key, upto)| self.committer.trim(key, upto));
+        }
         if let Some(error) = trimmed.into_iter().find_map(Result::err) {
             self.store_failed("trimming the queues of sessions", &error, now);
         }
         self.announce(&appended, targets, now);
         for (job, committed) in jobs.into_iter().zip(committed) {
+            if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
+                with_session(cell, |session| {
+                    session.logged(place.0);
+                    job.then.seal(session);
+                });
+            }
             let outcome = appended.as_ref().map(|_| ()).map_err(Clone::clone).and(committed);
             self.after(job.then, outcome, now);
         }
@@ -324,6 +344,9 @@ impl Inner {
     pub fn forget_queue(&self, cell: &Arc<Cell>, over: &crate::cell::Kept) {
         if over.session.is_journaled() {
             self.committer.trim(super::journal_key(&cell.client_id, &over.incarnation), u64::MAX);
+            if !self.dialect.has(dialect::Divergence::NoQos2) {
+                self.committer.trim(super::received_key(&cell.client_id, &over.incarnation), u64::MAX);
+            }
         }
     }
 

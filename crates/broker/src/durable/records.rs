@@ -29,6 +29,9 @@ pub(crate) struct SessionRecord {
     /// Identifiers of QoS 2 messages from the client that it has not released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub received: Vec<u16>,
+    /// Up to which place of [`received_key`]'s log that is right.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seen: u64,
     /// Identifiers of QoS 2 messages to the client that it has not completed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<u16>,
@@ -97,6 +100,16 @@ pub(crate) fn journal_key(client_id: &ClientId, incarnation: &str) -> Key {
     Key::of(&[client_id.as_str(), incarnation])
 }
 
+/// The log of identifiers of QoS 2 messages from a session's client: written with the messages, all or nothing. A client
+/// id is never empty, so this is nobody's journal.
+pub(crate) fn received_key(client_id: &ClientId, incarnation: &str) -> Key {
+    Key::of(&["", client_id.as_str(), incarnation])
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl PrincipalRecord {
     pub(crate) fn of(principal: &Principal) -> Self {
         match principal {
@@ -124,7 +137,7 @@ impl SessionRecord {
             retain_as_published: known.retain_as_published,
             identifier: known.identifier,
         };
-        let ExactlyOnce { received, released, finished } = session.exactly_once();
+        let ExactlyOnce { received, seen, released, finished } = session.exactly_once();
         Self {
             incarnation: incarnation.to_owned(),
             version: if session.version() == Version::V5 { 5 } else { 4 },
@@ -132,6 +145,7 @@ impl SessionRecord {
             ended,
             subscriptions: session.subscriptions().map(subscription).collect(),
             received,
+            seen,
             released,
             finished,
         }
@@ -140,6 +154,7 @@ impl SessionRecord {
     fn exactly_once(&self) -> ExactlyOnce {
         ExactlyOnce {
             received: self.received.clone(),
+            seen: self.seen,
             released: self.released.clone(),
             finished: self.finished.clone(),
         }

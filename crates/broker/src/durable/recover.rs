@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use dialect::Divergence;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
 use router::Matches;
 use session::{Parcel, WillPlan};
-use store::{Batch, Key, StoreError};
+use store::{Batch, Key, Position, StoreError};
 
 use super::body;
-use super::records::{RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord};
+use super::records::{RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
 use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
@@ -46,12 +47,32 @@ impl Inner {
             let page = SESSIONS.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(count) };
             after = Some(last.key.clone());
-            for stored in page {
+            for mut stored in page {
                 let client_id = stored.key.parts().pop().and_then(|id| ClientId::new(&id).ok());
                 if let Some(client_id) = client_id {
+                    self.recover_received(&client_id, &mut stored.value).await?;
                     count += usize::from(self.recover_session(&client_id, &stored.value, now));
                 }
             }
+        }
+    }
+
+    /// The client's identifiers of QoS 2 messages that were logged after the record was written.
+    async fn recover_received(
+        &self,
+        client_id: &ClientId,
+        record: &mut SessionRecord,
+    ) -> Result<(), StoreError> {
+        let Some(journal) = self.journal.as_ref().filter(|_| !self.dialect.has(Divergence::NoQos2)) else {
+            return Ok(());
+        };
+        let key = received_key(client_id, &record.incarnation);
+        loop {
+            let page = journal.read(&key, Position(record.seen), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            record.seen = last.position.0;
+            let id = |tag: &Bytes| Some(u16::from_be_bytes(tag[..].try_into().ok()?));
+            record.received.extend(page.iter().filter_map(|entry| id(&entry.tag)));
         }
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use identity::Timestamp;
-use store::Batch;
+use store::{Batch, Key};
 
 use super::body;
-use super::records::{PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key};
+use super::records::{PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key};
 use crate::cell::{Cell, Seat};
 
 /// What the store holds of a cell.
@@ -16,14 +16,19 @@ pub(crate) struct Saved {
     pub will: bool,
 }
 
-/// Adds the records of a cell to a batch.
-pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) {
+/// Adds the records of a cell to a batch. Gives the log of the client's identifiers and up to where it is not needed
+/// once the batch is written.
+pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Option<(Key, u64)> {
     let key = client_key(&cell.client_id);
-    let (session, will, before) = cell.enter(|seat| {
+    let (session, will, before, log) = cell.enter(|seat| {
         let before = seat.saved;
         let (session, will) = (session(seat), will(seat));
         seat.saved = Saved { session: session.is_some(), will: will.is_some() };
-        (session, will, before)
+        let log = seat.kept.as_mut().filter(|kept| kept.session.is_journaled()).and_then(|kept| {
+            let upto = kept.session.trim_log()?;
+            Some((received_key(&cell.client_id, &kept.incarnation), upto))
+        });
+        (session, will, before, log)
     });
     match session {
         Some(record) => SESSIONS.put(batch, &key, &record),
@@ -35,6 +40,7 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) {
         None if before.will => WILLS.delete(batch, &key),
         None => {}
     }
+    log
 }
 
 fn session(seat: &Seat) -> Option<SessionRecord> {

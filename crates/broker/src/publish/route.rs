@@ -125,7 +125,7 @@ impl Outcome {
 
     /// As a job.
     pub(crate) fn job(self, then: Then) -> Job {
-        Job { appends: self.appends, saves: Vec::new(), batch: self.batch, then }
+        Job { appends: self.appends, saves: Vec::new(), logs: None, batch: self.batch, then }
     }
 }
 

@@ -3,14 +3,19 @@
 mod publish;
 mod subscribe;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use dialect::Fault;
 use identity::Timestamp;
 use mqtt::{Packet, PacketId, QoS, ReasonCode};
 use session::{Conversation, Notes, Session, Step};
+use store::{Append, Recipient};
 
 use crate::broker::Durability;
+use crate::cell::{Cell, Kept};
 use crate::connection::Connection;
-use crate::durable::{Job, Then};
+use crate::durable::{Job, Then, received_key};
 use crate::link::Flow;
 use crate::publish::Outcome;
 
@@ -74,7 +79,7 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
         }
         Step::Subscribe(asked) => subscribe::filters(connection, asked, now),
         Step::Unsubscribe(asked) => subscribe::forget(connection, asked, now),
-        Step::Repeated(packet_id) => owe(taken, packet_id, Answer::Received),
+        Step::Repeated(packet_id) => owe(taken, packet_id, Answer::Received { again: true }),
         Step::Recorded { packet_id, known } => owe(taken, packet_id, Answer::Release { known }),
         Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
         Step::Acknowledged => pump(connection, now),
@@ -97,8 +102,8 @@ pub(crate) enum Answer {
     Taken,
     /// PUBACK or PUBREC that says why a message was not taken: the code, and the trace id.
     Refused { qos: QoS, fault: Fault, code: ReasonCode, trace: String },
-    /// PUBREC.
-    Received,
+    /// PUBREC, perhaps not for the first time.
+    Received { again: bool },
     /// PUBREL.
     Release { known: bool },
     /// PUBCOMP.
@@ -108,26 +113,29 @@ pub(crate) enum Answer {
 impl Answer {
     /// The answer to a PUBLISH of this QoS that was taken.
     fn taken(qos: QoS) -> Self {
-        if qos == QoS::ExactlyOnce { Self::Received } else { Self::Taken }
+        if qos == QoS::ExactlyOnce { Self::Received { again: false } } else { Self::Taken }
     }
 
     /// The session has to be stored first.
     fn is_remembered(&self) -> bool {
-        matches!(self, Self::Received | Self::Release { known: true } | Self::Complete { known: true })
+        matches!(
+            self,
+            Self::Received { again: true } | Self::Release { known: true } | Self::Complete { known: true }
+        )
     }
 }
 
 impl Acknowledgement {
-    /// What it promises is written from now on: see [`Session::seal_received`].
+    /// What it promises is kept: see [`Session::seal_received`].
     pub(crate) fn seal(&self, session: &mut Session) {
-        if matches!(self.answer, Answer::Received) {
+        if matches!(self.answer, Answer::Received { .. }) {
             session.seal_received(self.packet_id);
         }
     }
 
     /// What it promises could not be kept.
     pub(crate) fn forget(&self, session: &mut Session) {
-        if matches!(self.answer, Answer::Received) {
+        if matches!(self.answer, Answer::Received { again: false }) {
             session.forget_received(self.packet_id);
         }
     }
@@ -141,7 +149,7 @@ impl Acknowledgement {
                 talk.refuse_exactly_once(packet_id, fault, code, &trace);
             }
             Answer::Refused { fault, code, trace, .. } => talk.refuse(packet_id, fault, code, &trace),
-            Answer::Received => talk.record(packet_id),
+            Answer::Received { .. } => talk.record(packet_id),
             Answer::Release { known } => talk.release(packet_id, known),
             Answer::Complete { known } => talk.complete(packet_id, known),
         }
@@ -165,7 +173,7 @@ pub(crate) struct Taken {
 /// Acknowledges what was taken: the moment of settling. Where something has to be on disk first, or waits for that
 /// already, the committer does it, so that acknowledgements keep their order [MQTT-4.6.0-2].
 fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
-    let Taken { mut acknowledgements, outcome } = taken;
+    let Taken { mut acknowledgements, mut outcome } = taken;
     let inner = connection.inner();
     inner.provoke_acknowledgements(connection.cell(), &mut acknowledgements, now);
     let generation = connection.generation();
@@ -173,11 +181,17 @@ fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
     // [MQTT-4.3.3-10] a restart must not forget which messages of QoS 2 there were.
     let remembered = acknowledgements.iter().any(|one| one.answer.is_remembered());
     let mut acknowledgements = Some(acknowledgements).filter(|some| !some.is_empty());
-    let mut saves = Vec::new();
+    let (mut saves, mut logs) = (Vec::new(), None);
     if acknowledgements.is_some() {
         connection.cell().enter(|seat| {
-            let lasts = seat.kept.as_ref().is_some_and(|kept| kept.session.is_journaled());
-            saves.extend((lasts && remembered).then(|| connection.cell().clone()));
+            let lasting = seat
+                .kept
+                .as_ref()
+                .filter(|kept| kept.id == connection.session() && kept.session.is_journaled());
+            saves.extend(lasting.filter(|_| remembered).map(|_| connection.cell().clone()));
+            if let Some(kept) = lasting {
+                logs = log(connection, kept, acknowledgements.iter().flatten(), &mut outcome);
+            }
             let Some((live, kept)) = seat.of(generation) else { return };
             if live.unsettled == 0 && (relaxed || (outcome.is_empty() && saves.is_empty())) {
                 for one in acknowledgements.take().into_iter().flatten() {
@@ -196,7 +210,29 @@ fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
         None if outcome.is_empty() && saves.is_empty() => return,
         None => Then::Rest,
     };
-    inner.committer.submit(Job { saves, ..outcome.job(then) });
+    inner.committer.submit(Job { saves, logs, ..outcome.job(then) });
+}
+
+/// The identifiers of new messages of QoS 2 go into the journal together with the messages, so that neither is there
+/// without the other.
+fn log<'a>(
+    connection: &Connection,
+    kept: &Kept,
+    acknowledgements: impl Iterator<Item = &'a Acknowledgement>,
+    outcome: &mut Outcome,
+) -> Option<Arc<Cell>> {
+    let mut new = acknowledgements
+        .filter(|one| matches!(one.answer, Answer::Received { again: false }))
+        .map(|one| one.packet_id)
+        .peekable();
+    new.peek()?;
+    let session = received_key(connection.client_id(), &kept.incarnation);
+    for packet_id in new {
+        let tag = packet_id.get().to_be_bytes().to_vec().into();
+        let to = vec![Recipient { session: session.clone(), tag }];
+        outcome.appends.push((Append { body: Bytes::new(), to }, Vec::new()));
+    }
+    Some(connection.cell().clone())
 }
 
 /// The window opened: sends what waits.

@@ -2,7 +2,8 @@
 //! released, and identifiers of ours that it has not completed.
 //!
 //! Of a journaled session this is stored before it is spoken of, so that a restart neither loses nor repeats a message:
-//! [`ExactlyOnce`] is what the store keeps. Towards the client a restart also needs the same packet identifier for the
+//! [`ExactlyOnce`] is what the store keeps; the client's identifiers are also logged in the journal, in one write with
+//! the messages that they stand for. Towards the client a restart also needs the same packet identifier for the
 //! same message, so a journaled message of QoS 2 has one that follows from its place in the journal.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,6 +22,8 @@ const MOST_FINISHED: usize = 4096;
 pub struct ExactlyOnce {
     /// Identifiers of the client's messages that were taken and that it has not released.
     pub received: Vec<u16>,
+    /// Up to which place of the log of the client's identifiers `received` is right.
+    pub seen: u64,
     /// Our identifiers that were released and that the client has not completed, in the order of its PUBRECs.
     pub released: Vec<u16>,
     /// Places in the journal of messages that the client has.
@@ -47,6 +50,9 @@ impl Released {
 pub(super) struct Memory {
     /// The client's identifiers, and whether what they stand for is on disk.
     received: BTreeMap<u16, bool>,
+    /// The last place of the log of the client's identifiers, and up to where it was trimmed.
+    seen: u64,
+    log_trimmed: u64,
     pub(super) released: VecDeque<Released>,
     finished: BTreeSet<u64>,
     /// Up to where the journal was trimmed the last time.
@@ -102,11 +108,22 @@ impl Session {
         self.exact.received.insert(packet_id.get(), false);
     }
 
-    /// The client's message with this identifier is being written: from now on it counts after a restart.
+    /// The client's message with this identifier is on disk.
     pub fn seal_received(&mut self, packet_id: PacketId) {
         if let Some(sealed) = self.exact.received.get_mut(&packet_id.get()) {
             *sealed = true;
         }
+    }
+
+    /// The log of the client's identifiers has entries up to this place.
+    pub fn logged(&mut self, place: u64) {
+        self.exact.seen = self.exact.seen.max(place);
+    }
+
+    /// Up to where the log of the client's identifiers is not needed any more, once a record of this state is stored.
+    pub fn trim_log(&mut self) -> Option<u64> {
+        let seen = self.exact.seen;
+        (std::mem::replace(&mut self.exact.log_trimmed, seen) < seen).then_some(seen)
     }
 
     /// Releases an identifier, or forgets one whose message was refused [MQTT-4.3.3-9] [MQTT-4.3.3-12]. False if it is
@@ -121,6 +138,7 @@ impl Session {
             return Recorded::Release;
         }
         let Some(sent) = self.take_in_flight(packet_id, QoS::ExactlyOnce) else { return Recorded::Unknown };
+        self.settled.extend(sent.offer.group.clone());
         if !accepted {
             self.settle(sent.offer.place);
             return Recorded::Over;
@@ -172,6 +190,7 @@ impl Session {
         let sealed = self.exact.received.iter().filter(|(_, sealed)| **sealed);
         ExactlyOnce {
             received: sealed.map(|(id, _)| *id).collect(),
+            seen: self.exact.seen,
             released: self.exact.released.iter().map(|released| released.packet_id.get()).collect(),
             finished: self.exact.finished.iter().copied().collect(),
         }
@@ -182,6 +201,8 @@ impl Session {
         let released = stored.released.iter().filter_map(|id| PacketId::new(*id));
         self.exact = Memory {
             received: stored.received.iter().map(|id| (*id, true)).collect(),
+            seen: stored.seen,
+            log_trimmed: 0,
             released: released.map(|packet_id| Released::unsent(packet_id, None)).collect(),
             finished: stored.finished.iter().copied().collect(),
             trimmed: 0,

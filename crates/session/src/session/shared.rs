@@ -51,7 +51,12 @@ impl Session {
     /// The client went: what it owes an acknowledgement for and belongs to a group.
     pub fn surrender(&mut self) -> Vec<Offer> {
         let mut back = Vec::new();
-        self.in_flight.retain(|sent| {
+        let settled = &mut self.settled;
+        self.in_flight.retain_mut(|sent| {
+            // [MQTT-4.8.2-4] [MQTT-4.8.2-5] one of QoS 2 is the client's as soon as it was sent.
+            if sent.offer.qos == QoS::ExactlyOnce {
+                settled.extend(sent.offer.group.take());
+            }
             let stays = sent.offer.group.is_none();
             if !stays {
                 back.push(sent.offer.clone());

@@ -303,7 +303,9 @@ fn a_message_from_the_client_is_taken_once() {
         side.talk.record(id(7));
         assert_eq!(side.written(), recorded);
         for dup in [true, false] {
-            assert!(matches!(side.receive(publish(7, "x", dup)), Step::Repeated(packet_id) if packet_id == id(7)));
+            assert!(
+                matches!(side.receive(publish(7, "x", dup)), Step::Repeated(packet_id) if packet_id == id(7))
+            );
         }
         side.reconnect(None);
         assert!(matches!(side.receive(publish(7, "x", true)), Step::Repeated(_)), "the session lasts");
