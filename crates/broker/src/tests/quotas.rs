@@ -370,3 +370,20 @@ fn nothing_is_limited_by_the_profile_unlimited() {
         client.cut();
     }
 }
+
+#[test]
+fn a_client_with_a_hundred_unacknowledged_publishes_is_not_read() {
+    let store = Arc::new(store::memory::MemoryStore::new());
+    let journal = Arc::new(store::memory::MemoryJournal::new());
+    let house = House::on(store, Some(journal), |_| {});
+    let mut reader = house.client_with("reader", Version::V311, |connect| connect.clean_start = false);
+    reader.subscribe("t", QOS1);
+    reader.cut();
+    let mut sender = house.client("sender", Version::V5);
+    burst(&mut sender, "t", QOS1, 99);
+    assert!(sender.is_read());
+    burst(&mut sender, "t", QOS1, 1);
+    assert!(!sender.is_read(), "nothing is on disk, so nothing is acknowledged");
+    assert_eq!(pubacks(&mut sender).len(), 100);
+    assert!(sender.is_read());
+}

@@ -41,7 +41,8 @@ ledger! {
             "test_the_51st_subscription_is_refused_and_unsubscribing_makes_room";
         FiltersPerSubscribe: "eight_filters_and_no_identifier_subscribe_8_no_subscription_identifier",
             "test_nine_filters_in_one_packet_are_refused";
-        InflightIn: "test_a_hundred_publishes_in_one_breath_are_all_acknowledged";
+        InflightIn: "a_client_with_a_hundred_unacknowledged_publishes_is_not_read",
+            "test_a_hundred_publishes_in_one_breath_are_all_acknowledged";
         InflightOut: "the_window_closes_at_a_hundred_and_opens_with_an_acknowledgement";
         RetryWindowV5: "retries_end_after_the_window_retry_gives_up";
         RetryWindowV3: "retries_end_after_the_window_retry_gives_up";
@@ -71,6 +72,9 @@ ledger! {
             "test_shared_groups_and_their_members_are_counted";
         SharedRequests: "requests_for_one_shared_group_have_a_rate",
             "test_requests_for_one_shared_group_have_a_rate";
+        SharedQueue: "a_full_queue_drops_the_new", "test_the_queue_has_a_bound_and_keeps_the_old";
+        SharedDrainRate: "the_queue_drains_at_twenty_a_second_beside_live_messages",
+            "test_the_queue_drains_at_twenty_a_second_to_whoever_comes";
         QueuedPerAccount: "the_account_queues_so_many_in_a_second";
         PublishesInPerAccount: "publishes_of_the_account_are_counted_together_with_those_over_http",
             "test_publishes_of_the_account_have_a_rate";
@@ -94,8 +98,10 @@ ledger! {
         RetainedMessages: "at_the_cap_of_retained_messages_deletions_and_replacements_pass",
             "test_retaining_beyond_the_cap_is_throttled_and_deleting_passes";
         ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
+        SharedQueue: "a_full_queue_drops_the_new", "test_the_queue_has_a_bound_and_keeps_the_old";
+        SharedDrainRate: "a_member_drains_twenty_in_a_second", "the_queue_drains_at_twenty_a_second_beside_live_messages";
         SessionQueueMessages: "an_offline_queue_is_bounded_and_keeps_the_old";
-        SessionQueueBytes: "test_absent_subscriber_with_a_persistent_session";
+        SessionQueueBytes: "what_waits_in_the_journal_is_bounded_by_bytes_too", "test_absent_subscriber_with_a_persistent_session";
         OutboxBytes: "a_subscriber_that_stops_reading_costs_a_bounded_outbox", "test_subscriber_that_stops_reading";
         AttributesWithType: "numbers_depend_on_the_type";
         AttributesWithoutType: "test_thing_without_type_has_at_most_three_attributes";
@@ -116,12 +122,10 @@ ledger! {
         CaSubjects: "ten_cas_of_one_subject";
     }
     pending {
-        SharedQueue | SharedDrainRate: "groups have no queue of their own: a member at random keeps the message";
         WebsocketDuration: "MQTT over WebSocket is not built";
         DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
             | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
             "the operation is not built";
-        PropagatingAttributes: "message enrichment is not built";
         DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
             | RegistrationStop | Authorizers | ActiveAuthorizers | DomainConfigurations | RoleAliases
             | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:
