@@ -190,6 +190,12 @@ def test_kill_in_the_middle_of_load_loses_nothing_acknowledged(plain):
                 received[int(packet.payload)] += 1
                 client.send(wire.puback(packet.packet_id))
 
+    def arrive(client_id):
+        try:
+            return connect(client_id)
+        except AssertionError as died:
+            raise wire.Closed from died
+
     for _ in range(KILLS):
         publisher, members = connect("publisher"), []
         killer = threading.Timer(draw.uniform(0.1, 0.6), server.kill)
@@ -198,7 +204,7 @@ def test_kill_in_the_middle_of_load_loses_nothing_acknowledged(plain):
         try:
             while True:
                 if len(members) < 2 and draw.random() < 0.2:
-                    member = connect(f"clean-{len(members)}")
+                    member = arrive(f"clean-{len(members)}")
                     member.send(wire.subscribe(V5, [(GROUP, 1)], 1))
                     members.append(member)
                 if members and draw.random() < 0.02:

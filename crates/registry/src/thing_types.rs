@@ -216,4 +216,19 @@ mod tests {
         assert!(propagating(None, None).is_err());
         assert!(propagating(Some("a"), Some("iot:ClientId")).is_err());
     }
+
+    #[test]
+    fn propagating_attributes_end_at_twenty() {
+        let attribute = PropagatingAttributeRecord {
+            user_property_key: "k".into(),
+            thing_attribute: Some("a".into()),
+            connection_attribute: None,
+        };
+        let of = |count| ThingTypePropertiesRecord {
+            propagating_attributes: Some(vec![attribute.clone(); count]),
+            ..Default::default()
+        };
+        assert_eq!(of(20).check(), Ok(()));
+        assert!(of(21).check().is_err());
+    }
 }

@@ -72,9 +72,6 @@ ledger! {
             "test_shared_groups_and_their_members_are_counted";
         SharedRequests: "requests_for_one_shared_group_have_a_rate",
             "test_requests_for_one_shared_group_have_a_rate";
-        SharedQueue: "a_full_queue_drops_the_new", "test_the_queue_has_a_bound_and_keeps_the_old";
-        SharedDrainRate: "the_queue_drains_at_twenty_a_second_beside_live_messages",
-            "test_the_queue_drains_at_twenty_a_second_to_whoever_comes";
         QueuedPerAccount: "the_account_queues_so_many_in_a_second";
         PublishesInPerAccount: "publishes_of_the_account_are_counted_together_with_those_over_http",
             "test_publishes_of_the_account_have_a_rate";
@@ -100,6 +97,7 @@ ledger! {
         ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
         SharedQueue: "a_full_queue_drops_the_new", "test_the_queue_has_a_bound_and_keeps_the_old";
         SharedDrainRate: "a_member_drains_twenty_in_a_second", "the_queue_drains_at_twenty_a_second_beside_live_messages";
+        PropagatingAttributes: "propagating_attributes_end_at_twenty";
         SessionQueueMessages: "an_offline_queue_is_bounded_and_keeps_the_old";
         SessionQueueBytes: "what_waits_in_the_journal_is_bounded_by_bytes_too", "test_absent_subscriber_with_a_persistent_session";
         OutboxBytes: "a_subscriber_that_stops_reading_costs_a_bounded_outbox", "test_subscriber_that_stops_reading";
