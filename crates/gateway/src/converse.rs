@@ -46,7 +46,8 @@ async fn enter_by_tls(shared: &Arc<Shared>, socket: TcpStream, visitor: Visitor,
     };
     match credential_of(&shared.broker, &shaken.leaf, Clock::wall()).await {
         Ok(credential) => {
-            let link = link_of(&visitor, shaken.server_name);
+            let name = shaken.server_name.and_then(|asked| shared.tls.names.known(&asked));
+            let link = link_of(&visitor, name);
             spawn(shared, shaken.stream, Guest { link, credential, visitor });
         }
         Err(refusal) => {

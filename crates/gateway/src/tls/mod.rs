@@ -4,6 +4,7 @@
 //! the CBC and plain-RSA suites of AWS's TLS 1.2 list do not exist here (every AWS device SDK offers GCM). And no
 //! session is ever resumed: AWS does not support session tickets, and a resumed session would skip the verifier.
 
+mod names;
 mod verifier;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 
+pub(crate) use names::Names;
 pub(crate) use verifier::AnyCertificate;
 
 /// ALPN protocol of MQTT with an X.509 client certificate.
@@ -59,14 +61,17 @@ pub(crate) struct TlsConfigs {
     pub(crate) silent: Arc<ServerConfig>,
     /// The peer offered [`ALPN_MQTT_X509`], and gets it confirmed.
     pub(crate) mqtt_x509: Arc<ServerConfig>,
+    /// The names that a ClientHello may ask for.
+    pub(crate) names: Names,
 }
 
 impl TlsConfigs {
     pub(crate) fn new(identity: ServerIdentity) -> Result<Self, UnusableServerCertificate> {
+        let names = Names::of(identity.chain.first().map_or(&[], |leaf| leaf.as_ref()));
         let silent = server_config(identity).map_err(|error| UnusableServerCertificate(error.to_string()))?;
         let mut mqtt_x509 = silent.clone();
         mqtt_x509.alpn_protocols = vec![ALPN_MQTT_X509.to_vec()];
-        Ok(Self { silent: Arc::new(silent), mqtt_x509: Arc::new(mqtt_x509) })
+        Ok(Self { silent: Arc::new(silent), mqtt_x509: Arc::new(mqtt_x509), names })
     }
 }
 

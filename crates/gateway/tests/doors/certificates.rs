@@ -1,12 +1,15 @@
 //! Who may come in by TLS, and what is said of who may not.
 
-use crate::house::{Device, House};
+use std::sync::Arc;
+
+use crate::house::{AnyServer, Device, House};
 use events::Kind;
 use mqtt::{Packet, ReasonCode};
 use registry::CertificateStatus;
 use rustls::version::{TLS12, TLS13};
 use rustls::{DEFAULT_VERSIONS, SupportedProtocolVersion};
 use thingcore_gateway::Limits;
+use tokio_rustls::TlsConnector;
 
 async fn comes_in(house: &House, device: &Device, versions: &[&'static SupportedProtocolVersion]) {
     let answer = house.connect(house.mqtt, Some(device), &[], versions).await;
@@ -114,6 +117,26 @@ async fn a_registered_certificate_without_its_key_is_no_way_in() {
             let text = house.told(Kind::HandshakeFailed).await.remove(0);
             assert!(text.contains("BadSignature"), "{text}");
         }
+    }
+}
+
+/// `iot:DomainName` is the name of the server that was asked for, if the server has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_cannot_make_up_the_domain_name_of_a_policy() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    for (name, comes_in) in [("localhost", true), ("vip.example", false)] {
+        let document = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iot:*","Resource":"*",
+                "Condition":{{"StringEquals":{{"iot:DomainName":"{name}"}}}}}}]}}"#
+        );
+        house.register_with(&device, CertificateStatus::Active, &document).await;
+        let connector = house.connector(Some(&device), &[], DEFAULT_VERSIONS);
+        let mut config = rustls::ClientConfig::clone(connector.config());
+        config.dangerous().set_certificate_verifier(Arc::new(AnyServer));
+        let answer = house.connect_by_name(house.mqtt, name, TlsConnector::from(Arc::new(config))).await;
+        let Some(Packet::ConnAck(connack)) = answer else { panic!("{answer:?}") };
+        assert_eq!(connack.code == ReasonCode::Success, comes_in, "{name}");
     }
 }
 
