@@ -28,6 +28,8 @@ pub struct Reading {
     pub part: Part,
     /// The records waited there when the client came.
     pub is_backlog: bool,
+    /// Everything up to here is in the journal: an empty page means that none of it is this session's.
+    pub known: u64,
 }
 
 /// The place in the journal.
@@ -109,11 +111,11 @@ impl Tape {
     /// What to read next: live records first if they are asked for, else the backlog.
     pub fn next_read(&self, backlog: bool) -> Option<Reading> {
         if backlog && (self.parts.len() > 1 || !self.last_is_known) {
-            return self.parts.first().map(|part| Reading { part: *part, is_backlog: true });
+            return self.parts.first().map(|part| Reading { part: *part, is_backlog: true, known: self.last });
         }
         let tail = self.parts.last()?;
         let unread = self.last_is_known && tail.after < self.last;
-        unread.then_some(Reading { part: *tail, is_backlog: false })
+        unread.then_some(Reading { part: *tail, is_backlog: false, known: self.last })
     }
 
     /// True if there is a backlog.
@@ -136,6 +138,7 @@ impl Tape {
         let is_open = part.upto == u64::MAX;
         if is_open && numbers.is_empty() {
             self.last_is_known = true;
+            part.after = part.after.max(reading.known);
             self.last = self.last.max(part.after);
         } else if !is_open && (ended || part.after >= part.upto) {
             self.parts.remove(at);
@@ -254,6 +257,8 @@ mod tests {
                         journal.last += gap;
                         journal.records.insert(journal.last, ());
                         tape.announce();
+                        // Others' records may have come in the same write, behind this one.
+                        journal.last += gap % 2;
                         tape.arrived(journal.last);
                     }
                     Act::Attach => tape.attach(),
@@ -335,6 +340,22 @@ mod tests {
         assert!(tape.take(live, &[11]));
         tape.settle(11);
         assert_eq!(tape.trim(), None, "the backlog is still unread");
+    }
+
+    #[test]
+    fn an_empty_page_ends_the_reading_although_others_have_records_there() {
+        let mut tape = Tape::new();
+        tape.arrived(5);
+        let reading = tape.next_read(false).unwrap();
+        assert!(tape.take(reading, &[3]));
+        let reading = tape.next_read(false).unwrap();
+        // Comes after the read and is not part of it.
+        tape.arrived(7);
+        assert!(tape.take(reading, &[]));
+        assert_eq!(tape.next_read(false).unwrap().part.after, 5);
+        let reading = tape.next_read(false).unwrap();
+        assert!(tape.take(reading, &[]));
+        assert_eq!(tape.next_read(false), None);
     }
 
     #[test]
