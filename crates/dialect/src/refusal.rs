@@ -291,9 +291,7 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
     },
     RefusalRow {
         fault: Fault::Qos2Publish,
-        v3: usual(NoAck, Documented)
-            .without(Divergence::NoQos2, Close)
-            .with(Divergence::Qos2PublishV3Close, Close),
+        v3: usual(NoAck, Documented).with(Divergence::Qos2PublishV3Close, Close),
         v5: usual(Disconnect(Code::QosNotSupported), Documented),
         disconnect_reason: Reason::ClientError,
         metric: Some(Metric::PublishInClientError),

@@ -5,7 +5,7 @@ use super::{Divergence, DivergenceRow, Evidence, Stance, State, rows};
 rows! {
     NoQos2 ["MQTT-4.3.3-1", "MQTT-3.2.2-9"] Documented MustDiffer on Switch "developer guide, MQTT",
         "QoS 2 works, or an MQTT 5 server announces Maximum QoS and refuses what exceeds it" =>
-        "QoS 2 does not exist: no PUBREC, PUBREL or PUBCOMP. An MQTT 3.1.1 publish of QoS 2 gets no answer. (The oasis dialect has no QoS 2 yet either: it refuses with 0x9B, or closes for MQTT 3.1.1)",
+        "QoS 2 does not exist: no PUBREC, PUBREL or PUBCOMP. An MQTT 3.1.1 publish of QoS 2 gets no answer. Off: QoS 2 in full, exactly once",
         "publish with QoS 2: nothing comes back (3.1.1), DISCONNECT 0x9B (5)";
     Qos2SubscribeNoSuback ["MQTT-3.8.4-1", "MQTT-3.2.2-10"] Unconfirmed MustDiffer off Switch "developer guide, MQTT",
         "a SUBSCRIBE asking for QoS 2 is answered; the server may grant less" =>
@@ -188,7 +188,7 @@ rows! {
         "knows no HTTP" =>
         "messages can come over HTTPS, from no client id",
         "POST /topics/a";
-    EnrichedUserProperties ["MQTT-3.3.2-17"] Documented MustDiffer on Pending "developer guide, message enrichment",
+    EnrichedUserProperties ["MQTT-3.3.2-17"] Documented MustDiffer on Switch "developer guide, message enrichment",
         "user properties are forwarded unaltered" =>
         "configured attributes of the publisher's thing are added",
         "set propagating attributes and receive with MQTT 5";
