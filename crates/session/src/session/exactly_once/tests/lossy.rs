@@ -129,8 +129,8 @@ impl World {
         match act {
             Act::Publish => self.to_broker.push_back(self.client.publish()),
             Act::Offer => self.offer(),
-            Act::ToBroker(count) => (0..count).for_each(|_| self.to_broker()),
-            Act::ToClient(count) => (0..count).for_each(|_| self.to_client()),
+            Act::ToBroker(count) => (0..count).for_each(|_| self.reach_broker()),
+            Act::ToClient(count) => (0..count).for_each(|_| self.reach_client()),
             Act::Cut(window) => {
                 self.window = window;
                 self.reconnect();
@@ -155,7 +155,7 @@ impl World {
         self.side.session.arrived(self.last);
     }
 
-    fn to_broker(&mut self) {
+    fn reach_broker(&mut self) {
         let Some(packet) = self.to_broker.pop_front() else { return };
         match self.side.receive(packet) {
             Step::Publish(inbound) => {
@@ -183,7 +183,7 @@ impl World {
         self.stored = self.side.session.exactly_once();
     }
 
-    fn to_client(&mut self) {
+    fn reach_client(&mut self) {
         if let Some(packet) = self.to_client.pop_front() {
             self.to_broker.extend(self.client.receive(packet));
         }
