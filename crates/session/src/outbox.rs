@@ -21,13 +21,17 @@ const CONGESTED: usize = 2 * MOST_PACKETS;
 #[derive(Debug)]
 enum Outgoing {
     Packet(Packet),
-    Publish {
-        parcel: Arc<Parcel>,
-        qos: QoS,
-        packet_id: Option<PacketId>,
-        flags: PublishFlags,
-        identifiers: SmallVec<[u32; 1]>,
-    },
+    Publish(Delivery),
+}
+
+/// A message on its way to this client.
+#[derive(Debug)]
+struct Delivery {
+    parcel: Arc<Parcel>,
+    qos: QoS,
+    packet_id: Option<PacketId>,
+    flags: PublishFlags,
+    identifiers: SmallVec<[u32; 1]>,
 }
 
 /// The bounded queue of one connection.
@@ -82,19 +86,14 @@ impl Outbox {
         self.bytes += offer.parcel.weight();
         let (parcel, qos, flags) =
             (offer.parcel.clone(), offer.qos, PublishFlags { dup, retain: offer.retain });
-        self.waiting.push_back(Outgoing::Publish {
-            parcel,
-            qos,
-            packet_id,
-            flags,
-            identifiers: offer.identifiers.clone(),
-        });
+        let identifiers = offer.identifiers.clone();
+        self.waiting.push_back(Outgoing::Publish(Delivery { parcel, qos, packet_id, flags, identifiers }));
     }
 
     /// Exchanges the last two entries if both are messages.
     pub(crate) fn overtake(&mut self) -> bool {
         let last = self.waiting.len().wrapping_sub(1);
-        let is_publish = |at: usize| matches!(self.waiting.get(at), Some(Outgoing::Publish { .. }));
+        let is_publish = |at: usize| matches!(self.waiting.get(at), Some(Outgoing::Publish(_)));
         let two = self.waiting.len() > 1 && is_publish(last) && is_publish(last - 1);
         if two {
             self.waiting.swap(last, last - 1);
@@ -105,7 +104,7 @@ impl Outbox {
     /// Gives the message that waits under one packet identifier another one. False if there is none.
     pub(crate) fn renumber(&mut self, from: PacketId, to: PacketId) -> bool {
         for entry in &mut self.waiting {
-            if let Outgoing::Publish { packet_id: Some(packet_id), .. } = entry
+            if let Outgoing::Publish(Delivery { packet_id: Some(packet_id), .. }) = entry
                 && *packet_id == from
             {
                 *packet_id = to;
@@ -133,24 +132,30 @@ impl Outbox {
                     // A packet of our own making is never too long to encode.
                     let _too_long = mqtt::encode(&packet, version, out);
                 }
-                Some(Outgoing::Publish { parcel, qos, packet_id, flags, identifiers }) => {
-                    self.bytes = self.bytes.saturating_sub(parcel.weight());
-                    // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
-                    if qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
-                        continue;
-                    }
-                    let expiry = parcel.remaining_expiry(now, self.zero_out);
-                    if !identifiers.is_empty() && version == Version::V5 {
-                        let publish = parcel.identified(qos, identifiers, flags, expiry);
-                        let packet = Packet::Publish(Box::new(Publish { packet_id, ..publish }));
-                        let _too_long = mqtt::encode(&packet, version, out);
-                    } else if let Some(frame) = parcel.frame(version, qos) {
-                        frame.write_into(out, packet_id, flags, expiry);
-                    }
+                Some(Outgoing::Publish(delivery)) => {
+                    self.bytes = self.bytes.saturating_sub(delivery.parcel.weight());
+                    self.encode(delivery, version, out, now);
                 }
                 None => break,
             }
         }
         out.len() > start
+    }
+
+    fn encode(&self, delivery: Delivery, version: Version, out: &mut BytesMut, now: Timestamp) {
+        let Delivery { parcel, qos, packet_id, flags, identifiers } = delivery;
+        // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
+        if qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
+            return;
+        }
+        let expiry = parcel.remaining_expiry(now, self.zero_out);
+        if !identifiers.is_empty() && version == Version::V5 {
+            let publish = parcel.identified(qos, identifiers, flags, expiry);
+            let packet = Packet::Publish(Box::new(Publish { packet_id, ..publish }));
+            // It is as long as the message that came, and a few bytes.
+            let _too_long = mqtt::encode(&packet, version, out);
+        } else if let Some(frame) = parcel.frame(version, qos) {
+            frame.write_into(out, packet_id, flags, expiry);
+        }
     }
 }

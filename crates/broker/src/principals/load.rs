@@ -120,18 +120,19 @@ impl Reader<'_> {
 
     async fn policy(&mut self, name: PolicyName, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
         let Some(stored) = self.get(&POLICIES, policy_key(name.as_str())).await? else { return Ok(()) };
-        let Some(version) = stored.value.in_force() else { return Ok(()) };
-        match self.inner.principals.documents.parse(&name, stored.revision, &version.document) {
-            Ok(document) => {
-                let source =
-                    Source { policy: name.clone(), version: version.id, origin: origin.clone(), document };
-                self.sources.insert((name, format!("{origin:?}")), source);
-            }
-            Err(error) => {
-                let what = format!("policy {name} version {}", version.id);
-                self.inner.store_failed(&what, &error, now);
-            }
-        }
+        // A policy that can't be read might deny something: nobody whom it concerns is let in.
+        let unreadable = |why: &dyn std::fmt::Display| {
+            let what = format!("policy {name} is stored in a form that is not understood: {why}");
+            self.inner.store_failed(&what, &"write a new version of it", now);
+            StoreError::unavailable(what)
+        };
+        let Some(version) = stored.value.in_force() else {
+            return Err(unreadable(&"no version is in force"));
+        };
+        let document = self.inner.principals.documents.parse(&name, stored.revision, &version.document);
+        let document = document.map_err(|error| unreadable(&error))?;
+        let source = Source { policy: name.clone(), version: version.id, origin: origin.clone(), document };
+        self.sources.insert((name, format!("{origin:?}")), source);
         Ok(())
     }
 

@@ -177,7 +177,7 @@ fn denials_are_told_disconnect_on_deny_v3_subscribe_some_denied_v3_no_connack_on
         limited(house).send([subscribe(&[("ok", QOS0), ("no", QOS0)])]);
     });
     shows(Divergence::NoConnackOnDenyV3, |house| {
-        let device = house.device("n", r#"{"Version":"2012-10-17","Statement":[]}"#);
+        let device = house.device("n", r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Nothing","Resource":"*"}]}"#);
         assert!(house.try_connect(House::credential(&device), connect("c", Version::V311)).is_err());
     });
 }

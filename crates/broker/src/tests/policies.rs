@@ -151,3 +151,15 @@ fn a_receiver_without_permission_is_closed_by_a_switch_receive_denied_closes() {
         matches!(&client.take()[..], [Packet::Disconnect(last)] if last.code == ReasonCode::NotAuthorized)
     );
 }
+
+#[test]
+fn a_policy_that_cannot_be_read_lets_nobody_in() {
+    let house = House::new();
+    let wide = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
+    let id = house.device("dev", wide);
+    house.try_connect(House::credential(&id), connect("dev", Version::V5)).unwrap();
+    house.set_policy("damaged", r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Acti"#);
+    house.attach("damaged", &format!("arn:aws:iot:eu-west-1:123456789012:cert/{id}"));
+    assert!(house.try_connect(House::credential(&id), connect("dev", Version::V5)).is_err());
+    assert!(house.heard("damaged"), "{:?}", house.events());
+}

@@ -81,7 +81,10 @@ fn a_client_id_connects_once_in_a_second() {
 #[test]
 fn who_may_not_connect_does_not_keep_others_away() {
     let house = aws(|_| {});
-    let stranger = house.device("stranger", r#"{"Version":"2012-10-17","Statement":[]}"#);
+    let stranger = house.device(
+        "stranger",
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Nothing","Resource":"*"}]}"#,
+    );
     for _ in 0..3 {
         let refused =
             house.try_connect(House::credential(&stranger), connect("c", Version::V5)).err().unwrap();
