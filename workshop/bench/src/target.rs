@@ -9,8 +9,8 @@ use crate::cli::{Protocol, TargetArgs};
 use crate::fault::{BenchError, Fault};
 use crate::tls::ClientTls;
 
-/// Loopback addresses to connect from: each has some 28 000 ports of its own.
-const LOOPBACK_SOURCES: u8 = 8;
+/// Clients that connect from one loopback address: it has some 28 000 ports, and some are taken.
+const CLIENTS_PER_SOURCE: usize = 20_000;
 
 /// Where to connect to, and how.
 #[derive(Debug)]
@@ -51,13 +51,13 @@ impl Target {
 
     /// Connects TCP for the client with this number.
     pub async fn dial(&self, client: usize) -> Result<TcpStream, Fault> {
-        let stream = match self.address {
-            SocketAddr::V4(to) if to.ip().is_loopback() => {
+        let stream = match loopback_source(client) {
+            Some(source) if is_loopback_v4(self.address) => {
                 let socket = TcpSocket::new_v4().map_err(Fault::Dial)?;
-                socket.bind(loopback_source(client)).map_err(Fault::Dial)?;
+                socket.bind(source).map_err(Fault::Dial)?;
                 socket.connect(self.address).await
             }
-            address => TcpStream::connect(address).await,
+            _ => TcpStream::connect(self.address).await,
         }
         .map_err(Fault::Dial)?;
         stream.set_nodelay(true).map_err(Fault::Dial)?;
@@ -65,9 +65,15 @@ impl Target {
     }
 }
 
-fn loopback_source(client: usize) -> SocketAddr {
-    let last = (client % usize::from(LOOPBACK_SOURCES)) as u8 + 1;
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0)
+fn is_loopback_v4(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V4(address) if address.ip().is_loopback())
+}
+
+/// Where a client connects from, when the usual address has no more ports. Otherwise the kernel chooses, which is far
+/// cheaper: it may take ports again that wait for their end.
+fn loopback_source(client: usize) -> Option<SocketAddr> {
+    let last = u8::try_from(client / CLIENTS_PER_SOURCE + 1).ok().filter(|last| *last > 1)?;
+    Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0))
 }
 
 impl From<Protocol> for Version {
@@ -84,9 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_spread_over_loopback_addresses() {
-        assert_eq!(loopback_source(0).to_string(), "127.0.0.1:0");
-        assert_eq!(loopback_source(7).to_string(), "127.0.0.8:0");
-        assert_eq!(loopback_source(8), loopback_source(0));
+    fn clients_beyond_the_ports_of_one_address_take_the_next() {
+        assert_eq!(loopback_source(19_999), None);
+        assert_eq!(loopback_source(20_000).unwrap().to_string(), "127.0.0.2:0");
+        assert_eq!(loopback_source(99_999).unwrap().to_string(), "127.0.0.5:0");
+        assert!(is_loopback_v4("127.0.0.9:1".parse().unwrap()));
+        assert!(
+            !is_loopback_v4("[::1]:1".parse().unwrap()) && !is_loopback_v4("10.0.0.1:1".parse().unwrap())
+        );
     }
 }

@@ -17,13 +17,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of a failed broker's log that are shown.
 const LOG_TAIL: usize = 2_000;
 
-/// Persistence is off, as it is for clean sessions in thingcore; queues have no limit, so that nothing is dropped; and
-/// like thingcore it does not wait to fill segments.
+/// Persistence is off, as it is for clean sessions in thingcore; queues have no limit, so that nothing is dropped. The
+/// rest are its own defaults: that it lets TCP wait to fill segments serves its throughput.
 const MOSQUITTO_SETTINGS: &str = "allow_anonymous true
 persistence false
 max_inflight_messages 100
 max_queued_messages 0
-set_tcp_nodelay true
 ";
 
 /// Which broker, and its binary.
