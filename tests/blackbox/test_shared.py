@@ -13,7 +13,7 @@ from clients import Paho, Paho5
 from wire import V5, V311, Wire
 
 KILLS = int(os.environ.get("DURABLE_KILLS", "8"))
-GROUP = "$share/crew/work/+"
+GROUP = "$share/crew/chores/+"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_each_message_goes_to_one_member(plain, version):
     assert all(member.subscribe(GROUP) == [1] for member in members)
     publisher = connect("publisher")
     for number in range(60):
-        assert publisher.publish("work/a", str(number), qos=1) == 0
+        assert publisher.publish("chores/a", str(number), qos=1) == 0
     got = [[int(packet.payload) for packet in member.ping() if packet.kind == wire.PUBLISH] for member in members]
     assert sorted(sum(got, [])) == list(range(60))
     assert all(got), "chance chose somebody for everything"
@@ -84,11 +84,11 @@ def test_the_queue_drains_at_twenty_a_second_to_whoever_comes(plain):
     away.disconnect()
     publisher = connect("publisher")
     for number in range(40):
-        assert publisher.publish("work/a", str(number), qos=1) == 0
+        assert publisher.publish("chores/a", str(number), qos=1) == 0
     newcomer = connect("newcomer", V311)
     start = time.monotonic()
     assert newcomer.subscribe(GROUP) == [1]
-    publisher.publish("work/a", "live", qos=1)
+    publisher.publish("chores/a", "live", qos=1)
     got = take(newcomer, 41)
     assert time.monotonic() - start > 1.5, "40 queued messages, 20 a second"
     assert "live" in got[:10]
@@ -100,7 +100,7 @@ def test_what_a_member_leaves_unacknowledged_goes_to_another(plain, version):
     _, connect = plain
     first = connect("first", version, lasting=True)
     first.subscribe(GROUP)
-    assert connect("publisher").publish("work/a", "once", qos=1) == 0
+    assert connect("publisher").publish("chores/a", "once", qos=1) == 0
     assert first.message(ack=False).payload == b"once"
     second = connect("second", version)
     second.subscribe(GROUP)
@@ -116,7 +116,7 @@ def test_without_a_persistent_member_nothing_waits(plain):
     member = connect("member")
     member.subscribe(GROUP)
     member.disconnect()
-    assert connect("publisher").publish("work/a", "lost", qos=1) in (0, 0x10)
+    assert connect("publisher").publish("chores/a", "lost", qos=1) in (0, 0x10)
     member = connect("member")
     member.subscribe(GROUP)
     assert not member.is_readable(0.5)
@@ -128,8 +128,8 @@ def test_messages_expire_in_the_queue(plain):
     away.subscribe(GROUP)
     away.disconnect()
     publisher = connect("publisher")
-    publisher.publish("work/a", "short", qos=1, message_expiry=1)
-    publisher.publish("work/a", "long", qos=1)
+    publisher.publish("chores/a", "short", qos=1, message_expiry=1)
+    publisher.publish("chores/a", "long", qos=1)
     time.sleep(1.5)
     away = connect("away", lasting=True)
     assert take(away, 1) == ["long"]
@@ -146,7 +146,7 @@ def test_the_queue_has_a_bound_and_keeps_the_old(new_server, tmp_path):
     with Wire.dial(server, port="plain") as publisher:
         publisher.connect("publisher")
         for number in range(5):
-            assert publisher.publish("work/a", str(number), qos=1) == 0
+            assert publisher.publish("chores/a", str(number), qos=1) == 0
     with Wire.dial(server, port="plain") as away:
         away.connect("away", clean=False, session_expiry=600)
         assert take(away, 3) == ["0", "1", "2"]
@@ -161,10 +161,10 @@ def test_the_queue_and_what_is_on_its_way_survive_kill_9(plain):
     clean = connect("clean")
     clean.subscribe(GROUP)
     publisher = connect("publisher")
-    assert publisher.publish("work/a", "on its way", qos=1) == 0
+    assert publisher.publish("chores/a", "on its way", qos=1) == 0
     assert clean.message(ack=False).payload == b"on its way"
     clean.close()
-    assert publisher.publish("work/a", "queued", qos=1) == 0
+    assert publisher.publish("chores/a", "queued", qos=1) == 0
     server.kill()
     server.start()
     away = connect("away", lasting=True)
@@ -213,7 +213,7 @@ def test_kill_in_the_middle_of_load_loses_nothing_acknowledged(plain):
                     number += 1
                     packet_id = number % 60000 + 1
                     window[packet_id] = number
-                    publisher.send(wire.publish(V5, "work/load", str(number).encode(), qos=1, packet_id=packet_id))
+                    publisher.send(wire.publish(V5, "chores/load", str(number).encode(), qos=1, packet_id=packet_id))
                 ack = publisher.receive()
                 if ack.code in (0, None):
                     acknowledged.add(window.pop(ack.packet_id))

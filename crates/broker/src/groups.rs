@@ -366,5 +366,6 @@ impl Inner {
                 self.committer.trim(group.key(lane), last);
             }
         }
+        self.committer.nudge();
     }
 }

@@ -5,7 +5,8 @@
 //! allowed, who gets it) is handed out as a [`Step`] and comes back through [`Conversation::settle`] and its like.
 //!
 //! Where to look: [`Terms`] is what CONNECT agreed, [`Session`] is what survives the connection, [`Conversation`] is
-//! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties.
+//! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties,
+//! [`group`] is the queue of a shared subscription's group.
 
 pub mod check;
 mod conversation;
