@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use identity::{AccountId, Arn, Region, Site, ThingName};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::client::{Call, CallFailed, Client};
@@ -57,10 +58,12 @@ pub fn run(args: &DeviceCreateArgs) -> Result<(), DeviceProblem> {
     }
 }
 
-fn read_policy(path: &PathBuf) -> Result<Value, DeviceProblem> {
+/// The file's text as it is: what it says twice is for the server to judge.
+fn read_policy(path: &PathBuf) -> Result<String, DeviceProblem> {
     let problem = |error: &dyn std::fmt::Display| DeviceProblem::new(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| problem(&error))?;
-    serde_json::from_str(&text).map_err(|error| problem(&error))
+    serde_json::from_str::<IgnoredAny>(&text).map_err(|error| problem(&error))?;
+    Ok(text)
 }
 
 /// A step that can be taken back: what it made, and the calls that remove it.
@@ -79,14 +82,14 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn all(&mut self, document: Option<Value>) -> Result<Device, DeviceProblem> {
+    fn all(&mut self, document: Option<String>) -> Result<Device, DeviceProblem> {
         self.must_be_new()?;
         let thing_arn = self.create_thing()?;
         let made = self.create_certificate()?;
         let certificate_arn = text(&made, "/certificateArn")?;
         let document = match document {
             Some(document) => document,
-            None => policy::default_document(&site_of(&thing_arn)?, &self.name),
+            None => format!("{:#}\n", policy::default_document(&site_of(&thing_arn)?, &self.name)),
         };
         let policy_name = self.create_policy(&document)?;
         self.attach_policy(&policy_name, &certificate_arn)?;
@@ -143,10 +146,10 @@ impl Making<'_> {
         Ok(created)
     }
 
-    fn create_policy(&mut self, document: &Value) -> Result<String, DeviceProblem> {
+    fn create_policy(&mut self, document: &str) -> Result<String, DeviceProblem> {
         let name = policy::name_for(&self.name);
         let path = ["policies", name.as_str()];
-        let body = json!({ "policyDocument": document.to_string() });
+        let body = json!({ "policyDocument": document });
         self.call(&Call::new("CreatePolicy", "POST", &path).body(body))?;
         self.can_undo(format!("the policy {name}"), [Call::new("DeletePolicy", "DELETE", &path)]);
         Ok(name)
@@ -180,12 +183,12 @@ impl Making<'_> {
         text(&self.call(&describe.query("endpointType=iot%3AData-ATS"))?, "/endpointAddress")
     }
 
-    fn write_files(&mut self, made: &Value, document: &Value, device: &Device) -> Result<(), DeviceProblem> {
+    fn write_files(&mut self, made: &Value, document: &str, device: &Device) -> Result<(), DeviceProblem> {
         let kit = self.kit.clone();
         self.kit.write(&kit.private_key, text(made, "/keyPair/PrivateKey")?.as_bytes())?;
         self.kit.write(&kit.public_key, text(made, "/keyPair/PublicKey")?.as_bytes())?;
         self.kit.write(&kit.certificate, text(made, "/certificatePem")?.as_bytes())?;
-        self.kit.write(&kit.policy, format!("{document:#}\n").as_bytes())?;
+        self.kit.write(&kit.policy, document.as_bytes())?;
         self.kit.write(&kit.sample, paste::sample_program(device).as_bytes())?;
         match &self.server.ca_file {
             Some(path) => self.kit.copy_ca(path),
@@ -235,4 +238,21 @@ fn site_of(arn: &str) -> Result<Site, DeviceProblem> {
         region: Region::new(parsed.region).map_err(|_| broken(()))?,
         account: AccountId::new(parsed.account).map_err(|_| broken(()))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_sent_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.json");
+        let text = "{\"Version\": \"2012-10-17\",\n \"Statement\": [1], \"Statement\": []}\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(read_policy(&path).unwrap(), text);
+        std::fs::write(&path, "{\"Version\"").unwrap();
+        let problem = read_policy(&path).unwrap_err();
+        assert!(problem.0.contains("policy.json: EOF"), "{}", problem.0);
+    }
 }
