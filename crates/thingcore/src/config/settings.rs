@@ -9,7 +9,7 @@ use std::time::Duration;
 use identity::{AccountId, Region};
 
 use super::DEFAULT_DATA_DIR;
-use super::file::{ConfigFile, ConfigProblem, LimitsSection};
+use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection};
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
 /// Everything that `serve` needs to know, decided.
@@ -130,11 +130,7 @@ impl Settings {
                 .unwrap_or_else(|| "plain".into()),
             server_names,
             own_certificate: own_certificate(file.devices.certificate_file, file.devices.private_key_file)?,
-            access_keys: file
-                .access_key
-                .into_iter()
-                .map(|key| AccessKey { id: key.id, secret: key.secret })
-                .collect(),
+            access_keys: access_keys(file.access_key)?,
             limits: limits(&file.limits)?,
             connections_chosen,
             dev: args.dev,
@@ -184,6 +180,25 @@ fn own_certificate(
         (None, None) => Ok(None),
         _ => Err(ConfigProblem("[devices] certificate_file and private_key_file belong together".into())),
     }
+}
+
+/// An empty secret would be anybody's, and of two secrets for one id one would be ignored.
+fn access_keys(sections: Vec<AccessKeySection>) -> Result<Vec<AccessKey>, ConfigProblem> {
+    let mut keys: Vec<AccessKey> = Vec::with_capacity(sections.len());
+    for AccessKeySection { id, secret } in sections {
+        let number = keys.len() + 1;
+        if id.trim().is_empty() {
+            return Err(ConfigProblem(format!("[[access_key]] number {number} has an empty id")));
+        }
+        if secret.trim().is_empty() {
+            return Err(ConfigProblem(format!("[[access_key]] {id:?} has an empty secret")));
+        }
+        if keys.iter().any(|key| key.id == id) {
+            return Err(ConfigProblem(format!("[[access_key]] {id:?} is there twice: remove one of them")));
+        }
+        keys.push(AccessKey { id, secret });
+    }
+    Ok(keys)
 }
 
 fn limits(section: &LimitsSection) -> Result<gateway::Limits, ConfigProblem> {
@@ -273,5 +288,22 @@ mod tests {
         let settings =
             Settings::merge(ServeArgs::default(), file("[limits]\nhandshake_seconds = 0.5")).unwrap();
         assert_eq!(settings.limits.handshake, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn access_keys_have_an_id_of_their_own_and_a_secret() {
+        let key = |id: &str, secret: &str| format!("[[access_key]]\nid = \"{id}\"\nsecret = \"{secret}\"\n");
+        let merged = |text: String| Settings::merge(ServeArgs::default(), file(&text));
+        let keys = merged(key("a", "1") + &key("b", "1")).unwrap().access_keys;
+        assert_eq!(keys.len(), 2);
+        for (text, says) in [
+            (key("", "1"), "number 1 has an empty id"),
+            (key("a", "1") + &key(" ", "1"), "number 2 has an empty id"),
+            (key("a", ""), "\"a\" has an empty secret"),
+            (key("a", "hush") + &key("a", "hush"), "\"a\" is there twice"),
+        ] {
+            let problem = merged(text).unwrap_err().to_string();
+            assert!(problem.contains(says) && !problem.contains("hush"), "{problem}");
+        }
     }
 }
