@@ -105,10 +105,12 @@ fn a_second_server_on_the_folder_is_refused() {
     let second = Command::new(PROGRAM)
         .arg("serve")
         .args(["--data-dir".as_ref(), folder.path().join("data").as_os_str()])
+        .args(["--ready-file".as_ref(), folder.path().join("ready.json").as_os_str()])
         .output()
         .unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another thingcore is running"));
+    assert!(folder.path().join("ready.json").exists(), "the first one's");
 }
 
 #[test]
@@ -134,6 +136,12 @@ fn a_device_is_made_in_one_step_or_not_at_all() {
     let broken = device_create(folder.path(), &["fan", "--policy", "broken.json"]);
     let error = String::from_utf8_lossy(&broken.stderr).into_owned();
     assert!(!broken.status.success());
+    assert!(error.contains("MalformedPolicy") && error.contains("Taken back"), "{error}");
+    let statements = r#""Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"}]"#;
+    let twice = format!(r#"{{"Version":"2012-10-17",{statements},{statements}}}"#);
+    std::fs::write(folder.path().join("twice.json"), twice).unwrap();
+    let twice = device_create(folder.path(), &["fan", "--policy", "twice.json"]);
+    let error = String::from_utf8_lossy(&twice.stderr).into_owned();
     assert!(error.contains("MalformedPolicy") && error.contains("Taken back"), "{error}");
     let mended = device_create(folder.path(), &["fan", "--format", "json"]);
     assert!(mended.status.success(), "nothing of the failed run is left: {mended:?}");

@@ -58,12 +58,13 @@ impl ServeProblem {
 
 /// Runs the server until a signal stops it.
 pub fn run(mut settings: Settings) -> Result<(), ServeProblem> {
-    if let Some(path) = &settings.ready_file {
-        // A file of an earlier run would announce a server that is not there.
-        let _ = std::fs::remove_file(path);
-    }
     let warning = descriptors::fit(&mut settings);
     let data = DataDir::open(&settings).map_err(ServeProblem::new)?;
+    if let Some(path) = &settings.ready_file {
+        // A file of an earlier run would announce a server that is not there. Not before the folder is locked: it may
+        // be that of a server that is.
+        let _ = std::fs::remove_file(path);
+    }
     let admin = runtime("admin", Some(ADMIN_THREADS))?;
     let devices = runtime("devices", None)?;
     let served = devices.block_on(serve(&settings, data, &admin, warning));
