@@ -85,7 +85,7 @@ impl Conversation {
     /// Begins with the CONNACK in the outbox.
     pub fn begin(terms: Terms, connack: ConnAck, dialect: &Dialect, now: Timestamp) -> Self {
         let aliases = Aliases::new(dialect.limits().topic_alias_max);
-        let mut outbox = Outbox::new(terms.version, dialect);
+        let mut outbox = Outbox::new(&terms, dialect);
         outbox.packet(Packet::ConnAck(Box::new(connack)));
         let rate = dialect.limits().publishes_per_connection;
         let mut new = Self {
@@ -303,7 +303,9 @@ impl Conversation {
     pub(crate) fn is_too_large(&self, offer: &Offer) -> bool {
         let most = self.terms.client_packet_max as usize;
         let length = offer.parcel.packet_len(self.terms.version, offer.qos, offer.identifiers.len());
-        length.is_none_or(|length| length > most)
+        // A topic alias takes three bytes, and may make the two lengths before it longer.
+        let alias = if self.terms.topic_aliases > 0 { 9 } else { 0 };
+        length.is_none_or(|length| length + alias > most)
     }
 }
 

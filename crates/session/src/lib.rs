@@ -8,6 +8,7 @@
 //! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties,
 //! [`group`] is the queue of a shared subscription's group.
 
+mod aliases;
 pub mod check;
 mod conversation;
 pub mod group;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use dialect::{Dialect, Divergence};
 use identity::Timestamp;
-use mqtt::{Packet, PacketId, Publish, PublishFlags, QoS, Version};
+use mqtt::{Packet, PacketId, Publish, PublishFlags, QoS, Text, Version};
 use smallvec::SmallVec;
 
-use crate::{Offer, Parcel};
+use crate::aliases::{Aliases, Form};
+use crate::{Offer, Parcel, Terms};
 
 /// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
 const MOST_PACKETS: usize = 1024;
@@ -42,17 +43,19 @@ pub struct Outbox {
     most_bytes: usize,
     zero_out: bool,
     expires: bool,
+    aliases: Aliases,
 }
 
 impl Outbox {
-    /// An empty outbox by the rules of the dialect for a client of this version.
-    pub fn new(version: Version, dialect: &Dialect) -> Self {
+    /// An empty outbox by the rules of the dialect for a client with these terms.
+    pub fn new(terms: &Terms, dialect: &Dialect) -> Self {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
             most_bytes: dialect.limits().outbox_bytes,
             zero_out: dialect.has(Divergence::ExpiryZeroOut),
-            expires: version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
+            aliases: Aliases::new(terms.topic_aliases),
+            expires: terms.version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
         }
     }
 
@@ -142,20 +145,29 @@ impl Outbox {
         out.len() > start
     }
 
-    fn encode(&self, delivery: Delivery, version: Version, out: &mut BytesMut, now: Timestamp) {
+    fn encode(&mut self, delivery: Delivery, version: Version, out: &mut BytesMut, now: Timestamp) {
         let Delivery { parcel, qos, packet_id, flags, identifiers } = delivery;
         // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
         if qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
             return;
         }
         let expiry = parcel.remaining_expiry(now, self.zero_out);
-        if !identifiers.is_empty() && version == Version::V5 {
+        // What is particular to this client has no shared form.
+        if version == Version::V5 && (!identifiers.is_empty() || self.aliases.are_used()) {
             let publish = parcel.identified(qos, identifiers, flags, expiry);
-            let packet = Packet::Publish(Box::new(Publish { packet_id, ..publish }));
+            let publish = self.by_alias(Publish { packet_id, ..publish });
             // It is as long as the message that came, and a few bytes.
-            let _too_long = mqtt::encode(&packet, version, out);
+            let _too_long = mqtt::encode(&Packet::Publish(Box::new(publish)), version, out);
         } else if let Some(frame) = parcel.frame(version, qos) {
             frame.write_into(out, packet_id, flags, expiry);
+        }
+    }
+
+    fn by_alias(&mut self, publish: Publish) -> Publish {
+        match self.aliases.form(&publish.topic) {
+            Form::Name => publish,
+            Form::Both(alias) => Publish { topic_alias: Some(alias), ..publish },
+            Form::Alias(alias) => Publish { topic_alias: Some(alias), topic: Text::EMPTY, ..publish },
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Terms {
     pub send_window: u16,
     /// The largest packet that the client takes, in bytes.
     pub client_packet_max: u32,
+    /// How many topic aliases the broker may use towards the client.
+    pub topic_aliases: u16,
     /// The client wants reason strings and user properties on more than CONNACK and DISCONNECT.
     pub problem_information: bool,
     /// What to publish if the client goes without saying goodbye.
@@ -66,6 +68,10 @@ impl Terms {
             session_expiry_lowered,
             send_window: send_window(connect, dialect),
             client_packet_max,
+            topic_aliases: match dialect.has(Divergence::OutboundTopicAliases) {
+                true => connect.properties.topic_alias_maximum.unwrap_or(0),
+                false => 0,
+            },
             problem_information: connect.properties.request_problem_information.unwrap_or(true),
             will,
         })

@@ -75,9 +75,9 @@ rows! {
         "Will Delay Interval holds the will back" =>
         "the list of supported will properties lacks it; on = the will is published at once, off = after the delay",
         "lose a connection that has a will delay";
-    OutboundTopicAliases ["3.3.2.3.4"] Unconfirmed Restates off Pending "none",
+    OutboundTopicAliases ["3.3.2.3.4"] Unconfirmed Restates off Switch "none",
         "a server may use aliases up to the client's maximum" =>
-        "whether it ever does is not known; off = it does not",
+        "whether it ever does is not known; off = it does not, on = the first 16 topics get one",
         "connect with a Topic Alias Maximum and look at what arrives";
     ReceiveDeniedCloses ["3.3.5"] Reported MustDiffer off Switch "measured",
         "knows no permission to receive" =>

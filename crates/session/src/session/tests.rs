@@ -451,6 +451,25 @@ fn time_away_does_not_count_for_the_retry_window_retry_gives_up() {
 }
 
 #[test]
+fn topics_that_come_often_come_by_alias_outbound_topic_aliases() {
+    let mut dialect = Dialect::aws();
+    dialect.set(Divergence::OutboundTopicAliases, true);
+    let mut client = Client::new(Version::V5, |_| {});
+    let mut terms = client.talk.terms().clone();
+    terms.topic_aliases = 4;
+    let connack = terms.connack(false, None, &dialect);
+    client.talk = Conversation::begin(terms, connack, &dialect, NOW);
+    client.written(NOW);
+    for _ in 0..3 {
+        client.deliver(offer("x", QoS::AtLeastOnce), NOW);
+    }
+    let sent: Vec<_> = client.publishes(NOW).iter().map(|p| (p.topic.to_string(), p.topic_alias)).collect();
+    assert_eq!(sent, [("a/b".to_owned(), Some(1)), (String::new(), Some(1)), (String::new(), Some(1))]);
+    let plain = Client::new(Version::V5, |connect| connect.properties.topic_alias_maximum = Some(4));
+    assert_eq!(plain.talk.terms().topic_aliases, 0, "off by default");
+}
+
+#[test]
 fn properties_weigh_too() {
     let mut heavy = offer("", QoS::AtMostOnce);
     let mut message = heavy.parcel.message.clone();
