@@ -1,9 +1,11 @@
 //! Shared subscriptions: who gets a message, what waits for the group, and what comes back to it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dialect::{Dialect, Divergence, QuotaProfile};
 use mqtt::{Connect, Publish, QoS, Version};
+use proptest::prelude::*;
 use store::memory::{MemoryJournal, MemoryStore};
 use store::{Journal, Key, Position, Store, block_on};
 
@@ -293,4 +295,141 @@ fn without_the_row_a_message_waits_for_the_member_that_was_chosen() {
     assert!(drain(&house, &mut fresh, 3).is_empty());
     let mut a = house.client_with("a", Version::V5, lasting);
     assert_eq!(drain(&house, &mut a, 5), ["1"]);
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Publish,
+    Come { member: usize, lasts: bool },
+    Go(usize),
+    Take { member: usize, acknowledges: bool },
+    Pass(u64),
+    Restart,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        8 => Just(Act::Publish),
+        3 => (0usize..3, any::<bool>()).prop_map(|(member, lasts)| Act::Come { member, lasts }),
+        2 => (0usize..3).prop_map(Act::Go),
+        6 => (0usize..3, any::<bool>()).prop_map(|(member, acknowledges)| Act::Take { member, acknowledges }),
+        3 => (1u64..300).prop_map(Act::Pass),
+        1 => Just(Act::Restart),
+    ]
+}
+
+/// Members that come and go, and what each message went through.
+struct World {
+    disk: Disk,
+    house: Arc<House>,
+    members: [Option<Client>; 3],
+    published: u64,
+    received: BTreeMap<u64, usize>,
+    acknowledged: BTreeSet<u64>,
+    /// What was with a member that went, or with the process when it died.
+    loose: BTreeSet<u64>,
+    held: [Vec<u64>; 3],
+}
+
+impl World {
+    fn new() -> Self {
+        let disk = Disk::new();
+        let house = disk.house(|_| {});
+        // One member is always away: the group queues.
+        member(&house, "keeper").cut();
+        let (received, acknowledged, loose) = Default::default();
+        let (members, held) = Default::default();
+        Self { disk, house, members, published: 0, received, acknowledged, loose, held }
+    }
+
+    fn publish(&mut self) {
+        self.published += 1;
+        let mut publisher = self.house.client("publisher", Version::V5);
+        let mut packet = super::house::publish("work", "", ONE, false);
+        if let mqtt::Packet::Publish(publish) = &mut packet {
+            publish.payload = self.published.to_string().into();
+        }
+        publisher.send([packet]);
+        assert_eq!(publisher.take().len(), 1, "every publish is acknowledged");
+        publisher.cut();
+    }
+
+    fn come(&mut self, at: usize, lasts: bool) {
+        self.go(at);
+        let change: fn(&mut Connect) = if lasts { lasting } else { |_| {} };
+        let mut client = self.house.client_with(&format!("member-{at}"), Version::V5, change);
+        client.send([subscribe(&[(GROUP, ONE)])]);
+        self.members[at] = Some(client);
+    }
+
+    fn go(&mut self, at: usize) {
+        if let Some(mut client) = self.members[at].take() {
+            self.take(&mut client, at, false);
+            client.cut();
+            self.loose.extend(self.held[at].drain(..));
+        }
+    }
+
+    fn take(&mut self, client: &mut Client, at: usize, acknowledges: bool) {
+        for message in client.messages() {
+            let number = text(&message).parse().unwrap();
+            let before =
+                self.received.insert(number, self.received.get(&number).map_or(1, |count| count + 1));
+            assert!(before.is_none() || self.loose.contains(&number), "{number} came twice");
+            if acknowledges {
+                client.ack(message.packet_id);
+                self.acknowledged.insert(number);
+            } else {
+                self.held[at].push(number);
+            }
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Publish => self.publish(),
+            Act::Come { member, lasts } => self.come(member, lasts),
+            Act::Go(member) => self.go(member),
+            Act::Take { member, acknowledges } => {
+                if let Some(mut client) = self.members[member].take() {
+                    self.take(&mut client, member, acknowledges);
+                    self.members[member] = Some(client);
+                }
+            }
+            Act::Pass(millis) => self.house.pass_millis(millis),
+            Act::Restart => self.restart(),
+        }
+    }
+
+    fn restart(&mut self) {
+        // What was acknowledged and not trimmed comes again: at least once.
+        (0..3).for_each(|at| self.go(at));
+        self.loose.extend(1..=self.published);
+        self.house = self.disk.house(|_| {});
+        block_on(self.house.broker.recover(self.house.now())).unwrap();
+    }
+
+    fn finish(mut self) {
+        (0..3).for_each(|at| self.go(at));
+        let mut last = self.house.client_with("keeper", Version::V5, lasting);
+        for _ in 0..self.published / 20 + 10 {
+            self.take(&mut last, 0, true);
+            self.house.pass_millis(50);
+        }
+        let missing: Vec<_> = (1..=self.published).filter(|n| !self.acknowledged.contains(n)).collect();
+        assert!(missing.is_empty(), "{missing:?} never came");
+        settle(&self.house);
+        assert_eq!(self.disk.waiting(), 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever members do, every acknowledged message reaches somebody, and only one, unless that one went.
+    #[test]
+    fn each_acknowledged_message_reaches_one_member(acts in proptest::collection::vec(act(), 1..60)) {
+        let mut world = World::new();
+        acts.into_iter().for_each(|act| world.act(act));
+        world.finish();
+    }
 }
