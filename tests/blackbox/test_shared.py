@@ -9,7 +9,8 @@ from collections import Counter
 import pytest
 
 import wire
-from clients import Paho, Paho5
+from clients import ALL
+from provision import unique
 from wire import V5, V311, Wire
 
 KILLS = int(os.environ.get("DURABLE_KILLS", "8"))
@@ -50,26 +51,28 @@ def test_each_message_goes_to_one_member(plain, version):
     assert all(got), "chance chose somebody for everything"
 
 
-@pytest.mark.parametrize("client", [Paho, Paho5])
-def test_a_fleet_of_real_clients(server, client):
-    device = server.account.everything()
-    members = [client(server, device, f"fleet-{client.__name__}-{n}") for n in range(3)]
-    for member in members:
-        member.connect()
-        member.subscribe("$share/fleet/jobs/+", 1)
-    publisher = client(server, device, f"fleet-{client.__name__}-boss")
-    publisher.connect()
-    for number in range(30):
-        publisher.publish("jobs/x", str(number), 1)
-    end, got = time.monotonic() + 15, []
-    while len(got) < 30 and time.monotonic() < end:
+@pytest.mark.parametrize("kind", ALL.values(), ids=ALL.keys())
+def test_a_fleet_of_real_clients(server, kind):
+    device, group = server.account.everything(), unique("fleet")
+    members = [kind(server, device, unique("member")) for _ in range(3)]
+    publisher = kind(server, device, unique("boss"))
+    try:
         for member in members:
-            while not member.messages.empty():
-                got.append(int(member.messages.get().payload))
-        time.sleep(0.02)
-    assert sorted(got) == list(range(30))
-    for one in [*members, publisher]:
-        one.close()
+            member.connect()
+            assert member.subscribe(f"$share/{group}/{group}/+", 1) == 1
+        publisher.connect()
+        for number in range(30):
+            publisher.publish(f"{group}/x", str(number), qos=1)
+        end, got = time.monotonic() + 15, []
+        while len(got) < 30 and time.monotonic() < end:
+            for member in members:
+                while not member.messages.empty():
+                    got.append(int(member.messages.get().payload))
+            time.sleep(0.02)
+        assert sorted(got) == list(range(30))
+    finally:
+        for one in [*members, publisher]:
+            one.close()
 
 
 def test_the_queue_drains_at_twenty_a_second_to_whoever_comes(plain):
