@@ -146,7 +146,12 @@ impl Conversation {
         if self.closing {
             return Step::Nothing;
         }
-        self.heard(now);
+        // keepalive-reset-list: whether AWS counts the other packets is not known.
+        let counts =
+            matches!(packet, Packet::Publish(_) | Packet::Subscribe(_) | Packet::PingReq | Packet::PubAck(_));
+        if counts || !dialect.has(Divergence::KeepaliveResetList) {
+            self.heard(now);
+        }
         let name = packet.name();
         let step = self.take_in(session, packet, dialect, now, notes);
         match &step {

@@ -103,7 +103,7 @@ rows! {
         "the subprotocol is mqtt" =>
         "whether mqttv3.1 or none is accepted is not known; off = refused",
         "open a WebSocket without a subprotocol";
-    KeepaliveResetList ["MQTT-3.1.2-22"] Unconfirmed MustDiffer off Pending "limits page (older)",
+    KeepaliveResetList ["MQTT-3.1.2-22"] Unconfirmed MustDiffer off Switch "limits page (older)",
         "any control packet counts" =>
         "PUBLISH, SUBSCRIBE, PINGREQ and PUBACK are listed, UNSUBSCRIBE is not; off = any packet counts",
         "send nothing but UNSUBSCRIBE";

@@ -470,6 +470,27 @@ fn topics_that_come_often_come_by_alias_outbound_topic_aliases() {
 }
 
 #[test]
+fn some_packets_may_not_count_as_signs_of_life_keepalive_reset_list() {
+    let unsubscribe = || {
+        Packet::Unsubscribe(mqtt::Unsubscribe {
+            packet_id: PacketId::new(3).unwrap(),
+            filters: std::iter::once(Text::from_static("a")).collect(),
+            user_properties: UserProperties::default(),
+        })
+    };
+    let later = NOW + Duration::from_secs(10);
+    for (on, counts) in [(false, true), (true, false)] {
+        let mut client = Client::new(Version::V5, |_| {});
+        client.dialect.set(Divergence::KeepaliveResetList, on);
+        let before = client.talk.silent_until();
+        client.receive(unsubscribe(), later);
+        assert_eq!(client.talk.silent_until() > before, counts);
+        client.receive(Packet::PingReq, later);
+        assert!(client.talk.silent_until() > before);
+    }
+}
+
+#[test]
 fn properties_weigh_too() {
     let mut heavy = offer("", QoS::AtMostOnce);
     let mut message = heavy.parcel.message.clone();
