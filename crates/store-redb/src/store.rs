@@ -76,6 +76,7 @@ impl RedbStore {
             backlog: Backlog::new(options.backlog, options.backlog_bytes),
             slot: Slot::new(database),
             recent: Mutex::new(Recent::new(options.feed, marks.revision)),
+            refused: Mutex::default(),
             watch,
         });
         let writer = Writer::new(Arc::clone(&shared), options, open, marks);
@@ -99,6 +100,13 @@ impl RedbStore {
     #[must_use]
     pub fn activity(&self) -> Activity {
         self.shared.watch.activity()
+    }
+
+    /// Why the store refuses reads or refused the last write, if so: for a health check. Never waits for the disk.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let down = self.shared.slot.down().map(StoreError::unavailable);
+        down.or_else(|| self.shared.refused.lock().clone()).map(|error| error.to_string())
     }
 
     fn look<T>(

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) backlog: Backlog<Job>,
     pub(crate) slot: Slot,
     pub(crate) recent: parking_lot::Mutex<Recent>,
+    /// Why the last group was refused, until one is not.
+    pub(crate) refused: parking_lot::Mutex<Option<StoreError>>,
     pub(crate) watch: Arc<Watch>,
 }
 
@@ -192,6 +194,7 @@ impl Writer {
 
     /// The group is durable: tell the feed, then the callers.
     fn settle(&mut self, mut outcomes: Vec<Outcome>) {
+        *self.shared.refused.lock() = None;
         let waiting = self.shared.with_recent(|recent| {
             let published = outcomes.iter_mut().filter_map(Outcome::take_changes);
             published.flat_map(|(revision, changes)| recent.publish(revision, changes)).collect::<Vec<_>>()
@@ -210,6 +213,7 @@ impl Writer {
             Err(error) => error,
         };
         self.failed = Some((Instant::now() + self.options.retry_after, error.clone()));
+        *self.shared.refused.lock() = Some(error.clone());
         Err(error)
     }
 

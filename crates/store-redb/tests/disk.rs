@@ -44,9 +44,11 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
         assert!(refused.to_string().contains("the disk is full"), "{refused}");
         assert_eq!(get(&store, "kept"), Some(vec![1; 10_000]));
         assert_eq!(get(&store, "lost"), None);
+        assert!(store.problem().unwrap().contains("the disk is full"));
     }
     disk.trouble(Trouble::None);
     let revision = put(&store, "again", vec![3; 1 << 20]).unwrap();
+    assert_eq!(store.problem(), None);
     assert_eq!(get(&store, "again"), Some(vec![3; 1 << 20]));
     let mut seen = Vec::new();
     while seen.last() != Some(&revision) {
@@ -77,6 +79,7 @@ fn a_disk_that_is_gone_comes_back() {
     put(&store, "b", vec![2]).unwrap_err();
     assert!(block_on(store.get(SPACE, b"a")).is_err());
     assert!(block_on(store.revision()).is_err());
+    assert!(store.problem().is_some());
     disk.restart(&mut sim::Dice::new(1));
     put(&store, "c", vec![3]).unwrap();
     assert_eq!((get(&store, "a"), get(&store, "b"), get(&store, "c")), (Some(vec![1]), None, Some(vec![3])));
