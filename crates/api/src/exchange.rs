@@ -21,7 +21,7 @@ use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
 use crate::sigv4::{self, Claim, Expected};
-use crate::{constraints, record, service_quotas};
+use crate::{browser, constraints, record, service_quotas};
 
 /// Who called.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct Exchange {
     pub(crate) keys: Arc<dyn AccessKeys>,
     pub(crate) observers: events::Observers,
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(crate) wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(crate) guard_against_browsers: bool,
     pub(crate) region: Region,
     pub(crate) limits: BodyLimits,
 }
@@ -110,7 +112,7 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         let (parts, body) = request.into_parts();
-        let (claim, service, secret) = match self.claim(&parts, known, now) {
+        let (claim, service, secret) = match self.admit(&parts).and_then(|()| self.claim(&parts, known)) {
             Ok(claim) => claim,
             Err(fault) => {
                 // Nothing is kept of it; the peer may have to write it all before it reads the refusal.
@@ -139,14 +141,14 @@ impl Exchange {
         Ok(Success::Aws(operation, reply))
     }
 
+    /// Whether to look at the request at all.
+    fn admit(&self, parts: &Parts) -> Result<(), Fault> {
+        if self.guard_against_browsers { browser::check(parts) } else { Ok(()) }
+    }
+
     /// Who claims to call which service, and the secret that must have signed it.
-    fn claim(
-        &self,
-        parts: &Parts,
-        known: &mut Known,
-        now: Timestamp,
-    ) -> Result<(Claim, Service, String), Fault> {
-        let region = self.region.as_str();
+    fn claim(&self, parts: &Parts, known: &mut Known) -> Result<(Claim, Service, String), Fault> {
+        let (region, now) = (self.region.as_str(), (self.wall)());
         signed(parts, |request| {
             let claim = Claim::read(request)?;
             known.access_key_id = Some(claim.access_key_id().into());

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod browser;
 mod constraints;
 mod coverage;
 mod decode;

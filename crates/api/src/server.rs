@@ -71,8 +71,13 @@ pub struct ApiParts {
     pub keys: Arc<dyn AccessKeys>,
     /// Who is told.
     pub observers: events::Observers,
-    /// The time.
+    /// The time that operations are told: the broker's.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// The time that signatures are held against, which others read off their clocks.
+    pub wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Whether to refuse what a page in a browser may have sent: requests under a name that is not loopback's, or
+    /// from another origin. For a server whose access key is known to everybody.
+    pub guard_against_browsers: bool,
     /// The Region that requests must be signed for.
     pub region: Region,
     /// The bounds.
@@ -88,9 +93,18 @@ pub struct ApiServer {
 impl ApiServer {
     /// A server that is not listening yet.
     pub fn new(parts: ApiParts) -> Self {
-        let ApiParts { services, own, keys, observers, clock, region, limits } = parts;
-        let perform = Arc::new(Dispatch::new(services));
-        Self::over(Exchange { perform, own, keys, observers, clock, region, limits: limits.body }, limits)
+        let exchange = Exchange {
+            perform: Arc::new(Dispatch::new(parts.services)),
+            own: parts.own,
+            keys: parts.keys,
+            observers: parts.observers,
+            clock: parts.clock,
+            wall: parts.wall,
+            guard_against_browsers: parts.guard_against_browsers,
+            region: parts.region,
+            limits: parts.limits.body,
+        };
+        Self::over(exchange, parts.limits)
     }
 
     /// A server whose operations are performed by anything.

@@ -82,7 +82,7 @@ pub struct ServeArgs {
     /// Address of the device ports [default: all addresses]
     #[arg(long, value_name = "ADDR", env = "THINGCORE_BIND")]
     pub bind: Option<IpAddr>,
-    /// For development: everything on loopback, and the access key test/test is accepted
+    /// For development: everything on loopback, access key test/test accepted, pages in browsers refused
     #[arg(long, env = "THINGCORE_DEV")]
     pub dev: bool,
     /// Another name or address in the server certificate; may be repeated

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::sigv4::{Credentials, Target};
 
+/// By the wall, which signatures are held against.
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
+/// By the clock of operations: an hour off, beyond any patience with a signature.
+const OPERATION: Timestamp = Timestamp(1_800_003_600_000);
 const SECRET: &str = "secret";
 
 struct OneKey;
@@ -30,7 +33,7 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> Performing<'a> {
         Box::pin(async move {
-            assert_eq!((&*caller.access_key_id, now), ("AKID", NOW));
+            assert_eq!((&*caller.access_key_id, now), ("AKID", OPERATION));
             if operation.method == "DELETE" {
                 let resource = Some(Box::new(("id".to_owned(), "arn".to_owned())));
                 return Err(Fault { resource, ..Fault::new(409, "DeleteConflictException", "no") });
@@ -50,7 +53,9 @@ pub fn exchange() -> Exchange {
         own: OwnOperations::default().with("PutEcho", "PUT", "echo", Ok),
         keys: Arc::new(OneKey),
         observers: events::Observers::default(),
-        clock: Arc::new(|| NOW),
+        clock: Arc::new(|| OPERATION),
+        wall: Arc::new(|| NOW),
+        guard_against_browsers: false,
         region: Region::new("eu-west-1").unwrap(),
         limits: BodyLimits { json_bytes: 2000, payload_bytes: 1000, patience: Duration::from_millis(50) },
     }

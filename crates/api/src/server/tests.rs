@@ -7,10 +7,13 @@ use super::*;
 use crate::exchange::tests::{exchange, signed_headers};
 
 async fn started(limits: ServerLimits) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    serving(ApiServer::over(exchange(), limits)).await
+}
+
+async fn serving(server: ApiServer) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = ApiServer::over(exchange(), limits);
     let task = tokio::spawn(server.serve(listener, async move { drop(stopped.await) }));
     (address, stop, task)
 }
@@ -120,4 +123,31 @@ async fn a_body_that_does_not_arrive_is_given_up() {
     let head = format!("POST /things/t HTTP/1.1\r\n{}Content-Length: 10\r\n\r\nabc", headers.concat());
     stream.write_all(head.as_bytes()).await.unwrap();
     assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 408"));
+}
+
+#[tokio::test]
+async fn pages_in_a_browser_cannot_call_a_guarded_server() {
+    let guarded = Exchange { guard_against_browsers: true, ..exchange() };
+    let (address, _stop, _task) = serving(ApiServer::over(guarded, ServerLimits::default())).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = String::from_utf8(text("GET", "/things")).unwrap();
+    let with = |header: &str| head.replace("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"));
+    for (request, status) in [
+        (head.clone(), 200),
+        (with("Origin: http://localhost"), 200),
+        (with("Origin: https://evil.example"), 403),
+        (with("Sec-Fetch-Site: cross-site"), 403),
+        (head.replace("host: localhost", "host: evil.example"), 403),
+        (head.replace("GET", "OPTIONS").replace("host: localhost", "host: evil.example"), 403),
+    ] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_some(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}\n{answer}");
+        assert_eq!(answer.contains("--dev"), status == 403, "{answer}");
+    }
+    // Others are not asked: the signature is enough.
+    let (address, _stop, _task) = started(ServerLimits::default()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(with("Origin: https://console.example").as_bytes()).await.unwrap();
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"));
 }

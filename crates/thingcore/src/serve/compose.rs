@@ -125,13 +125,17 @@ impl House {
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
         });
+        let ticking = clock.clone();
+        let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::new(services),
             own: own::operations(&listeners.divergences, &quirks),
             keys,
             observers: observers.clone(),
-            // Signatures carry the caller's wall-clock time.
-            clock: Arc::new(Clock::wall),
+            clock: Arc::new(now),
+            wall: Arc::new(Clock::wall),
+            // Everybody knows the key of development mode.
+            guard_against_browsers: settings.dev,
             region,
             limits: ServerLimits::default(),
         });
@@ -141,7 +145,8 @@ impl House {
             "Open sockets of the device ports",
             move || i64::try_from(sockets.open()).unwrap_or(i64::MAX),
         );
-        let admin = Admin::new(listeners.metrics, Health::new(|| Ok(())));
+        let asked = Arc::clone(&store);
+        let admin = Admin::new(listeners.metrics, Health::new(move || is_well(&asked)));
         Ok(Self {
             broker,
             gateway,
@@ -213,6 +218,11 @@ fn gateway(
     .map_err(ServeProblem::new)
 }
 
+/// Well is who can keep what it acknowledges.
+fn is_well(store: &RedbStore) -> Result<(), String> {
+    store.problem().map_or(Ok(()), Err)
+}
+
 /// The host name that DescribeEndpoint gives: the operator's, or one under which this machine can be reached.
 fn endpoint(settings: &Settings) -> String {
     let chosen = settings.endpoint.clone().or_else(|| settings.server_names.first().cloned());
@@ -274,5 +284,15 @@ mod tests {
         assert!(dialect(&wrong).unwrap_err().to_string().contains("no-such"));
         let wrong = settings("[quotas]\nno-such = 1", ServeArgs::default());
         assert!(dialect(&wrong).unwrap_err().to_string().contains("no-such"));
+    }
+
+    #[test]
+    fn a_broker_without_its_store_is_not_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RedbStore::open(&folder.path().join("store.redb"), Options::default()).unwrap();
+        assert_eq!(is_well(&store), Ok(()));
+        store.close();
+        let problem = is_well(&store).unwrap_err();
+        assert!(problem.contains("closed"), "{problem}");
     }
 }
