@@ -123,12 +123,47 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// Makes the folder, durably, or makes one that is there private.
 fn make_folder(path: &Path) -> Result<(), DataDirProblem> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !is_there(folder)).collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| DataDirProblem::io(path, "make the data folder", &error))
+    let failed = |error| DataDirProblem::io(path, "make the data folder", &error);
+    builder.create(path).map_err(failed)?;
+    // A power cut must not take the folder with all that was acknowledged in it.
+    missing.into_iter().try_for_each(secret_file::sync_folder).map_err(failed)?;
+    make_private(path)
+}
+
+fn is_there(folder: &Path) -> bool {
+    folder.as_os_str().is_empty() || folder.exists()
+}
+
+/// Whoever can write to the folder can put another key in the place of ours, whatever the mode of that file.
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<(), DataDirProblem> {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
+    let failed = |error| DataDirProblem::io(path, "look at it", &error);
+    let mut permissions = fs::metadata(path).map_err(failed)?.permissions();
+    if permissions.mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    permissions.set_mode(0o700);
+    fs::set_permissions(path, permissions).map_err(|error| {
+        DataDirProblem(format!(
+            "{}: others can read this folder, and it cannot be made private ({error}): it will hold private keys. \
+             Choose a folder inside it as --data-dir, or run as its owner",
+            path.display()
+        ))
+    })
+}
+
+#[cfg(not(unix))]
+fn make_private(_path: &Path) -> Result<(), DataDirProblem> {
+    Ok(())
 }
 
 /// Reads a file that may not be there yet.

@@ -66,6 +66,36 @@ fn nothing_is_readable_for_others() {
     assert_eq!(files, 6, "lock, account, key pair, CA certificate and key, server certificate");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_could_read_is_made_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), |settings| settings.data_dir.push("deep/er"));
+    fs::create_dir_all(&settings.data_dir).unwrap();
+    fs::set_permissions(&settings.data_dir, fs::Permissions::from_mode(0o775)).unwrap();
+    drop(DataDir::open(&settings).unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&settings.data_dir), 0o700);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_made_private_is_refused() {
+    // Nobody, not even root, may change the modes of the kernel's own.
+    let problem = make_private(Path::new("/proc/self/task")).unwrap_err().to_string();
+    assert!(problem.contains("cannot be made private") && problem.contains("--data-dir"), "{problem}");
+}
+
+#[test]
+fn folders_are_made_as_deep_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a/b/c");
+    make_folder(&deep).unwrap();
+    make_folder(&deep).unwrap();
+    assert!(deep.is_dir());
+}
+
 #[test]
 fn two_servers_cannot_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
