@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use super::DataDirProblem;
 
@@ -12,11 +13,26 @@ pub struct Lock {
     _file: File,
 }
 
+/// Longer than [`is_held`] takes.
+const GLANCE: Duration = Duration::from_millis(100);
+
 impl Lock {
     pub(super) fn take(folder: &Path) -> Result<Self, DataDirProblem> {
+        Self::take_after(folder, || std::thread::sleep(GLANCE))
+    }
+
+    /// Who finds the lock taken tries again after `pause`: a command that only looked has let go by then.
+    fn take_after(folder: &Path, pause: impl FnOnce()) -> Result<Self, DataDirProblem> {
         let path = folder.join(FILE);
         let file = open(&path).map_err(|error| DataDirProblem::io(&path, "open it", &error))?;
-        match file.try_lock() {
+        let locked = file.try_lock().or_else(|error| match error {
+            TryLockError::WouldBlock => {
+                pause();
+                file.try_lock()
+            }
+            TryLockError::Error(_) => Err(error),
+        });
+        match locked {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(DataDirProblem(format!(
                 "{}: another thingcore is running on this data folder; stop it, or choose another --data-dir",
@@ -39,4 +55,20 @@ fn open(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glance_at_the_lock_stops_no_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let glance = open(&folder.path().join(FILE)).unwrap();
+        glance.try_lock_shared().unwrap();
+        let lock = Lock::take_after(folder.path(), || drop(glance)).map_err(|problem| problem.to_string());
+        let _lock = lock.unwrap();
+        assert!(is_held(folder.path()));
+        assert!(Lock::take_after(folder.path(), || ()).is_err(), "a server does not let go");
+    }
 }
