@@ -254,7 +254,7 @@ mod tests {
         assert_eq!((limits.keep_alive_min, limits.keep_alive_max), (30, 1200));
         assert_eq!(limits.retry_window_v5, Duration::from_secs(960));
         assert_eq!(Limits::select().connections, 100_000);
-        assert_eq!(Limits::oasis().inflight_in, u16::MAX);
+        assert_eq!(Limits::oasis().inflight_in, 1_024);
     }
 
     #[test]

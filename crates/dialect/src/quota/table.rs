@@ -101,7 +101,7 @@ quotas! {
         ThroughputPerConnection = "throughput-per-connection" "L-D9C66F9D" "Throughput per second per connection",
             524_288 524_288 unlimited BytesPerSecond, fixed Connection, "the connection is not read for a while; nothing is lost";
         InflightIn = "inflight-in" "L-8736D8E0" "Maximum inbound unacknowledged QoS 1 publishes",
-            100 100 65_535 Count, fixed Connection,
+            100 100 1_024 Count, fixed Connection,
             "nothing more is accepted until a PUBACK; MQTT 5: DISCONNECT 0x93";
         InflightOut = "inflight-out" "L-0DD80F19" "Maximum outbound unacknowledged QoS 1 publishes",
             100 100 65_535 Count, fixed Connection, "further messages wait";
