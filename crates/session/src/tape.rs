@@ -111,7 +111,11 @@ impl Tape {
     /// What to read next: live records first if they are asked for, else the backlog.
     pub fn next_read(&self, backlog: bool) -> Option<Reading> {
         if backlog && (self.parts.len() > 1 || !self.last_is_known) {
-            return self.parts.first().map(|part| Reading { part: *part, is_backlog: true, known: self.last });
+            return self.parts.first().map(|part| Reading {
+                part: *part,
+                is_backlog: true,
+                known: self.last,
+            });
         }
         let tail = self.parts.last()?;
         let unread = self.last_is_known && tail.after < self.last;
