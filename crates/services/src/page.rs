@@ -24,28 +24,28 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Of a list whose rows begin with `prefix`; `size` as the caller gave it, else `default`.
-    pub fn new(
-        prefix: &Key,
+    /// Of a list whose rows are `prefix` and `more` parts; `size` as the caller gave it, else `default`.
+    fn new(
+        (prefix, more): (&Key, usize),
         token: Option<&str>,
         size: Option<i32>,
         default: usize,
     ) -> Result<Self, ApiError> {
         let after = token.map(read).transpose()?.map(|bytes| Key::from(Bytes::from(bytes)));
-        if after.as_ref().is_some_and(|key| !key.as_bytes().starts_with(prefix.as_bytes())) {
+        if after.as_ref().is_some_and(|key| !is_row(key, prefix, more)) {
             return Err(bad_token());
         }
         Ok(Self { after, size: self::size(size, default)? })
     }
 
-    /// For `marker` and `pageSize`.
+    /// For `marker` and `pageSize`: a list in the order of creation, whose rows end with time and name.
     pub fn marker(prefix: &Key, marker: Option<&str>, size: Option<i32>) -> Result<Self, ApiError> {
-        Self::new(prefix, marker, size, limits::PAGE_MARKER)
+        Self::new((prefix, 2), marker, size, limits::PAGE_MARKER)
     }
 
-    /// For `nextToken` and `maxResults`.
+    /// For `nextToken` and `maxResults`: a list whose rows end with a name.
     pub fn token(prefix: &Key, token: Option<&str>, size: Option<i32>) -> Result<Self, ApiError> {
-        Self::new(prefix, token, size, limits::PAGE_TOKEN)
+        Self::new((prefix, 1), token, size, limits::PAGE_TOKEN)
     }
 
     /// One row more than fits, to know whether there is another page.
@@ -61,6 +61,16 @@ impl Page {
         rows.truncate(self.size);
         rows.last().map(|last| write(key(last).as_bytes()))
     }
+}
+
+/// True if `key` is `prefix` and so many parts more, none of them empty, in the one way in which they are written.
+fn is_row(key: &Key, prefix: &Key, more: usize) -> bool {
+    let (parts, shared) = (key.parts(), prefix.parts().len());
+    let names: Vec<&str> = parts.iter().map(String::as_str).collect();
+    key.as_bytes().starts_with(prefix.as_bytes())
+        && names.len() == shared + more
+        && names.iter().skip(shared).all(|name| !name.is_empty())
+        && Key::of(&names) == *key
 }
 
 /// The size of a page: 1 to 250.
@@ -118,11 +128,27 @@ mod tests {
         for bad in ["made up", "!", &write(b"other"), &"A".repeat(1028)] {
             assert!(Page::token(&list, Some(bad), None).is_err(), "{bad}");
         }
+        for bad in [&["things"] as &[&str], &["things", ""], &["things", "b", "c"], &["other", "b"]] {
+            assert!(Page::token(&list, Some(&write(Key::of(bad).as_bytes())), None).is_err(), "{bad:?}");
+        }
         assert_eq!(Page::token(&list, None, None).unwrap().size, limits::PAGE_TOKEN);
         assert_eq!(Page::marker(&list, None, None).unwrap().size, limits::PAGE_MARKER);
         for bad in [0, -1, 251] {
             assert!(Page::token(&list, None, Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_list_of_everything_takes_no_other_lists_tokens() {
+        let token = |content: &[u8]| Page::token(&Key::EMPTY, Some(&write(content)), None);
+        assert!(token(Key::of(&["b"]).as_bytes()).is_ok());
+        for bad in [b"".as_slice(), b"b", b"\0", b"+50", b"b\0c\0", b"b\0c", b"\xFE\0", b"b\0\xFF"] {
+            assert!(token(bad).is_err(), "{bad:?}");
+        }
+        let order = Key::of(&["policies", "", "up"]);
+        let marker = |key: Key| Page::marker(&order, Some(&write(key.as_bytes())), None);
+        assert!(marker(order.then("00000000000000000001").then("p")).is_ok());
+        assert!(marker(order.then("00000000000000000001")).is_err());
     }
 
     #[test]
