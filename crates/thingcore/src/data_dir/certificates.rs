@@ -111,9 +111,18 @@ fn issue_server(
 }
 
 impl ServerCertificate {
-    fn is_fresh(&self, authority: &CertificateAuthority) -> bool {
+    /// The last moment of its validity; `None` if it cannot be read, which the TLS ports say better.
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.first().ok().map(|certificate| certificate.facts().not_after)
+    }
+
+    fn first(&self) -> Result<Certificate, PkiFault> {
         let first = self.chain.split_inclusive("-----END CERTIFICATE-----").next().unwrap_or_default();
-        Certificate::from_pem(first).is_ok_and(|certificate| {
+        Certificate::from_pem(first)
+    }
+
+    fn is_fresh(&self, authority: &CertificateAuthority) -> bool {
+        self.first().is_ok_and(|certificate| {
             certificate.facts().is_valid_at(now() + RENEW_BEFORE)
                 && certificate.verify_signed_by(authority.certificate()).is_ok()
         })

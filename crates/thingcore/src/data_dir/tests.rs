@@ -27,6 +27,7 @@ fn a_second_start_reuses_everything() {
     let (account, key, ca) =
         (first.account.clone(), first.api_key.clone(), first.authority.certificate_pem());
     let chain = first.server.chain.clone();
+    assert!(first.server.ends() > Some(first.authority.certificate().facts().not_before));
     drop(first);
     let second = DataDir::open(&settings).unwrap();
     assert!(!second.first_start);

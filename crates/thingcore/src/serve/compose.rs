@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use super::ServeProblem;
 use super::bind::Bound;
+use super::expiry::Expiry;
 use super::keys::Keys;
 use super::observers::Listeners;
 use super::own;
@@ -36,6 +37,7 @@ pub struct House {
     pub admin: Arc<Admin>,
     pub store: Arc<RedbStore>,
     pub clock: Clock,
+    pub expiry: Option<Expiry>,
     pub plain_principal: Arc<str>,
     pub observers: Observers,
     pub divergences: Arc<DivergenceReport>,
@@ -154,6 +156,7 @@ impl House {
             admin,
             store,
             clock,
+            expiry: data.server.ends().map(|ends| Expiry::new(ends, settings.own_certificate.is_some())),
             plain_principal: settings.plain_principal.as_str().into(),
             observers,
             divergences: listeners.divergences,

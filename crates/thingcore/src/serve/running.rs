@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use events::{Event, Listening};
+use events::{ConfigProblem, Event, Listening, Observers};
 use gateway::{Clock, Door, Gateway};
 use store_redb::RedbStore;
 use telemetry::LogThread;
@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::ServeProblem;
 use super::bind::Bound;
 use super::compose::House;
+use super::expiry::Expiry;
 use crate::data_dir::Lock;
 
 /// Expiry of sessions is looked at this often at least.
@@ -44,6 +45,7 @@ impl Running {
             admin: metrics,
             store,
             clock,
+            expiry,
             plain_principal,
             observers,
             divergences: _,
@@ -52,7 +54,7 @@ impl Running {
         } = house;
         // First of all: from here on no change passes a live connection by.
         let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
-        tokio::spawn(tick(broker.clone(), clock.clone()));
+        tokio::spawn(tick(broker.clone(), clock.clone(), observers.clone(), expiry));
         let work = tokio::spawn(work(broker.clone(), clock.clone()));
         let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls)];
         doors.extend(bound.plain.map(|listener| (Door::Plain { principal: plain_principal }, listener)));
@@ -113,10 +115,14 @@ async fn work(broker: Broker, clock: Clock) {
     broker.work(&move || clock.now()).await;
 }
 
-async fn tick(broker: Broker, clock: Clock) {
+async fn tick(broker: Broker, clock: Clock, observers: Observers, mut expiry: Option<Expiry>) {
     loop {
         clock.follow_wall();
         let now = clock.now();
+        if let Some(detail) = expiry.as_mut().and_then(|expiry| expiry.reminder(Clock::wall())) {
+            let problem = ConfigProblem { setting: "devices.certificate_file", detail: &detail };
+            observers.emit(now, &Event::ConfigProblem(problem));
+        }
         broker.apply_late(now).await;
         let next = broker.on_time(now).min(now + TICK).max(now + Duration::from_millis(1));
         tokio::time::sleep_until(clock.instant(next)).await;
