@@ -14,7 +14,7 @@ use quirks::Rules;
 use services::{EndpointAddress, Services, ServicesParts};
 use store::{Journal, Store};
 use store_redb::{Options, RedbStore};
-use telemetry::{Admin, DivergenceReport, Health, LogThread};
+use telemetry::{Admin, DivergenceReport, Health, LogThread, MetricsObserver};
 use tokio::net::TcpListener;
 
 use super::ServeProblem;
@@ -141,14 +141,7 @@ impl House {
             region,
             limits: ServerLimits::default(),
         });
-        let sockets = gateway.clone();
-        listeners.metrics.watch_gauge(
-            "thingcore_open_sockets",
-            "Open sockets of the device ports",
-            move || i64::try_from(sockets.open()).unwrap_or(i64::MAX),
-        );
-        let asked = Arc::clone(&store);
-        let admin = Admin::new(listeners.metrics, Health::new(move || is_well(&asked)));
+        let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
             gateway,
@@ -219,6 +212,13 @@ fn gateway(
         server,
     })
     .map_err(ServeProblem::new)
+}
+
+/// What operators are told of without asking the API.
+fn admin(metrics: Arc<MetricsObserver>, gateway: Gateway, store: Arc<RedbStore>) -> Arc<Admin> {
+    let sockets = move || i64::try_from(gateway.open()).unwrap_or(i64::MAX);
+    metrics.watch_gauge("thingcore_open_sockets", "Open sockets of the device ports", sockets);
+    Admin::new(metrics, Health::new(move || is_well(&store)))
 }
 
 /// Well is who can keep what it acknowledges.
