@@ -74,7 +74,7 @@ fn label(member: &Member, labels: &Labels) -> Result<Option<Value>, Unreadable> 
 fn parameters(query: &str) -> Result<Vec<(String, String)>, Unreadable> {
     let text =
         |bytes| String::from_utf8(bytes).map_err(|_| Unreadable("The query string is not UTF-8.".into()));
-    crate::sigv4::parameters(query).map(|(key, value)| Ok((text(key)?, text(value)?))).collect()
+    sigv4::parameters(query).map(|(key, value)| Ok((text(key)?, text(value)?))).collect()
 }
 
 fn parameter(member: &Member, parameters: &[(String, String)]) -> Result<Option<Value>, Unreadable> {

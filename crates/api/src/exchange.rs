@@ -11,7 +11,9 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
-use identity::{Region, Timestamp};
+use identity::{Principal, Region, Timestamp};
+use services::{NoSigner, Signer};
+use sigv4::{Claim, Expected};
 
 use crate::answer::{self, Fault, Reply};
 use crate::body::{self, BodyLimits, Unread};
@@ -20,14 +22,13 @@ use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
-use crate::sigv4::{self, Claim, Expected};
 use crate::{browser, constraints, record, service_quotas};
 
 /// Who called.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The access key that signed the request.
-    pub access_key_id: Arc<str>,
+    /// Who signed the request.
+    pub principal: Principal,
     /// Where the request came from.
     pub peer: SocketAddr,
 }
@@ -112,8 +113,8 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         let (parts, body) = request.into_parts();
-        let (claim, service, secret) = match self.admit(&parts).and_then(|()| self.claim(&parts, known)) {
-            Ok(claim) => claim,
+        let (claim, service, signer) = match self.claimed(&parts, known).await {
+            Ok(claimed) => claimed,
             Err(fault) => {
                 // Nothing is kept of it; the peer may have to write it all before it reads the refusal.
                 let _ = body::read(body, 0, self.limits.patience).await;
@@ -126,7 +127,7 @@ impl Exchange {
             _ => route::find(service, method, path),
         };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
-        signed(&parts, |request| claim.verify(request, &body, &secret)).map_err(refused)?;
+        signed(&parts, |request| claim.verify(request, &body, &signer.secret.0)).map_err(refused)?;
 
         if let Some(found) = self.own.find(method, path) {
             let operation = found?;
@@ -136,8 +137,8 @@ impl Exchange {
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
         known.operation = Some(operation.name);
         let input = self.input(operation, labels, &parts, body)?;
-        let access_key_id = known.access_key_id.clone().unwrap_or_else(|| claim.access_key_id().into());
-        let reply = self.perform.perform(operation, input, Caller { access_key_id, peer }, now).await?;
+        let caller = Caller { principal: signer.principal, peer };
+        let reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))
     }
 
@@ -147,18 +148,20 @@ impl Exchange {
     }
 
     /// Who claims to call which service, and the secret that must have signed it.
-    fn claim(&self, parts: &Parts, known: &mut Known) -> Result<(Claim, Service, String), Fault> {
-        let (region, now) = (self.region.as_str(), (self.wall)());
-        signed(parts, |request| {
-            let claim = Claim::read(request)?;
-            known.access_key_id = Some(claim.access_key_id().into());
-            known.service = Service::from_scope(claim.service());
-            let secret = self.keys.secret(claim.access_key_id());
-            let secret = secret.ok_or_else(|| sigv4::Refused::UnknownKey(claim.access_key_id().into()))?;
-            let service = claim.check(request, &Expected { region, now })?;
-            Ok((claim, service, secret))
-        })
-        .map_err(refused)
+    async fn claimed(&self, parts: &Parts, known: &mut Known) -> Result<(Claim, Service, Signer), Fault> {
+        self.admit(parts)?;
+        let now = (self.wall)();
+        let (claim, token) = signed(parts, |request| (Claim::read(request), request.session_token()));
+        let claim = claim.map_err(refused)?;
+        known.access_key_id = Some(claim.access_key_id().into());
+        known.service = Service::from_scope(claim.service());
+        let signer = self.keys.find(claim.access_key_id(), token.as_deref(), now).await;
+        let signer = signer.map_err(|why| unsigned(why, &claim))?;
+        let expected = Expected { region: self.region.as_str(), services: &Service::SCOPES, now };
+        signed(parts, |request| claim.check(request, &expected)).map_err(refused)?;
+        // Every scope has its service.
+        let service = known.service.unwrap_or(Service::Thingcore);
+        Ok((claim, service, signer))
     }
 
     async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
@@ -209,6 +212,14 @@ fn signed<T>(parts: &Parts, read: impl FnOnce(&sigv4::Request<'_>) -> T) -> T {
         query: parts.uri.query().unwrap_or_default(),
         headers: &headers,
     })
+}
+
+/// Nobody may sign with this key.
+fn unsigned(why: NoSigner, claim: &Claim) -> Fault {
+    match why {
+        NoSigner::UnknownKey => refused(sigv4::Refused::UnknownKey(claim.access_key_id().into())),
+        NoSigner::Unavailable(detail) => Fault::new(503, "ServiceUnavailableException", detail),
+    }
 }
 
 fn refused(why: sigv4::Refused) -> Fault {

@@ -1,8 +1,32 @@
 //! Who may call: access keys.
 
-/// Finds the secret of an access key. It is asked for every request, so it must be quick; it may change its mind
-/// between two requests.
+use std::future::Future;
+use std::pin::Pin;
+
+use identity::Timestamp;
+use services::{NoSigner, Services, Signer};
+
+/// The owner of an access key, some time.
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Signer, NoSigner>> + Send + 'a>>;
+
+/// Finds the owner of an access key. It is asked for every request, and may change its mind between two.
 pub trait AccessKeys: Send + Sync {
-    /// The secret access key, or none when the key is not known or not active.
-    fn secret(&self, access_key_id: &str) -> Option<String>;
+    /// The owner and the secret. `session_token` came with the signature.
+    fn find<'a>(
+        &'a self,
+        access_key_id: &'a str,
+        session_token: Option<&'a str>,
+        now: Timestamp,
+    ) -> Finding<'a>;
+}
+
+impl AccessKeys for Services {
+    fn find<'a>(
+        &'a self,
+        access_key_id: &'a str,
+        session_token: Option<&'a str>,
+        now: Timestamp,
+    ) -> Finding<'a> {
+        Box::pin(self.signer(access_key_id, session_token, now))
+    }
 }

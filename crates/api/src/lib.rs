@@ -19,11 +19,10 @@ mod record;
 mod route;
 mod server;
 mod service_quotas;
-pub mod sigv4;
 
 pub use body::BodyLimits;
 pub use coverage::coverage_markdown;
-pub use keys::AccessKeys;
+pub use keys::{AccessKeys, Finding};
 pub use model::Service;
 pub use own::{InvalidInput, OwnOperations};
 pub use server::{ApiParts, ApiServer, ServerLimits};

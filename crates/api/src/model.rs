@@ -27,6 +27,10 @@ impl Service {
     /// All of AWS IoT's, in the order of the coverage page.
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
+    /// Every name that a credential scope may have.
+    pub const SCOPES: [&'static str; 6] =
+        ["iot", "iotdata", "iotdevicegateway", "iot-jobs-data", "servicequotas", "thingcore"];
+
     /// The name in a credential scope.
     pub fn signing_name(self) -> &'static str {
         match self {

@@ -157,7 +157,7 @@ impl Services {
         let named = named.map_err(|fault| error::certificate("CA certificate", &fault))?;
         let status = registered_status(input.status.map(status_in), input.set_as_active)?;
         until_committed!(self, now, |batch| async {
-            let ca = self.signer(&certificate, named.as_ref(), now).await?;
+            let ca = self.issuing_ca(&certificate, named.as_ref(), now).await?;
             CA_CERTIFICATES.check(&mut batch, &ca.key, Condition::Revision(ca.revision));
             let entry = Entry { status, mode: ca.value.mode, ca_certificate_id: Some(ca.value.id) };
             self.plan_register(&certificate, &entry, now, &mut batch).await?;
@@ -170,7 +170,7 @@ impl Services {
 
     /// The registered CA that signed a certificate. Keys decide, not names alone: a CA may be reissued with the same
     /// key, and another may have the same name.
-    async fn signer(
+    async fn issuing_ca(
         &self,
         certificate: &Certificate,
         named: Option<&Certificate>,

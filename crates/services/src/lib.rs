@@ -22,6 +22,7 @@ mod registration_code;
 mod retained;
 mod service_quotas;
 mod services;
+mod signer;
 mod tags;
 mod target;
 mod thing_group_lists;
@@ -37,6 +38,7 @@ pub use entropy::Entropy;
 pub use error::{ApiError, ErrorCode};
 pub use generated::shapes;
 pub use services::{Services, ServicesParts};
+pub use signer::{NoSigner, OwnerKeys, Signer};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use pki::CertificateAuthority;
 use store::Store;
 
 use crate::throttle::Throttle;
-use crate::{ApiError, EndpointAddress, Entropy, entropy};
+use crate::{ApiError, EndpointAddress, Entropy, OwnerKeys, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
@@ -28,6 +28,8 @@ pub struct ServicesParts {
     pub endpoint: EndpointAddress,
     /// Where ids, serial numbers and the registration code come from.
     pub entropy: Arc<dyn Entropy>,
+    /// The owner's access keys.
+    pub owner_keys: OwnerKeys,
 }
 
 /// All operations, one method each, in one file per resource.
@@ -42,6 +44,7 @@ pub struct Services {
     pub(crate) observers: Observers,
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) owner_keys: OwnerKeys,
     throttle: Throttle,
 }
 
@@ -57,9 +60,10 @@ impl fmt::Debug for Services {
 impl Services {
     /// Puts them together.
     pub fn new(parts: ServicesParts) -> Self {
-        let ServicesParts { broker, store, site, authority, observers, endpoint, entropy } = parts;
+        let ServicesParts { broker, store, site, authority, observers, endpoint, entropy, owner_keys } =
+            parts;
         let throttle = Throttle::new(broker.dialect());
-        Self { broker, store, site, authority, observers, endpoint, entropy, throttle }
+        Self { broker, store, site, authority, observers, endpoint, entropy, owner_keys, throttle }
     }
 
     /// Counts one request for an operation of the API. Asked before the operation, by whoever took the request.

@@ -25,7 +25,7 @@ enum Tier {
 }
 
 /// Every crate of the workspace, top to bottom, with its tier.
-const HOUSE: [(&str, Tier); 21] = [
+const HOUSE: [(&str, Tier); 22] = [
     ("thingcore-identity", Tier::Word),
     ("thingcore-mqtt", Tier::Word),
     ("thingcore-dialect", Tier::Word),
@@ -36,6 +36,7 @@ const HOUSE: [(&str, Tier); 21] = [
     ("thingcore-policy", Tier::Engine),
     ("thingcore-quirks", Tier::Engine),
     ("thingcore-pki", Tier::Engine),
+    ("thingcore-sigv4", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
     ("thingcore-broker", Tier::Heart),
     ("thingcore-services", Tier::Heart),

@@ -6,8 +6,10 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
+use sigv4::{Credentials, Target};
+
 use super::*;
-use crate::sigv4::{Credentials, Target};
+use crate::keys::Finding;
 
 /// By the wall, which signatures are held against.
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -17,8 +19,15 @@ const SECRET: &str = "secret";
 
 struct OneKey;
 impl AccessKeys for OneKey {
-    fn secret(&self, access_key_id: &str) -> Option<String> {
-        (access_key_id == "AKID").then(|| SECRET.to_owned())
+    fn find<'a>(&'a self, access_key_id: &'a str, _: Option<&'a str>, _: Timestamp) -> Finding<'a> {
+        let found = match access_key_id {
+            "AKID" => Ok(Signer {
+                secret: services::shapes::Secret(SECRET.to_owned()),
+                principal: Principal::AccessKey("AKID".into()),
+            }),
+            _ => Err(NoSigner::UnknownKey),
+        };
+        Box::pin(std::future::ready(found))
     }
 }
 
@@ -33,7 +42,7 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> Performing<'a> {
         Box::pin(async move {
-            assert_eq!((&*caller.access_key_id, now), ("AKID", OPERATION));
+            assert_eq!((caller.principal.identifier(), now), ("AKID", OPERATION));
             if operation.method == "DELETE" {
                 let resource = Some(Box::new(("id".to_owned(), "arn".to_owned())));
                 return Err(Fault { resource, ..Fault::new(409, "DeleteConflictException", "no") });

@@ -1,7 +1,7 @@
 //! The data plane: publishing, and the retained messages.
 
 use broker::HttpOrigin;
-use identity::{Principal, Timestamp};
+use identity::Timestamp;
 use serde_json::Map;
 use services::Services;
 use services::shapes::PublishRequest;
@@ -32,7 +32,7 @@ async fn publish(
 ) -> Result<Reply, Fault> {
     let payload = std::mem::take(&mut input.payload);
     let request = PublishRequest { payload, ..read(input)? };
-    let origin = HttpOrigin { principal: Principal::AccessKey(caller.access_key_id), peer: caller.peer };
+    let origin = HttpOrigin { principal: caller.principal, peer: caller.peer };
     services.publish(request, origin, now).await.map_err(fault)?;
     let mut members = Map::new();
     members.insert("message".into(), "OK".into());

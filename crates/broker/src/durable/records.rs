@@ -1,7 +1,9 @@
 //! What the store keeps of sessions, wills and retained messages.
 
+use std::sync::Arc;
+
 use dialect::Dialect;
-use identity::{ClientId, Principal, Timestamp};
+use identity::{ClientId, CustomPrincipal, IamPrincipal, Principal, Timestamp};
 use mqtt::{QoS, Text, TopicFilter, Version};
 use serde::{Deserialize, Serialize};
 use session::{ExactlyOnce, Session, Subscription};
@@ -72,6 +74,8 @@ pub(crate) enum PrincipalRecord {
     Certificate(String),
     AccessKey(String),
     Plain(String),
+    Iam(IamPrincipal),
+    Custom(CustomPrincipal),
 }
 
 mod hexadecimal {
@@ -116,6 +120,8 @@ impl PrincipalRecord {
             Principal::Certificate(id) => Self::Certificate(id.as_str().to_owned()),
             Principal::AccessKey(id) => Self::AccessKey(id.as_ref().to_owned()),
             Principal::Plain(name) => Self::Plain(name.as_ref().to_owned()),
+            Principal::Iam(who) => Self::Iam(IamPrincipal::clone(who)),
+            Principal::Custom(who) => Self::Custom(CustomPrincipal::clone(who)),
         }
     }
 
@@ -124,6 +130,8 @@ impl PrincipalRecord {
             Self::Certificate(id) => Principal::Certificate(identity::CertificateId::new(id).ok()?),
             Self::AccessKey(id) => Principal::AccessKey(id.as_str().into()),
             Self::Plain(name) => Principal::Plain(name.as_str().into()),
+            Self::Iam(who) => Principal::Iam(Arc::new(who.clone())),
+            Self::Custom(who) => Principal::Custom(Arc::new(who.clone())),
         })
     }
 }

@@ -53,6 +53,7 @@ impl Inner {
             Principal::Certificate(id) => reader.certificate(bearer, id.as_str(), now).await,
             // Keys of the account's owner and the plaintext listener's principal may do everything.
             Principal::AccessKey(_) | Principal::Plain(_) => Ok(reader.unrestricted(bearer)),
+            Principal::Iam(_) | Principal::Custom(_) => Ok(reader.nothing(bearer)),
         }
     }
 }
@@ -83,6 +84,13 @@ impl Reader<'_> {
     ) -> Result<Vec<Stored<V>>, StoreError> {
         self.read.push(Record { space: space.space(), key: prefix.clone() });
         space.scan(self.store(), &prefix, None, limit).await
+    }
+
+    /// No policy: everything is denied.
+    fn nothing(self, bearer: &Bearer) -> View {
+        let set = Arc::new(PolicySet::compile(Vec::new()));
+        let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
+        View { authorizer, status: None, propagates: UserProperties::EMPTY, read: self.read }
     }
 
     fn unrestricted(self, bearer: &Bearer) -> View {

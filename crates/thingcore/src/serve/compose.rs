@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use super::ServeProblem;
 use super::bind::Bound;
 use super::expiry::Expiry;
-use super::keys::Keys;
+use super::keys::owner_keys;
 use super::observers::Listeners;
 use super::own;
 use super::ready::{Ready, ReadyPorts};
@@ -116,9 +116,8 @@ impl House {
         let gateway = gateway(settings, &data, &broker, &observers, clock.clone())?;
         let quirks = Arc::clone(broker.quirks());
         quirks.replace(rules(settings)?);
-        let keys = Arc::new(Keys::new(&data.api_key, settings));
         let region = card.site.region.clone();
-        let services = Services::new(ServicesParts {
+        let services = Arc::new(Services::new(ServicesParts {
             broker: broker.clone(),
             store: port,
             site: Arc::clone(&card.site),
@@ -126,13 +125,14 @@ impl House {
             observers: observers.clone(),
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
-        });
+            owner_keys: owner_keys(&data.api_key, settings),
+        }));
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
-            services: Arc::new(services),
+            services: Arc::clone(&services),
             own: own::operations(&listeners.divergences, &quirks),
-            keys,
+            keys: services,
             observers: observers.clone(),
             clock: Arc::new(now),
             wall: Arc::new(Clock::wall),

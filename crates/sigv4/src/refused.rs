@@ -22,6 +22,8 @@ pub enum Refused {
     Service {
         /// The service signed for.
         signed: String,
+        /// The services that this may be signed for, with `', '` between them.
+        here: String,
     },
     /// The day of the scope is not the day of the moment.
     ScopeDate {
@@ -84,11 +86,9 @@ impl fmt::Display for Refused {
                 f,
                 "Credential should be scoped to a valid region. It is signed for {signed:?}; this is {here}."
             ),
-            Self::Service { signed } => write!(
-                f,
-                "Credential should be scoped to correct service: 'iot' (control plane), 'iotdata' or \
-                 'iot-jobs-data'. It is signed for {signed:?}."
-            ),
+            Self::Service { signed, here } => {
+                write!(f, "Credential should be scoped to correct service: '{here}'. It is signed for {signed:?}.")
+            }
             Self::ScopeDate { scope, moment } => write!(
                 f,
                 "Date in Credential scope does not match YYYYMMDD from the request's date: {scope:?} against {moment:?}."

@@ -1,7 +1,9 @@
 //! AWS Signature Version 4: signing for our own clients, verifying for the server.
 //!
+//! Invariant: an expected signature never leaves this crate.
+//!
 //! Source: IAM user guide, *AWS Signature Version 4 for API requests*. Both directions share the canonical form
-//! and nothing else. Time is an argument. An expected signature never leaves this module.
+//! and nothing else. Time is an argument.
 
 mod canonical;
 mod claim;
@@ -12,7 +14,7 @@ mod sign;
 mod tests;
 mod verify;
 
-pub(crate) use canonical::parameters;
+pub use canonical::parameters;
 pub use claim::Claim;
 pub use refused::Refused;
 pub use sign::{Credentials, Target, presign, sign};
@@ -32,6 +34,16 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// The session token of temporary credentials, from its header or from the query.
+    pub fn session_token(&self) -> Option<String> {
+        let in_query = || {
+            let mut found = parameters(self.query).filter(|(key, _)| key == b"X-Amz-Security-Token");
+            let (_, value) = found.next()?;
+            if found.next().is_some() { None } else { String::from_utf8(value).ok() }
+        };
+        self.header("x-amz-security-token").map(str::to_owned).or_else(in_query)
+    }
+
     /// The value of a header that stands once.
     fn header(&self, name: &str) -> Option<&'a str> {
         let mut values = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
