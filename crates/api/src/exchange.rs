@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use broker::Credential;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
-use identity::{Principal, Region, Timestamp};
+use identity::{Region, Timestamp};
 use services::{NoSigner, Signer};
 use sigv4::{Claim, Expected};
 
@@ -27,10 +28,12 @@ use crate::{browser, constraints, record, service_quotas};
 /// Who called.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who signed the request.
-    pub principal: Principal,
+    /// Who it is.
+    pub credential: Credential,
     /// Where the request came from.
     pub peer: SocketAddr,
+    /// The server name that it asked for by TLS, if the server has it.
+    pub server_name: Option<Arc<str>>,
 }
 
 /// The outcome of an operation, some time.
@@ -137,7 +140,8 @@ impl Exchange {
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
         known.operation = Some(operation.name);
         let input = self.input(operation, labels, &parts, body)?;
-        let caller = Caller { principal: signer.principal, peer };
+        let credential = Credential::of(signer.principal);
+        let caller = Caller { credential, peer, server_name: None };
         let reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))
     }

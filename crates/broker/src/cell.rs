@@ -75,8 +75,8 @@ pub(crate) struct Live {
     pub unsettled: usize,
     pub standing: Arc<Standing>,
     pub since: Timestamp,
-    /// When the server ends it (connection-life).
-    pub until: Timestamp,
+    /// When the server ends it, and by which fault: connection-life, or the end of the link's life.
+    pub until: (Timestamp, Fault),
     /// `sessionIdentifier` of its lifecycle events.
     pub session_identifier: Arc<str>,
 }

@@ -13,7 +13,7 @@ use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
 use crate::cell::{Cell, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
 use crate::link::{Credential, Link};
-use crate::principals::{Bearer, Standing};
+use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
 
@@ -34,6 +34,8 @@ struct Admitted {
     client_id: ClientId,
     assigned: bool,
     standing: Arc<Standing>,
+    /// When the link ends it at the latest.
+    ends: Option<(Timestamp, Fault)>,
 }
 
 impl Broker {
@@ -67,7 +69,8 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
-        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing };
+        let ends = link.ends;
+        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
@@ -81,6 +84,18 @@ impl Broker {
             let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
             refuse(client, Violation::new(Fault::ConnectThrottled, detail))
         })
+    }
+
+    /// Refuses a CONNECT that nobody vouches for: the transport could not authenticate its client.
+    pub fn refuse(
+        &self,
+        connect: &Connect,
+        (principal, link): (&identity::Principal, &Link),
+        (fault, detail): (Fault, &dyn std::fmt::Display),
+        now: Timestamp,
+    ) -> Refused {
+        let client = report::arriving(&connect.client_id, principal, link, connect.version);
+        self.0.refuse_for(client, fault, detail, connect.version, now)
     }
 
     /// Takes the seat. The permit is the proof that iot:Connect was granted. `None` if there are too many clients.
@@ -126,6 +141,7 @@ impl Broker {
             inner.publish_will(&standing, &will, now);
         }
         let Admitted { terms, standing, .. } = admitted;
+        inner.await_renewal(&standing);
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
         if taken.arrived.queued > 1 && inner.dialect.has(Divergence::ReplayRate) {
@@ -190,6 +206,7 @@ impl Inner {
             client_id: Some(client_id.clone()),
             peer: link.peer,
             server_name: link.server_name.clone(),
+            grant: credential.grant.clone().map(Granted::new),
         };
         let standing = self.standing(bearer, now).await.map_err(|error| {
             self.store_failed(&format!("the identity of client {client_id}"), &error, now);
@@ -273,7 +290,7 @@ impl Inner {
     /// cell has left the directory.
     fn sit_down(&self, cell: &Cell, admitted: &Admitted, trace: &str, now: Timestamp) -> Option<Taken> {
         let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
-        let Admitted { terms, client_id, assigned, standing } = admitted;
+        let Admitted { terms, client_id, assigned, standing, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
                 return None;
@@ -317,7 +334,7 @@ impl Inner {
                 unsettled: 0,
                 standing,
                 since: now,
-                until: Timestamp::NEVER,
+                until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
                 session_identifier,
             });
             Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })

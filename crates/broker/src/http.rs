@@ -8,23 +8,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::Fault;
 use events::Origin;
-use identity::{Principal, Timestamp};
+use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, Text};
 use router::Matches;
 use session::{Violation, check};
 
 use crate::Broker;
 use crate::durable::{Then, Ticket};
-use crate::principals::{Bearer, Standing};
+use crate::link::Credential;
+use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::{Kept, Sender};
 
 /// Who publishes over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpOrigin {
     /// The authenticated caller.
-    pub principal: Principal,
+    pub credential: Credential,
     /// Its address.
     pub peer: SocketAddr,
+    /// The server name that it asked for.
+    pub server_name: Option<Arc<str>>,
 }
 
 /// A message from the HTTP data plane.
@@ -104,7 +107,8 @@ impl Broker {
     /// The refusal.
     pub async fn publish(&self, request: PublishRequest, now: Timestamp) -> Result<(), PublishRefusal> {
         let inner = &self.0;
-        let origin = Origin::Http { principal: &request.origin.principal, peer: Some(request.origin.peer) };
+        let origin =
+            Origin::Http { principal: &request.origin.credential.principal, peer: Some(request.origin.peer) };
         let trace = inner.uuid();
         let message = self.message(&request, now).map_err(|violation| {
             inner.report_publish_refused(origin, &request.topic, &violation, &trace, now);
@@ -137,15 +141,20 @@ impl Broker {
         now: Timestamp,
     ) -> Result<Arc<Standing>, PublishRefusal> {
         let bearer = Bearer {
-            principal: origin.principal.clone(),
-            certificate: None,
+            principal: origin.credential.principal.clone(),
+            certificate: origin.credential.certificate.clone(),
             client_id: None,
             peer: origin.peer,
-            server_name: None,
+            server_name: origin.server_name.clone(),
+            grant: origin.credential.grant.clone().map(Granted::new),
         };
         let view = self.0.view(&bearer, now).await;
         let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
-        Ok(self.0.new_standing(bearer, view))
+        let standing = self.0.new_standing(bearer, view);
+        if !standing.is_active() {
+            return Err(PublishRefusal::Forbidden("the certificate is not ACTIVE any more".to_owned()));
+        }
+        Ok(standing)
     }
 
     fn message(&self, request: &PublishRequest, now: Timestamp) -> Result<Message, Violation> {

@@ -24,6 +24,7 @@ mod principals;
 mod provoke;
 mod publish;
 mod receive;
+mod renew;
 mod report;
 mod throttle;
 
@@ -31,7 +32,8 @@ pub use broker::{Broker, BrokerParts, Durability};
 pub use connect::Refused;
 pub use connection::Connection;
 pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
-pub use link::{Credential, Flow, Link, LinkEnd};
+pub use link::{Credential, Flow, Grant, GrantedDocument, Link, LinkEnd, Renewal, Renewing};
+pub use renew::Due;
 
 #[cfg(test)]
 mod tests;

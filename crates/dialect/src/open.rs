@@ -71,8 +71,8 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
     },
     OpenQuestion {
         question: "Whether a WebSocket URL that signs its session token is accepted",
-        reading: "undecided until WebSocket is built",
-        built: false,
+        reading: "it is; so is one that appends the token after signing, as the AWS SDKs do",
+        built: true,
     },
     OpenQuestion {
         question: "5 KB in billing: 5120 or 5000 bytes; prices of the upper tiers; charges for shadow topics and events",

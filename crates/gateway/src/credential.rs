@@ -22,7 +22,8 @@ pub(crate) async fn credential_of(
         .map_err(|error| Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string()))?;
     let status = broker.certificate_status(&facts.id).await.map_err(|error| Refusal::store_failed(&error))?;
     admit(&facts, status, wall)?;
-    Ok(Credential { principal: Principal::Certificate(facts.id.clone()), certificate: Some(Arc::new(facts)) })
+    let principal = Principal::Certificate(facts.id.clone());
+    Ok(Credential { principal, certificate: Some(Arc::new(facts)), grant: None })
 }
 
 fn admit(

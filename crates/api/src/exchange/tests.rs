@@ -23,7 +23,7 @@ impl AccessKeys for OneKey {
         let found = match access_key_id {
             "AKID" => Ok(Signer {
                 secret: services::shapes::Secret(SECRET.to_owned()),
-                principal: Principal::AccessKey("AKID".into()),
+                principal: identity::Principal::AccessKey("AKID".into()),
             }),
             _ => Err(NoSigner::UnknownKey),
         };
@@ -42,7 +42,7 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> Performing<'a> {
         Box::pin(async move {
-            assert_eq!((caller.principal.identifier(), now), ("AKID", OPERATION));
+            assert_eq!((caller.credential.principal.identifier(), now), ("AKID", OPERATION));
             if operation.method == "DELETE" {
                 let resource = Some(Box::new(("id".to_owned(), "arn".to_owned())));
                 return Err(Fault { resource, ..Fault::new(409, "DeleteConflictException", "no") });

@@ -32,7 +32,8 @@ async fn publish(
 ) -> Result<Reply, Fault> {
     let payload = std::mem::take(&mut input.payload);
     let request = PublishRequest { payload, ..read(input)? };
-    let origin = HttpOrigin { principal: caller.principal, peer: caller.peer };
+    let origin =
+        HttpOrigin { credential: caller.credential, peer: caller.peer, server_name: caller.server_name };
     services.publish(request, origin, now).await.map_err(fault)?;
     let mut members = Map::new();
     members.insert("message".into(), "OK".into());

@@ -145,16 +145,16 @@ impl House {
     }
 
     pub(super) fn credential(id: &CertificateId) -> Credential {
-        Credential { principal: Principal::Certificate(id.clone()), certificate: None }
+        Credential::of(Principal::Certificate(id.clone()))
     }
 
     pub(super) fn anybody() -> Credential {
-        Credential { principal: Principal::Plain("tests".into()), certificate: None }
+        Credential::of(Principal::Plain("tests".into()))
     }
 
     pub(super) fn link() -> Link {
         let address: SocketAddr = "127.0.0.1:40000".parse().unwrap();
-        Link { peer: address, local: address, server_name: None, transport: "mqtt/test" }
+        Link { peer: address, local: address, server_name: None, transport: "mqtt/test", ends: None }
     }
 
     pub(super) fn try_connect(

@@ -118,9 +118,9 @@ ledger! {
         PoliciesPerGroup: "ten_policies_on_a_certificate_and_two_on_a_group";
         PolicyVersions: "a_sixth_version_is_refused", "test_sixth_version_is_refused";
         CaSubjects: "ten_cas_of_one_subject";
+        WebsocketDuration: "a_link_that_ends_takes_its_connection_with_it", "test_a_websocket_ends_after_its_duration";
     }
     pending {
-        WebsocketDuration: "MQTT over WebSocket is not built";
         DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
             | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
             "the operation is not built";

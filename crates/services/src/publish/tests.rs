@@ -8,7 +8,11 @@ use crate::shapes::GetRetainedMessageRequest;
 use crate::tests::{NOW, Scene, code};
 
 fn origin() -> HttpOrigin {
-    HttpOrigin { principal: Principal::AccessKey("AKIATEST".into()), peer: "127.0.0.1:1".parse().unwrap() }
+    HttpOrigin {
+        credential: Credential::of(Principal::AccessKey("AKIATEST".into())),
+        peer: "127.0.0.1:1".parse().unwrap(),
+        server_name: None,
+    }
 }
 
 /// Retained, so that it can be looked at afterwards.
