@@ -73,6 +73,10 @@ pub fn success(operation: &Operation, mut reply: Reply, request_id: &str) -> Res
             _ => {}
         }
     }
+    // AWS's data plane repeats the request's id in its bodies.
+    if let Some(trace) = reply.members.get_mut("traceId") {
+        *trace = request_id.into();
+    }
     let body = reply.payload.unwrap_or_else(|| Value::Object(reply.members).to_string().into());
     let mut response = respond(status, body, request_id);
     response.headers_mut().extend(headers);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use broker::Credential;
+use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
@@ -49,7 +49,19 @@ pub trait Perform: Send + Sync {
         caller: Caller,
         now: Timestamp,
     ) -> Performing<'a>;
+
+    /// Whether the policies of a caller allow an action on a resource (kind and name), or on `*`.
+    fn authorise<'a>(
+        &'a self,
+        origin: &'a HttpOrigin,
+        action: &'a str,
+        resource: Option<(&'a str, &'a str)>,
+        now: Timestamp,
+    ) -> Authorising<'a>;
 }
+
+/// The decision of policies, some time.
+pub type Authorising<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
 
 /// All that is needed to answer a request.
 pub struct Exchange {
@@ -72,12 +84,50 @@ pub(crate) struct Known {
     pub operation: Option<&'static str>,
 }
 
+/// What a caller is told of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Why it was refused.
+    Tells,
+    /// What AWS tells: that it was. The reason is in the event.
+    SilentLikeAws,
+}
+
 /// A success.
-enum Success {
+pub(crate) enum Success {
     /// Of an operation of AWS.
     Aws(&'static Operation, Reply),
     /// Of one of our own.
     Own(serde_json::Value),
+}
+
+/// A request whose signer is known, and whose signature is to be checked when its body is there.
+pub(crate) struct Claimed {
+    claim: Claim,
+    service: Service,
+    signer: Signer,
+}
+
+impl Claimed {
+    /// The service that it is signed for.
+    pub(crate) fn service(&self) -> Service {
+        self.service
+    }
+
+    /// Who it says has signed.
+    pub(crate) fn principal(&self) -> identity::Principal {
+        self.signer.principal.clone()
+    }
+
+    /// Checks the signature.
+    pub(crate) fn verify(&self, parts: &Parts, body: &[u8]) -> Result<(), Fault> {
+        signed(parts, |request| self.claim.verify(request, body, &self.signer.secret.0)).map_err(refused)
+    }
+}
+
+/// Whether a request claims to be signed at all.
+pub(crate) fn claims_signature(parts: &Parts) -> bool {
+    signed(parts, |request| !matches!(Claim::read(request), Err(sigv4::Refused::Missing)))
 }
 
 impl Exchange {
@@ -88,19 +138,33 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         let started = (self.clock)();
-        let request_id = uuid::Uuid::new_v4().to_string();
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
+        self.respond(outcome, &known, started, Wire::Tells)
+    }
+
+    /// The response to an outcome, and the record of the call.
+    pub(crate) fn respond(
+        &self,
+        outcome: Result<Success, Fault>,
+        known: &Known,
+        started: Timestamp,
+        wire: Wire,
+    ) -> Response<Full<Bytes>> {
+        let request_id = uuid::Uuid::new_v4().to_string();
         let ended = (self.clock)();
         let response = match outcome {
             Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
-            Err(fault) => {
-                record::refusal(&self.observers, &known, &fault, ended);
+            Err(mut fault) => {
+                record::refusal(&self.observers, known, &fault, ended);
+                if wire == Wire::SilentLikeAws && fault.status == 403 {
+                    fault.message = "Forbidden".into();
+                }
                 answer::failure(&fault, known.service, &request_id)
             }
         };
-        record::call(&self.observers, &known, response.status().as_u16(), started, ended);
+        record::call(&self.observers, known, response.status().as_u16(), started, ended);
         response
     }
 
@@ -116,7 +180,7 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         let (parts, body) = request.into_parts();
-        let (claim, service, signer) = match self.claimed(&parts, known).await {
+        let claimed = match self.claimed(&parts, known).await {
             Ok(claimed) => claimed,
             Err(fault) => {
                 // Nothing is kept of it; the peer may have to write it all before it reads the refusal.
@@ -125,12 +189,13 @@ impl Exchange {
             }
         };
         let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let service = claimed.service;
         let routed = match service {
             Service::ServiceQuotas => service_quotas::find(method, path, &parts.headers),
             _ => route::find(service, method, path),
         };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
-        signed(&parts, |request| claim.verify(request, &body, &signer.secret.0)).map_err(refused)?;
+        claimed.verify(&parts, &body)?;
 
         if let Some(found) = self.own.find(method, path) {
             let operation = found?;
@@ -140,7 +205,7 @@ impl Exchange {
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
         known.operation = Some(operation.name);
         let input = self.input(operation, labels, &parts, body)?;
-        let credential = Credential::of(signer.principal);
+        let credential = Credential::of(claimed.signer.principal);
         let caller = Caller { credential, peer, server_name: None };
         let reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))
@@ -152,7 +217,7 @@ impl Exchange {
     }
 
     /// Who claims to call which service, and the secret that must have signed it.
-    async fn claimed(&self, parts: &Parts, known: &mut Known) -> Result<(Claim, Service, Signer), Fault> {
+    pub(crate) async fn claimed(&self, parts: &Parts, known: &mut Known) -> Result<Claimed, Fault> {
         self.admit(parts)?;
         let now = (self.wall)();
         let (claim, token) = signed(parts, |request| (Claim::read(request), request.session_token()));
@@ -165,10 +230,10 @@ impl Exchange {
         signed(parts, |request| claim.check(request, &expected)).map_err(refused)?;
         // Every scope has its service.
         let service = known.service.unwrap_or(Service::Thingcore);
-        Ok((claim, service, signer))
+        Ok(Claimed { claim, service, signer })
     }
 
-    async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
+    pub(crate) async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
     where
         B: Body<Data = Bytes>,
         B::Error: fmt::Display,
@@ -192,7 +257,7 @@ impl Exchange {
         })
     }
 
-    fn input(
+    pub(crate) fn input(
         &self,
         operation: &Operation,
         labels: Labels,
@@ -230,7 +295,7 @@ fn refused(why: sigv4::Refused) -> Fault {
     Fault::new(403, why.error_type(), why.to_string())
 }
 
-fn unrouted(why: &Unrouted, service: Service, parts: &Parts) -> Fault {
+pub(crate) fn unrouted(why: &Unrouted, service: Service, parts: &Parts) -> Fault {
     let (method, path) = (&parts.method, parts.uri.path());
     match why {
         Unrouted::UnknownPath => Fault::new(

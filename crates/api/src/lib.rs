@@ -9,6 +9,7 @@ mod browser;
 mod constraints;
 mod coverage;
 mod decode;
+mod device;
 mod exchange;
 mod generated;
 mod keys;
@@ -22,6 +23,7 @@ mod service_quotas;
 
 pub use body::BodyLimits;
 pub use coverage::coverage_markdown;
+pub use device::DeviceApi;
 pub use keys::{AccessKeys, Finding};
 pub use model::Service;
 pub use own::{InvalidInput, OwnOperations};

@@ -10,7 +10,7 @@ use futures_util::future::join;
 use identity::{CertificateId, ClientId, Site, Timestamp};
 use mqtt::MatchRules;
 use quirks::Quirks;
-use registry::CertificateStatus;
+use registry::CertificateRecord;
 use router::{RetainedIndex, RouteTable};
 use store::{Journal, Store, StoreError};
 
@@ -125,14 +125,11 @@ impl Broker {
         &self.0.dialect
     }
 
-    /// What the registry says of a certificate's status; `None` if it does not know the certificate.
-    pub async fn certificate_status(
-        &self,
-        id: &CertificateId,
-    ) -> Result<Option<CertificateStatus>, StoreError> {
+    /// What the registry says of a certificate; `None` if it does not know it.
+    pub async fn certificate(&self, id: &CertificateId) -> Result<Option<CertificateRecord>, StoreError> {
         let key = registry::certificates::certificate_key(id.as_str());
         let found = registry::CERTIFICATES.get(&*self.0.store, &key).await?;
-        Ok(found.map(|found| found.value.status))
+        Ok(found.map(|found| found.value))
     }
 
     /// Ends what is due: sessions whose time is over, wills that waited. Returns when to call again at the latest.

@@ -10,6 +10,7 @@ use dialect::Fault;
 use events::Origin;
 use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, Text};
+use policy::{ConnectFacts, Outcome};
 use router::Matches;
 use session::{Violation, check};
 
@@ -133,6 +134,30 @@ impl Broker {
         let ticket = Ticket::new();
         inner.committer.submit(outcome.job(Then::Tell(ticket.clone())));
         ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
+    }
+
+    /// Whether a caller's policies allow an action on a resource of the site (`topic`, `a/b`), or on `*`.
+    ///
+    /// # Errors
+    /// Forbidden with the reason; Unavailable.
+    pub async fn authorise_call(
+        &self,
+        origin: &HttpOrigin,
+        action: &str,
+        resource: Option<(&str, &str)>,
+        now: Timestamp,
+    ) -> Result<(), PublishRefusal> {
+        let standing = self.http_standing(origin, now).await?;
+        let view = standing.view();
+        let facts = ConnectFacts::default();
+        let decision = match resource {
+            Some((kind, name)) => view.authorizer.decide(action, kind, name, facts, now),
+            None => view.authorizer.decide_arn(action, "*", facts, now),
+        };
+        match decision.outcome {
+            Outcome::Allowed => Ok(()),
+            _ => Err(PublishRefusal::Forbidden(decision.explanation.unwrap_or_default())),
+        }
     }
 
     async fn http_standing(

@@ -146,6 +146,8 @@ catalogue! {
         local: Option<SocketAddr>,
         /// The name that the client asked for (SNI).
         server_name: Option<&'a str>,
+        /// How it was to be authenticated: `AWS_X509`, `AWS_SIGV4`, `CUSTOM_AUTH`, `CUSTOM_AUTH_X509`.
+        authentication: &'static str,
         /// AWS's reason code, for example `DEVICE_CERTIFICATE_NOT_REGISTERED`.
         reason: &'static str,
         /// What exactly went wrong.

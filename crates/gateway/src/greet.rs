@@ -2,13 +2,15 @@
 
 use std::fmt::Display;
 
-use broker::{Connection, Credential, Link};
+use broker::{Connection, Link};
 use bytes::{Bytes, BytesMut};
 use dialect::{Answer, Fault};
+use identity::Principal;
 use mqtt::{ConnAck, Decoder, Malformed, MalformedFault, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
+use crate::converse::Introduction;
 use crate::door::Shared;
 use crate::farewell;
 use crate::report;
@@ -35,23 +37,23 @@ enum Silence {
 pub(crate) async fn greet<S>(
     shared: &Shared,
     stream: &mut S,
-    credential: Credential,
-    link: Link,
+    mut input: BytesMut,
+    (introduction, link): (Introduction, Link),
 ) -> Option<Greeted>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut decoder = Decoder::for_server(shared.broker.dialect().limits().packet_bytes);
-    let mut input = BytesMut::new();
     let deadline = Instant::now() + shared.limits.first_packet;
     let first = timeout_at(deadline, first_packet(stream, &mut decoder, &mut input)).await;
     let connect = match first.unwrap_or(Err(Silence::TooSlow)) {
         Ok(connect) => connect,
         Err(silence) => {
-            refuse(shared, stream, &decoder, (&credential, &link), silence).await;
+            refuse(shared, stream, &decoder, (introduction.principal(), &link), silence).await;
             return None;
         }
     };
+    let Introduction::Known(credential) = introduction;
     match shared.broker.connect(connect, credential, link, shared.clock.now()).await {
         Ok(connection) => Some(Greeted { connection, decoder, input }),
         Err(refused) => {
@@ -92,7 +94,7 @@ async fn refuse<S>(
     shared: &Shared,
     stream: &mut S,
     decoder: &Decoder,
-    visitor: (&Credential, &Link),
+    visitor: (&Principal, &Link),
     silence: Silence,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -39,6 +39,22 @@ impl Services {
     }
 }
 
+impl Services {
+    /// Whether the policies of a caller of the data plane allow an action on a resource (kind and name), or on `*`.
+    ///
+    /// # Errors
+    /// Forbidden, ServiceUnavailable.
+    pub async fn authorise_call(
+        &self,
+        origin: &HttpOrigin,
+        action: &str,
+        resource: Option<(&str, &str)>,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        self.broker.authorise_call(origin, action, resource, now).await.map_err(refused)
+    }
+}
+
 fn refused(refusal: PublishRefusal) -> ApiError {
     match refusal {
         PublishRefusal::Invalid { fault: Fault::PayloadTooLarge, message } => {

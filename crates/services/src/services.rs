@@ -74,6 +74,11 @@ impl Services {
         self.throttle.admit(operation, now)
     }
 
+    /// The Region and account that they play.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }

@@ -53,6 +53,18 @@ impl Perform for Echo {
             Ok(Reply { members, payload: None })
         })
     }
+
+    fn authorise<'a>(
+        &'a self,
+        _: &'a HttpOrigin,
+        _: &'a str,
+        resource: Option<(&'a str, &'a str)>,
+        _: Timestamp,
+    ) -> Authorising<'a> {
+        let allowed = resource == Some(("topic", "allowed"));
+        let outcome = if allowed { Ok(()) } else { Err(Fault::new(403, "ForbiddenException", "no")) };
+        Box::pin(std::future::ready(outcome))
+    }
 }
 
 /// An exchange over the double, at a fixed time.

@@ -18,6 +18,7 @@ mod things;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use broker::HttpOrigin;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +27,7 @@ use services::{ApiError, Services};
 
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
-use crate::exchange::{Caller, Perform, Performing};
+use crate::exchange::{Authorising, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
@@ -106,6 +107,19 @@ impl Perform for Dispatch {
             },
             None => Box::pin(std::future::ready(Err(not_built(operation)))),
         }
+    }
+
+    fn authorise<'a>(
+        &'a self,
+        origin: &'a HttpOrigin,
+        action: &'a str,
+        resource: Option<(&'a str, &'a str)>,
+        now: Timestamp,
+    ) -> Authorising<'a> {
+        Box::pin(async move {
+            let asked = self.services.authorise_call(origin, action, resource, now).await;
+            asked.map_err(fault)
+        })
     }
 }
 

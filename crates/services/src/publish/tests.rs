@@ -1,5 +1,6 @@
 //! What of a request the broker gets to see, and what it never does.
 
+use broker::Credential;
 use identity::Principal;
 use serde_json::json;
 

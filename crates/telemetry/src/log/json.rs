@@ -112,7 +112,7 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
 }
 
 fn handshake(entry: &mut Map<String, Value>, e: &events::HandshakeFailed<'_>) {
-    put(entry, "authenticationType", "AWS_X509");
+    put(entry, "authenticationType", e.authentication);
     put(entry, "sourceIp", &e.peer.ip().to_string());
     entry.insert("sourcePort".into(), json!(e.peer.port()));
     if let Some(local) = e.local {

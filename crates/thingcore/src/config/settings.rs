@@ -92,6 +92,8 @@ pub struct Ports {
     pub mqtt: Port,
     /// The 443 port.
     pub tls: Port,
+    /// HTTPS with a client certificate.
+    pub https: Port,
     /// AWS IoT API.
     pub api: Port,
     /// Metrics and health.
@@ -153,6 +155,7 @@ fn ports(args: &ServeArgs, file: &ConfigFile) -> Result<Ports, ConfigProblem> {
     Ok(Ports {
         mqtt: port(&devices, args.mqtt_port.or(file.devices.mqtt_port), &[8883], "--mqtt-port"),
         tls: port(&devices, args.tls_port.or(file.devices.tls_port), &[443, 4443], "--tls-port"),
+        https: port(&devices, args.https_port.or(file.devices.https_port), &[8443], "--https-port"),
         api: port(&api, args.api_port.or(file.api.port), &[7080], "--api-port"),
         admin: port(&admin, args.admin_port.or(file.admin.port), &[7090], "--admin-port"),
         plain: plain.map(|number| port(&[LOOPBACK], Some(number), &[], "--plain-port")),

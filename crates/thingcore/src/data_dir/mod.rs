@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use account::Account;
 pub use certificates::ServerCertificate;
@@ -31,7 +32,7 @@ pub struct DataDir {
     /// The generated key pair.
     pub api_key: AccessKey,
     /// The private CA.
-    pub authority: pki::CertificateAuthority,
+    pub authority: Arc<pki::CertificateAuthority>,
     /// What the TLS ports show.
     pub server: ServerCertificate,
     first_start: bool,
@@ -73,7 +74,7 @@ impl DataDir {
         let first_start = !path.join(account::FILE).exists();
         let account = Account::open(&path, settings)?;
         let api_key = api_key::open(&path)?;
-        let authority = certificates::open_authority(&path)?;
+        let authority = Arc::new(certificates::open_authority(&path)?);
         let names = certificates::wanted_names(settings, &account);
         let server = match &settings.own_certificate {
             Some((chain, key)) => certificates::read_own(chain, key)?,

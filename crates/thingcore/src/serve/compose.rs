@@ -4,11 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use api::{ApiParts, ApiServer, ServerLimits};
+use api::{AccessKeys, ApiParts, ApiServer, ServerLimits};
 use broker::{Broker, BrokerParts, Durability};
 use dialect::{Dialect, QuotaProfile};
 use events::{ConfigProblem, Event, Observers};
-use gateway::{Clock, Gateway, GatewayParts, ServerIdentity};
+use gateway::{Clock, Gateway, GatewayParts, Requests, ServerIdentity};
 use identity::Site;
 use quirks::Rules;
 use services::{EndpointAddress, Services, ServicesParts};
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use super::ServeProblem;
 use super::bind::Bound;
+use super::device_requests::DeviceRequests;
 use super::expiry::Expiry;
 use super::keys::owner_keys;
 use super::observers::Listeners;
@@ -77,7 +78,7 @@ impl Card {
             ports: ReadyPorts {
                 mqtt: port(&bound.mqtt)?,
                 tls: port(&bound.tls)?,
-                https: None,
+                https: port(&bound.https)?,
                 api: port(&bound.api)?,
                 admin: port(&bound.admin)?,
                 plain: bound.plain.as_ref().map(port).transpose()?,
@@ -113,7 +114,6 @@ impl House {
             observers: observers.clone(),
             seed: entropy::seed(),
         });
-        let gateway = gateway(settings, &data, &broker, &observers, clock.clone())?;
         let quirks = Arc::clone(broker.quirks());
         quirks.replace(rules(settings)?);
         let region = card.site.region.clone();
@@ -121,7 +121,7 @@ impl House {
             broker: broker.clone(),
             store: port,
             site: Arc::clone(&card.site),
-            authority: Arc::new(data.authority),
+            authority: Arc::clone(&data.authority),
             observers: observers.clone(),
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
@@ -132,7 +132,7 @@ impl House {
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
             own: own::operations(&listeners.divergences, &quirks),
-            keys: services,
+            keys: Arc::clone(&services) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
             wall: Arc::new(Clock::wall),
@@ -141,6 +141,8 @@ impl House {
             region,
             limits: ServerLimits::default(),
         });
+        let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
+        let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -195,21 +197,30 @@ fn rules(settings: &Settings) -> Result<Rules, ServeProblem> {
     rules.map_err(|error| ServeProblem(format!("[[quirks]] {error}")))
 }
 
+/// What is behind the doors.
+struct Doors<'a> {
+    broker: &'a Broker,
+    services: &'a Arc<Services>,
+    observers: &'a Observers,
+    clock: &'a Clock,
+}
+
 fn gateway(
     settings: &Settings,
     data: &DataDir,
-    broker: &Broker,
-    observers: &Observers,
-    clock: Clock,
+    doors: Doors<'_>,
+    requests: Arc<dyn Requests>,
 ) -> Result<Gateway, ServeProblem> {
     let server = ServerIdentity::from_pem(data.server.chain.as_bytes(), data.server.private_key.as_bytes())
         .map_err(ServeProblem::new)?;
     Gateway::new(GatewayParts {
-        broker: broker.clone(),
-        observers: observers.clone(),
-        clock,
+        broker: doors.broker.clone(),
+        observers: doors.observers.clone(),
+        clock: doors.clock.clone(),
         limits: settings.limits.clone(),
         server,
+        services: Arc::clone(doors.services),
+        requests,
     })
     .map_err(ServeProblem::new)
 }

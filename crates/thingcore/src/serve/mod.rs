@@ -7,6 +7,7 @@ mod banner;
 mod bind;
 mod compose;
 mod descriptors;
+mod device_requests;
 mod expiry;
 mod farewell;
 mod keys;

@@ -56,7 +56,7 @@ impl Running {
         let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
         tokio::spawn(tick(broker.clone(), clock.clone(), observers.clone(), expiry));
         let work = tokio::spawn(work(broker.clone(), clock.clone()));
-        let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls)];
+        let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls), (Door::Https, bound.https)];
         doors.extend(bound.plain.map(|listener| (Door::Plain { principal: plain_principal }, listener)));
         for (door, listener) in doors {
             let gateway = gateway.clone();
@@ -124,6 +124,10 @@ async fn tick(broker: Broker, clock: Clock, observers: Observers, mut expiry: Op
             observers.emit(now, &Event::ConfigProblem(problem));
         }
         broker.apply_late(now).await;
+        for due in broker.due_renewals(now) {
+            let (broker, clock) = (broker.clone(), clock.clone());
+            tokio::spawn(async move { broker.renew(due, &move || clock.now()).await });
+        }
         let next = broker.on_time(now).min(now + TICK).max(now + Duration::from_millis(1));
         tokio::time::sleep_until(clock.instant(next)).await;
     }
