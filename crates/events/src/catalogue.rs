@@ -136,6 +136,11 @@ catalogue! {
         /// Where.
         address: SocketAddr,
     }
+    /// Another server certificate is in service; connections that are there keep theirs.
+    ServerCertificateReplaced<'a> = "server.certificate-replaced", Info, -, -, - {
+        /// What it is, and until when.
+        detail: &'a dyn Display,
+    }
     /// The broker stops.
     Stopping = "broker.stopping", Info, -, -, - {}
     /// A connection could not be authenticated.

@@ -20,6 +20,7 @@ macro_rules! sentences {
 sentences! {
     Starting<'_> |e, f| write!(f, "thingcore {} (dialect {}, data in {})", e.version, e.dialect, e.data);
     Listening<'_> |e, f| write!(f, "{} on {}", e.listener, e.address);
+    ServerCertificateReplaced<'_> |e, f| write!(f, "another server certificate is in service: {}", e.detail);
     Stopping |_e, f| f.write_str("the broker stops");
     ConnectionRefusedLimit<'_> |e, f|
         write!(f, "{} turned away at {}: it holds {} connections already", e.peer, e.listener, e.limit);

@@ -54,7 +54,7 @@ fn paint(level: Level, failure: bool) -> &'static str {
 /// The word that a line begins with, at most nine letters.
 fn word(kind: Kind) -> &'static str {
     match kind {
-        Kind::Starting | Kind::Listening | Kind::Stopping => "BROKER",
+        Kind::Starting | Kind::Listening | Kind::ServerCertificateReplaced | Kind::Stopping => "BROKER",
         Kind::HandshakeFailed => "UNKNOWN",
         Kind::ConnectionRefusedLimit | Kind::ConnectRefused | Kind::PublishRefused => "REFUSED",
         Kind::SubscribeRefused | Kind::ApiRefused => "REFUSED",

@@ -20,11 +20,11 @@ use tokio::net::TcpListener;
 use super::ServeProblem;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
-use super::expiry::Expiry;
 use super::keys::owner_keys;
 use super::observers::Listeners;
 use super::own;
 use super::ready::{Ready, ReadyPorts};
+use super::server_certificate::CertificateWatch;
 use crate::cli::{DialectName, ProfileName};
 use crate::config::{AccessKey, Settings};
 use crate::data_dir::{DataDir, Lock};
@@ -38,7 +38,7 @@ pub struct House {
     pub admin: Arc<Admin>,
     pub store: Arc<RedbStore>,
     pub clock: Clock,
-    pub expiry: Option<Expiry>,
+    pub certificate: CertificateWatch,
     pub plain_principal: Arc<str>,
     pub observers: Observers,
     pub divergences: Arc<DivergenceReport>,
@@ -151,7 +151,7 @@ impl House {
             admin,
             store,
             clock,
-            expiry: data.server.ends().map(|ends| Expiry::new(ends, settings.own_certificate.is_some())),
+            certificate: CertificateWatch::new(data.server_source, data.server),
             plain_principal: settings.plain_principal.as_str().into(),
             observers,
             divergences: listeners.divergences,

@@ -8,13 +8,13 @@ mod bind;
 mod compose;
 mod descriptors;
 mod device_requests;
-mod expiry;
 mod farewell;
 mod keys;
 mod observers;
 mod own;
 mod ready;
 mod running;
+mod server_certificate;
 mod stop;
 
 use std::fmt;
