@@ -14,6 +14,7 @@ mod fault;
 mod issue;
 mod keys;
 pub mod pem;
+mod public_key;
 mod request;
 mod signature;
 
@@ -23,4 +24,5 @@ pub use facts::{certificate_id, facts};
 pub use fault::PkiFault;
 pub use issue::Serial;
 pub use keys::{DeviceKeys, KeyKind, PrivateKey};
+pub use public_key::RsaPublicKey;
 pub use request::SigningRequest;
