@@ -38,6 +38,8 @@ pub enum Guarded {
     CaSubject,
     /// The tags of a resource; owner: its ARN.
     Tags,
+    /// The custom authorizers of the account, and the ACTIVE ones among them; no owner.
+    Authorizers,
 }
 
 impl Guarded {
@@ -49,6 +51,7 @@ impl Guarded {
             Self::ThingGroupChildren => "thing-group-children",
             Self::CaSubject => "ca-subject",
             Self::Tags => "tags",
+            Self::Authorizers => "authorizers",
         }
     }
 

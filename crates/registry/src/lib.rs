@@ -9,6 +9,7 @@
 pub mod account;
 pub mod attachments;
 pub mod attributes;
+pub mod authorizers;
 pub mod ca_certificates;
 pub mod certificates;
 mod fault;

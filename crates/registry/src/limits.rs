@@ -34,6 +34,10 @@ pub const POLICIES_PER_THING_GROUP: usize = 2;
 pub const POLICY_VERSIONS: usize = 5;
 /// CA certificates with one subject (L-A26060BE).
 pub const CA_CERTIFICATES_PER_SUBJECT: usize = 10;
+/// Custom authorizers of an account (L-78E3C43F).
+pub const AUTHORIZERS: usize = 100;
+/// ACTIVE custom authorizers of an account (L-FC25158E).
+pub const AUTHORIZERS_ACTIVE: usize = 32;
 /// Tags of a resource.
 pub const TAGS: usize = 50;
 /// Characters of a tag's key.

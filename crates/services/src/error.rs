@@ -53,6 +53,8 @@ codes! {
     InvalidPaginationToken = "InvalidPaginationTokenException", 400;
     /// The request makes no sense.
     InvalidRequest = "InvalidRequestException", 400;
+    /// A custom authorizer's function gave an answer that is none.
+    InvalidResponse = "InvalidResponseException", 400;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 410;
     /// A policy document is not one.

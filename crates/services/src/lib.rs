@@ -7,12 +7,16 @@
 //! One file per resource. Inputs and outputs are AWS's own shapes ([`shapes`], generated from the service models);
 //! lengths and patterns have been checked before an operation is called, everything else is checked here.
 
+mod authentication;
+mod authorizer_test;
+mod authorizers;
 mod ca_certificates;
 mod certificates;
 mod commit;
 mod endpoint;
 mod entropy;
 mod error;
+mod functions;
 pub mod generated;
 mod https_guest;
 mod page;
@@ -34,9 +38,11 @@ mod thing_types;
 mod things;
 mod throttle;
 
+pub use authentication::{Authenticated, AuthenticationRefused, RefusalReason};
 pub use endpoint::EndpointAddress;
 pub use entropy::Entropy;
 pub use error::{ApiError, ErrorCode};
+pub use functions::{FunctionFailed, Functions, Invoking, NoFunctions};
 pub use generated::shapes;
 pub use https_guest::HttpsGuest;
 pub use services::{Services, ServicesParts};

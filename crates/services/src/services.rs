@@ -10,7 +10,7 @@ use pki::CertificateAuthority;
 use store::Store;
 
 use crate::throttle::Throttle;
-use crate::{ApiError, EndpointAddress, Entropy, OwnerKeys, entropy};
+use crate::{ApiError, EndpointAddress, Entropy, Functions, OwnerKeys, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
@@ -30,6 +30,8 @@ pub struct ServicesParts {
     pub entropy: Arc<dyn Entropy>,
     /// The owner's access keys.
     pub owner_keys: OwnerKeys,
+    /// Where Lambda functions run.
+    pub functions: Arc<dyn Functions>,
 }
 
 /// All operations, one method each, in one file per resource.
@@ -45,6 +47,7 @@ pub struct Services {
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) owner_keys: OwnerKeys,
+    pub(crate) functions: Arc<dyn Functions>,
     throttle: Throttle,
 }
 
@@ -60,10 +63,19 @@ impl fmt::Debug for Services {
 impl Services {
     /// Puts them together.
     pub fn new(parts: ServicesParts) -> Self {
-        let ServicesParts { broker, store, site, authority, observers, endpoint, entropy, owner_keys } =
-            parts;
-        let throttle = Throttle::new(broker.dialect());
-        Self { broker, store, site, authority, observers, endpoint, entropy, owner_keys, throttle }
+        let throttle = Throttle::new(parts.broker.dialect());
+        Self {
+            broker: parts.broker,
+            store: parts.store,
+            site: parts.site,
+            authority: parts.authority,
+            observers: parts.observers,
+            endpoint: parts.endpoint,
+            entropy: parts.entropy,
+            owner_keys: parts.owner_keys,
+            functions: parts.functions,
+            throttle,
+        }
     }
 
     /// Counts one request for an operation of the API. Asked before the operation, by whoever took the request.
@@ -97,6 +109,10 @@ impl Services {
 
     pub(crate) fn ca_certificate_arn(&self, id: &str) -> String {
         self.site.arn("cacert", id)
+    }
+
+    pub(crate) fn authorizer_arn(&self, name: &str) -> String {
+        self.site.arn("authorizer", name)
     }
 
     pub(crate) fn thing_arn(&self, name: &str) -> String {

@@ -1,10 +1,11 @@
-//! Tags: key and value pairs on thing types, thing groups, policies and CA certificates.
+//! Tags: key and value pairs on thing types, thing groups, policies, CA certificates and custom authorizers.
 //!
 //! Source: developer guide, *Tagging your AWS IoT resources*. Things and device certificates take none.
 
 use std::collections::BTreeMap;
 
 use identity::Timestamp;
+use registry::authorizers::{AUTHORIZERS, authorizer_key};
 use registry::ca_certificates::{CA_CERTIFICATES, ca_certificate_key};
 use registry::guard::Guarded;
 use registry::limits;
@@ -134,6 +135,8 @@ impl Services {
             self.require(&POLICIES, policy_key(name), arn, (now, batch)).await
         } else if let Some(id) = site.name_in("cacert", arn) {
             self.require(&CA_CERTIFICATES, ca_certificate_key(id), arn, (now, batch)).await
+        } else if let Some(name) = site.name_in("authorizer", arn) {
+            self.require(&AUTHORIZERS, authorizer_key(name), arn, (now, batch)).await
         } else {
             Err(ApiError::invalid(format!("{arn} is not the ARN of a resource that can have tags")))
         }

@@ -3,6 +3,7 @@
 //! What has no line here answers 501 and stands in `docs/reference/api-coverage.md` as not built.
 
 mod attachments;
+mod authorizers;
 mod ca_certificates;
 mod certificates;
 mod data_plane;
@@ -60,6 +61,7 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     ca_certificates::BUILT,
     policies::BUILT,
     attachments::BUILT,
+    authorizers::BUILT,
     things::BUILT,
     thing_types::BUILT,
     thing_groups::BUILT,

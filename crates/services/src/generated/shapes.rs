@@ -143,6 +143,84 @@ pub struct AttributePayload {
     pub merge: Option<bool>,
 }
 
+/// `AuthorizerDescription`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AuthorizerDescription {
+    /// `authorizerArn`, at most 2048 characters
+    #[serde(rename = "authorizerArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_arn: Option<String>,
+    /// `authorizerFunctionArn`, at most 2048 characters, `[\s\S]*`
+    #[serde(rename = "authorizerFunctionArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_function_arn: Option<String>,
+    /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_name: Option<String>,
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `enableCachingForHttp`
+    #[serde(rename = "enableCachingForHttp", default, skip_serializing_if = "Option::is_none")]
+    pub enable_caching_for_http: Option<bool>,
+    /// `lastModifiedDate`
+    #[serde(rename = "lastModifiedDate", default, skip_serializing_if = "Option::is_none")]
+    pub last_modified_date: Option<EpochSeconds>,
+    /// `signingDisabled`
+    #[serde(rename = "signingDisabled", default, skip_serializing_if = "Option::is_none")]
+    pub signing_disabled: Option<bool>,
+    /// `status`
+    #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AuthorizerStatus>,
+    /// `tokenKeyName`, 1 to 128 characters, `[a-zA-Z0-9_-]+`
+    #[serde(rename = "tokenKeyName", default, skip_serializing_if = "Option::is_none")]
+    pub token_key_name: Option<String>,
+    /// `tokenSigningPublicKeys`
+    #[serde(rename = "tokenSigningPublicKeys", default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_public_keys: Option<BTreeMap<String, String>>,
+}
+
+/// `AuthorizerStatus`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthorizerStatus {
+    /// `ACTIVE`
+    #[serde(rename = "ACTIVE")]
+    Active,
+    /// `INACTIVE`
+    #[serde(rename = "INACTIVE")]
+    Inactive,
+}
+
+impl AuthorizerStatus {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+impl std::str::FromStr for AuthorizerStatus {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "ACTIVE" => Ok(Self::Active),
+            "INACTIVE" => Ok(Self::Inactive),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `AuthorizerSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AuthorizerSummary {
+    /// `authorizerArn`, at most 2048 characters
+    #[serde(rename = "authorizerArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_arn: Option<String>,
+    /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_name: Option<String>,
+}
+
 /// `AutoRegistrationStatus`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AutoRegistrationStatus {
@@ -427,6 +505,54 @@ pub struct CertificateValidity {
     pub not_before: Option<EpochSeconds>,
 }
 
+/// `ClearDefaultAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClearDefaultAuthorizerRequest {}
+
+/// `ClearDefaultAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClearDefaultAuthorizerResponse {}
+
+/// `CreateAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateAuthorizerRequest {
+    /// `authorizerFunctionArn`, at most 2048 characters, `[\s\S]*`
+    #[serde(rename = "authorizerFunctionArn")]
+    pub authorizer_function_arn: String,
+    /// `authorizerName` (uri `authorizerName`), 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName")]
+    pub authorizer_name: String,
+    /// `enableCachingForHttp`
+    #[serde(rename = "enableCachingForHttp", default, skip_serializing_if = "Option::is_none")]
+    pub enable_caching_for_http: Option<bool>,
+    /// `signingDisabled`
+    #[serde(rename = "signingDisabled", default, skip_serializing_if = "Option::is_none")]
+    pub signing_disabled: Option<bool>,
+    /// `status`
+    #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AuthorizerStatus>,
+    /// `tags`
+    #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+    /// `tokenKeyName`, 1 to 128 characters, `[a-zA-Z0-9_-]+`
+    #[serde(rename = "tokenKeyName", default, skip_serializing_if = "Option::is_none")]
+    pub token_key_name: Option<String>,
+    /// `tokenSigningPublicKeys`
+    #[serde(rename = "tokenSigningPublicKeys", default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_public_keys: Option<BTreeMap<String, String>>,
+}
+
+/// `CreateAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateAuthorizerResponse {
+    /// `authorizerArn`, at most 2048 characters
+    #[serde(rename = "authorizerArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_arn: Option<String>,
+    /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_name: Option<String>,
+}
+
 /// `CreateCertificateFromCsrRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreateCertificateFromCsrRequest {
@@ -629,6 +755,18 @@ pub struct CreateThingTypeResponse {
     pub thing_type_name: Option<String>,
 }
 
+/// `DeleteAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteAuthorizerRequest {
+    /// `authorizerName` (uri `authorizerName`), 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName")]
+    pub authorizer_name: String,
+}
+
+/// `DeleteAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteAuthorizerResponse {}
+
 /// `DeleteCACertificateRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteCACertificateRequest {
@@ -736,6 +874,22 @@ pub struct DeprecateThingTypeRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeprecateThingTypeResponse {}
 
+/// `DescribeAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeAuthorizerRequest {
+    /// `authorizerName` (uri `authorizerName`), 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName")]
+    pub authorizer_name: String,
+}
+
+/// `DescribeAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeAuthorizerResponse {
+    /// `authorizerDescription`
+    #[serde(rename = "authorizerDescription", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_description: Option<AuthorizerDescription>,
+}
+
 /// `DescribeCACertificateRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DescribeCACertificateRequest {
@@ -769,6 +923,18 @@ pub struct DescribeCertificateResponse {
     /// `certificateDescription`
     #[serde(rename = "certificateDescription", default, skip_serializing_if = "Option::is_none")]
     pub certificate_description: Option<CertificateDescription>,
+}
+
+/// `DescribeDefaultAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeDefaultAuthorizerRequest {}
+
+/// `DescribeDefaultAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeDefaultAuthorizerResponse {
+    /// `authorizerDescription`
+    #[serde(rename = "authorizerDescription", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_description: Option<AuthorizerDescription>,
 }
 
 /// `DescribeEndpointRequest`
@@ -1094,6 +1260,17 @@ pub struct GroupNameAndArn {
     pub group_name: Option<String>,
 }
 
+/// `HttpContext`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HttpContext {
+    /// `headers`
+    #[serde(rename = "headers", default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// `queryString`, 1 to 4096 characters, `[\s\S]*`
+    #[serde(rename = "queryString", default, skip_serializing_if = "Option::is_none")]
+    pub query_string: Option<String>,
+}
+
 /// `KeyPair`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KeyPair {
@@ -1131,6 +1308,34 @@ pub struct ListAttachedPoliciesResponse {
     /// `policies`
     #[serde(rename = "policies", default, skip_serializing_if = "Option::is_none")]
     pub policies: Option<Vec<Policy>>,
+}
+
+/// `ListAuthorizersRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListAuthorizersRequest {
+    /// `ascendingOrder` (querystring `isAscendingOrder`)
+    #[serde(rename = "ascendingOrder", default, skip_serializing_if = "Option::is_none")]
+    pub ascending_order: Option<bool>,
+    /// `marker` (querystring `marker`), at most 1024 characters, `[A-Za-z0-9+/]+={0,2}`
+    #[serde(rename = "marker", default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    /// `pageSize` (querystring `pageSize`), 1 to 250
+    #[serde(rename = "pageSize", default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+    /// `status` (querystring `status`)
+    #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AuthorizerStatus>,
+}
+
+/// `ListAuthorizersResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListAuthorizersResponse {
+    /// `authorizers`
+    #[serde(rename = "authorizers", default, skip_serializing_if = "Option::is_none")]
+    pub authorizers: Option<Vec<AuthorizerSummary>>,
+    /// `nextMarker`, at most 1024 characters, `[A-Za-z0-9+/]+={0,2}`
+    #[serde(rename = "nextMarker", default, skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
 }
 
 /// `ListCACertificatesRequest`
@@ -1637,6 +1842,20 @@ pub struct Mqtt5Configuration {
     pub propagating_attributes: Option<Vec<PropagatingAttribute>>,
 }
 
+/// `MqttContext`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MqttContext {
+    /// `clientId`, 1 to 65535 characters, `[\s\S]*`
+    #[serde(rename = "clientId", default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// `password`, 1 to 65535 bytes
+    #[serde(rename = "password", default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Blob>,
+    /// `username`, 1 to 65535 characters, `[\s\S]*`
+    #[serde(rename = "username", default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+}
+
 /// `PayloadFormatIndicator`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayloadFormatIndicator {
@@ -1893,6 +2112,25 @@ pub struct RetainedMessageSummary {
     pub topic: Option<String>,
 }
 
+/// `SetDefaultAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetDefaultAuthorizerRequest {
+    /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName")]
+    pub authorizer_name: String,
+}
+
+/// `SetDefaultAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetDefaultAuthorizerResponse {
+    /// `authorizerArn`, at most 2048 characters
+    #[serde(rename = "authorizerArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_arn: Option<String>,
+    /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_name: Option<String>,
+}
+
 /// `SetDefaultPolicyVersionRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetDefaultPolicyVersionRequest {
@@ -1929,6 +2167,49 @@ pub struct TagResourceRequest {
 /// `TagResourceResponse`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TagResourceResponse {}
+
+/// `TestInvokeAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestInvokeAuthorizerRequest {
+    /// `authorizerName` (uri `authorizerName`), 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName")]
+    pub authorizer_name: String,
+    /// `httpContext`
+    #[serde(rename = "httpContext", default, skip_serializing_if = "Option::is_none")]
+    pub http_context: Option<HttpContext>,
+    /// `mqttContext`
+    #[serde(rename = "mqttContext", default, skip_serializing_if = "Option::is_none")]
+    pub mqtt_context: Option<MqttContext>,
+    /// `tlsContext`
+    #[serde(rename = "tlsContext", default, skip_serializing_if = "Option::is_none")]
+    pub tls_context: Option<TlsContext>,
+    /// `token`, 1 to 6144 characters, `[\s\S]*`
+    #[serde(rename = "token", default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// `tokenSignature`, 1 to 2560 characters, `[A-Za-z0-9+/]+={0,2}`
+    #[serde(rename = "tokenSignature", default, skip_serializing_if = "Option::is_none")]
+    pub token_signature: Option<String>,
+}
+
+/// `TestInvokeAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestInvokeAuthorizerResponse {
+    /// `disconnectAfterInSeconds`
+    #[serde(rename = "disconnectAfterInSeconds", default, skip_serializing_if = "Option::is_none")]
+    pub disconnect_after_in_seconds: Option<i32>,
+    /// `isAuthenticated`
+    #[serde(rename = "isAuthenticated", default, skip_serializing_if = "Option::is_none")]
+    pub is_authenticated: Option<bool>,
+    /// `policyDocuments`
+    #[serde(rename = "policyDocuments", default, skip_serializing_if = "Option::is_none")]
+    pub policy_documents: Option<Vec<String>>,
+    /// `principalId`, 1 to 128 characters, `[a-zA-Z0-9]+`
+    #[serde(rename = "principalId", default, skip_serializing_if = "Option::is_none")]
+    pub principal_id: Option<String>,
+    /// `refreshAfterInSeconds`
+    #[serde(rename = "refreshAfterInSeconds", default, skip_serializing_if = "Option::is_none")]
+    pub refresh_after_in_seconds: Option<i32>,
+}
 
 /// `ThingAttribute`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -2063,6 +2344,14 @@ pub struct ThingTypeProperties {
     pub thing_type_description: Option<String>,
 }
 
+/// `TlsContext`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TlsContext {
+    /// `serverName`, 1 to 253 characters, `[\s\S]*`
+    #[serde(rename = "serverName", default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+}
+
 /// `TransferData`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TransferData {
@@ -2097,6 +2386,40 @@ pub struct UntagResourceRequest {
 /// `UntagResourceResponse`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UntagResourceResponse {}
+
+/// `UpdateAuthorizerRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateAuthorizerRequest {
+    /// `authorizerFunctionArn`, at most 2048 characters, `[\s\S]*`
+    #[serde(rename = "authorizerFunctionArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_function_arn: Option<String>,
+    /// `authorizerName` (uri `authorizerName`), 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName")]
+    pub authorizer_name: String,
+    /// `enableCachingForHttp`
+    #[serde(rename = "enableCachingForHttp", default, skip_serializing_if = "Option::is_none")]
+    pub enable_caching_for_http: Option<bool>,
+    /// `status`
+    #[serde(rename = "status", default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AuthorizerStatus>,
+    /// `tokenKeyName`, 1 to 128 characters, `[a-zA-Z0-9_-]+`
+    #[serde(rename = "tokenKeyName", default, skip_serializing_if = "Option::is_none")]
+    pub token_key_name: Option<String>,
+    /// `tokenSigningPublicKeys`
+    #[serde(rename = "tokenSigningPublicKeys", default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_public_keys: Option<BTreeMap<String, String>>,
+}
+
+/// `UpdateAuthorizerResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateAuthorizerResponse {
+    /// `authorizerArn`, at most 2048 characters
+    #[serde(rename = "authorizerArn", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_arn: Option<String>,
+    /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_name: Option<String>,
+}
 
 /// `UpdateCACertificateRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

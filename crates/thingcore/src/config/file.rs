@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use identity::{AccountId, Region};
 use serde::Deserialize;
 
+use super::functions::{FunctionSection, FunctionsSection};
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName};
 
 /// The whole file. Everything is optional.
@@ -34,6 +35,10 @@ pub struct ConfigFile {
     pub api: ListenSection,
     /// `[[access_key]]`
     pub access_key: Vec<AccessKeySection>,
+    /// `[functions]`
+    pub functions: FunctionsSection,
+    /// `[[function]]`
+    pub function: Vec<FunctionSection>,
     /// `[admin]`
     pub admin: ListenSection,
     /// `[limits]`
@@ -197,7 +202,8 @@ mod tests {
         let active: String = example.lines().map(|line| strip_comment(line) + "\n").collect();
         let parsed = ConfigFile::parse(&active, Path::new("example")).unwrap();
         assert_eq!(parsed.devices.mqtt_port, Some(8883));
-        assert_eq!((parsed.access_key.len(), parsed.quirks.len()), (1, 1));
+        assert_eq!((parsed.access_key.len(), parsed.quirks.len(), parsed.function.len()), (1, 1, 1));
+        assert!(parsed.functions.endpoint.is_some());
     }
 
     fn strip_comment(line: &str) -> String {

@@ -10,6 +10,7 @@ use identity::{AccountId, Region};
 
 use super::DEFAULT_DATA_DIR;
 use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection};
+use super::functions::FunctionPlaces;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
 /// Everything that `serve` needs to know, decided.
@@ -47,6 +48,8 @@ pub struct Settings {
     pub own_certificate: Option<(PathBuf, PathBuf)>,
     /// Key pairs beside the generated one.
     pub access_keys: Vec<AccessKey>,
+    /// Where Lambda functions run.
+    pub functions: FunctionPlaces,
     /// What a peer may cost.
     pub limits: gateway::Limits,
     /// True if the number of connections was chosen, and is not to be derived from what the process may open.
@@ -133,6 +136,7 @@ impl Settings {
             server_names,
             own_certificate: own_certificate(file.devices.certificate_file, file.devices.private_key_file)?,
             access_keys: access_keys(file.access_key)?,
+            functions: FunctionPlaces::new(file.functions, file.function)?,
             limits: limits(&file.limits)?,
             connections_chosen,
             dev: args.dev,

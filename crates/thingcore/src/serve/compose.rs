@@ -126,6 +126,7 @@ impl House {
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
             owner_keys: owner_keys(&data.api_key, settings),
+            functions: Arc::new(settings.functions.functions()),
         }));
         let ticking = clock.clone();
         let now = move || ticking.now();

@@ -39,6 +39,16 @@ pub const IOT: &[&str] = &[
     "DetachPrincipalPolicy",
     "ListPrincipalPolicies",
     "ListPolicyPrincipals",
+    // custom authorizers
+    "CreateAuthorizer",
+    "UpdateAuthorizer",
+    "DescribeAuthorizer",
+    "DeleteAuthorizer",
+    "ListAuthorizers",
+    "SetDefaultAuthorizer",
+    "ClearDefaultAuthorizer",
+    "DescribeDefaultAuthorizer",
+    "TestInvokeAuthorizer",
     // things
     "CreateThing",
     "DescribeThing",
