@@ -79,4 +79,49 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         reading: "undecided until metering is built",
         built: false,
     },
+    OpenQuestion {
+        question: "Which carrier wins when several give a custom authorizer's name, token or signature",
+        reading: "each is taken from the HTTP headers, else the URL's query, else the MQTT user name's",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A carrier that gives a custom authorizer's name, token or signature twice, or longer than TestInvokeAuthorizer takes",
+        reading: "two different values, or a longer one, refuse the client",
+        built: true,
+    },
+    OpenQuestion {
+        question: "What + means in the query of a URL or user name that carries a token",
+        reading: "a space, as in HTML forms; AWS's page asks for percent-encoding",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Status of an authorizer that is created without one",
+        reading: "INACTIVE",
+        built: true,
+    },
+    OpenQuestion {
+        question: "SetDefaultAuthorizer while another authorizer is the default",
+        reading: "ResourceAlreadyExistsException; naming the same one again succeeds",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteAuthorizer of an INACTIVE authorizer that is the default",
+        reading: "DeleteConflictException",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Whether the keys given to UpdateAuthorizer are added to those that are there",
+        reading: "they take their place",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Types that an authorizer's function may answer",
+        reading: "as documented, numbers whole and without quotes; unknown members are ignored, doubled ones refused",
+        built: true,
+    },
+    OpenQuestion {
+        question: "TestInvokeAuthorizer with a context, for an authorizer that wants a signed token",
+        reading: "the token is looked for in the context as in a connection",
+        built: true,
+    },
 ];

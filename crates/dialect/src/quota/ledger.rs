@@ -119,13 +119,16 @@ ledger! {
         PolicyVersions: "a_sixth_version_is_refused", "test_sixth_version_is_refused";
         CaSubjects: "ten_cas_of_one_subject";
         WebsocketDuration: "a_link_that_ends_takes_its_connection_with_it", "test_a_websocket_ends_after_its_duration";
+        Authorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more";
+        ActiveAuthorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more",
+            "test_more_than_32_active_authorizers_are_refused";
     }
     pending {
         DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
             | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
             "the operation is not built";
         DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
-            | RegistrationStop | Authorizers | ActiveAuthorizers | DomainConfigurations | RoleAliases
+            | RegistrationStop | DomainConfigurations | RoleAliases
             | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:
             "the resource is not built";
     }
