@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::Document;
+use identity::{InvalidName, PolicyName};
+use policy::{Document, Origin, Source};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -57,6 +58,25 @@ pub struct Grant {
     pub disconnect_after: Duration,
     /// When the function is to be asked again.
     pub refresh_after: Duration,
+}
+
+impl Grant {
+    /// The documents as sources of a [`policy::PolicySet`]: policies named after the authorizer, whose versions are
+    /// their places in the answer, from 1.
+    ///
+    /// # Errors
+    /// The authorizer has a name that is none ([`is_authorizer_name`](crate::is_authorizer_name)).
+    pub fn sources(&self, authorizer: &str) -> Result<Vec<Source>, InvalidName> {
+        let policy = PolicyName::new(authorizer)?;
+        let origin = Origin::Other(format!("the answer of authorizer {authorizer}").into());
+        let source = |(document, version): (&PolicyText, u32)| Source {
+            policy: policy.clone(),
+            version,
+            origin: origin.clone(),
+            document: Arc::clone(&document.document),
+        };
+        Ok(self.documents.iter().zip(1..).map(source).collect())
+    }
 }
 
 /// The members as they come; duplicates are an error of the reader's.

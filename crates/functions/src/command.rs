@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process_group};
 use services::FunctionFailed;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -30,12 +31,15 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            .process_group(0)
             .spawn()
             .map_err(|error| self.refused("cannot be started", &error))?;
+        let family = Family::of(&child);
         let (answer, complaint) = talk(&mut child, payload).await.map_err(|fault| match fault {
             Fault::TooLarge => FunctionFailed::TooLarge,
             Fault::Io(error) => self.refused("cannot be read", &error),
         })?;
+        family.leave();
         let status = child.wait().await.map_err(|error| self.refused("cannot be waited for", &error))?;
         if status.success() {
             return Ok(answer);
@@ -50,6 +54,31 @@ impl Program {
 
     fn refused(&self, what: &str, error: &std::io::Error) -> FunctionFailed {
         FunctionFailed::Refused(format!("the command {} {what}: {error}", self.program))
+    }
+}
+
+/// The process and what it started: killed together, unless they are left alone.
+///
+/// Not to be used once the process was waited for: its number may be somebody else's by then.
+struct Family(Option<Pid>);
+
+impl Family {
+    /// Of a process that leads a group of its own.
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Who is gone already need not be killed.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
     }
 }
 

@@ -49,6 +49,14 @@ fn a_good_answer_grants_what_it_says() {
 }
 
 #[test]
+fn every_document_becomes_a_source() {
+    let answer = with("policyDocuments", json!([ALLOW, ALLOW]));
+    let sources = Answer::parse(answer.as_bytes(), None).unwrap().sources("My=Auth,@-1").unwrap();
+    let seen: Vec<_> = sources.iter().map(|source| (source.policy.as_str(), source.version)).collect();
+    assert_eq!(seen, [("My=Auth,@-1", 1), ("My=Auth,@-1", 2)]);
+}
+
+#[test]
 fn omitted_times_have_their_defaults() {
     let answer =
         json!({"isAuthenticated": true, "principalId": "a", "policyDocuments": [], "context": {"x": 1}});
