@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 use identity::Timestamp;
-use services::HttpsGuest;
+use services::{HttpsGuest, http_part};
 
 use crate::answer::{Fault, Reply};
 use crate::body;
@@ -40,8 +40,8 @@ impl DeviceApi {
     }
 }
 
-/// Operations that a client certificate or a custom authorizer may be used for, and what their policies are asked.
-/// `Publish` is decided by the broker. Whether AWS takes certificates for the connection operations is not documented.
+/// Operations beside `Publish`, which the broker decides, that a client certificate may be used for, and what its
+/// policies are asked. Whether AWS takes certificates for the connection operations is not documented.
 fn policy_of(operation: &'static str) -> Option<(&'static str, Option<&'static str>)> {
     match operation {
         "GetRetainedMessage" => Some(("iot:GetRetainedMessage", Some("topic"))),
@@ -99,7 +99,7 @@ impl Exchange {
         guest: &HttpsGuest,
         known: &mut Known,
     ) -> Result<Introduced, Fault> {
-        if let Some(credential) = &guest.certificate {
+        if let (Some(credential), None) = (&guest.certificate, &guest.authorizer) {
             known.access_key_id = Some(credential.principal.identifier().into());
             return Ok(Introduced::Known(credential.clone()));
         }
@@ -107,6 +107,12 @@ impl Exchange {
             let claimed = self.claimed(parts, known).await?;
             let is_data = matches!(claimed.service(), Service::IotData | Service::IotJobsData);
             return if is_data { Ok(Introduced::Signed(claimed)) } else { Err(not_of_this_door(&claimed)) };
+        }
+        if let Some(authorizer) = &guest.authorizer {
+            let part = http_part(&parts.headers, parts.uri.query().unwrap_or_default());
+            let asked = self.perform.authenticate(guest, authorizer, part, (self.clock)()).await?;
+            known.access_key_id = Some(asked.principal.identifier().into());
+            return Ok(Introduced::Known(asked));
         }
         Err(Fault::new(
             403,
@@ -129,12 +135,11 @@ impl Exchange {
         if !decides || operation.name == "Publish" {
             return Ok(());
         }
-        let Some((action, kind)) = policy_of(operation.name) else {
-            return Err(Fault::new(
-                403,
-                "ForbiddenException",
-                format!("Forbidden: {} takes no client certificate: sign the request.", operation.name),
-            ));
+        let is_certificate = matches!(origin.credential.principal, Certificate(_));
+        let Some((action, kind)) = policy_of(operation.name).filter(|_| is_certificate) else {
+            let what = if is_certificate { "client certificate" } else { "custom authorizer" };
+            let text = format!("Forbidden: {} takes no {what}: sign the request.", operation.name);
+            return Err(Fault::new(403, "ForbiddenException", text));
         };
         let name = labels.first().map_or("", |(_, value)| value.as_str());
         self.perform.authorise(origin, action, kind.map(|kind| (kind, name)), now).await

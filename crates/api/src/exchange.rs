@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
+use customauth::HttpPart;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 use identity::{Region, Timestamp};
-use services::{NoSigner, Signer};
+use services::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use sigv4::{Claim, Expected};
 
 use crate::answer::{self, Fault, Reply};
@@ -50,6 +51,15 @@ pub trait Perform: Send + Sync {
         now: Timestamp,
     ) -> Performing<'a>;
 
+    /// Asks a custom authorizer about a request.
+    fn authenticate<'a>(
+        &'a self,
+        guest: &'a HttpsGuest,
+        authorizer: &'a HttpsAuthorizer,
+        request: HttpPart,
+        now: Timestamp,
+    ) -> Authenticating<'a>;
+
     /// Whether the policies of a caller allow an action on a resource (kind and name), or on `*`.
     fn authorise<'a>(
         &'a self,
@@ -59,6 +69,9 @@ pub trait Perform: Send + Sync {
         now: Timestamp,
     ) -> Authorising<'a>;
 }
+
+/// Whom a custom authorizer lets in, some time.
+pub type Authenticating<'a> = Pin<Box<dyn Future<Output = Result<Credential, Fault>> + Send + 'a>>;
 
 /// The decision of policies, some time.
 pub type Authorising<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;

@@ -86,16 +86,9 @@ impl Broker {
         })
     }
 
-    /// Refuses a CONNECT that nobody vouches for: the transport could not authenticate its client.
-    pub fn refuse(
-        &self,
-        connect: &Connect,
-        (principal, link): (&identity::Principal, &Link),
-        (fault, detail): (Fault, &dyn std::fmt::Display),
-        now: Timestamp,
-    ) -> Refused {
-        let client = report::arriving(&connect.client_id, principal, link, connect.version);
-        self.0.refuse_for(client, fault, detail, connect.version, now)
+    /// What goes over the wire to a client whose CONNECT is refused by the transport. Whoever refuses tells of it.
+    pub fn refusal(&self, fault: Fault, version: Version) -> Refused {
+        self.0.refusal(fault, version, &self.0.uuid())
     }
 
     /// Takes the seat. The permit is the proof that iot:Connect was granted. `None` if there are too many clients.
@@ -275,13 +268,17 @@ impl Inner {
         for divergence in self.dialect.shown_connect(fault, version) {
             self.diverges(divergence, client, "CONNECT", detail, now);
         }
+        self.refusal(fault, version, &trace)
+    }
+
+    fn refusal(&self, fault: Fault, version: Version, trace: &str) -> Refused {
         let dialect::Answer::ConnAck(code) = self.dialect.answer_connect(fault, version) else {
             return Refused { packet: None, version };
         };
         let mut connack = ConnAck::new(code);
         if version == Version::V5 {
             connack.properties.reason_string =
-                Text::try_from(fault.reason_text("CONNACK", &trace).to_string()).ok();
+                Text::try_from(fault.reason_text("CONNACK", trace).to_string()).ok();
         }
         Refused { packet: Some(Box::new(Packet::ConnAck(Box::new(connack)))), version }
     }

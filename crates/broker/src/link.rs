@@ -65,12 +65,12 @@ pub struct GrantedDocument {
 }
 
 /// The outcome of a renewal, some time.
-pub type Renewing<'a> = Pin<Box<dyn Future<Output = Result<Grant, String>> + Send + 'a>>;
+pub type Renewing = Pin<Box<dyn Future<Output = Result<Grant, String>> + Send>>;
 
 /// Asks a custom authorizer again about a connection that it let in.
 pub trait Renewal: Send + Sync + fmt::Debug {
     /// The new grant, or why there is none: then the connection ends.
-    fn renew(&self, now: Timestamp) -> Renewing<'_>;
+    fn renew(self: Arc<Self>, now: Timestamp) -> Renewing;
 }
 
 /// What the driver does next.

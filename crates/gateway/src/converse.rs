@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use broker::{Credential, Link};
 use bytes::{Bytes, BytesMut};
-use identity::Principal;
+use customauth::AuthorizerChoice;
+use identity::{CustomPrincipal, Principal};
 use parking_lot::Mutex;
-use services::HttpsGuest;
+use services::{HttpsAuthorizer, HttpsGuest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 use crate::budget::Place;
 use crate::clock::Clock;
 use crate::credential::credential_of;
+use crate::custom::Presenting;
 use crate::door::{Door, Shared, Visitor};
 use crate::driver::Driver;
 use crate::greet::{self, Greeted};
@@ -27,7 +29,7 @@ use crate::http::{self, HttpVisit};
 use crate::refusal::Refusal;
 use crate::report;
 use crate::rewound::Rewound;
-use crate::way::{Port, Speech, Way};
+use crate::way::{Authentication, Port, Speech, Way};
 
 /// The first byte of CONNECT.
 const CONNECT: u8 = 0x10;
@@ -70,59 +72,78 @@ async fn welcome(shared: &Arc<Shared>, shaken: Shaken, visitor: Visitor) {
         },
         false => None,
     };
-    let place = visitor.place;
-    match (way.speech, certificate) {
-        (Speech::Mqtt, Some(credential)) => {
-            let guest = Guest { link, introduction: Introduction::Known(credential), place };
+    let pem = chain.first().filter(|_| way.authentication.takes_authorizer());
+    let pem = pem.map(|leaf| pki::pem::encode(pki::pem::CERTIFICATE, leaf));
+    let arrival = Arrival { link, place: visitor.place, way, choice: endpoint.choice, certificate, pem };
+    match arrival.way.speech {
+        Speech::Mqtt => {
+            let guest = arrival.guest();
             spawn(shared, stream, BytesMut::new(), guest);
         }
-        (Speech::Mqtt, None) => report::refused(shared, &link, &Refusal::no_credential()),
-        (Speech::MqttOrWebSocket, _) => sniff(shared, stream, way, (link, place)).await,
-        (Speech::Http { .. }, certificate) => {
-            speak_http(shared, Rewound::new(Bytes::new(), stream), way, (link, place), certificate);
-        }
+        Speech::MqttOrWebSocket => sniff(shared, stream, arrival).await,
+        Speech::Http { .. } => speak_http(shared, Rewound::new(Bytes::new(), stream), arrival),
+    }
+}
+
+/// A peer whose TLS handshake is done, before anything else was said.
+struct Arrival {
+    link: Link,
+    place: Place,
+    way: Way,
+    choice: AuthorizerChoice,
+    certificate: Option<Credential>,
+    /// The certificate's text, if an authorizer gets it.
+    pem: Option<String>,
+}
+
+impl Arrival {
+    /// The peer as it introduces itself to MQTT.
+    fn guest(self) -> Guest {
+        let Self { link, place, way, choice, certificate, pem } = self;
+        let introduction = match (way.authentication, certificate) {
+            (Authentication::X509, Some(credential)) => Introduction::Known(credential),
+            (_, certificate) => {
+                let name = link.server_name.as_deref();
+                let presenting = Presenting::new(name, None, choice, certificate.zip(pem));
+                Introduction::Custom(Box::new(presenting))
+            }
+        };
+        Guest { link, introduction, place }
     }
 }
 
 /// ALPN `mqtt` is for MQTT and for MQTT over WebSocket: the first byte tells which it is.
-async fn sniff(
-    shared: &Arc<Shared>,
-    mut stream: TlsStream<TcpStream>,
-    way: Way,
-    (link, place): (Link, Place),
-) {
+async fn sniff(shared: &Arc<Shared>, mut stream: TlsStream<TcpStream>, arrival: Arrival) {
     let mut head = BytesMut::with_capacity(256);
     let read = timeout(shared.limits.first_packet, stream.read_buf(&mut head)).await;
     if !matches!(read, Ok(Ok(1..))) {
         return crate::farewell::close(stream, &shared.limits).await;
     }
     if head.first() == Some(&CONNECT) {
-        report::refused(shared, &link, &Refusal::no_credential());
-        return crate::farewell::close(stream, &shared.limits).await;
+        return spawn(shared, stream, head, arrival.guest());
     }
-    speak_http(shared, Rewound::new(head.freeze(), stream), way, (link, place), None);
+    speak_http(shared, Rewound::new(head.freeze(), stream), arrival);
 }
 
-fn speak_http(
-    shared: &Arc<Shared>,
-    stream: Rewound<TlsStream<TcpStream>>,
-    way: Way,
-    (link, place): (Link, Place),
-    certificate: Option<Credential>,
-) {
+fn speak_http(shared: &Arc<Shared>, stream: Rewound<TlsStream<TcpStream>>, arrival: Arrival) {
+    let Arrival { link, place, way, choice, certificate, pem } = arrival;
     let (requests, websocket) = match way.speech {
         Speech::Http { requests, websocket } => (requests, websocket),
         Speech::Mqtt | Speech::MqttOrWebSocket => (false, true),
     };
+    let authorizer = way.authentication.takes_authorizer().then(|| HttpsAuthorizer::new(choice, pem));
     let guest = HttpsGuest {
         peer: link.peer,
         server_name: link.server_name.clone(),
         certificate,
         takes_signature: way.authentication.takes_signature(),
+        authorizer,
     };
     let place = Mutex::new(Some(place));
     let authentication = way.authentication;
-    let visit = HttpVisit { guest, link, authentication, requests, websocket, place };
+    // By ALPN `mqtt` the authorizer may be named in CONNECT.
+    let may_wait = way.speech == Speech::MqttOrWebSocket;
+    let visit = HttpVisit { guest, link, authentication, requests, websocket, may_wait, place };
     tokio::spawn(http::serve(Arc::clone(shared), stream, visit));
 }
 
@@ -130,13 +151,19 @@ fn speak_http(
 pub(crate) enum Introduction {
     /// The transport knows who it is.
     Known(Credential),
+    /// A custom authorizer is to be asked.
+    Custom(Box<Presenting>),
 }
 
 impl Introduction {
     /// Who it is, as far as that is known.
-    pub(crate) fn principal(&self) -> &Principal {
+    pub(crate) fn principal(&self) -> Principal {
         match self {
-            Self::Known(credential) => &credential.principal,
+            Self::Known(credential) => credential.principal.clone(),
+            Self::Custom(_) => Principal::Custom(Arc::new(CustomPrincipal {
+                principal_id: "unknown".to_owned(),
+                authorizer: "not asked yet".to_owned(),
+            })),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use customauth::AuthorizerChoice;
+
 use crate::tls::{SecurityPolicy, Shown};
 use crate::way::{ApplicationProtocol, AuthenticationType};
 
@@ -12,6 +14,8 @@ pub(crate) struct Endpoint {
     pub(crate) authentication: AuthenticationType,
     pub(crate) protocol: ApplicationProtocol,
     pub(crate) policy: SecurityPolicy,
+    /// Which custom authorizers may be asked.
+    pub(crate) choice: AuthorizerChoice,
     /// What it shows.
     pub(crate) shown: Arc<Shown>,
 }
@@ -24,6 +28,7 @@ impl Endpoint {
             authentication: AuthenticationType::Default,
             protocol: ApplicationProtocol::Default,
             policy: SecurityPolicy::default(),
+            choice: AuthorizerChoice::default(),
             shown,
         }
     }

@@ -11,6 +11,7 @@ mod budget;
 mod clock;
 mod converse;
 mod credential;
+mod custom;
 mod door;
 mod driver;
 mod endpoint;

@@ -57,6 +57,21 @@ macro_rules! reasons {
                 }
             }
 
+            /// The word of AWS's log (`Connection.AuthNError`).
+            pub fn log_reason(self) -> &'static str {
+                match self {
+                    Self::NoAuthorizer | Self::UnknownAuthorizer | Self::InactiveAuthorizer => {
+                        "CUSTOM_AUTHORIZER_NOT_FOUND"
+                    }
+                    Self::Unreadable | Self::NoToken | Self::NoSignature | Self::BadSignature => {
+                        "CUSTOM_AUTHORIZER_PARAMETER_INVALID"
+                    }
+                    Self::NotAuthenticated => "NOT_AUTHENTICATED",
+                    Self::RegistryUnavailable => "INTERNAL_SERVER_ERROR",
+                    _ => "CUSTOM_AUTHORIZER_LAMBDA_EXECUTION_ERROR",
+                }
+            }
+
             /// What to do about it: a sentence for the operator.
             pub fn remedy(self) -> &'static str {
                 match self {
@@ -169,6 +184,21 @@ impl Services {
         let x509 = presented.tls.as_ref().and_then(|tls| tls.principal_id.as_deref());
         let grant = Answer::parse(&answer, x509).map_err(|fault| refused(invalid(&fault)))?;
         Ok(Authenticated { authorizer: name.into(), grant, cache_for_http: record.caching_for_http })
+    }
+
+    /// Whether an authorizer would be chosen by what a client has presented so far. Faults count: they are told of
+    /// when it is asked.
+    pub async fn can_choose_authorizer(
+        &self,
+        presented: &Presented,
+        choice: &AuthorizerChoice,
+        now: Timestamp,
+    ) -> bool {
+        match presented.asks() {
+            Err(_) => true,
+            Ok(asked) if choose(asked.as_deref(), choice, None).is_some() => true,
+            Ok(_) => matches!(self.default_authorizer(now).await, Ok(Some(_)) | Err(_)),
+        }
     }
 
     async fn chosen(

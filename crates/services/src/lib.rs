@@ -44,7 +44,7 @@ pub use entropy::Entropy;
 pub use error::{ApiError, ErrorCode};
 pub use functions::{FunctionFailed, Functions, Invoking, NoFunctions};
 pub use generated::shapes;
-pub use https_guest::HttpsGuest;
+pub use https_guest::{HttpsAuthorizer, HttpsGuest, http_part};
 pub use services::{Services, ServicesParts};
 pub use signer::{NoSigner, OwnerKeys, Signer};
 

@@ -54,6 +54,16 @@ impl Perform for Echo {
         })
     }
 
+    fn authenticate<'a>(
+        &'a self,
+        _: &'a HttpsGuest,
+        _: &'a HttpsAuthorizer,
+        _: HttpPart,
+        _: Timestamp,
+    ) -> Authenticating<'a> {
+        Box::pin(std::future::ready(Err(Fault::new(403, "ForbiddenException", "no"))))
+    }
+
     fn authorise<'a>(
         &'a self,
         _: &'a HttpOrigin,

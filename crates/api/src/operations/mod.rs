@@ -20,15 +20,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use broker::HttpOrigin;
+use customauth::HttpPart;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use services::{ApiError, Services};
+use services::{ApiError, HttpsAuthorizer, HttpsGuest, Services};
 
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
-use crate::exchange::{Authorising, Caller, Perform, Performing};
+use crate::exchange::{Authenticating, Authorising, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
@@ -109,6 +110,22 @@ impl Perform for Dispatch {
             },
             None => Box::pin(std::future::ready(Err(not_built(operation)))),
         }
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        guest: &'a HttpsGuest,
+        authorizer: &'a HttpsAuthorizer,
+        request: HttpPart,
+        now: Timestamp,
+    ) -> Authenticating<'a> {
+        Box::pin(async move {
+            let asked = self.services.authenticate_request(guest, authorizer, request, now).await;
+            asked.map_err(|why| {
+                let text = format!("{why} ({}). {}", why.reason.code(), why.remedy());
+                Fault::new(403, "ForbiddenException", text)
+            })
+        })
     }
 
     fn authorise<'a>(

@@ -56,6 +56,8 @@ pub(crate) struct HttpVisit {
     pub(crate) requests: bool,
     /// The upgrade to a WebSocket is taken.
     pub(crate) websocket: bool,
+    /// A custom authorizer may be named as late as in CONNECT.
+    pub(crate) may_wait: bool,
     /// The socket's place; it goes with the WebSocket.
     pub(crate) place: Mutex<Option<Place>>,
 }

@@ -19,12 +19,14 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use services::http_part;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{HttpVisit, refuse, signature};
 use crate::clock::Clock;
 use crate::converse::{self, Guest, Introduction};
+use crate::custom::Presenting;
 use crate::door::Shared;
 use crate::refusal::Refusal;
 use crate::rewound::Rewound;
@@ -107,10 +109,17 @@ async fn introduce(shared: &Shared, parts: &Parts, visit: &HttpVisit) -> Result<
         let principal = signature::verify(shared, parts, Clock::wall()).await?;
         return Ok(Introduction::Known(broker::Credential::of(principal)));
     }
-    Err(match visit.authentication.takes_signature() {
-        true => Refusal::no_credential(),
-        false => Refusal::signature_not_taken(),
-    })
+    if is_signed {
+        return Err(Refusal::signature_not_taken());
+    }
+    let Some(authorizer) = &visit.guest.authorizer else { return Err(Refusal::no_credential()) };
+    let server_name = visit.guest.server_name.as_deref();
+    let http = Some(http_part(&parts.headers, parts.uri.query().unwrap_or_default()));
+    let presenting = Presenting::new(server_name, http, authorizer.choice.clone(), None);
+    match visit.may_wait || presenting.can_choose(shared).await {
+        true => Ok(Introduction::Custom(Box::new(presenting))),
+        false => Err(Refusal::no_credential()),
+    }
 }
 
 /// What was agreed on.

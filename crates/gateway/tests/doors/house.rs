@@ -105,6 +105,7 @@ impl House {
             observers: observers.clone(),
             endpoint: EndpointAddress::new("localhost"),
             entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+            functions: Arc::new(services::NoFunctions),
             owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
         }));
         let gateway = Gateway::new(GatewayParts {
