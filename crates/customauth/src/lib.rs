@@ -19,4 +19,4 @@ pub use answer::{Answer, Grant, PolicyText};
 pub use choice::{AuthorizerChoice, choose, is_authorizer_name};
 pub use event::event;
 pub use fault::InvalidAnswer;
-pub use presented::{CarrierFault, HttpPart, MqttPart, Presented, SignedToken, TlsPart};
+pub use presented::{CarrierFault, HttpPart, MqttPart, Presented, SignedToken, TlsPart, Wanted};

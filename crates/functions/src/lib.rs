@@ -14,6 +14,7 @@ use bytes::Bytes;
 use services::{FunctionFailed, Functions, Invoking};
 use tokio::sync::Semaphore;
 
+pub use command::Program;
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use place::Place;
 
