@@ -324,6 +324,13 @@ impl Client {
         !self.connection().is_congested()
     }
 
+    /// Polls its output with a waker: the driver of a link would go to sleep.
+    pub(super) fn sleeps(&mut self, waker: &Waker) {
+        let now = self.house.now();
+        let poll = self.connection().poll_output(&mut Context::from_waker(waker), &mut BytesMut::new(), now);
+        assert!(poll.is_pending());
+    }
+
     pub(super) fn next_deadline(&mut self) -> Timestamp {
         self.connection().next_deadline()
     }

@@ -1,5 +1,6 @@
 //! The broker over the in-memory store, spoken to in packets. Time is a number that the test moves.
 
+mod congestion;
 mod conversations;
 mod divergences;
 mod enrichment;
