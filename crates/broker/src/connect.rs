@@ -1,5 +1,6 @@
 //! CONNECT: terms, identity, policy, and the seat.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -36,6 +37,7 @@ struct Admitted {
     standing: Arc<Standing>,
     /// When the link ends it at the latest.
     ends: Option<(Timestamp, Fault)>,
+    local: SocketAddr,
 }
 
 impl Broker {
@@ -69,8 +71,8 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
-        let ends = link.ends;
-        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends };
+        let (ends, local) = (link.ends, link.local);
+        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
@@ -287,7 +289,7 @@ impl Inner {
     /// cell has left the directory.
     fn sit_down(&self, cell: &Cell, admitted: &Admitted, trace: &str, now: Timestamp) -> Option<Taken> {
         let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
-        let Admitted { terms, client_id, assigned, standing, .. } = admitted;
+        let Admitted { terms, client_id, assigned, standing, local, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
                 return None;
@@ -333,6 +335,8 @@ impl Inner {
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
                 session_identifier,
+                local: *local,
+                awaited: Vec::new(),
             });
             Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })
         })

@@ -47,7 +47,27 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
     OpenQuestion {
         question: "DISCONNECT code of DeleteConnection for MQTT 5",
         reading: "0x98 administrative action",
-        built: false,
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteConnection for a client that is away and has a session",
+        reading: "200: the session goes if cleanSession says so, and stays as it is otherwise",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message with confirmation whose client disconnects before its PUBACK",
+        reading: "504 at once; the message is not sent again, not even to a persistent session",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message that the client answers with a PUBACK of MQTT 5 that carries an error code",
+        reading: "confirmed: any PUBACK ends the delivery",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message for a client whose in-flight window is full or that takes no packet so large",
+        reading: "429 for the window, 500 for the size",
+        built: true,
     },
     OpenQuestion {
         question: "Whether the limit of 100 publishes a second is one pool or one for each direction",

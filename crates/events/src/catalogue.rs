@@ -299,6 +299,19 @@ catalogue! {
         /// Why.
         why: DropReason,
     }
+    /// A direct message did not reach its client, or nobody knows whether it did.
+    DirectMessageRefused<'a> = "direct.refused", Warn, PublishOut, -, - {
+        /// Who sent it.
+        origin: Origin<'a>,
+        /// For whom it was.
+        client_id: &'a str,
+        /// Its topic.
+        topic: &'a str,
+        /// AWS's word for the failure.
+        reason: &'static str,
+        /// What exactly.
+        detail: &'a dyn Display,
+    }
     /// An unacknowledged message was sent again.
     Redelivered<'a> = "delivery.repeated", Info, -, -, - {
         /// To whom.
@@ -525,6 +538,7 @@ impl<'a> Event<'a> {
             Self::PublishIn(e) => Some(e.origin),
             Self::PublishRefused(e) => Some(e.origin),
             Self::PublishDenied(e) => Some(e.origin),
+            Self::DirectMessageRefused(e) => Some(e.origin),
             Self::ReservedUnserved(e) => Some(e.origin),
             _ => None,
         }
@@ -535,6 +549,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Queued(e) => e.client_id,
             Self::DeliveryDropped(e) => e.client_id,
+            Self::DirectMessageRefused(e) => e.client_id,
             Self::SessionExpired(e) => e.client_id,
             Self::DivergenceObserved(e) => e.client_id,
             _ => self.client().map_or("", |client| client.client_id),
@@ -552,6 +567,7 @@ impl<'a> Event<'a> {
             Self::Queued(e) => Some(e.topic),
             Self::DeliveryDropped(e) => Some(e.topic),
             Self::Redelivered(e) => Some(e.topic),
+            Self::DirectMessageRefused(e) => Some(e.topic),
             Self::Subscribed(e) => Some(e.filter),
             Self::SubscribeRefused(e) => Some(e.filter),
             Self::SubscribeDenied(e) => Some(e.filter),
@@ -586,6 +602,7 @@ impl<'a> Event<'a> {
             | Self::ReceiveDenied(_)
             | Self::WillRefused(_) => Some("AUTHORIZATION_FAILURE"),
             Self::DeliveryDropped(e) => Some(e.why.as_str()),
+            Self::DirectMessageRefused(e) => Some(e.reason),
             Self::Disconnected(Disconnected { reason, fault: None, .. }) => Some(reason.as_str()),
             _ => self.fault().map(Fault::log_reason),
         }

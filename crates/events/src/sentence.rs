@@ -35,6 +35,15 @@ sentences! {
         write!(f, "{} is away: {} waits ({} bytes)", Name(e.client_id), Name(e.topic), e.bytes);
     DeliveryDropped<'_> |e, f|
         write!(f, "{} did not reach {}: {}", Name(e.topic), Name(e.client_id), Lower(e.why.doc()));
+    DirectMessageRefused<'_> |e, f| write!(
+        f,
+        "{} sent {} directly to {}: {} ({})",
+        e.origin,
+        Name(e.topic),
+        Name(e.client_id),
+        e.detail,
+        e.reason
+    );
     Redelivered<'_> |e, f| write!(f, "{} got {} again (attempt {})", e.client, Name(e.topic), e.attempt);
     Subscribed<'_> |e, f|
         write!(f, "{} subscribed to {} (QoS {})", e.client, Name(e.filter), e.qos as u8);

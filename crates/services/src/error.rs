@@ -47,6 +47,8 @@ codes! {
     DeleteConflict = "DeleteConflictException", 409;
     /// The policies do not allow it (data plane).
     Forbidden = "ForbiddenException", 403;
+    /// Somebody else did not answer in time (data plane).
+    GatewayTimeout = "GatewayTimeoutException", 504;
     /// A fault of ours.
     InternalFailure = "InternalFailureException", 500;
     /// A page token is none (Service Quotas).
@@ -150,7 +152,7 @@ mod tests {
     fn every_row_is_an_exception_with_a_status() {
         for code in ErrorCode::ALL {
             assert!(code.name().ends_with("Exception"), "{code:?}");
-            assert!((400..=503).contains(&code.http_status()), "{code:?}");
+            assert!((400..=504).contains(&code.http_status()), "{code:?}");
         }
     }
 

@@ -13,6 +13,8 @@ mod authorizers;
 mod ca_certificates;
 mod certificates;
 mod commit;
+mod connections;
+mod direct_messages;
 mod endpoint;
 mod entropy;
 mod error;

@@ -6,6 +6,7 @@ mod attachments;
 mod authorizers;
 mod ca_certificates;
 mod certificates;
+mod connections;
 mod data_plane;
 mod endpoint;
 mod policies;
@@ -56,6 +57,21 @@ macro_rules! built {
 }
 use built;
 
+/// The same for operations that also want to know who asks, and from where.
+macro_rules! built_for_caller {
+    ($service:ident: $($name:ident => $method:ident),+ $(,)?) => {
+        &[$(crate::operations::Entry {
+            service: crate::model::Service::$service,
+            name: stringify!($name),
+            call: |services, input, caller, now| Box::pin(async move {
+                let origin = crate::operations::origin(caller);
+                crate::operations::reply(services.$method(crate::operations::read(input)?, origin, now).await)
+            }),
+        }),+]
+    };
+}
+use built_for_caller;
+
 /// Every built operation, resource by resource.
 pub(crate) const BUILT: &[&[Entry]] = &[
     certificates::BUILT,
@@ -71,6 +87,8 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     endpoint::BUILT,
     data_plane::BUILT,
     data_plane::PUBLISH,
+    connections::BUILT,
+    connections::DIRECT,
     service_quotas::BUILT,
 ];
 
@@ -148,6 +166,11 @@ fn not_built(operation: &Operation) -> Fault {
         "NotImplementedException",
         format!("{} is not built in thingcore yet; see docs/reference/api-coverage.md", operation.name),
     )
+}
+
+/// The caller as the services know it.
+fn origin(caller: Caller) -> HttpOrigin {
+    HttpOrigin { credential: caller.credential, peer: caller.peer, server_name: caller.server_name }
 }
 
 /// The members as the input structure of a service.

@@ -188,7 +188,7 @@ impl House {
     }
 
     /// Waits for something that may wait for the broker's loops.
-    fn drive<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn drive<T>(&self, future: impl Future<Output = T>) -> T {
         if !self.is_journaled {
             return block_on(future);
         }

@@ -91,6 +91,16 @@ ledger! {
             "test_retaining_twice_in_a_second_on_one_topic_is_throttled";
         GetRetainedRate: "retained_messages_are_read_at_a_rate";
         ListRetainedRate: "retained_messages_are_read_at_a_rate", "test_api_calls_beyond_their_rate_are_throttled";
+        DeleteConnectionRate: "connections_are_asked_about_at_a_rate";
+        DeleteConnectionPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
+            "test_a_client_id_is_asked_about_once_in_a_second";
+        GetConnectionRate: "connections_are_asked_about_at_a_rate";
+        GetConnectionPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
+            "test_a_client_id_is_asked_about_once_in_a_second";
+        ListSubscriptionsRate: "connections_are_asked_about_at_a_rate";
+        ListSubscriptionsPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
+            "test_a_client_id_is_asked_about_once_in_a_second";
+        SendDirectMessageRate: "connections_are_asked_about_at_a_rate";
         CertificatesPerSecond: "certificates_are_registered_at_a_rate_together";
         RetainedMessages: "at_the_cap_of_retained_messages_deletions_and_replacements_pass",
             "test_retaining_beyond_the_cap_is_throttled_and_deleting_passes";
@@ -124,9 +134,6 @@ ledger! {
             "test_more_than_32_active_authorizers_are_refused";
     }
     pending {
-        DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
-            | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
-            "the operation is not built";
         DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
             | RegistrationStop | DomainConfigurations | RoleAliases
             | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:

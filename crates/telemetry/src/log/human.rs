@@ -65,7 +65,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::PublishIn => "PUBLISH",
         Kind::PublishOut | Kind::Redelivered => "DELIVER",
         Kind::Queued => "QUEUE",
-        Kind::DeliveryDropped | Kind::RetainedFull => "DROPPED",
+        Kind::DeliveryDropped | Kind::DirectMessageRefused | Kind::RetainedFull => "DROPPED",
         Kind::ThrottleExceeded => "THROTTLE",
         Kind::Subscribed => "SUBSCRIBE",
         Kind::Unsubscribed => "UNSUB",

@@ -85,10 +85,25 @@ pub const IOT: &[&str] = &[
     "UntagResource",
     "ListTagsForResource",
     "DescribeEndpoint",
+    // domain configurations
+    "CreateDomainConfiguration",
+    "DescribeDomainConfiguration",
+    "UpdateDomainConfiguration",
+    "DeleteDomainConfiguration",
+    "ListDomainConfigurations",
 ];
 
 /// Operations of `iot-data`.
-pub const IOT_DATA: &[&str] = &["Publish", "GetRetainedMessage", "ListRetainedMessages"];
+pub const IOT_DATA: &[&str] = &[
+    "Publish",
+    "GetRetainedMessage",
+    "ListRetainedMessages",
+    // connections
+    "DeleteConnection",
+    "GetConnection",
+    "ListSubscriptions",
+    "SendDirectMessage",
+];
 
 /// Operations of `iot-jobs-data`.
 pub const IOT_JOBS_DATA: &[&str] = &[];
