@@ -101,7 +101,7 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
         (Some(object), Some(Service::IotData)) => {
             object.insert("traceId".into(), request_id.into());
         }
-        (Some(object), Some(Service::ServiceQuotas)) => {
+        (Some(object), Some(service)) if Service::JSON.contains(&service) => {
             object.insert("__type".into(), error_type.into());
         }
         _ => {}
@@ -109,6 +109,7 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     let status = match (service, &*fault.error_type) {
         // 400 in the control plane's model, 429 in those of the data planes.
         (Some(Service::IotData | Service::IotJobsData), "ThrottlingException") => 429,
+        (Some(Service::Acm), "ResourceNotFoundException" | "LimitExceededException") => 400,
         _ => fault.status,
     };
     let mut response = respond(status, body.to_string().into(), request_id);
@@ -122,17 +123,18 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     response
 }
 
-/// What Service Quotas calls a request that is out of shape.
+/// What the services with the JSON protocol call a request that is out of shape.
 fn error_type(fault: &Fault, service: Option<Service>) -> &str {
     match (service, &*fault.error_type) {
         (Some(Service::ServiceQuotas), "InvalidRequestException") => "IllegalArgumentException",
+        (Some(Service::Acm), "InvalidRequestException") => "ValidationException",
         (_, name) => name,
     }
 }
 
-/// Service Quotas speaks another protocol than the services of AWS IoT.
+/// Some services speak another protocol than those of AWS IoT.
 fn speak(service: Option<Service>, response: &mut Response<Full<Bytes>>) {
-    if service == Some(Service::ServiceQuotas) {
+    if service.is_some_and(|service| Service::JSON.contains(&service)) {
         let json = HeaderValue::from_static("application/x-amz-json-1.1");
         response.headers_mut().insert(CONTENT_TYPE, json);
     }

@@ -24,7 +24,7 @@ use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
-use crate::{browser, constraints, record, service_quotas};
+use crate::{acm, browser, constraints, json_protocol, record, service_quotas};
 
 /// Who called.
 #[derive(Clone, Debug)]
@@ -204,7 +204,13 @@ impl Exchange {
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         let service = claimed.service;
         let routed = match service {
-            Service::ServiceQuotas => service_quotas::find(method, path, &parts.headers),
+            Service::ServiceQuotas => {
+                let (all, prefix) = (&service_quotas::OPERATIONS, service_quotas::TARGET_PREFIX);
+                json_protocol::find(all, prefix, (method, path), &parts.headers)
+            }
+            Service::Acm => {
+                json_protocol::find(&acm::OPERATIONS, acm::TARGET_PREFIX, (method, path), &parts.headers)
+            }
             _ => route::find(service, method, path),
         };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;

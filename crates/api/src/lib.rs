@@ -3,6 +3,7 @@
 //! Invariant: no operation is performed for a request whose signature was not verified and whose input was not
 //! checked against the constraints of its service model. What is known of the models is data under `generated/`.
 
+mod acm;
 mod answer;
 mod body;
 mod browser;
@@ -12,6 +13,7 @@ mod decode;
 mod device;
 mod exchange;
 mod generated;
+mod json_protocol;
 mod keys;
 mod model;
 mod operations;

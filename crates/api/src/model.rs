@@ -19,11 +19,15 @@ pub enum Service {
     IotJobsData,
     /// Service Quotas: `servicequotas`.
     ServiceQuotas,
+    /// Certificate Manager: `acm`.
+    Acm,
     /// `thingcore`, for operations that AWS does not have. They can be signed for any of the others as well.
     Thingcore,
 }
 
 impl Service {
+    /// Those with the JSON protocol, in the order of the coverage page.
+    pub const JSON: [Self; 2] = [Self::ServiceQuotas, Self::Acm];
     /// All of AWS IoT's, in the order of the coverage page.
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
@@ -38,6 +42,7 @@ impl Service {
             Self::IotData => "iotdata",
             Self::IotJobsData => "iot-jobs-data",
             Self::ServiceQuotas => "servicequotas",
+            Self::Acm => "acm",
             Self::Thingcore => "thingcore",
         }
     }
@@ -49,6 +54,7 @@ impl Service {
             "iotdata" | "iotdevicegateway" => Some(Self::IotData),
             "iot-jobs-data" => Some(Self::IotJobsData),
             "servicequotas" => Some(Self::ServiceQuotas),
+            "acm" => Some(Self::Acm),
             "thingcore" => Some(Self::Thingcore),
             _ => None,
         }

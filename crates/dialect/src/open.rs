@@ -70,6 +70,26 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "Domain configurations: one of authenticationType and applicationProtocol given, the other DEFAULT",
+        reading: "400 InvalidRequestException: only both explicit, or both DEFAULT",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Domain configurations of the default endpoints: whether their TLS settings can be updated",
+        reading: "400 InvalidRequestException, as the API reference says",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Proof that a customer owns a domain, for a certificate that no public CA signed",
+        reading: "validationCertificateArn must exist, and is not needed",
+        built: true,
+    },
+    OpenQuestion {
+        question: "An imported certificate with another algorithm or other names where a domain is served by the old one",
+        reading: "the old one stays in service, and the domain configuration shows INVALID with the reason",
+        built: true,
+    },
+    OpenQuestion {
         question: "Whether the limit of 100 publishes a second is one pool or one for each direction",
         reading: "one for each direction, which refuses less",
         built: true,

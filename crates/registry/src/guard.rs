@@ -36,6 +36,10 @@ pub enum Guarded {
     ThingGroupChildren,
     /// The CA certificates of one subject; owner: the subject.
     CaSubject,
+    /// The domain configurations of the account, and what they use; owner: none.
+    DomainConfigurations,
+    /// The imported server certificates; owner: none.
+    ServerCertificates,
     /// The tags of a resource; owner: its ARN.
     Tags,
     /// The custom authorizers of the account, and the ACTIVE ones among them; no owner.
@@ -50,6 +54,8 @@ impl Guarded {
             Self::Thing => "thing",
             Self::ThingGroupChildren => "thing-group-children",
             Self::CaSubject => "ca-subject",
+            Self::DomainConfigurations => "domain-configurations",
+            Self::ServerCertificates => "server-certificates",
             Self::Tags => "tags",
             Self::Authorizers => "authorizers",
         }

@@ -51,12 +51,20 @@ codes! {
     GatewayTimeout = "GatewayTimeoutException", 504;
     /// A fault of ours.
     InternalFailure = "InternalFailureException", 500;
+    /// An argument of a list makes no sense (ACM).
+    InvalidArgs = "InvalidArgsException", 400;
+    /// An ARN is none, or not one of a certificate (ACM).
+    InvalidArn = "InvalidArnException", 400;
     /// A page token is none (Service Quotas).
     InvalidPaginationToken = "InvalidPaginationTokenException", 400;
+    /// A certificate, chain or key cannot be imported (ACM).
+    InvalidParameter = "InvalidParameterException", 400;
     /// The request makes no sense.
     InvalidRequest = "InvalidRequestException", 400;
     /// A custom authorizer's function gave an answer that is none.
     InvalidResponse = "InvalidResponseException", 400;
+    /// A tag breaks a rule (ACM).
+    InvalidTag = "InvalidTagException", 400;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 410;
     /// A policy document is not one.
@@ -69,6 +77,8 @@ codes! {
     RequestEntityTooLarge = "RequestEntityTooLargeException", 413;
     /// The name is taken, by something else.
     ResourceAlreadyExists = "ResourceAlreadyExistsException", 409;
+    /// Something still uses what is to be deleted (ACM).
+    ResourceInUse = "ResourceInUseException", 400;
     /// There is no such thing.
     ResourceNotFound = "ResourceNotFoundException", 404;
     /// Try again later.

@@ -132,10 +132,11 @@ ledger! {
         Authorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more";
         ActiveAuthorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more",
             "test_more_than_32_active_authorizers_are_refused";
+        DomainConfigurations: "domain_configurations_end_at_ten";
     }
     pending {
         DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
-            | RegistrationStop | DomainConfigurations | RoleAliases
+            | RegistrationStop | RoleAliases
             | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:
             "the resource is not built";
     }

@@ -11,6 +11,7 @@ use registry::attachments::{POLICY_TARGETS, TARGET_POLICIES, Target};
 use registry::authorizers::{AUTHORIZERS, AuthorizerStatus, DEFAULT_AUTHORIZER, default_authorizer_key};
 use registry::ca_certificates::CA_CERTIFICATES;
 use registry::certificates::CERTIFICATES;
+use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, DOMAIN_NAMES};
 use registry::limits;
 use registry::order::ORDER;
 use registry::policies::POLICIES;
@@ -51,6 +52,20 @@ pub(crate) fn check_store(store: &MemoryStore) {
     check_authorizers(store);
     check_order(store);
     check_tags(store);
+    check_domains(store);
+}
+
+/// Every domain name leads to its configuration and back.
+fn check_domains(store: &MemoryStore) {
+    let by_name: BTreeSet<_> = all(store, &DOMAIN_NAMES)
+        .iter()
+        .map(|row| (row.key.parts().remove(0), row.value.configuration.clone()))
+        .collect();
+    let by_configuration: BTreeSet<_> = all(store, &DOMAIN_CONFIGURATIONS)
+        .into_iter()
+        .map(|row| (row.value.domain_name, row.value.name))
+        .collect();
+    assert_eq!(by_name, by_configuration);
 }
 
 fn site() -> Site {
@@ -177,16 +192,20 @@ fn check_order(store: &MemoryStore) {
 fn check_tags(store: &MemoryStore) {
     let site = site();
     for row in keys(store, &TAGS) {
-        let exists = ["policy", "thinggroup", "thingtype", "cacert", "authorizer"].iter().any(|kind| {
-            let name = site.name_in(kind, &row[0]);
-            name.is_some_and(|name| match *kind {
-                "policy" => names(store, &POLICIES).contains(name),
-                "thinggroup" => names(store, &THING_GROUPS).contains(name),
-                "thingtype" => names(store, &THING_TYPES).contains(name),
-                "authorizer" => names(store, &AUTHORIZERS).contains(name),
-                _ => names(store, &CA_CERTIFICATES).contains(name),
-            })
-        });
+        let domain = all(store, &DOMAIN_CONFIGURATIONS)
+            .iter()
+            .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
+        let exists = domain
+            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer"].iter().any(|kind| {
+                let name = site.name_in(kind, &row[0]);
+                name.is_some_and(|name| match *kind {
+                    "policy" => names(store, &POLICIES).contains(name),
+                    "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                    "thingtype" => names(store, &THING_TYPES).contains(name),
+                    "authorizer" => names(store, &AUTHORIZERS).contains(name),
+                    _ => names(store, &CA_CERTIFICATES).contains(name),
+                })
+            });
         assert!(exists, "{row:?} of a resource that is gone");
     }
 }
