@@ -6,6 +6,8 @@ import concurrent.futures
 import time
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 
 import wire
 from provision import allow, unique
@@ -272,6 +274,15 @@ def test_receiver_that_leaves_confirms_nothing(connected, data, aside):
     with pytest.raises(data.exceptions.GatewayTimeoutException):
         sending.result(10)
     assert connected(V311, client.client_id, clean=False).ping() == []
+
+
+def test_sender_that_hangs_up_is_told_in_the_log(server, connected):
+    impatient = server.boto("iot-data", config=Config(read_timeout=1, retries={"total_max_attempts": 1}))
+    client, mark = connected(V5), server.log_mark()
+    with pytest.raises(ReadTimeoutError):
+        impatient.send_direct_message(clientId=client.client_id, topic="a", confirmation=True, timeout=15)
+    impatient.close()
+    server.wait_for_log(client.client_id, "DELIVERY_CONFIRMATION_SENDER_DISCONNECT", since=mark)
 
 
 # ---- quotas ----------------------------------------------------------------------------------------------------

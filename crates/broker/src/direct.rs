@@ -93,6 +93,8 @@ failures! {
     WindowFull = "RECEIVER_MAX_UNACKED_QOS1_EXCEEDED";
     /// No PUBACK came in time: 504.
     ConfirmationTimeout = "DELIVERY_CONFIRMATION_TIMEOUT";
+    /// The sender went away before the PUBACK came: nobody is answered.
+    SenderGone = "DELIVERY_CONFIRMATION_SENDER_DISCONNECT";
     /// The client takes no such message, or nothing at all now: 500.
     NotWritable = "CLIENT_ENDPOINT_NOT_WRITABLE";
 }
@@ -205,7 +207,9 @@ impl Broker {
     /// # Errors
     /// The refusal.
     pub async fn send_direct(&self, direct: DirectMessage, now: Timestamp) -> Result<(), DirectRefusal> {
+        let mut waiting = Waiting { broker: self, direct: &direct, over: false };
         let outcome = self.0.direct(&direct, now).await;
+        waiting.over = true;
         if let Err(refusal) = &outcome {
             self.refuse_direct(&direct.origin, direct.client_id.as_str(), &direct.topic, refusal, now);
         }
@@ -224,6 +228,26 @@ impl Broker {
         let origin = Origin::Http { principal: &origin.credential.principal, peer: Some(origin.peer) };
         let (reason, detail) = (refusal.failure.as_str(), &refusal.message);
         self.0.emit(now, &events::DirectMessageRefused { origin, client_id, topic, reason, detail }.into());
+    }
+}
+
+/// A sender that waits. If it goes away first, the future is dropped, and this with it.
+struct Waiting<'a> {
+    broker: &'a Broker,
+    direct: &'a DirectMessage,
+    over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let text = "The sender disconnected before the client acknowledged the message";
+        let refusal = refusal(DirectFailure::SenderGone, text);
+        let DirectMessage { origin, client_id, topic, .. } = self.direct;
+        let now = self.broker.0.last_seen();
+        self.broker.refuse_direct(origin, client_id.as_str(), topic, &refusal, now);
     }
 }
 

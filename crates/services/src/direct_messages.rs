@@ -80,7 +80,7 @@ fn refused(refusal: DirectRefusal) -> ApiError {
         DirectFailure::Throttled | DirectFailure::ReceiverThrottled | DirectFailure::WindowFull => {
             ErrorCode::Throttling
         }
-        DirectFailure::ConfirmationTimeout => ErrorCode::GatewayTimeout,
+        DirectFailure::ConfirmationTimeout | DirectFailure::SenderGone => ErrorCode::GatewayTimeout,
         DirectFailure::NotWritable => ErrorCode::InternalFailure,
     };
     ApiError::new(code, refusal.message)

@@ -107,6 +107,21 @@ fn a_connection_that_ends_confirms_nothing() {
 }
 
 #[test]
+fn a_sender_that_goes_away_is_told_in_the_log() {
+    let house = House::new();
+    let mut client = house.client("c", Version::V5);
+    {
+        let mut sending = pin!(house.broker.send_direct(direct("a", Some(5)), house.now()));
+        assert_eq!(poll(&mut sending), None);
+    }
+    assert!(house.heard("DELIVERY_CONFIRMATION_SENDER_DISCONNECT"), "{:?}", house.events());
+    // What was left behind is harmless, and goes with the next message.
+    let got = client.messages().remove(0).packet_id;
+    client.ack(got);
+    assert_eq!(send(&house, direct("a", None)), Ok(()));
+}
+
+#[test]
 fn a_direct_message_finds_its_client_connected_or_fails() {
     let house = House::new();
     assert_eq!(send(&house, direct("a", None)), Err(DirectFailure::ClientNotFound));
