@@ -11,6 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 
 import wire
 from provision import allow, unique
+from test_api_protocol import call
 from test_api_things import pages, refused
 from wire import V5, V311
 
@@ -86,6 +87,15 @@ def test_deleted_session_is_gone_after_a_restart(new_server, connected):
     server.start()
     refused(server.boto("iot-data"), *NOT_FOUND, "list_subscriptions", clientId=client.client_id)
     assert connected(V311, client.client_id, on=server, clean=False).connack.session_present is False
+
+
+def test_flags_may_be_written_in_capitals(server, connected, data):
+    client = connected(V311, clean=False)
+    path = f"/connections/{client.client_id}?cleanSession=TRUE&preventWillMessage=False"
+    status, _, body = call(server, "DELETE", path, service="iotdata", base=server.ready["data_url"])
+    assert status == 200, body
+    client.expect_disconnect(0x98)
+    refused(data, *NOT_FOUND, "list_subscriptions", clientId=client.client_id)
 
 
 def test_delete_of_nobody_is_not_found(data):
