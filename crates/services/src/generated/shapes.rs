@@ -825,6 +825,105 @@ pub struct CreatePolicyVersionResponse {
     pub policy_version_id: Option<String>,
 }
 
+/// `CreateProvisioningClaimRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningClaimRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `CreateProvisioningClaimResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningClaimResponse {
+    /// `certificateId`, 64 to 64 characters, `(0x)?[a-fA-F0-9]+`
+    #[serde(rename = "certificateId", default, skip_serializing_if = "Option::is_none")]
+    pub certificate_id: Option<String>,
+    /// `certificatePem`, 1 to 65536 characters, `[\s\S]*`
+    #[serde(rename = "certificatePem", default, skip_serializing_if = "Option::is_none")]
+    pub certificate_pem: Option<String>,
+    /// `expiration`
+    #[serde(rename = "expiration", default, skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<EpochSeconds>,
+    /// `keyPair`
+    #[serde(rename = "keyPair", default, skip_serializing_if = "Option::is_none")]
+    pub key_pair: Option<KeyPair>,
+}
+
+/// `CreateProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateRequest {
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `preProvisioningHook`
+    #[serde(rename = "preProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub pre_provisioning_hook: Option<ProvisioningHook>,
+    /// `provisioningRoleArn`, 20 to 2048 characters
+    #[serde(rename = "provisioningRoleArn")]
+    pub provisioning_role_arn: String,
+    /// `tags`
+    #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody")]
+    pub template_body: String,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+    /// `type`
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<TemplateType>,
+}
+
+/// `CreateProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateResponse {
+    /// `defaultVersionId`
+    #[serde(rename = "defaultVersionId", default, skip_serializing_if = "Option::is_none")]
+    pub default_version_id: Option<i32>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+}
+
+/// `CreateProvisioningTemplateVersionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateVersionRequest {
+    /// `setAsDefault` (querystring `setAsDefault`)
+    #[serde(rename = "setAsDefault", default, skip_serializing_if = "Option::is_none")]
+    pub set_as_default: Option<bool>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody")]
+    pub template_body: String,
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `CreateProvisioningTemplateVersionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateVersionResponse {
+    /// `isDefaultVersion`
+    #[serde(rename = "isDefaultVersion", default, skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// `versionId`
+    #[serde(rename = "versionId", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<i32>,
+}
+
 /// `CreateThingGroupRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreateThingGroupRequest {
@@ -994,6 +1093,33 @@ pub struct DeletePolicyVersionRequest {
     #[serde(rename = "policyVersionId")]
     pub policy_version_id: String,
 }
+
+/// `DeleteProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `DeleteProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateResponse {}
+
+/// `DeleteProvisioningTemplateVersionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateVersionRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+    /// `versionId` (uri `versionId`)
+    #[serde(rename = "versionId")]
+    pub version_id: i32,
+}
+
+/// `DeleteProvisioningTemplateVersionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateVersionResponse {}
 
 /// `DeleteRegistrationCodeRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -1192,6 +1318,80 @@ pub struct DescribeEndpointResponse {
     /// `endpointAddress`
     #[serde(rename = "endpointAddress", default, skip_serializing_if = "Option::is_none")]
     pub endpoint_address: Option<String>,
+}
+
+/// `DescribeProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `DescribeProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateResponse {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `defaultVersionId`
+    #[serde(rename = "defaultVersionId", default, skip_serializing_if = "Option::is_none")]
+    pub default_version_id: Option<i32>,
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `lastModifiedDate`
+    #[serde(rename = "lastModifiedDate", default, skip_serializing_if = "Option::is_none")]
+    pub last_modified_date: Option<EpochSeconds>,
+    /// `preProvisioningHook`
+    #[serde(rename = "preProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub pre_provisioning_hook: Option<ProvisioningHook>,
+    /// `provisioningRoleArn`, 20 to 2048 characters
+    #[serde(rename = "provisioningRoleArn", default, skip_serializing_if = "Option::is_none")]
+    pub provisioning_role_arn: Option<String>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody", default, skip_serializing_if = "Option::is_none")]
+    pub template_body: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// `type`
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<TemplateType>,
+}
+
+/// `DescribeProvisioningTemplateVersionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateVersionRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+    /// `versionId` (uri `versionId`)
+    #[serde(rename = "versionId")]
+    pub version_id: i32,
+}
+
+/// `DescribeProvisioningTemplateVersionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateVersionResponse {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `isDefaultVersion`
+    #[serde(rename = "isDefaultVersion", default, skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody", default, skip_serializing_if = "Option::is_none")]
+    pub template_body: Option<String>,
+    /// `versionId`
+    #[serde(rename = "versionId", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<i32>,
 }
 
 /// `DescribeThingGroupRequest`
@@ -1976,6 +2176,53 @@ pub struct ListPrincipalThingsV2Response {
     pub principal_thing_objects: Option<Vec<PrincipalThingObject>>,
 }
 
+/// `ListProvisioningTemplateVersionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplateVersionsRequest {
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `ListProvisioningTemplateVersionsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplateVersionsResponse {
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `versions`
+    #[serde(rename = "versions", default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Vec<ProvisioningTemplateVersionSummary>>,
+}
+
+/// `ListProvisioningTemplatesRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplatesRequest {
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `ListProvisioningTemplatesResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplatesResponse {
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `templates`
+    #[serde(rename = "templates", default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<ProvisioningTemplateSummary>>,
+}
+
 /// `ListRetainedMessagesRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListRetainedMessagesRequest {
@@ -2370,6 +2617,57 @@ pub struct PropagatingAttribute {
     pub user_property_key: Option<String>,
 }
 
+/// `ProvisioningHook`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProvisioningHook {
+    /// `payloadVersion`, 10 to 32 characters, `^[0-9-]+$`
+    #[serde(rename = "payloadVersion", default, skip_serializing_if = "Option::is_none")]
+    pub payload_version: Option<String>,
+    /// `targetArn`, at most 2048 characters
+    #[serde(rename = "targetArn")]
+    pub target_arn: String,
+}
+
+/// `ProvisioningTemplateSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProvisioningTemplateSummary {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `lastModifiedDate`
+    #[serde(rename = "lastModifiedDate", default, skip_serializing_if = "Option::is_none")]
+    pub last_modified_date: Option<EpochSeconds>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// `type`
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<TemplateType>,
+}
+
+/// `ProvisioningTemplateVersionSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProvisioningTemplateVersionSummary {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `isDefaultVersion`
+    #[serde(rename = "isDefaultVersion", default, skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    /// `versionId`
+    #[serde(rename = "versionId", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<i32>,
+}
+
 /// `PublishRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PublishRequest {
@@ -2490,6 +2788,28 @@ pub struct RegisterCertificateWithoutCAResponse {
     /// `certificateId`, 64 to 64 characters, `(0x)?[a-fA-F0-9]+`
     #[serde(rename = "certificateId", default, skip_serializing_if = "Option::is_none")]
     pub certificate_id: Option<String>,
+}
+
+/// `RegisterThingRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegisterThingRequest {
+    /// `parameters`
+    #[serde(rename = "parameters", default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, String>>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody")]
+    pub template_body: String,
+}
+
+/// `RegisterThingResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegisterThingResponse {
+    /// `certificatePem`, 1 to 65536 characters, `[\s\S]*`
+    #[serde(rename = "certificatePem", default, skip_serializing_if = "Option::is_none")]
+    pub certificate_pem: Option<String>,
+    /// `resourceArns`
+    #[serde(rename = "resourceArns", default, skip_serializing_if = "Option::is_none")]
+    pub resource_arns: Option<BTreeMap<String, String>>,
 }
 
 /// `RegistrationConfig`
@@ -2753,6 +3073,38 @@ pub struct TagResourceRequest {
 /// `TagResourceResponse`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TagResourceResponse {}
+
+/// `TemplateType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TemplateType {
+    /// `FLEET_PROVISIONING`
+    #[serde(rename = "FLEET_PROVISIONING")]
+    FleetProvisioning,
+    /// `JITP`
+    #[serde(rename = "JITP")]
+    Jitp,
+}
+
+impl TemplateType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FleetProvisioning => "FLEET_PROVISIONING",
+            Self::Jitp => "JITP",
+        }
+    }
+}
+
+impl std::str::FromStr for TemplateType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "FLEET_PROVISIONING" => Ok(Self::FleetProvisioning),
+            "JITP" => Ok(Self::Jitp),
+            _ => Err(UnknownValue),
+        }
+    }
+}
 
 /// `TestInvokeAuthorizerRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -3088,6 +3440,36 @@ pub struct UpdateDomainConfigurationResponse {
     #[serde(rename = "domainConfigurationName", default, skip_serializing_if = "Option::is_none")]
     pub domain_configuration_name: Option<String>,
 }
+
+/// `UpdateProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateProvisioningTemplateRequest {
+    /// `defaultVersionId`
+    #[serde(rename = "defaultVersionId", default, skip_serializing_if = "Option::is_none")]
+    pub default_version_id: Option<i32>,
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `preProvisioningHook`
+    #[serde(rename = "preProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub pre_provisioning_hook: Option<ProvisioningHook>,
+    /// `provisioningRoleArn`, 20 to 2048 characters
+    #[serde(rename = "provisioningRoleArn", default, skip_serializing_if = "Option::is_none")]
+    pub provisioning_role_arn: Option<String>,
+    /// `removePreProvisioningHook`
+    #[serde(rename = "removePreProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub remove_pre_provisioning_hook: Option<bool>,
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `UpdateProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateProvisioningTemplateResponse {}
 
 /// `UpdateThingGroupRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

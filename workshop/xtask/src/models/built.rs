@@ -80,6 +80,18 @@ pub const IOT: &[&str] = &[
     "ListThingPrincipalsV2",
     "ListPrincipalThings",
     "ListPrincipalThingsV2",
+    // provisioning
+    "CreateProvisioningTemplate",
+    "DescribeProvisioningTemplate",
+    "UpdateProvisioningTemplate",
+    "DeleteProvisioningTemplate",
+    "ListProvisioningTemplates",
+    "CreateProvisioningTemplateVersion",
+    "DescribeProvisioningTemplateVersion",
+    "DeleteProvisioningTemplateVersion",
+    "ListProvisioningTemplateVersions",
+    "CreateProvisioningClaim",
+    "RegisterThing",
     // tags and the endpoint
     "TagResource",
     "UntagResource",
