@@ -29,6 +29,7 @@ mod receive;
 mod renew;
 mod report;
 mod throttle;
+mod tidings;
 
 pub use broker::{Broker, BrokerParts, Durability};
 pub use connect::Refused;

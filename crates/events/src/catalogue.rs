@@ -464,6 +464,47 @@ catalogue! {
         /// What it is now.
         status: &'a str,
     }
+    /// A device showed a certificate that a registered CA signed and nobody had registered; it waits for activation now.
+    CertificateRegistered<'a> = "certificate.registered", Info, -, -,
+        "attach a policy to the certificate and set its status to ACTIVE, or give its CA a provisioning template" {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// Whether it was registered before, and the device came back too early.
+        repeated: bool,
+    }
+    /// A device showed a certificate that its CA may not register just in time.
+    CertificateNotRegistered<'a> = "certificate.not-registered", Warn, -, -, - {
+        /// The certificate's id; empty if it could not be read.
+        certificate_id: &'a str,
+        /// Why not.
+        detail: &'a dyn Display,
+        /// What to do about it.
+        remedy: &'a str,
+    }
+    /// A device was provisioned just in time; it is expected back.
+    DeviceProvisioned<'a> = "device.provisioned", Info, -, ProvisionThingSuccess, - {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// The thing; empty if the template makes none.
+        thing: &'a str,
+    }
+    /// The template of a CA could not be carried out for a device.
+    ProvisioningFailed<'a> = "device.provisioning-failed", Warn, -, -, - {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// Why not.
+        detail: &'a dyn Display,
+        /// What to do about it.
+        remedy: &'a str,
+        /// Whether the broker failed, and not the template or the certificate.
+        is_ours: bool,
+    }
     /// The store's feed lost its place and everything is read again.
     FeedLagged = "feed.lagged", Warn, -, -, - {}
     /// The store failed.
@@ -628,6 +669,8 @@ impl<'a> Event<'a> {
                 DropReason::Expired | DropReason::RetryWindow => None,
             },
             Self::Disconnected(_) => None,
+            Self::ProvisioningFailed(e) if e.is_ours => Some(Metric::ProvisionThingServerError),
+            Self::ProvisioningFailed(_) => Some(Metric::ProvisionThingClientError),
             _ => self.kind().metric().or_else(|| self.fault().and_then(Fault::metric)),
         }
     }
@@ -636,6 +679,8 @@ impl<'a> Event<'a> {
     pub fn remedy(&self) -> Option<&'a str> {
         match self {
             Self::HandshakeFailed(e) if !e.remedy.is_empty() => Some(e.remedy),
+            Self::CertificateNotRegistered(e) => Some(e.remedy),
+            Self::ProvisioningFailed(e) => Some(e.remedy),
             _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
         }
     }
@@ -658,7 +703,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Disconnected(e) => e.reason.sends_will(),
             Self::ConnectionRefusedLimit(_) | Self::RetainedFull(_) | Self::StoreFailed(_) => true,
-            Self::ApiRefused(_) => true,
+            Self::ApiRefused(_) | Self::CertificateNotRegistered(_) | Self::ProvisioningFailed(_) => true,
             _ => self.log_reason().is_some(),
         }
     }

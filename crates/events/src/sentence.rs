@@ -74,6 +74,24 @@ sentences! {
     };
     PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
     CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
+    CertificateRegistered<'_> |e, f| {
+        let again = if e.repeated { ", again" } else { "" };
+        let (id, ca) = (e.certificate_id, e.ca_certificate_id);
+        write!(f, "certificate {id} of CA {ca} was shown{again}: it waits for its activation")
+    };
+    CertificateNotRegistered<'_> |e, f|
+        write!(f, "certificate {} was not registered just in time: {}", e.certificate_id, e.detail);
+    DeviceProvisioned<'_> |e, f| {
+        let (id, ca) = (e.certificate_id, e.ca_certificate_id);
+        match e.thing {
+            "" => write!(f, "certificate {id} of CA {ca} was provisioned"),
+            thing => write!(f, "thing {} was provisioned for certificate {id} of CA {ca}", Name(thing)),
+        }
+    };
+    ProvisioningFailed<'_> |e, f| {
+        let (id, ca) = (e.certificate_id, e.ca_certificate_id);
+        write!(f, "certificate {id} of CA {ca} was not provisioned: {}", e.detail)
+    };
     FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");
     StoreFailed<'_> |e, f| write!(f, "the store failed at {}: {}", e.what, e.detail);
     ApiCall<'_> |e, f| {

@@ -44,6 +44,8 @@ pub enum Guarded {
     Tags,
     /// The custom authorizers of the account, and the ACTIVE ones among them; no owner.
     Authorizers,
+    /// The provisioning templates of the account; owner: nobody, an empty name.
+    ProvisioningTemplates,
 }
 
 impl Guarded {
@@ -58,6 +60,7 @@ impl Guarded {
             Self::ServerCertificates => "server-certificates",
             Self::Tags => "tags",
             Self::Authorizers => "authorizers",
+            Self::ProvisioningTemplates => "provisioning-templates",
         }
     }
 

@@ -19,6 +19,7 @@ pub mod hierarchy;
 pub mod limits;
 pub mod order;
 pub mod policies;
+pub mod provisioning_templates;
 pub mod server_certificates;
 pub mod tags;
 pub mod thing_groups;

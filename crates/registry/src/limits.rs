@@ -48,6 +48,10 @@ pub const SERVER_CHAIN: usize = 5;
 pub const SERVER_CHAIN_BYTES: usize = 16 * 1024;
 /// Imported certificates of the account. A bound of this broker: ACM takes 2,500 in a year.
 pub const SERVER_CERTIFICATES: usize = 100;
+/// Provisioning templates of the account (L-345B62A1).
+pub const PROVISIONING_TEMPLATES: usize = 256;
+/// Versions of a provisioning template (L-71FA7EC4).
+pub const PROVISIONING_TEMPLATE_VERSIONS: usize = 5;
 /// Tags of a resource.
 pub const TAGS: usize = 50;
 /// Characters of a tag's key.

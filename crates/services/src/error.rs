@@ -43,6 +43,8 @@ codes! {
     CertificateState = "CertificateStateException", 406;
     /// A certificate is not acceptable.
     CertificateValidation = "CertificateValidationException", 400;
+    /// Others change the same resources.
+    ConflictingResourceUpdate = "ConflictingResourceUpdateException", 409;
     /// Something still depends on what is to be deleted.
     DeleteConflict = "DeleteConflictException", 409;
     /// The policies do not allow it (data plane).
@@ -79,6 +81,8 @@ codes! {
     ResourceAlreadyExists = "ResourceAlreadyExistsException", 409;
     /// Something still uses what is to be deleted (ACM).
     ResourceInUse = "ResourceInUseException", 400;
+    /// A template could not be carried out.
+    ResourceRegistrationFailure = "ResourceRegistrationFailureException", 400;
     /// There is no such thing.
     ResourceNotFound = "ResourceNotFoundException", 404;
     /// Try again later.

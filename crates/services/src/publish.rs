@@ -55,7 +55,7 @@ impl Services {
     }
 }
 
-fn refused(refusal: PublishRefusal) -> ApiError {
+pub(crate) fn refused(refusal: PublishRefusal) -> ApiError {
     match refusal {
         PublishRefusal::Invalid { fault: Fault::PayloadTooLarge, message } => {
             ApiError::new(ErrorCode::RequestEntityTooLarge, message)

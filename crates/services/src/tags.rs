@@ -1,5 +1,5 @@
-//! Tags: key and value pairs on thing types, thing groups, policies, CA certificates, custom authorizers and domain
-//! configurations.
+//! Tags: key and value pairs on thing types, thing groups, policies, CA certificates, custom authorizers, domain
+//! configurations and provisioning templates.
 //!
 //! Source: developer guide, *Tagging your AWS IoT resources*. Things and device certificates take none.
 
@@ -12,6 +12,7 @@ use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, domain_configuratio
 use registry::guard::Guarded;
 use registry::limits;
 use registry::policies::{POLICIES, policy_key};
+use registry::provisioning_templates::{PROVISIONING_TEMPLATES, provisioning_template_key};
 use registry::tags::{TAGS, TagRecord, check_count, check_tag, tag_key};
 use registry::thing_groups::{THING_GROUPS, thing_group_key};
 use registry::thing_types::{THING_TYPES, thing_type_key};
@@ -135,6 +136,8 @@ impl Services {
             self.require(&THING_TYPES, thing_type_key(name), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("policy", arn) {
             self.require(&POLICIES, policy_key(name), arn, (now, batch)).await
+        } else if let Some(name) = site.name_in("provisioningtemplate", arn) {
+            self.require(&PROVISIONING_TEMPLATES, provisioning_template_key(name), arn, (now, batch)).await
         } else if let Some(id) = site.name_in("cacert", arn) {
             self.require(&CA_CERTIFICATES, ca_certificate_key(id), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("authorizer", arn) {

@@ -23,6 +23,8 @@ const REGISTRATIONS: [&str; 4] = [
 pub(crate) struct Throttle {
     operations: HashMap<&'static str, Limit>,
     registrations: Limit,
+    /// Devices that come back while their certificate waits: apart, so that they do not keep new ones out.
+    returns: Limit,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,18 @@ impl Throttle {
         ];
         let rated = control.chain(data).filter(|(_, rate)| rate.limit().is_some());
         let operations = rated.map(|(operation, rate)| (operation, Limit::new(rate))).collect();
-        Self { operations, registrations: Limit::new(limits.certificates_per_second) }
+        let registrations = Limit::new(limits.certificates_per_second);
+        Self { operations, registrations, returns: Limit::new(limits.certificates_per_second) }
+    }
+
+    /// Counts a device certificate that is registered just in time.
+    pub fn admit_registration(&self, now: Timestamp) -> bool {
+        self.registrations.admits(now)
+    }
+
+    /// Counts a device that comes back while its certificate waits for activation.
+    pub fn admit_return(&self, now: Timestamp) -> bool {
+        self.returns.admits(now)
     }
 
     /// Counts a request.

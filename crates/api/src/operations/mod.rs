@@ -12,6 +12,7 @@ mod data_plane;
 mod domain_configurations;
 mod endpoint;
 mod policies;
+mod provisioning;
 mod service_quotas;
 mod tags;
 mod thing_groups;
@@ -85,6 +86,7 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     thing_types::BUILT,
     thing_groups::BUILT,
     thing_principals::BUILT,
+    provisioning::BUILT,
     tags::BUILT,
     endpoint::BUILT,
     data_plane::BUILT,

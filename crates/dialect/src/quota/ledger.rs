@@ -101,7 +101,8 @@ ledger! {
         ListSubscriptionsPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
             "test_a_client_id_is_asked_about_once_in_a_second";
         SendDirectMessageRate: "connections_are_asked_about_at_a_rate";
-        CertificatesPerSecond: "certificates_are_registered_at_a_rate_together";
+        CertificatesPerSecond: "certificates_are_registered_at_a_rate_together",
+            "devices_are_registered_just_in_time_at_a_rate";
         RetainedMessages: "at_the_cap_of_retained_messages_deletions_and_replacements_pass",
             "test_retaining_beyond_the_cap_is_throttled_and_deleting_passes";
         ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
@@ -133,11 +134,14 @@ ledger! {
         ActiveAuthorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more",
             "test_more_than_32_active_authorizers_are_refused";
         DomainConfigurations: "domain_configurations_end_at_ten";
+        ProvisioningTemplates: "the_account_has_256_templates";
+        ProvisioningVersions: "a_sixth_version_of_a_template_is_refused_and_ids_are_not_used_twice",
+            "test_sixth_version_of_a_template_is_refused";
+        ProvisioningSize: "nesting_and_size_are_bounded";
     }
     pending {
         DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
-            | RegistrationStop | RoleAliases
-            | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:
+            | RegistrationStop | RoleAliases | LoggingConfigurations:
             "the resource is not built";
     }
 }

@@ -825,31 +825,6 @@ pub struct CreatePolicyVersionResponse {
     pub policy_version_id: Option<String>,
 }
 
-/// `CreateProvisioningClaimRequest`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CreateProvisioningClaimRequest {
-    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
-    #[serde(rename = "templateName")]
-    pub template_name: String,
-}
-
-/// `CreateProvisioningClaimResponse`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CreateProvisioningClaimResponse {
-    /// `certificateId`, 64 to 64 characters, `(0x)?[a-fA-F0-9]+`
-    #[serde(rename = "certificateId", default, skip_serializing_if = "Option::is_none")]
-    pub certificate_id: Option<String>,
-    /// `certificatePem`, 1 to 65536 characters, `[\s\S]*`
-    #[serde(rename = "certificatePem", default, skip_serializing_if = "Option::is_none")]
-    pub certificate_pem: Option<String>,
-    /// `expiration`
-    #[serde(rename = "expiration", default, skip_serializing_if = "Option::is_none")]
-    pub expiration: Option<EpochSeconds>,
-    /// `keyPair`
-    #[serde(rename = "keyPair", default, skip_serializing_if = "Option::is_none")]
-    pub key_pair: Option<KeyPair>,
-}
-
 /// `CreateProvisioningTemplateRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreateProvisioningTemplateRequest {

@@ -90,7 +90,6 @@ pub const IOT: &[&str] = &[
     "DescribeProvisioningTemplateVersion",
     "DeleteProvisioningTemplateVersion",
     "ListProvisioningTemplateVersions",
-    "CreateProvisioningClaim",
     "RegisterThing",
     // tags and the endpoint
     "TagResource",
