@@ -326,25 +326,25 @@ impl Services {
     }
 
     async fn provision(&self, device: &Device<'_>, now: Timestamp) -> FirstContact {
-        let (id, ca) = (device.certificate.id(), &device.ca.id);
         match self.try_provision(device, now).await {
-            Ok(Some(plan)) => {
-                let thing_name = plan.thing.map(|thing| thing.name);
-                let fact = DeviceProvisioned {
-                    certificate_id: id.as_str(),
-                    ca_certificate_id: ca.as_str(),
-                    thing: thing_name.as_deref().unwrap_or_default(),
-                };
-                self.observers.emit(now, &fact.into());
-                FirstContact::Provisioned {
-                    certificate_id: id.clone(),
-                    ca_certificate_id: ca.clone(),
-                    thing_name,
-                }
-            }
-            Ok(None) => FirstContact::Known { certificate_id: id.clone(), status: CertificateStatus::Active },
+            Ok(Some(plan)) => self.provisioned(device, plan.thing.map(|thing| thing.name), now),
+            Ok(None) => FirstContact::Known {
+                certificate_id: device.certificate.id().clone(),
+                status: CertificateStatus::Active,
+            },
             Err(error) => self.not_provisioned(device, &error, now),
         }
+    }
+
+    fn provisioned(&self, device: &Device<'_>, thing_name: Option<String>, now: Timestamp) -> FirstContact {
+        let (certificate_id, ca_certificate_id) = (device.certificate.id().clone(), device.ca.id.clone());
+        let fact = DeviceProvisioned {
+            certificate_id: certificate_id.as_str(),
+            ca_certificate_id: ca_certificate_id.as_str(),
+            thing: thing_name.as_deref().unwrap_or_default(),
+        };
+        self.observers.emit(now, &fact.into());
+        FirstContact::Provisioned { certificate_id, ca_certificate_id, thing_name }
     }
 
     fn not_provisioned(&self, device: &Device<'_>, error: &ApiError, now: Timestamp) -> FirstContact {

@@ -12,3 +12,4 @@ mod policies;
 mod quirks;
 mod quotas;
 mod shares;
+mod tidings;
