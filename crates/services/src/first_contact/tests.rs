@@ -164,7 +164,7 @@ fn a_template_that_fails_is_tried_again() {
     scene.run(scene.services.update_provisioning_template(enable, NOW)).unwrap();
     let contacted = contact(&scene, &[device], NAME, NOW);
     assert!(matches!(contacted, FirstContact::Provisioned { .. }), "{contacted:?}");
-    assert_failed(contact(&scene, &[bad.clone()], NAME, NOW), "thing: ");
+    assert_failed(contact(&scene, std::slice::from_ref(&bad), NAME, NOW), "thing: ");
     assert_eq!(status(&scene, &id_of(&bad)), Some(CertificateStatus::PendingActivation));
     assert_eq!(recorder.texts(Kind::ProvisioningFailed).len(), 2);
     check_store(&scene.store);
