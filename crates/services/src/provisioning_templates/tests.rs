@@ -63,6 +63,7 @@ fn the_life_of_a_template() {
     let list = ListTagsForResourceRequest { resource_arn: arn.clone(), ..Default::default() };
     let listed = scene.run(scene.services.list_tags_for_resource(list.clone(), NOW)).unwrap();
     assert_eq!(listed.tags.unwrap().len(), 1);
+    check_store(&scene.store);
     update(
         &scene,
         UpdateProvisioningTemplateRequest {

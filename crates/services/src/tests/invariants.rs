@@ -15,6 +15,7 @@ use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, DOMAIN_NAMES};
 use registry::limits;
 use registry::order::ORDER;
 use registry::policies::POLICIES;
+use registry::provisioning_templates::PROVISIONING_TEMPLATES;
 use registry::tags::TAGS;
 use registry::thing_groups::{GROUP_CHILDREN, GROUP_MEMBERS, THING_GROUPS, THING_MEMBERSHIPS};
 use registry::thing_principals::{PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrincipalType};
@@ -192,6 +193,7 @@ fn check_order(store: &MemoryStore) {
 fn check_tags(store: &MemoryStore) {
     let site = site();
     for row in keys(store, &TAGS) {
+<<<<<<< HEAD
         let domain = all(store, &DOMAIN_CONFIGURATIONS)
             .iter()
             .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
@@ -206,6 +208,19 @@ fn check_tags(store: &MemoryStore) {
                     _ => names(store, &CA_CERTIFICATES).contains(name),
                 })
             });
+=======
+        let kinds = ["policy", "thinggroup", "thingtype", "provisioningtemplate", "cacert"];
+        let exists = kinds.iter().any(|kind| {
+            let name = site.name_in(kind, &row[0]);
+            name.is_some_and(|name| match *kind {
+                "policy" => names(store, &POLICIES).contains(name),
+                "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                "thingtype" => names(store, &THING_TYPES).contains(name),
+                "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
+                _ => names(store, &CA_CERTIFICATES).contains(name),
+            })
+        });
+>>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
         assert!(exists, "{row:?} of a resource that is gone");
     }
 }
@@ -230,12 +245,16 @@ enum Step {
     Join(u8, u8),
     Leave(u8, u8),
     Tag(u8, u8),
+<<<<<<< HEAD
     Authorizer(u8),
     TurnAuthorizer(u8, bool),
     DropAuthorizer(u8),
     DefaultAuthorizer(u8),
     NoDefaultAuthorizer,
     TagAuthorizer(u8),
+=======
+    Register(u8, u8, u8, u8),
+>>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -258,12 +277,16 @@ fn step() -> impl Strategy<Value = Step> {
         (few(), few()).prop_map(|(t, g)| Step::Join(t, g)),
         (few(), few()).prop_map(|(t, g)| Step::Leave(t, g)),
         (few(), few()).prop_map(|(g, n)| Step::Tag(g, n)),
+<<<<<<< HEAD
         few().prop_map(Step::Authorizer),
         (few(), any::<bool>()).prop_map(|(a, active)| Step::TurnAuthorizer(a, active)),
         few().prop_map(Step::DropAuthorizer),
         few().prop_map(Step::DefaultAuthorizer),
         Just(Step::NoDefaultAuthorizer),
         few().prop_map(Step::TagAuthorizer),
+=======
+        (few(), few(), few(), few()).prop_map(|(t, c, g, p)| Step::Register(t, c, g, p)),
+>>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
     ]
 }
 
@@ -353,6 +376,7 @@ async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> R
             let input = TagResourceRequest { resource_arn: group_arn(g), tags };
             services.tag_resource(input, now).await.map(|_| ())
         }
+<<<<<<< HEAD
         _ => act_on_authorizers(services, step, now).await,
     }
 }
@@ -395,7 +419,30 @@ async fn act_on_authorizers(services: &Services, step: &Step, now: Timestamp) ->
             services.tag_resource(TagResourceRequest { resource_arn, tags }, now).await.map(|_| ())
         }
         _ => Ok(()),
+=======
+        Step::Register(t, c, g, p) => {
+            let template_body = template(&cast.certificates[usize::from(c)].0, [t, g, p]);
+            let input = RegisterThingRequest { parameters: None, template_body };
+            services.register_thing(input, now).await.map(|_| ())
+        }
+>>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
     }
+}
+
+/// A template that makes, or takes, one of everything.
+fn template(certificate: &str, [t, g, p]: [u8; 3]) -> String {
+    let groups = ["DO_NOTHING", "REPLACE", "MERGE", "FAIL"][usize::from(t)];
+    serde_json::json!({ "Resources": {
+        "thing": {
+            "Type": "AWS::IoT::Thing",
+            "Properties": { "ThingName": format!("t{t}"), "ThingGroups": [format!("g{g}")] },
+            "OverrideSettings": { "ThingGroups": groups },
+        },
+        "certificate": { "Type": "AWS::IoT::Certificate", "Properties": { "CertificateId": certificate } },
+        "made": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyDocument": ALLOW } },
+        "known": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyName": format!("p{p}") } },
+    } })
+    .to_string()
 }
 
 fn prepared() -> (Scene, Cast) {
