@@ -3,6 +3,7 @@
 import datetime
 import json
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
@@ -246,6 +247,26 @@ def test_new_device_is_provisioned_and_comes_back(server, iot, account, dial, st
     assert status_of(iot, device) == "ACTIVE"
     assert iot.describe_thing(thingName=device.name)["attributes"] == {"version": "v1"}
     assert iot.list_thing_principals(thingName=device.name)["principals"] == [device.arn]
+    assert dial(device).connect(device.name).code == 0
+
+
+def test_many_first_contacts_provision_a_device_once(server, iot, account, dial):
+    device = Owner(account).register({"templateBody": jitp(), "roleArn": ROLE}).device()
+
+    def contact(_):
+        """Turned away, or let in because another one was there first."""
+        try:
+            with Wire.dial(server, device, V5) as connection:
+                connection.send(wire.connect(V5, unique()))
+                return connection.receive().code
+        except (ssl.SSLError, ConnectionError, Closed):
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(contact, range(8)))
+    assert None in answers and set(answers) <= {None, 0}, answers
+    assert iot.describe_thing(thingName=device.name)["version"] == 1
+    assert len(iot.list_attached_policies(target=device.arn)["policies"]) == 1
     assert dial(device).connect(device.name).code == 0
 
 

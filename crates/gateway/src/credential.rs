@@ -50,6 +50,9 @@ fn refused_at(
 ) -> Refusal {
     match contact {
         Ok(FirstContact::Unknown) => Refusal::not_registered(id),
+        // Another connection of the device was faster.
+        Ok(FirstContact::Known { status: CertificateStatus::Active, .. }) => Refusal::provisioned(id),
+        Ok(FirstContact::Known { status: CertificateStatus::Revoked, .. }) => Refusal::revoked(id),
         Ok(FirstContact::Known { status, .. }) => Refusal::not_active(id, status.as_str()),
         Ok(FirstContact::Registered { .. } | FirstContact::Pending { .. }) => {
             Refusal::not_active(id, CertificateStatus::PendingActivation.as_str())

@@ -107,6 +107,14 @@ enum Newcomer {
     Refused(Trouble),
 }
 
+/// What came of a template.
+enum Tried {
+    /// It was carried out.
+    Done(Plan),
+    /// The certificate does not wait any more: somebody gave it this status, or deleted it.
+    Overtaken(Option<CertificateStatus>),
+}
+
 /// The message of just-in-time registration. Both times are in milliseconds since 1970 (unconfirmed; the page shows
 /// their types only).
 #[derive(Serialize)]
@@ -327,11 +335,11 @@ impl Services {
 
     async fn provision(&self, device: &Device<'_>, now: Timestamp) -> FirstContact {
         match self.try_provision(device, now).await {
-            Ok(Some(plan)) => self.provisioned(device, plan.thing.map(|thing| thing.name), now),
-            Ok(None) => FirstContact::Known {
-                certificate_id: device.certificate.id().clone(),
-                status: CertificateStatus::Active,
-            },
+            Ok(Tried::Done(plan)) => self.provisioned(device, plan.thing.map(|thing| thing.name), now),
+            Ok(Tried::Overtaken(Some(status))) => {
+                FirstContact::Known { certificate_id: device.certificate.id().clone(), status }
+            }
+            Ok(Tried::Overtaken(None)) => FirstContact::Unknown,
             Err(error) => self.not_provisioned(device, &error, now),
         }
     }
@@ -369,19 +377,18 @@ impl Services {
         FirstContact::Failed { reason: error.message.clone(), remedy: remedy.to_owned() }
     }
 
-    /// `Ok(None)`: the certificate does not wait any more.
-    async fn try_provision(&self, device: &Device<'_>, now: Timestamp) -> Result<Option<Plan>, ApiError> {
+    async fn try_provision(&self, device: &Device<'_>, now: Timestamp) -> Result<Tried, ApiError> {
         let parameters = subject_parameters(device.certificate.facts());
         let key = certificate_key(device.certificate.id().as_str());
         until_committed!(self, now, |batch| async {
-            let found = self.get(&CERTIFICATES, &key, now).await?;
-            if found.is_none_or(|it| it.value.status != CertificateStatus::PendingActivation) {
-                return Ok(None);
+            let status = self.get(&CERTIFICATES, &key, now).await?.map(|found| found.value.status);
+            if status != Some(CertificateStatus::PendingActivation) {
+                return Ok(Tried::Overtaken(status));
             }
             let template = self.template_of(device.ca, now, &mut batch).await?;
             let plan = template.plan(&parameters).map_err(|fault| ApiError::invalid(fault.to_string()))?;
             self.stage(&plan, now, &mut batch).await?;
-            Ok::<_, ApiError>(Some(plan))
+            Ok::<_, ApiError>(Tried::Done(plan))
         })
     }
 
