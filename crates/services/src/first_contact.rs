@@ -14,7 +14,7 @@ use bytes::Bytes;
 use events::{CertificateNotRegistered, CertificateRegistered, DeviceProvisioned, ProvisioningFailed};
 use identity::{CertificateId, Timestamp};
 use pki::Certificate;
-use provisioning::{Plan, Template, subject_parameters};
+use provisioning::{Template, subject_parameters};
 use registry::ca_certificates::{
     CA_CERTIFICATES, CaCertificateRecord, CaCertificateStatus, ca_certificate_key,
 };
@@ -109,8 +109,8 @@ enum Newcomer {
 
 /// What came of a template.
 enum Tried {
-    /// It was carried out.
-    Done(Plan),
+    /// It was carried out, and made this thing.
+    Done(Option<String>),
     /// The certificate does not wait any more: somebody gave it this status, or deleted it.
     Overtaken(Option<CertificateStatus>),
 }
@@ -335,7 +335,7 @@ impl Services {
 
     async fn provision(&self, device: &Device<'_>, now: Timestamp) -> FirstContact {
         match self.try_provision(device, now).await {
-            Ok(Tried::Done(plan)) => self.provisioned(device, plan.thing.map(|thing| thing.name), now),
+            Ok(Tried::Done(thing)) => self.provisioned(device, thing, now),
             Ok(Tried::Overtaken(Some(status))) => {
                 FirstContact::Known { certificate_id: device.certificate.id().clone(), status }
             }
@@ -388,7 +388,7 @@ impl Services {
             let template = self.template_of(device.ca, now, &mut batch).await?;
             let plan = template.plan(&parameters).map_err(|fault| ApiError::invalid(fault.to_string()))?;
             self.stage(&plan, now, &mut batch).await?;
-            Ok::<_, ApiError>(Tried::Done(plan))
+            Ok::<_, ApiError>(Tried::Done(plan.thing.map(|thing| thing.name)))
         })
     }
 
