@@ -193,34 +193,23 @@ fn check_order(store: &MemoryStore) {
 fn check_tags(store: &MemoryStore) {
     let site = site();
     for row in keys(store, &TAGS) {
-<<<<<<< HEAD
         let domain = all(store, &DOMAIN_CONFIGURATIONS)
             .iter()
             .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
         let exists = domain
-            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer"].iter().any(|kind| {
-                let name = site.name_in(kind, &row[0]);
-                name.is_some_and(|name| match *kind {
-                    "policy" => names(store, &POLICIES).contains(name),
-                    "thinggroup" => names(store, &THING_GROUPS).contains(name),
-                    "thingtype" => names(store, &THING_TYPES).contains(name),
-                    "authorizer" => names(store, &AUTHORIZERS).contains(name),
-                    _ => names(store, &CA_CERTIFICATES).contains(name),
-                })
-            });
-=======
-        let kinds = ["policy", "thinggroup", "thingtype", "provisioningtemplate", "cacert"];
-        let exists = kinds.iter().any(|kind| {
-            let name = site.name_in(kind, &row[0]);
-            name.is_some_and(|name| match *kind {
-                "policy" => names(store, &POLICIES).contains(name),
-                "thinggroup" => names(store, &THING_GROUPS).contains(name),
-                "thingtype" => names(store, &THING_TYPES).contains(name),
-                "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
-                _ => names(store, &CA_CERTIFICATES).contains(name),
-            })
-        });
->>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
+            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer", "provisioningtemplate"]
+                .iter()
+                .any(|kind| {
+                    let name = site.name_in(kind, &row[0]);
+                    name.is_some_and(|name| match *kind {
+                        "policy" => names(store, &POLICIES).contains(name),
+                        "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                        "thingtype" => names(store, &THING_TYPES).contains(name),
+                        "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
+                        "authorizer" => names(store, &AUTHORIZERS).contains(name),
+                        _ => names(store, &CA_CERTIFICATES).contains(name),
+                    })
+                });
         assert!(exists, "{row:?} of a resource that is gone");
     }
 }
@@ -245,16 +234,13 @@ enum Step {
     Join(u8, u8),
     Leave(u8, u8),
     Tag(u8, u8),
-<<<<<<< HEAD
     Authorizer(u8),
     TurnAuthorizer(u8, bool),
     DropAuthorizer(u8),
     DefaultAuthorizer(u8),
     NoDefaultAuthorizer,
     TagAuthorizer(u8),
-=======
     Register(u8, u8, u8, u8),
->>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -277,16 +263,13 @@ fn step() -> impl Strategy<Value = Step> {
         (few(), few()).prop_map(|(t, g)| Step::Join(t, g)),
         (few(), few()).prop_map(|(t, g)| Step::Leave(t, g)),
         (few(), few()).prop_map(|(g, n)| Step::Tag(g, n)),
-<<<<<<< HEAD
         few().prop_map(Step::Authorizer),
         (few(), any::<bool>()).prop_map(|(a, active)| Step::TurnAuthorizer(a, active)),
         few().prop_map(Step::DropAuthorizer),
         few().prop_map(Step::DefaultAuthorizer),
         Just(Step::NoDefaultAuthorizer),
         few().prop_map(Step::TagAuthorizer),
-=======
         (few(), few(), few(), few()).prop_map(|(t, c, g, p)| Step::Register(t, c, g, p)),
->>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
     ]
 }
 
@@ -376,7 +359,11 @@ async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> R
             let input = TagResourceRequest { resource_arn: group_arn(g), tags };
             services.tag_resource(input, now).await.map(|_| ())
         }
-<<<<<<< HEAD
+        Step::Register(t, c, g, p) => {
+            let template_body = template(&cast.certificates[usize::from(c)].0, [t, g, p]);
+            let input = RegisterThingRequest { parameters: None, template_body };
+            services.register_thing(input, now).await.map(|_| ())
+        }
         _ => act_on_authorizers(services, step, now).await,
     }
 }
@@ -419,13 +406,6 @@ async fn act_on_authorizers(services: &Services, step: &Step, now: Timestamp) ->
             services.tag_resource(TagResourceRequest { resource_arn, tags }, now).await.map(|_| ())
         }
         _ => Ok(()),
-=======
-        Step::Register(t, c, g, p) => {
-            let template_body = template(&cast.certificates[usize::from(c)].0, [t, g, p]);
-            let input = RegisterThingRequest { parameters: None, template_body };
-            services.register_thing(input, now).await.map(|_| ())
-        }
->>>>>>> 148a480 (services: RegisterThing among the callers that may interleave)
     }
 }
 
