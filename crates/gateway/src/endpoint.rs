@@ -70,7 +70,13 @@ impl Endpoint {
 
 /// The server certificates of domains, ready to be shown.
 #[derive(Default)]
-pub(crate) struct Domains(Mutex<HashMap<Box<str>, (Revision, Arc<Shown>)>>);
+pub(crate) struct Domains(Mutex<HashMap<Box<str>, Ready>>);
+
+/// A certificate that was read at some revision of its domain.
+struct Ready {
+    revision: Revision,
+    shown: Arc<Shown>,
+}
 
 impl Domains {
     /// The endpoint of a server name; nothing if no domain configuration has it.
@@ -92,10 +98,10 @@ impl Domains {
     }
 
     fn shown(&self, services: &Services, domain: &Domain) -> Result<Arc<Shown>, Refusal> {
-        if let Some((revision, shown)) = self.0.lock().get(&*domain.domain_name)
-            && *revision == domain.revision
+        if let Some(ready) = self.0.lock().get(&*domain.domain_name)
+            && ready.revision == domain.revision
         {
-            return Ok(Arc::clone(shown));
+            return Ok(Arc::clone(&ready.shown));
         }
         let unusable = |why: &dyn std::fmt::Display| Refusal::unusable_certificate(&domain.domain_name, why);
         let identity = match &domain.server_certificate {
@@ -112,7 +118,8 @@ impl Domains {
         if ready.len() >= MOST_READY {
             ready.clear();
         }
-        ready.insert(domain.domain_name.as_str().into(), (domain.revision, Arc::clone(&shown)));
+        let one = Ready { revision: domain.revision, shown: Arc::clone(&shown) };
+        ready.insert(domain.domain_name.as_str().into(), one);
         Ok(shown)
     }
 }
