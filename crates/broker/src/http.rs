@@ -27,6 +27,18 @@ pub struct HttpOrigin {
     pub peer: SocketAddr,
 }
 
+impl HttpOrigin {
+    fn bearer(&self) -> Bearer {
+        Bearer {
+            principal: self.principal.clone(),
+            certificate: None,
+            client_id: None,
+            peer: self.peer,
+            server_name: None,
+        }
+    }
+}
+
 /// A message from the HTTP data plane.
 #[derive(Clone, Debug)]
 pub struct PublishRequest {
@@ -131,18 +143,27 @@ impl Broker {
         ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
     }
 
+    /// May a principal do this by the API? `arn` is the resource, `*` for an operation without one.
+    ///
+    /// # Errors
+    /// The store does not answer: nothing is known of anybody.
+    pub async fn decide(
+        &self,
+        origin: &HttpOrigin,
+        action: &str,
+        arn: &str,
+        now: Timestamp,
+    ) -> Result<policy::Decision, store::StoreError> {
+        let view = self.0.view(&origin.bearer(), now).await?;
+        Ok(view.authorizer.decide_arn(action, arn, policy::ConnectFacts::default(), now))
+    }
+
     async fn http_standing(
         &self,
         origin: &HttpOrigin,
         now: Timestamp,
     ) -> Result<Arc<Standing>, PublishRefusal> {
-        let bearer = Bearer {
-            principal: origin.principal.clone(),
-            certificate: None,
-            client_id: None,
-            peer: origin.peer,
-            server_name: None,
-        };
+        let bearer = origin.bearer();
         let view = self.0.view(&bearer, now).await;
         let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
         Ok(self.0.new_standing(bearer, view))

@@ -444,6 +444,14 @@ catalogue! {
         /// What it is now.
         status: &'a str,
     }
+    /// An access key, a user or a role in use is switched off or gone.
+    CredentialRevoked<'a> = "credential.revoked", Warn, -, -,
+        "give the client other credentials, or undo the change if it was not intended" {
+        /// Whose.
+        principal: &'a Principal,
+        /// What happened to it.
+        reason: &'a str,
+    }
     /// The store's feed lost its place and everything is read again.
     FeedLagged = "feed.lagged", Warn, -, -, - {}
     /// The store failed.

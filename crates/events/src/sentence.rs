@@ -64,6 +64,7 @@ sentences! {
     };
     PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
     CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
+    CredentialRevoked<'_> |e, f| write!(f, "{}: {}: its connections end", e.principal, e.reason);
     FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");
     StoreFailed<'_> |e, f| write!(f, "the store failed at {}: {}", e.what, e.detail);
     ApiCall<'_> |e, f| {

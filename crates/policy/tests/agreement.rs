@@ -138,6 +138,7 @@ fn context() -> impl Strategy<Value = ConnectionContext> {
                 Arc::new(ThingFacts { name: ThingName::new(&name).unwrap(), type_name: None, attributes })
             }),
             is_attached,
+            iam: None,
         },
     )
 }

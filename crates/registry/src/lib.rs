@@ -14,6 +14,7 @@ pub mod certificates;
 mod fault;
 pub mod guard;
 pub mod hierarchy;
+pub mod iam;
 pub mod limits;
 pub mod order;
 pub mod policies;

@@ -76,6 +76,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::DivergenceObserved => "DIVERGES",
         Kind::PolicyReloaded => "POLICY",
         Kind::CertificateDeactivated => "CERT",
+        Kind::CredentialRevoked => "KEY",
         Kind::FeedLagged | Kind::StoreFailed => "STORE",
         Kind::ApiCall => "API",
         Kind::ConfigProblem => "CONFIG",
