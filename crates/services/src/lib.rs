@@ -14,6 +14,7 @@ mod endpoint;
 mod entropy;
 mod error;
 pub mod generated;
+pub mod iam;
 mod page;
 mod policies;
 mod policy_attachments;
@@ -37,6 +38,7 @@ pub use endpoint::EndpointAddress;
 pub use entropy::Entropy;
 pub use error::{ApiError, ErrorCode};
 pub use generated::shapes;
+pub use iam::SessionKey;
 pub use services::{Services, ServicesParts};
 pub use signer::{NoSigner, OwnerKeys, Signer};
 

@@ -7,10 +7,11 @@ use broker::Broker;
 use events::Observers;
 use identity::Site;
 use pki::CertificateAuthority;
+use session::throttle::SharedBucket;
 use store::Store;
 
 use crate::throttle::Throttle;
-use crate::{ApiError, EndpointAddress, Entropy, OwnerKeys, entropy};
+use crate::{ApiError, EndpointAddress, Entropy, OwnerKeys, SessionKey, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
@@ -30,6 +31,8 @@ pub struct ServicesParts {
     pub entropy: Arc<dyn Entropy>,
     /// The owner's access keys.
     pub owner_keys: OwnerKeys,
+    /// What session tokens are made with.
+    pub session_key: SessionKey,
 }
 
 /// All operations, one method each, in one file per resource.
@@ -45,6 +48,9 @@ pub struct Services {
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) owner_keys: OwnerKeys,
+    pub(crate) session_key: SessionKey,
+    /// GetId is called without a signature.
+    pub(crate) get_id_bucket: SharedBucket,
     throttle: Throttle,
 }
 
@@ -60,10 +66,20 @@ impl fmt::Debug for Services {
 impl Services {
     /// Puts them together.
     pub fn new(parts: ServicesParts) -> Self {
-        let ServicesParts { broker, store, site, authority, observers, endpoint, entropy, owner_keys } =
-            parts;
-        let throttle = Throttle::new(broker.dialect());
-        Self { broker, store, site, authority, observers, endpoint, entropy, owner_keys, throttle }
+        let throttle = Throttle::new(parts.broker.dialect());
+        Self {
+            broker: parts.broker,
+            store: parts.store,
+            site: parts.site,
+            authority: parts.authority,
+            observers: parts.observers,
+            endpoint: parts.endpoint,
+            entropy: parts.entropy,
+            owner_keys: parts.owner_keys,
+            session_key: parts.session_key,
+            get_id_bucket: SharedBucket::default(),
+            throttle,
+        }
     }
 
     /// Counts one request for an operation of the API. Asked before the operation, by whoever took the request.
