@@ -3,6 +3,8 @@
 //! Invariant: no operation is performed for a request whose signature was not verified and whose input was not
 //! checked against the constraints of its service model. What is known of the models is data under `generated/`.
 
+mod access;
+mod account;
 mod answer;
 mod body;
 mod browser;

@@ -19,6 +19,12 @@ pub enum Service {
     IotJobsData,
     /// Service Quotas: `servicequotas`.
     ServiceQuotas,
+    /// IAM: `iam`.
+    Iam,
+    /// AWS STS: `sts`.
+    Sts,
+    /// Identity pools of Amazon Cognito: `cognito-identity`.
+    CognitoIdentity,
     /// `thingcore`, for operations that AWS does not have. They can be signed for any of the others as well.
     Thingcore,
 }
@@ -28,8 +34,17 @@ impl Service {
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
     /// Every name that a credential scope may have.
-    pub const SCOPES: [&'static str; 6] =
-        ["iot", "iotdata", "iotdevicegateway", "iot-jobs-data", "servicequotas", "thingcore"];
+    pub const SCOPES: [&'static str; 9] = [
+        "iot",
+        "iotdata",
+        "iotdevicegateway",
+        "iot-jobs-data",
+        "servicequotas",
+        "iam",
+        "sts",
+        "cognito-identity",
+        "thingcore",
+    ];
 
     /// The name in a credential scope.
     pub fn signing_name(self) -> &'static str {
@@ -38,6 +53,9 @@ impl Service {
             Self::IotData => "iotdata",
             Self::IotJobsData => "iot-jobs-data",
             Self::ServiceQuotas => "servicequotas",
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+            Self::CognitoIdentity => "cognito-identity",
             Self::Thingcore => "thingcore",
         }
     }
@@ -49,6 +67,9 @@ impl Service {
             "iotdata" | "iotdevicegateway" => Some(Self::IotData),
             "iot-jobs-data" => Some(Self::IotJobsData),
             "servicequotas" => Some(Self::ServiceQuotas),
+            "iam" => Some(Self::Iam),
+            "sts" => Some(Self::Sts),
+            "cognito-identity" => Some(Self::CognitoIdentity),
             "thingcore" => Some(Self::Thingcore),
             _ => None,
         }

@@ -13,7 +13,8 @@ pub fn operations(service: Service) -> &'static [Operation] {
         Service::IotData => &iot_data::OPERATIONS,
         Service::IotJobsData => &iot_jobs_data::OPERATIONS,
         Service::ServiceQuotas => &service_quotas::OPERATIONS,
-        Service::Thingcore => &[],
+        // Theirs stand under `account/`.
+        Service::Iam | Service::Sts | Service::CognitoIdentity | Service::Thingcore => &[],
     }
 }
 

@@ -18,15 +18,18 @@ mod things;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use broker::HttpOrigin;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use services::iam::Resource;
 use services::{ApiError, Services};
 
+use crate::account;
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
-use crate::exchange::{Caller, Perform, Performing};
+use crate::exchange::{Allowing, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
@@ -107,6 +110,30 @@ impl Perform for Dispatch {
             None => Box::pin(std::future::ready(Err(not_built(operation)))),
         }
     }
+
+    fn account<'a>(
+        &'a self,
+        entry: &'static account::Entry,
+        input: Map<String, Value>,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> account::Answering<'a> {
+        entry.perform(&self.services, input, caller, now)
+    }
+
+    fn allow<'a>(
+        &'a self,
+        actions: Vec<String>,
+        resource: Resource,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> Allowing<'a> {
+        Box::pin(async move {
+            let origin = HttpOrigin { principal: caller.principal.clone(), peer: caller.peer };
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            self.services.authorize(&origin, &actions, &resource, now).await.map_err(fault)
+        })
+    }
 }
 
 fn not_built(operation: &Operation) -> Fault {
@@ -132,7 +159,7 @@ fn reply<T: Serialize>(output: Result<T, ApiError>) -> Result<Reply, Fault> {
     }
 }
 
-fn fault(error: ApiError) -> Fault {
+pub(crate) fn fault(error: ApiError) -> Fault {
     Fault {
         error_type: error.code.name().into(),
         status: error.code.http_status(),

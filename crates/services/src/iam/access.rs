@@ -8,60 +8,87 @@ use policy::{Decision, Outcome};
 
 use crate::{ApiError, ErrorCode, Services};
 
-/// May this be done?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question<'a> {
-    /// `iot:CreateThing`.
-    pub action: &'a str,
-    /// The resource's ARN, or `*` for an operation without one.
-    pub resource: &'a str,
+/// What an operation is performed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `*`: an operation without a resource of its own.
+    All,
+    /// `KIND/NAME` of AWS IoT, in this Region and account.
+    Iot(String),
+    /// `user/NAME` or `role/NAME` of IAM, in this account.
+    Iam(String),
+    /// The id of an identity pool.
+    IdentityPool(String),
+    /// An ARN.
+    Arn(String),
 }
 
 impl Services {
-    /// Asks the policies of an IAM principal. The account's owner may do everything.
+    /// Asks the policies of an IAM principal whether one of the actions (several names of the same one) is allowed and
+    /// none is denied. The account's owner may do everything.
     ///
     /// # Errors
     /// AccessDenied in AWS's words, followed by the reason; ServiceUnavailable if the store does not answer.
     pub async fn authorize(
         &self,
         origin: &HttpOrigin,
-        question: Question<'_>,
+        actions: &[&str],
+        resource: &Resource,
         now: Timestamp,
     ) -> Result<(), ApiError> {
         if matches!(origin.principal, Principal::AccessKey(_)) {
             return Ok(());
         }
-        let decision = self.decide(origin, &question, now).await?;
-        match decision.outcome {
-            Outcome::Allowed => Ok(()),
-            _ => Err(self.denied(&origin.principal, &question, &decision)),
+        let arn = self.resource_arn(resource);
+        let (mut allowed, mut refusal) = (false, None);
+        for action in actions {
+            let decision = self.decide(origin, action, &arn, now).await?;
+            match decision.outcome {
+                Outcome::Allowed => allowed = true,
+                Outcome::ExplicitDeny => return Err(self.denied(&origin.principal, action, &arn, &decision)),
+                Outcome::ImplicitDeny if refusal.is_none() => {
+                    refusal = Some(self.denied(&origin.principal, action, &arn, &decision));
+                }
+                Outcome::ImplicitDeny => {}
+            }
         }
+        refusal.filter(|_| !allowed).map_or(Ok(()), Err)
     }
 
     pub(super) async fn decide(
         &self,
         origin: &HttpOrigin,
-        question: &Question<'_>,
+        action: &str,
+        arn: &str,
         now: Timestamp,
     ) -> Result<Decision, ApiError> {
-        let decided = self.broker.decide(origin, question.action, question.resource, now).await;
-        decided.map_err(|error| {
+        self.broker.decide(origin, action, arn, now).await.map_err(|error| {
             let message = format!("The policies of the caller could not be read: {error}");
             ApiError::new(ErrorCode::ServiceUnavailable, message)
         })
     }
 
-    fn denied(&self, who: &Principal, question: &Question<'_>, decision: &Decision) -> ApiError {
-        let Question { action, resource } = question;
+    fn resource_arn(&self, resource: &Resource) -> String {
+        match resource {
+            Resource::All => "*".to_owned(),
+            Resource::Iot(name) => self.site.arn_prefix() + name,
+            Resource::Iam(name) => self.iam_arn(name),
+            Resource::IdentityPool(id) => {
+                let (partition, region, account) = (self.site.partition(), &self.site.region, &self.site.account);
+                format!("arn:{partition}:cognito-identity:{region}:{account}:identitypool/{id}")
+            }
+            Resource::Arn(arn) => arn.clone(),
+        }
+    }
+
+    fn denied(&self, who: &Principal, action: &str, arn: &str, decision: &Decision) -> ApiError {
         let why = match decision.outcome {
             Outcome::ExplicitDeny => "with an explicit deny in an identity-based policy".to_owned(),
             _ => format!("because no identity-based policy allows the {action} action"),
         };
-        let user = self.caller_arn(who);
-        let mut message = format!("User: {user} is not authorized to perform: {action} on resource: {resource} {why}");
-        if let Some(explanation) = &decision.explanation {
-            message.push_str(&format!(" ({explanation})"));
-        }
+        let (user, reason) = (self.caller_arn(who), decision.explanation.as_deref().unwrap_or_default());
+        let message =
+            format!("User: {user} is not authorized to perform: {action} on resource: {arn} {why} ({reason})");
         ApiError::new(ErrorCode::AccessDenied, message)
     }
 }

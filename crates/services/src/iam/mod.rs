@@ -14,7 +14,7 @@ pub mod shapes;
 mod sts;
 mod users;
 
-pub use access::Question;
+pub use access::Resource;
 pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration};
 pub use session::{SessionCredentials, SessionKey};
 pub(crate) use session::{Claims, Holder, TokenFault};

@@ -59,20 +59,20 @@ input! {
     AccessKeyRequest { user_name: String, access_key_id: String, status: Option<String>, }
     /// PutUserPolicy and PutRolePolicy.
     PutPolicyRequest {
-        #[serde(alias = "UserName", alias = "RoleName")]
+        #[serde(rename = "UserName", alias = "RoleName")]
         owner: String,
         policy_name: String,
         policy_document: String,
     }
     /// Operations on one inline policy.
     PolicyRequest {
-        #[serde(alias = "UserName", alias = "RoleName")]
+        #[serde(rename = "UserName", alias = "RoleName")]
         owner: String,
         policy_name: String,
     }
     /// ListUserPolicies and ListRolePolicies.
     ListPoliciesOfRequest {
-        #[serde(alias = "UserName", alias = "RoleName")]
+        #[serde(rename = "UserName", alias = "RoleName")]
         owner: String,
     }
     /// CreateRole.

@@ -189,8 +189,7 @@ impl Services {
             let names: Vec<_> = names.iter().map(|name| ("AWS", *name)).collect();
             self.trusts(role, &names, facts.clone(), "sts:AssumeRole", now)
         };
-        let question = super::Question { action: "sts:AssumeRole", resource: arn };
-        let decision = self.decide(origin, &question, now).await?;
+        let decision = self.decide(origin, "sts:AssumeRole", arn, now).await?;
         let by_name = asked(&[&own, &session]);
         let by_account = asked(&[&own, &session, &account, &root]);
         let allowed = match (decision.outcome, by_name, by_account) {
