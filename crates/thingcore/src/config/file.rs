@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use identity::{AccountId, Region};
 use serde::Deserialize;
 
+use super::iam::IamSection;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName};
 
 /// The whole file. Everything is optional.
@@ -34,6 +35,8 @@ pub struct ConfigFile {
     pub api: ListenSection,
     /// `[[access_key]]`
     pub access_key: Vec<AccessKeySection>,
+    /// `[iam]`
+    pub iam: IamSection,
     /// `[admin]`
     pub admin: ListenSection,
     /// `[limits]`
@@ -198,6 +201,7 @@ mod tests {
         let parsed = ConfigFile::parse(&active, Path::new("example")).unwrap();
         assert_eq!(parsed.devices.mqtt_port, Some(8883));
         assert_eq!((parsed.access_key.len(), parsed.quirks.len()), (1, 1));
+        assert_eq!((parsed.iam.user.len(), parsed.iam.role.len()), (1, 1));
     }
 
     fn strip_comment(line: &str) -> String {

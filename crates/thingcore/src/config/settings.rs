@@ -47,6 +47,8 @@ pub struct Settings {
     pub own_certificate: Option<(PathBuf, PathBuf)>,
     /// Key pairs beside the generated one.
     pub access_keys: Vec<AccessKey>,
+    /// IAM users and roles.
+    pub iam: services::iam::IamConfiguration,
     /// What a peer may cost.
     pub limits: gateway::Limits,
     /// True if the number of connections was chosen, and is not to be derived from what the process may open.
@@ -131,6 +133,7 @@ impl Settings {
             server_names,
             own_certificate: own_certificate(file.devices.certificate_file, file.devices.private_key_file)?,
             access_keys: access_keys(file.access_key)?,
+            iam: file.iam.read()?,
             limits: limits(&file.limits)?,
             connections_chosen,
             dev: args.dev,

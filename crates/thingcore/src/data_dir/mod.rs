@@ -7,6 +7,7 @@ mod api_key;
 mod certificates;
 mod lock;
 mod secret_file;
+mod session_key;
 
 use std::fmt;
 use std::fs;
@@ -30,6 +31,8 @@ pub struct DataDir {
     pub account: Account,
     /// The generated key pair.
     pub api_key: AccessKey,
+    /// What session tokens are made with.
+    pub session_key: services::SessionKey,
     /// The private CA.
     pub authority: pki::CertificateAuthority,
     /// What the TLS ports show.
@@ -73,13 +76,14 @@ impl DataDir {
         let first_start = !path.join(account::FILE).exists();
         let account = Account::open(&path, settings)?;
         let api_key = api_key::open(&path)?;
+        let session_key = session_key::open(&path)?;
         let authority = certificates::open_authority(&path)?;
         let names = certificates::wanted_names(settings, &account);
         let server = match &settings.own_certificate {
             Some((chain, key)) => certificates::read_own(chain, key)?,
             None => certificates::open_server(&path, &authority, &names)?,
         };
-        Ok(Self { path, account, api_key, authority, server, first_start, lock })
+        Ok(Self { path, account, api_key, session_key, authority, server, first_start, lock })
     }
 
     /// The embedded store's file.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use api::{ApiParts, ApiServer, ServerLimits};
+use api::{AccessKeys, ApiParts, ApiServer, ServerLimits};
 use broker::{Broker, BrokerParts, Durability};
 use dialect::{Dialect, QuotaProfile};
 use events::{ConfigProblem, Event, Observers};
@@ -34,6 +34,7 @@ pub struct House {
     pub broker: Broker,
     pub gateway: Gateway,
     pub api: ApiServer,
+    pub services: Arc<Services>,
     pub admin: Arc<Admin>,
     pub store: Arc<RedbStore>,
     pub clock: Clock,
@@ -126,13 +127,14 @@ impl House {
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
             owner_keys: owner_keys(&data.api_key, settings),
+            session_key: data.session_key,
         }));
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
             own: own::operations(&listeners.divergences, &quirks),
-            keys: services,
+            keys: Arc::clone(&services) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
             wall: Arc::new(Clock::wall),
@@ -146,6 +148,7 @@ impl House {
             broker,
             gateway,
             api,
+            services,
             admin,
             store,
             clock,
