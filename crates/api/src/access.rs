@@ -68,7 +68,9 @@ pub(crate) fn passed_roles(members: &Map<String, Value>) -> Vec<String> {
 
 fn collect(name: &str, value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::String(arn) if name.ends_with("oleArn") || (arn.starts_with("arn:") && arn.contains(":role/")) => {
+        Value::String(arn)
+            if name.ends_with("oleArn") || (arn.starts_with("arn:") && arn.contains(":role/")) =>
+        {
             found.push(arn.clone());
         }
         Value::Object(members) => members.iter().for_each(|(name, value)| collect(name, value, found)),
@@ -97,12 +99,18 @@ mod tests {
     #[test]
     fn paths_name_their_resources() {
         let iot = |name: &str| Resource::Iot(name.to_owned());
-        assert_eq!(asked(Service::Iot, "POST", "/things/a%3Ab"), (vec!["iot:CreateThing".into()], vec![iot("thing/a:b")]));
+        assert_eq!(
+            asked(Service::Iot, "POST", "/things/a%3Ab"),
+            (vec!["iot:CreateThing".into()], vec![iot("thing/a:b")])
+        );
         assert_eq!(asked(Service::Iot, "GET", "/things").1, [Resource::All]);
         assert_eq!(asked(Service::Iot, "GET", "/policies/p/version/1").1, [iot("policy/p")]);
         assert_eq!(asked(Service::Iot, "DELETE", "/certificates/c").1, [iot("cert/c")]);
         assert_eq!(asked(Service::IotData, "GET", "/retainedMessage/a/b").1, [iot("topic/a/b")]);
-        assert_eq!(asked(Service::IotJobsData, "GET", "/things/t/jobs").0[0], "iotjobsdata:GetPendingJobExecutions");
+        assert_eq!(
+            asked(Service::IotJobsData, "GET", "/things/t/jobs").0[0],
+            "iotjobsdata:GetPendingJobExecutions"
+        );
         assert_eq!(asked(Service::Iot, "GET", "/things/t/jobs/j").1, [iot("thing/t"), iot("job/j")]);
     }
 

@@ -246,11 +246,7 @@ impl Authorizer {
     }
 
     /// The worst verdict of all who have to allow, and the first of them who gave it.
-    fn joint<'a>(
-        &'a self,
-        action: &str,
-        verdict: &impl Fn(&Self) -> Outcome,
-    ) -> (&'a Self, Outcome) {
+    fn joint<'a>(&'a self, action: &str, verdict: &impl Fn(&Self) -> Outcome) -> (&'a Self, Outcome) {
         let mut worst = (self, verdict(self));
         for (_, other) in self.also.iter().filter(|(counts, _)| counts.covers(action)) {
             let theirs = other.joint(action, verdict);

@@ -66,7 +66,11 @@ fn facts(kind: IamKind) -> ConnectionContext {
         unique_id: "AROA:me".into(),
         kind,
         cognito: Some(CognitoIdentity { id: "r-1:i".into(), pool_id: "r-1:p".into(), authenticated: true }),
-        device: Some(DeviceSession { thing_name: Some("T".into()), thing_type_name: None, certificate_id: "ab".into() }),
+        device: Some(DeviceSession {
+            thing_name: Some("T".into()),
+            thing_type_name: None,
+            certificate_id: "ab".into(),
+        }),
         session_policy: None,
     };
     ConnectionContext { iam: Some(Arc::new(IamFacts::new(&who, &site()))), ..ConnectionContext::default() }
@@ -95,8 +99,14 @@ fn keys_of_iam_have_their_values() {
         assert!(allows(role(), json!({ "StringEquals": { key: value } })), "{key}");
         assert!(!allows(context("client=c1"), json!({ "StringEquals": { key: value } })), "{key}");
     }
-    assert!(allows(role(), json!({ "ForAnyValue:StringLike": { "cognito-identity.amazonaws.com:amr": "auth*" } })));
-    assert!(allows(role(), json!({ "Null": { "aws:username": "true", "credentials-iot:ThingTypeName": "true" } })));
+    assert!(allows(
+        role(),
+        json!({ "ForAnyValue:StringLike": { "cognito-identity.amazonaws.com:amr": "auth*" } })
+    ));
+    assert!(allows(
+        role(),
+        json!({ "Null": { "aws:username": "true", "credentials-iot:ThingTypeName": "true" } })
+    ));
     assert!(allows(user(), json!({ "StringEquals": { "aws:username": "u" } })));
     assert!(allows(role(), json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/*" } })));
     assert!(allows(user(), json!({ "StringEquals": { "aws:PrincipalType": "User" } })));

@@ -35,9 +35,7 @@ pub(super) const UNSIGNED: &[Entry] = &[
         name: "GetCredentialsForIdentity",
         on: On::Anything,
         call: |services, input, _caller, now| {
-            Box::pin(
-                async move { written(services.get_credentials_for_identity(read(input)?, now).await) },
-            )
+            Box::pin(async move { written(services.get_credentials_for_identity(read(input)?, now).await) })
         },
     },
 ];

@@ -99,11 +99,13 @@ pub(crate) fn read_request(
     body: &[u8],
 ) -> Result<(&'static Entry, Map<String, Value>), Fault> {
     if !is_root(parts) {
-        let message = format!("{} {} is not a place of {service}: POST to /.", parts.method, parts.uri.path());
+        let message =
+            format!("{} {} is not a place of {service}: POST to /.", parts.method, parts.uri.path());
         return Err(Fault::new(404, "UnknownOperationException", message));
     }
     if service == Service::CognitoIdentity {
-        let none = || Fault::new(400, "UnknownOperationException", "The header X-Amz-Target names no operation.");
+        let none =
+            || Fault::new(400, "UnknownOperationException", "The header X-Amz-Target names no operation.");
         let entry = find(service, cognito::target(&parts.headers).ok_or_else(none)?)?;
         return Ok((entry, cognito::input(body)?));
     }
@@ -147,7 +149,11 @@ impl Entry {
         if input.get(member).is_some_and(|name| name.as_str().is_some_and(|name| !name.is_empty())) {
             return Ok(());
         }
-        Err(Fault::new(400, ErrorCode::Validation.name(), format!("The request must contain the parameter {member}")))
+        Err(Fault::new(
+            400,
+            ErrorCode::Validation.name(),
+            format!("The request must contain the parameter {member}"),
+        ))
     }
 
     /// Each action with its resource that the caller must be allowed.
@@ -172,7 +178,11 @@ impl Entry {
 /// The members as the input structure of a service.
 fn read<T: DeserializeOwned>(input: Map<String, Value>) -> Result<T, Fault> {
     serde_json::from_value(Value::Object(input)).map_err(|error| {
-        Fault::new(400, ErrorCode::Validation.name(), format!("The request does not fit the operation: {error}."))
+        Fault::new(
+            400,
+            ErrorCode::Validation.name(),
+            format!("The request does not fit the operation: {error}."),
+        )
     })
 }
 

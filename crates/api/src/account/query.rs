@@ -16,7 +16,11 @@ pub(crate) fn parameters(form: &[u8]) -> Result<Map<String, Value>, Fault> {
         let (name, value) = middle.and_then(|at| pair.split_at_checked(at)).unwrap_or((pair, b"="));
         let (name, value) = (text(name)?, text(value.get(1..).unwrap_or_default())?);
         if found.insert(name.clone(), value.into()).is_some() {
-            return Err(Fault::new(400, "ValidationException", format!("The parameter {name:?} stands twice.")));
+            return Err(Fault::new(
+                400,
+                "ValidationException",
+                format!("The parameter {name:?} stands twice."),
+            ));
         }
     }
     Ok(found)

@@ -7,8 +7,10 @@ use super::*;
 
 #[test]
 fn forms_are_read() {
-    let found = parameters(b"Action=PutUserPolicy&PolicyDocument=%7B+%22a%2Bb%22%3A1%7D&Empty=&Bare").unwrap();
-    let expected = json!({"Action": "PutUserPolicy", "PolicyDocument": "{ \"a+b\":1}", "Empty": "", "Bare": ""});
+    let found =
+        parameters(b"Action=PutUserPolicy&PolicyDocument=%7B+%22a%2Bb%22%3A1%7D&Empty=&Bare").unwrap();
+    let expected =
+        json!({"Action": "PutUserPolicy", "PolicyDocument": "{ \"a+b\":1}", "Empty": "", "Bare": ""});
     assert_eq!(Value::Object(found), expected);
     assert!(parameters(b"a=1&a=2").unwrap_err().message.contains("twice"));
     assert!(parameters(b"a=%ff").is_err());
@@ -46,13 +48,17 @@ async fn faults_have_the_codes_of_the_query_protocol() {
         let response = failure(Service::Sts, &Fault::new(status, error, "<no>\u{1}"), "id");
         assert_eq!(response.status(), status);
         let text = body(response).await;
-        assert!(text.contains(&format!("<Type>Sender</Type><Code>{code}</Code><Message>&lt;no&gt;?</Message>")), "{text}");
+        assert!(
+            text.contains(&format!("<Type>Sender</Type><Code>{code}</Code><Message>&lt;no&gt;?</Message>")),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn every_operation_stands_once() {
-    let mut names: Vec<_> = TABLES.into_iter().flatten().map(|entry| (entry.service.signing_name(), entry.name)).collect();
+    let mut names: Vec<_> =
+        TABLES.into_iter().flatten().map(|entry| (entry.service.signing_name(), entry.name)).collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
@@ -63,7 +69,8 @@ fn every_operation_stands_once() {
 
 #[test]
 fn what_is_asked_follows_from_the_input() {
-    let ask = |service, name, input: Value| find(service, name).unwrap().questions(input.as_object().unwrap());
+    let ask =
+        |service, name, input: Value| find(service, name).unwrap().questions(input.as_object().unwrap());
     let user = ask(Service::Iam, "CreateUser", json!({"UserName": "u"}));
     assert_eq!(user, [("iam:CreateUser".to_owned(), Resource::Iam("user/u".into()))]);
     assert!(ask(Service::Sts, "GetCallerIdentity", json!({})).is_empty());

@@ -16,7 +16,12 @@ use crate::model::Service;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The answer of an operation.
-pub(crate) fn success(service: Service, name: &str, output: &Value, request_id: &str) -> Response<Full<Bytes>> {
+pub(crate) fn success(
+    service: Service,
+    name: &str,
+    output: &Value,
+    request_id: &str,
+) -> Response<Full<Bytes>> {
     let mut text = format!("<{name}Response xmlns=\"{}\">", namespace(service));
     if output.is_object() {
         element(&mut text, &format!("{name}Result"), output);

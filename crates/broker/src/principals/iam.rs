@@ -80,7 +80,9 @@ impl Reader<'_> {
         let is_session = who.access_key_id.starts_with("ASIA");
         let revoked = match key {
             Some(AccessKeyStatus::Active) => None,
-            Some(AccessKeyStatus::Inactive) => Some(format!("the access key {} is Inactive", who.access_key_id)),
+            Some(AccessKeyStatus::Inactive) => {
+                Some(format!("the access key {} is Inactive", who.access_key_id))
+            }
             None if is_session => None,
             None => Some(format!("the access key {} does not exist any more", who.access_key_id)),
         };

@@ -117,7 +117,12 @@ impl Reader<'_> {
     }
 
     /// The policies attached to a target.
-    pub(super) async fn policies_of(&mut self, target: &str, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn policies_of(
+        &mut self,
+        target: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let attached = self.scan(&TARGET_POLICIES, Key::of(&[target]), MOST).await?;
         for entry in attached {
             let Some(name) = entry.key.parts().pop().and_then(|name| PolicyName::new(&name).ok()) else {

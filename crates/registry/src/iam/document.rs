@@ -66,9 +66,10 @@ impl TrustPolicy {
         longest: usize,
         names: impl Fn(&str, &str) -> bool,
     ) -> Result<Option<Document>, String> {
-        let chosen = self.statements.iter().filter(|(principals, _)| {
-            principals.iter().any(|(kind, name)| names(kind, name))
-        });
+        let chosen = self
+            .statements
+            .iter()
+            .filter(|(principals, _)| principals.iter().any(|(kind, name)| names(kind, name)));
         let chosen: Vec<Value> = chosen.map(|(_, statement)| Value::Object(statement.clone())).collect();
         if chosen.is_empty() {
             return Ok(None);
@@ -86,7 +87,9 @@ impl TrustPolicy {
 fn statement(value: Value) -> Result<(Principals, Map<String, Value>), String> {
     let Value::Object(mut statement) = value else { return Err("a statement is not an object".into()) };
     if ["Resource", "NotResource", "NotPrincipal"].iter().any(|name| statement.contains_key(*name)) {
-        return Err("a statement has Resource, NotResource or NotPrincipal: a trust policy has Principal only".into());
+        return Err(
+            "a statement has Resource, NotResource or NotPrincipal: a trust policy has Principal only".into(),
+        );
     }
     let principals = match statement.remove("Principal") {
         Some(Value::String(all)) if all == "*" => vec![(String::new(), all)],

@@ -43,7 +43,9 @@ pub fn check_room(
     let others = policies.iter().filter(|(other, _)| *other != name);
     let present: usize = others.map(|(_, text)| policy::Document::characters(text)).sum();
     if present.saturating_add(policy::Document::characters(document)) > limit {
-        return Err(crate::Fault::limit(format!("Maximum policy size of {limit} bytes exceeded for {owner}")));
+        return Err(crate::Fault::limit(format!(
+            "Maximum policy size of {limit} bytes exceeded for {owner}"
+        )));
     }
     Ok(())
 }

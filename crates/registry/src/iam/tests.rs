@@ -28,9 +28,12 @@ fn what_is_no_trust_policy_is_refused() {
     for bad in ["", "[]", "{}", r#"{"Statement":[]}"#, r#"{"Statement":[1]}"#] {
         assert!(TrustPolicy::parse(bad, 2048).is_err(), "{bad}");
     }
-    let resource = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}]}"#;
+    let resource =
+        r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}]}"#;
     assert!(TrustPolicy::parse(resource, 2048).is_err());
-    assert!(TrustPolicy::parse(&format!("{{\"Id\":{:?}}}", "x".repeat(2048)), 2048).unwrap_err().contains("2048"));
+    assert!(
+        TrustPolicy::parse(&format!("{{\"Id\":{:?}}}", "x".repeat(2048)), 2048).unwrap_err().contains("2048")
+    );
 }
 
 #[test]
@@ -38,7 +41,10 @@ fn inline_policies_share_their_room() {
     let policies: InlinePolicies = [("a".to_owned(), "x".repeat(6)), ("b".to_owned(), "x".repeat(3))].into();
     assert!(check_room(&policies, "c", "x", 10, "user u").is_ok());
     assert!(check_room(&policies, "c", "xx", 10, "user u").is_err());
-    assert!(check_room(&policies, "a", "x x x x x x x", 10, "user u").is_ok(), "it takes the place of another");
+    assert!(
+        check_room(&policies, "a", "x x x x x x x", 10, "user u").is_ok(),
+        "it takes the place of another"
+    );
 }
 
 #[test]

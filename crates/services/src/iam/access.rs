@@ -74,7 +74,8 @@ impl Services {
             Resource::Iot(name) => self.site.arn_prefix() + name,
             Resource::Iam(name) => self.iam_arn(name),
             Resource::IdentityPool(id) => {
-                let (partition, region, account) = (self.site.partition(), &self.site.region, &self.site.account);
+                let (partition, region, account) =
+                    (self.site.partition(), &self.site.region, &self.site.account);
                 format!("arn:{partition}:cognito-identity:{region}:{account}:identitypool/{id}")
             }
             Resource::Arn(arn) => arn.clone(),
@@ -87,8 +88,9 @@ impl Services {
             _ => format!("because no identity-based policy allows the {action} action"),
         };
         let (user, reason) = (self.caller_arn(who), decision.explanation.as_deref().unwrap_or_default());
-        let message =
-            format!("User: {user} is not authorized to perform: {action} on resource: {arn} {why} ({reason})");
+        let message = format!(
+            "User: {user} is not authorized to perform: {action} on resource: {arn} {why} ({reason})"
+        );
         ApiError::new(ErrorCode::AccessDenied, message)
     }
 }

@@ -77,7 +77,9 @@ impl Services {
     ) -> Result<DeveloperToken, ApiError> {
         let seconds = input.token_duration.unwrap_or(TOKEN_SECONDS);
         if !(1..=TOKEN_SECONDS_MOST).contains(&seconds) {
-            return Err(ApiError::invalid(format!("TokenDuration must be 1 to {TOKEN_SECONDS_MOST} seconds")));
+            return Err(ApiError::invalid(format!(
+                "TokenDuration must be 1 to {TOKEN_SECONDS_MOST} seconds"
+            )));
         }
         let identity: Result<String, ApiError> =
             until_committed!(self, now, |batch| self.plan_developer(&input, now, &mut batch));
@@ -181,7 +183,9 @@ impl Services {
         };
         let action = "sts:AssumeRoleWithWebIdentity";
         if self.trusts(&role, &[("Federated", COGNITO_PROVIDER)], facts, action, now) != Outcome::Allowed {
-            return Err(misconfigured(&format!("The trust policy of {arn} does not let {COGNITO_PROVIDER} assume it")));
+            return Err(misconfigured(&format!(
+                "The trust policy of {arn} does not let {COGNITO_PROVIDER} assume it"
+            )));
         }
         let session = RoleSession { name: SESSION.into(), cognito: Some(who), ..RoleSession::default() };
         let made = self.role_session(arn, session, LIFETIME, now).await?.ok_or_else(gone)?;
@@ -212,8 +216,10 @@ impl Services {
         let token = logins.get(COGNITO_PROVIDER).map_or("", |token| token.0.as_str());
         let claims = self.session_key.open_login(token, now).map_err(|fault| {
             not_authorized(match fault {
-                TokenFault::Expired => "Invalid login token. Token expired: ask for another with \
-                                        GetOpenIdTokenForDeveloperIdentity.",
+                TokenFault::Expired => {
+                    "Invalid login token. Token expired: ask for another with \
+                                        GetOpenIdTokenForDeveloperIdentity."
+                }
                 TokenFault::Foreign => "Invalid login token. It was not made here, or is incomplete.",
             })
         })?;

@@ -141,10 +141,16 @@ impl Services {
         input: SetIdentityPoolRolesRequest,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        if input.role_mappings.as_ref().is_some_and(|mappings| mappings.as_object().is_none_or(|m| !m.is_empty())) {
+        if input
+            .role_mappings
+            .as_ref()
+            .is_some_and(|mappings| mappings.as_object().is_none_or(|m| !m.is_empty()))
+        {
             return Err(ApiError::invalid("RoleMappings are not built in thingcore: leave them out"));
         }
-        if let Some(kind) = input.roles.keys().find(|kind| !["authenticated", "unauthenticated"].contains(&kind.as_str())) {
+        if let Some(kind) =
+            input.roles.keys().find(|kind| !["authenticated", "unauthenticated"].contains(&kind.as_str()))
+        {
             return Err(ApiError::invalid(format!(
                 "There is no kind of role {kind:?}: use authenticated and unauthenticated"
             )));
@@ -200,7 +206,9 @@ fn check_pool(input: &CreateIdentityPoolRequest) -> Result<(), ApiError> {
     let provider = input.developer_provider_name.as_deref();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     if provider.is_some_and(|name| name.is_empty() || name.len() > 128 || !name.bytes().all(plain)) {
-        return Err(ApiError::invalid("The DeveloperProviderName must have 1 to 128 letters, digits and _.-"));
+        return Err(ApiError::invalid(
+            "The DeveloperProviderName must have 1 to 128 letters, digits and _.-",
+        ));
     }
     let providers = &input.supported_login_providers;
     if providers.len() > PROVIDERS || providers.iter().any(|(name, id)| name.len() > 128 || id.len() > 128) {

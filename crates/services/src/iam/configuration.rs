@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use identity::Timestamp;
 use registry::iam::{
     AccessKeyOwner, AccessKeyRecord, AccessKeyStatus, IAM_ACCESS_KEYS, IAM_ROLES, IAM_USERS, InlinePolicies,
-    ROLE_POLICY_CHARACTERS, RoleRecord, USER_POLICY_CHARACTERS, UserRecord, access_key_key, role_key, user_key,
+    ROLE_POLICY_CHARACTERS, RoleRecord, USER_POLICY_CHARACTERS, UserRecord, access_key_key, role_key,
+    user_key,
 };
 use store::{Batch, Key, Stored};
 
@@ -21,6 +22,8 @@ use crate::{ApiError, Services};
 const POLICY: &str = "configuration";
 /// Users or roles that are read at the start.
 const MOST: usize = 100_000;
+/// Users, and roles, that the file may have: all changes are one batch.
+const CONFIGURED: usize = 100;
 
 /// `[[iam.user]]`.
 #[derive(Clone, Debug)]
@@ -73,62 +76,70 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
         let rows = self.scan(&IAM_USERS, &Key::EMPTY, None, (MOST, now)).await?;
-        let names: BTreeSet<&str> = wanted.users.iter().map(|user| user.name.as_str()).collect();
-        for row in rows.iter().filter(|row| row.value.from_configuration) {
-            if !names.contains(row.value.name.as_str()) {
-                forget_keys(&row.value, batch);
-                IAM_USERS.delete_if(batch, &row.key, row.revision);
+        let mut changed = Vec::new();
+        for user in &wanted.users {
+            let was = rows.iter().map(|row| &row.value).find(|was| was.name == user.name);
+            check_taken(was.is_some_and(|was| !was.from_configuration), "user", &user.name)?;
+            let record = self.configured_user(user, was, now);
+            if was != Some(&record) {
+                changed.push(record);
             }
         }
-        for user in &wanted.users {
-            let present = rows.iter().find(|row| row.value.name == user.name);
-            self.plan_user(user, present, now, batch).await?;
+        // Deletions first: of two writes to one key the last counts, and keys may change hands.
+        for row in rows.iter().filter(|row| row.value.from_configuration) {
+            let is_gone = wanted.users.iter().all(|user| user.name != row.value.name);
+            if is_gone {
+                IAM_USERS.delete_if(batch, &row.key, row.revision);
+            }
+            if is_gone || changed.iter().any(|user| user.name == row.value.name) {
+                forget_keys(&row.value, batch);
+            }
+        }
+        for user in &changed {
+            self.plan_user(user, &rows, now, batch).await?;
         }
         Ok(())
     }
 
-    async fn plan_user(
-        &self,
-        user: &ConfiguredUser,
-        present: Option<&Stored<UserRecord>>,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) -> Result<(), ApiError> {
-        let was = present.map(|row| &row.value);
-        check_taken(was.is_some_and(|was| !was.from_configuration), "user", &user.name)?;
-        let created = was.map_or(now, |was| was.created);
+    fn configured_user(&self, user: &ConfiguredUser, was: Option<&UserRecord>, now: Timestamp) -> UserRecord {
         let key = user.access_key.iter().map(|(id, secret)| AccessKeyRecord {
             id: id.clone(),
             secret: secret.0.clone(),
             status: AccessKeyStatus::Active,
             created: was.and_then(|was| was.access_key(id)).map_or(now, |key| key.created),
         });
-        let record = UserRecord {
+        UserRecord {
             name: user.name.clone(),
             id: was.map_or_else(|| self.iam_id("AIDA", 17), |was| was.id.clone()),
-            created,
+            created: was.map_or(now, |was| was.created),
             from_configuration: true,
             access_keys: key.collect(),
             policies: inline(user.policy.as_ref()),
-        };
-        if was == Some(&record) {
-            return Ok(());
         }
-        // Deletions first: of two writes to one key the last counts.
-        was.into_iter().for_each(|was| forget_keys(was, batch));
-        for key in &record.access_keys {
-            let found = self.get(&IAM_ACCESS_KEYS, &access_key_key(&key.id), now).await?;
-            let other = found.filter(|found| found.value.user != record.name).map(|found| found.value.user);
-            if let Some(other) = other.filter(|_| was.is_none_or(|was| was.access_key(&key.id).is_none())) {
+    }
+
+    async fn plan_user(
+        &self,
+        user: &UserRecord,
+        rows: &[Stored<UserRecord>],
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<(), ApiError> {
+        for key in &user.access_keys {
+            let place = access_key_key(&key.id);
+            let owner = self.get(&IAM_ACCESS_KEYS, &place, now).await?.map(|owner| owner.value.user);
+            let by_api = |owner: &&String| {
+                rows.iter().any(|row| row.value.name == **owner && !row.value.from_configuration)
+            };
+            if let Some(owner) = owner.as_ref().filter(by_api) {
                 return Err(invalid(format!(
-                    "[[iam.user]] {:?}: the access key {:?} belongs to user {other:?}: choose another",
-                    record.name, key.id
+                    "[[iam.user]] {:?}: the access key {:?} belongs to user {owner:?}, whom the API made: choose another",
+                    user.name, key.id
                 )));
             }
-            let owner = AccessKeyOwner { user: record.name.clone() };
-            IAM_ACCESS_KEYS.put(batch, &access_key_key(&key.id), &owner);
+            IAM_ACCESS_KEYS.put(batch, &place, &AccessKeyOwner { user: user.name.clone() });
         }
-        IAM_USERS.put(batch, &user_key(&record.name), &record);
+        IAM_USERS.put(batch, &user_key(&user.name), user);
         Ok(())
     }
 
@@ -197,6 +208,11 @@ fn check(wanted: &IamConfiguration) -> Result<(), ApiError> {
     let within = |kind: &str, name: &str, checked: Result<(), ApiError>| {
         checked.map_err(|error| invalid(format!("[[iam.{kind}]] {name:?}: {}", error.message)))
     };
+    if wanted.users.len().max(wanted.roles.len()) > CONFIGURED {
+        return Err(invalid(format!(
+            "There are more than {CONFIGURED} [[iam.user]] or [[iam.role]]: make the others with the API"
+        )));
+    }
     let (mut users, mut roles, mut keys) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for user in &wanted.users {
         within("user", &user.name, check_name("name", &user.name, 64))?;
@@ -205,7 +221,10 @@ fn check(wanted: &IamConfiguration) -> Result<(), ApiError> {
         }
         let twice = !users.insert(&user.name) || user.access_key.iter().any(|(id, _)| !keys.insert(id));
         if twice {
-            return Err(invalid(format!("[[iam.user]] {:?}: its name or its access key is there twice", user.name)));
+            return Err(invalid(format!(
+                "[[iam.user]] {:?}: its name or its access key is there twice",
+                user.name
+            )));
         }
     }
     for role in &wanted.roles {

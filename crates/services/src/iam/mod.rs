@@ -16,8 +16,8 @@ mod users;
 
 pub use access::Resource;
 pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration};
-pub use session::{SessionCredentials, SessionKey};
 pub(crate) use session::{Claims, Holder, TokenFault};
+pub use session::{SessionCredentials, SessionKey};
 pub use sts::RoleSession;
 
 use identity::Timestamp;
@@ -63,7 +63,9 @@ fn check_changeable(from_configuration: bool, owner: &str) -> Result<(), ApiErro
     }
     Err(ApiError::new(
         ErrorCode::UnmodifiableEntity,
-        format!("The {owner} comes from the configuration file of the server: change it there and start again"),
+        format!(
+            "The {owner} comes from the configuration file of the server: change it there and start again"
+        ),
     ))
 }
 
@@ -72,7 +74,9 @@ fn not_built(given: bool, what: &str) -> Result<(), ApiError> {
     if !given {
         return Ok(());
     }
-    Err(invalid(format!("{what} is not built in thingcore, and ignoring it could allow too much: leave it out")))
+    Err(invalid(format!(
+        "{what} is not built in thingcore, and ignoring it could allow too much: leave it out"
+    )))
 }
 
 impl Services {

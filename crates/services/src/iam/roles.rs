@@ -87,7 +87,11 @@ impl Services {
     ///
     /// # Errors
     /// Validation for a bad marker.
-    pub async fn list_roles(&self, input: ListRequest, now: Timestamp) -> Result<ListRolesResponse, ApiError> {
+    pub async fn list_roles(
+        &self,
+        input: ListRequest,
+        now: Timestamp,
+    ) -> Result<ListRolesResponse, ApiError> {
         let (after, size) = list_page(&input)?;
         let mut rows = self.scan(&IAM_ROLES, &Key::EMPTY, after.as_ref(), (size + 1, now)).await?;
         let marker = cut(&mut rows, size);

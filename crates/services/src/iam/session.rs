@@ -120,7 +120,8 @@ impl SessionKey {
     /// A token that says who a user of the account's own application is: a JSON Web Token that only we can check.
     pub(crate) fn login_token(&self, claims: &LoginClaims) -> Secret {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
-        let text = format!("{header}.{}", URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).unwrap_or_default()));
+        let text =
+            format!("{header}.{}", URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).unwrap_or_default()));
         let mac = URL_SAFE_NO_PAD.encode(self.mac("login token", text.as_bytes()));
         Secret(format!("{text}.{mac}"))
     }
@@ -202,7 +203,10 @@ mod tests {
         assert_eq!(key.open_login(&token.0, Timestamp(7000)), Ok(login));
         assert_eq!(key.open_login(&token.0, Timestamp(8000)), Err(TokenFault::Expired));
         assert_eq!(key.open(&token.0, Timestamp(0)), Err(TokenFault::Foreign));
-        assert_eq!(key.open_login(&key.issue(&claims(9)).session_token.0, Timestamp(0)), Err(TokenFault::Foreign));
+        assert_eq!(
+            key.open_login(&key.issue(&claims(9)).session_token.0, Timestamp(0)),
+            Err(TokenFault::Foreign)
+        );
     }
 
     proptest! {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{CognitoIdentity, DeviceSession, IamKind, IamPrincipal, Principal, Timestamp};
-use policy::{Authorizer, ConnectFacts, ConnectionContext, Epoch, IamFacts, Origin, Outcome, PolicySet, Source};
+use policy::{
+    Authorizer, ConnectFacts, ConnectionContext, Epoch, IamFacts, Origin, Outcome, PolicySet, Source,
+};
 use registry::iam::{
     IAM_ROLES, RoleRecord, SESSION_POLICY_CHARACTERS, TRUST_POLICY_CHARACTERS, TrustPolicy, role_key,
 };
@@ -80,13 +82,22 @@ impl Services {
         let role = role.ok_or_else(|| self.may_not_assume(caller, &input.role_arn))?;
         self.check_assumption(&role, &input.role_arn, origin, now).await?;
         let seconds = input.duration_seconds.unwrap_or(HOUR);
-        check_seconds(seconds, role.max_session_seconds, "The requested DurationSeconds exceeds the \
-             MaxSessionDuration set for this role.")?;
+        check_seconds(
+            seconds,
+            role.max_session_seconds,
+            "The requested DurationSeconds exceeds the \
+             MaxSessionDuration set for this role.",
+        )?;
         if matches!(caller, Principal::Iam(who) if matches!(who.kind, IamKind::Role { .. })) {
-            check_seconds(seconds, HOUR, "The requested DurationSeconds exceeds the 1 hour session limit for roles \
-                 assumed by role chaining")?;
+            check_seconds(
+                seconds,
+                HOUR,
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles \
+                 assumed by role chaining",
+            )?;
         }
-        let session = RoleSession { name: input.role_session_name, policy: input.policy, ..Default::default() };
+        let session =
+            RoleSession { name: input.role_session_name, policy: input.policy, ..Default::default() };
         let (who, credentials) = self.session_of(&role, session, u64::from(seconds), now);
         Ok(AssumeRoleResponse {
             assumed_role_user: AssumedRoleUser {
@@ -113,7 +124,9 @@ impl Services {
                 let who = IamPrincipal { access_key_id: access_key_id.clone(), ..IamPrincipal::clone(who) };
                 (Holder::Iam(who), HALF_DAY, DAY_AND_A_HALF)
             }
-            Principal::AccessKey(id) if !id.starts_with("ASIA") => (Holder::Owner(id.to_string()), HOUR, HOUR),
+            Principal::AccessKey(id) if !id.starts_with("ASIA") => {
+                (Holder::Owner(id.to_string()), HOUR, HOUR)
+            }
             _ => {
                 let message = "Cannot call GetSessionToken with session credentials";
                 return Err(ApiError::new(ErrorCode::AccessDenied, message));

@@ -119,7 +119,11 @@ mod tests {
         let both = "[[user]]\nname = \"a\"\naccess_key_id = \"k\"\nsecret_access_key = \"hush\"";
         let found = read(both).unwrap();
         assert!(found.users[0].access_key.is_some() && !format!("{found:?}").contains("hush"));
-        for half in ["access_key_id = \"k\"", "secret_access_key = \"s\"", "access_key_id = \"k\"\nsecret_access_key = \"\""] {
+        for half in [
+            "access_key_id = \"k\"",
+            "secret_access_key = \"s\"",
+            "access_key_id = \"k\"\nsecret_access_key = \"\"",
+        ] {
             let problem = read(&format!("[[user]]\nname = \"a\"\n{half}")).unwrap_err().to_string();
             assert!(problem.contains("\"a\"") && problem.contains("belong together"), "{problem}");
         }
