@@ -454,6 +454,9 @@ def test_users_and_roles_of_the_configuration_file(new_server, tmp_path):
     file, policy = tmp_path / "thingcore.toml", tmp_path / "policy.json"
     policy.write_text(document(allow("iot:ListThings", "*")))
     configured = f"""
+[account]
+region = "eu-central-1"
+
 [[iam.user]]
 name = "filed"
 access_key_id = "AKIAFILED"
@@ -470,6 +473,7 @@ policy = '{document(allow("iot:ListThings", "*"))}'
     server.boto("iot", **key).list_things()
     role = f"arn:aws:iam::{server.account_id}:role/filed-role"
     session = keys(server.boto("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"])
+    assert server.boto("iam", region_name="us-east-1").get_user(UserName="filed")["User"], "IAM has one Region"
     before = server.boto("iam").get_user(UserName="filed")["User"]["UserId"]
     with pytest.raises(ClientError) as error:
         server.boto("iam").delete_user(UserName="filed")
@@ -479,7 +483,7 @@ policy = '{document(allow("iot:ListThings", "*"))}'
     assert server.boto("iam").get_user(UserName="filed")["User"]["UserId"] == before
     server.boto("iot", **session).list_things()
     server.stop()
-    file.write_text("")
+    file.write_text("[account]\nregion = \"eu-central-1\"\n")
     server.start()
     for gone in (key, session):
         with pytest.raises(ClientError) as error:

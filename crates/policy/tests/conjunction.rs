@@ -116,7 +116,7 @@ fn keys_of_iam_have_their_values() {
 fn variables_of_iam_stand_in_resources() {
     let document = policy("Allow", "iot:Publish", "topic/${cognito-identity.amazonaws.com:sub}/*");
     let role = IamKind::Role { name: "r".into(), session: "me".into() };
-    let one = authorizer(&[document.clone()], facts(role));
+    let one = authorizer(std::slice::from_ref(&document), facts(role));
     assert!(one.publish("r-1:i/x", NOW).is_ok() && one.publish("other/x", NOW).is_err());
     let nobody = authorizer(&[document], context("client=c1"));
     let denial = nobody.publish("r-1:i/x", NOW).unwrap_err();

@@ -4,7 +4,7 @@
 //! commits one conditional batch; if somebody else was faster it reads and asks again, a bounded number of times.
 //! Deletions and their clean-up are one batch, except for the members of large groups.
 //!
-//! One file per resource. Inputs and outputs are AWS's own shapes ([`shapes`], generated from the service models);
+//! [`iam`] has who may sign. One file per resource. Inputs and outputs are AWS's own shapes ([`shapes`], generated from the service models);
 //! lengths and patterns have been checked before an operation is called, everything else is checked here.
 
 mod ca_certificates;

@@ -145,7 +145,7 @@ impl Services {
             Holder::Owner(_) => return Err(NoSigner::Gone("the access key".into())),
             Holder::Iam(who) => {
                 self.check_holder(&who).await?;
-                Principal::Iam(Arc::new(who))
+                Principal::Iam(who)
             }
         };
         Ok(Signer { secret, principal })

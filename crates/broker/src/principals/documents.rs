@@ -23,8 +23,11 @@ pub(super) struct Text<'a> {
 /// IAM by `user/NAME/POLICY` or `role/NAME/POLICY`: the names of policies have no slash.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    parsed: Mutex<HashMap<Box<str>, (Revision, Arc<Document>)>>,
+    parsed: Mutex<HashMap<Box<str>, Parsed>>,
 }
+
+/// A document, and the revision of the record that it stood in.
+type Parsed = (Revision, Arc<Document>);
 
 impl Documents {
     /// The parsed form of a stored document. The registry stores only documents that parse; one that does not is

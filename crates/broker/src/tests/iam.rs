@@ -48,7 +48,12 @@ fn set_role(house: &House, document: &str) {
     house.commit(|batch| IAM_ROLES.put(batch, &role_key("r"), &role));
 }
 
-fn signed(access_key_id: &str, kind: IamKind, cognito: Option<bool>, session_policy: Option<&str>) -> Credential {
+fn signed(
+    access_key_id: &str,
+    kind: IamKind,
+    cognito: Option<bool>,
+    session_policy: Option<&str>,
+) -> Credential {
     let unique_id = match &kind {
         IamKind::User(_) => "AIDA1".to_owned(),
         IamKind::Role { session, .. } => format!("AROA1:{session}"),

@@ -16,6 +16,7 @@ use registry::iam::cognito::{
 };
 use store::{Batch, Condition};
 
+use super::cognito_pools::LONGEST_ID;
 use super::session::{LoginClaims, TokenFault};
 use super::shapes::{
     CognitoCredentials, CredentialsForIdentity, DeveloperToken, DeveloperTokenRequest,
@@ -199,7 +200,11 @@ impl Services {
 
     /// An identity that exists.
     async fn identity_of(&self, id: &str, now: Timestamp) -> Result<IdentityRecord, ApiError> {
-        let found = self.get(&COGNITO_IDENTITIES, &id_key(id), now).await?.map(|stored| stored.value);
+        let found = match id.len() {
+            0..=LONGEST_ID => self.get(&COGNITO_IDENTITIES, &id_key(id), now).await?,
+            _ => None,
+        };
+        let found = found.map(|stored| stored.value);
         found.ok_or_else(|| ApiError::not_found(format!("Identity '{id}' not found.")))
     }
 

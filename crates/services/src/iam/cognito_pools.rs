@@ -20,6 +20,8 @@ use crate::{ApiError, ErrorCode, Services};
 
 /// Rows of a pool that are deleted in one batch.
 const SWEEP: usize = 200;
+/// Bytes of the id of a pool or an identity: what is longer is none, and no store is asked for it.
+pub(super) const LONGEST_ID: usize = 55;
 /// Login providers of a pool.
 const PROVIDERS: usize = 10;
 
@@ -185,7 +187,10 @@ impl Services {
         id: &str,
         now: Timestamp,
     ) -> Result<Stored<IdentityPoolRecord>, ApiError> {
-        let found = self.get(&IDENTITY_POOLS, &id_key(id), now).await?;
+        let found = match id.len() {
+            0..=LONGEST_ID => self.get(&IDENTITY_POOLS, &id_key(id), now).await?,
+            _ => None,
+        };
         found.ok_or_else(|| ApiError::not_found(format!("IdentityPool '{id}' not found.")))
     }
 

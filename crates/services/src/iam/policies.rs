@@ -11,7 +11,7 @@ use super::shapes::{
     ListPoliciesOfRequest, PolicyNamesResponse, PolicyRequest, PutPolicyRequest, RolePolicyResponse,
     UserPolicyResponse,
 };
-use super::{check_name, no_such};
+use super::{check_name, invalid, no_such};
 use crate::{ApiError, ErrorCode, Services};
 
 impl Services {
@@ -111,10 +111,22 @@ impl Services {
 /// Name and document of an inline policy.
 pub(super) fn check_policy(name: &str, document: &str, longest: usize) -> Result<(), ApiError> {
     check_name("policyName", name, 128)?;
+    check_raw(document)?;
     parse_identity_policy(document, longest).map(|_| ()).map_err(|malformed| {
         let message = format!("Syntax errors in policy. {malformed}");
         ApiError::new(ErrorCode::MalformedPolicyDocument, message)
     })
+}
+
+/// Characters as sent, white space and all (API reference, `PolicyDocument`).
+pub(super) fn check_raw(document: &str) -> Result<(), ApiError> {
+    const MOST: usize = 131_072;
+    match document.len() {
+        0..=MOST => Ok(()),
+        more => {
+            Err(invalid(format!("A policy document has at most {MOST} bytes as sent, and this has {more}")))
+        }
+    }
 }
 
 fn put(

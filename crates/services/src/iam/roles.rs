@@ -6,8 +6,9 @@ use identity::Timestamp;
 use registry::iam::{IAM_ROLES, RoleRecord, TRUST_POLICY_CHARACTERS, TrustPolicy, role_key};
 use store::{Key, Stored};
 
+use super::policies::check_raw;
 use super::shapes::{CreateRoleRequest, ListRequest, ListRolesResponse, Role, RoleRequest, RoleResponse};
-use super::users::{cut, list_page};
+use super::users::{LONGEST_NAME, cut, list_page};
 use super::{check_changeable, check_name, invalid, iso, no_such, not_built};
 use crate::commit::until_committed;
 use crate::{ApiError, ErrorCode, Services};
@@ -101,7 +102,10 @@ impl Services {
 
     /// The role with this name.
     pub(super) async fn iam_role(&self, name: &str, now: Timestamp) -> Result<Stored<RoleRecord>, ApiError> {
-        let found = self.get(&IAM_ROLES, &role_key(name), now).await?;
+        let found = match name.len() {
+            0..=LONGEST_NAME => self.get(&IAM_ROLES, &role_key(name), now).await?,
+            _ => None,
+        };
         found.ok_or_else(|| no_such(format!("The role with name {name} cannot be found.")))
     }
 
@@ -140,5 +144,6 @@ pub(super) fn check_trust(text: &str) -> Result<(), ApiError> {
     let malformed = |why| {
         ApiError::new(ErrorCode::MalformedPolicyDocument, format!("The trust policy is not valid: {why}"))
     };
+    check_raw(text)?;
     TrustPolicy::parse(text, TRUST_POLICY_CHARACTERS).map(|_| ()).map_err(malformed)
 }

@@ -4,6 +4,8 @@
 //! of the same claims. So nothing is stored for a session, and nobody without the key can make a token or learn a secret
 //! from one. What a session may do is looked up at each use: a role that is gone takes its sessions with it.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
@@ -45,7 +47,7 @@ pub(crate) enum Holder {
     /// The account's owner, by the access key that asked for the session.
     Owner(String),
     /// A user or a role.
-    Iam(IamPrincipal),
+    Iam(Arc<IamPrincipal>),
 }
 
 /// What a token for a developer-authenticated identity says.

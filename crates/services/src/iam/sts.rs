@@ -19,6 +19,7 @@ use super::shapes::{
     AssumeRoleRequest, AssumeRoleResponse, AssumedRoleUser, CallerIdentity, Credentials,
     GetSessionTokenRequest, SessionTokenResponse,
 };
+use super::users::LONGEST_NAME;
 use super::{check_name, invalid, iso};
 use crate::{ApiError, ErrorCode, Services};
 
@@ -57,9 +58,15 @@ impl Services {
     /// The ARN of whoever calls: the account's root for its owner.
     pub(super) fn caller_arn(&self, caller: &Principal) -> String {
         match caller {
-            Principal::Iam(who) => who.arn(self.site.account.as_str()),
+            Principal::Iam(who) => self.iam_principal_arn(who),
             _ => self.iam_arn("root"),
         }
+    }
+
+    /// In the partition of the Region.
+    fn iam_principal_arn(&self, who: &IamPrincipal) -> String {
+        let prefix = format!("arn:{}:", self.site.partition());
+        who.arn(self.site.account.as_str()).replacen("arn:aws:", &prefix, 1)
     }
 
     /// `AssumeRole`. The role's trust policy must name the caller, or the account and the caller's own policies allow
@@ -75,6 +82,12 @@ impl Services {
     ) -> Result<AssumeRoleResponse, ApiError> {
         check_name("roleSessionName", &input.role_session_name, 64)?;
         if let Some(policy) = &input.policy {
+            if policy.chars().count() > SESSION_POLICY_CHARACTERS {
+                let most = SESSION_POLICY_CHARACTERS;
+                return Err(invalid(format!(
+                    "Policy must have at most {most} characters, white space included"
+                )));
+            }
             check_policy("session", policy, SESSION_POLICY_CHARACTERS)?;
         }
         let caller = &origin.principal;
@@ -101,7 +114,7 @@ impl Services {
         let (who, credentials) = self.session_of(&role, session, u64::from(seconds), now);
         Ok(AssumeRoleResponse {
             assumed_role_user: AssumedRoleUser {
-                arn: who.arn(self.site.account.as_str()),
+                arn: self.iam_principal_arn(&who),
                 assumed_role_id: who.unique_id,
             },
             credentials: shape(credentials),
@@ -122,7 +135,7 @@ impl Services {
         let (holder, default, longest) = match caller {
             Principal::Iam(who) if !who.access_key_id.starts_with("ASIA") => {
                 let who = IamPrincipal { access_key_id: access_key_id.clone(), ..IamPrincipal::clone(who) };
-                (Holder::Iam(who), HALF_DAY, DAY_AND_A_HALF)
+                (Holder::Iam(Arc::new(who)), HALF_DAY, DAY_AND_A_HALF)
             }
             Principal::AccessKey(id) if !id.starts_with("ASIA") => {
                 (Holder::Owner(id.to_string()), HOUR, HOUR)
@@ -162,7 +175,8 @@ impl Services {
         now: Timestamp,
     ) -> Result<Option<RoleRecord>, ApiError> {
         let prefix = self.iam_arn("role/");
-        let Some(name) = arn.strip_prefix(&prefix) else { return Ok(None) };
+        let name = arn.strip_prefix(&prefix).filter(|name| name.len() <= LONGEST_NAME);
+        let Some(name) = name else { return Ok(None) };
         Ok(self.get(&IAM_ROLES, &role_key(name), now).await?.map(|stored| stored.value))
     }
 
@@ -183,7 +197,7 @@ impl Services {
             session_policy: session.policy,
         };
         let expires = now + Duration::from_secs(seconds);
-        let claims = Claims { access_key_id, holder: Holder::Iam(who.clone()), expires };
+        let claims = Claims { access_key_id, holder: Holder::Iam(Arc::new(who.clone())), expires };
         (who, self.session_key.issue(&claims))
     }
 

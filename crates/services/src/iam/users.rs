@@ -12,6 +12,8 @@ use crate::commit::until_committed;
 use crate::page;
 use crate::{ApiError, ErrorCode, Services};
 
+/// Bytes of a name: what is longer is none, and no store is asked for it.
+pub(super) const LONGEST_NAME: usize = 128;
 /// Rows of a page unless the caller says otherwise, and the most.
 const PAGE: u32 = 100;
 const PAGE_MAX: u32 = 1000;
@@ -97,7 +99,10 @@ impl Services {
 
     /// The user with this name.
     pub(super) async fn iam_user(&self, name: &str, now: Timestamp) -> Result<Stored<UserRecord>, ApiError> {
-        let found = self.get(&IAM_USERS, &user_key(name), now).await?;
+        let found = match name.len() {
+            0..=LONGEST_NAME => self.get(&IAM_USERS, &user_key(name), now).await?,
+            _ => None,
+        };
         found.ok_or_else(|| no_such(format!("The user with name {name} cannot be found.")))
     }
 
@@ -134,6 +139,9 @@ pub(super) fn list_page(input: &ListRequest) -> Result<(Option<Key>, usize), Api
     let bad = |_| invalid("The Marker is not one that this list gave");
     let name = input.marker.as_deref().map(page::read).transpose().map_err(bad)?;
     let name = name.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    if name.as_ref().is_some_and(|name| name.len() > LONGEST_NAME) {
+        return Err(invalid("The Marker is not one that this list gave"));
+    }
     let size = input.max_items.unwrap_or(PAGE);
     if !(1..=PAGE_MAX).contains(&size) {
         return Err(invalid(format!("MaxItems must be 1 to {PAGE_MAX}")));
