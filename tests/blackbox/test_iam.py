@@ -227,10 +227,10 @@ def test_publish_asks_the_users_policies(server, iam, connected, topic):
     for options in ({"topic": topic + "/other"}, {"topic": topic, "retain": True}):
         with pytest.raises(ClientError) as error:
             data.publish(payload=b"no", **options)
-        assert status(error) == 403, error.value.response
+        assert (code(error), status(error)) == ("ForbiddenException", 403), error.value.response
     with pytest.raises(ClientError) as error:
         data.list_retained_messages()
-    assert status(error) == 403
+    assert (code(error), status(error)) == ("ForbiddenException", 403)
 
 
 def test_own_operations_are_the_owners(server, iam):

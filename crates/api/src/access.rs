@@ -4,8 +4,10 @@
 //! DataPlane*; IAM user guide, *Grant a user permissions to pass a role to an AWS service*.
 
 use serde_json::{Map, Value};
+use services::ErrorCode;
 use services::iam::Resource;
 
+use crate::answer::Fault;
 use crate::model::{Operation, Service};
 use crate::route::Labels;
 
@@ -82,6 +84,14 @@ fn collect(name: &str, value: &Value, found: &mut Vec<String>) {
 /// True for the operation that the broker asks the policies for itself, in the words of the data plane.
 pub(crate) fn is_asked_later(operation: &Operation) -> bool {
     operation.service == Service::IotData && operation.name == "Publish"
+}
+
+/// The data plane calls a denial Forbidden.
+pub(crate) fn in_words_of(operation: &Operation, mut fault: Fault) -> Fault {
+    if operation.service == Service::IotData && fault.error_type == "AccessDeniedException" {
+        fault.error_type = ErrorCode::Forbidden.name().into();
+    }
+    fault
 }
 
 #[cfg(test)]

@@ -243,7 +243,8 @@ impl Exchange {
             return Ok(());
         }
         for resource in resources {
-            self.perform.allow(access::actions(operation), resource, caller, now).await?;
+            let allowed = self.perform.allow(access::actions(operation), resource, caller, now).await;
+            allowed.map_err(|fault| access::in_words_of(operation, fault))?;
         }
         for role in access::passed_roles(&input.members) {
             self.perform.allow(vec!["iam:PassRole".into()], Resource::Arn(role), caller, now).await?;

@@ -79,3 +79,18 @@ fn what_is_asked_follows_from_the_input() {
     assert_eq!(asked[0].1, Resource::IdentityPool("p".into()));
     assert_eq!(asked[1], ("iam:PassRole".to_owned(), Resource::Arn("arn:aws:iam::1:role/r".into())));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_form_panics(form in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), text in "[a-z=&%+0-9]{0,40}") {
+        let _ = parameters(&form);
+        let _ = parameters(text.as_bytes());
+    }
+
+    #[test]
+    fn what_is_written_as_a_form_is_read_again(name in "[A-Za-z.]{1,10}", value in ".{0,20}") {
+        let encoded = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+        let found = parameters(format!("{name}={encoded}").as_bytes()).unwrap();
+        proptest::prop_assert_eq!(found[&name].as_str(), Some(value.as_str()));
+    }
+}

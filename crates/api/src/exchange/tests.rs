@@ -275,6 +275,12 @@ async fn a_user_is_asked_for_every_resource_and_every_role_that_is_passed() {
     // Publish is decided by the broker, in the words of the data plane.
     let publish = request_by("AKIAUSER", ("iotdata", "eu-west-1"), "POST", "/topics/x", "");
     assert_eq!(answered(publish).await.0, StatusCode::OK);
+    let shadow = request_by("AKIAUSER", ("iotdata", "eu-west-1"), "GET", "/things/b/shadow", "");
+    let (status, headers, _) = answered(shadow).await;
+    assert_eq!(
+        (status, headers["x-amzn-errortype"].to_str().unwrap()),
+        (StatusCode::FORBIDDEN, "ForbiddenException")
+    );
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ impl Services {
     }
 
     /// The role of an ARN, if it is one of this account and exists.
-    pub(super) async fn role_of_arn(
+    pub(crate) async fn role_of_arn(
         &self,
         arn: &str,
         now: Timestamp,
@@ -228,7 +228,7 @@ impl Services {
     }
 
     /// Whether a role's trust policy lets the principals do `action`.
-    pub(super) fn trusts(
+    pub(crate) fn trusts(
         &self,
         role: &RoleRecord,
         principals: &[(&str, &str)],
