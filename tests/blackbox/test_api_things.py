@@ -10,7 +10,7 @@ def iot(account):
     return account.iot
 
 
-def refused(iot, code, status, operation, **arguments):
+def refused(iot, code, status, operation, /, **arguments):
     """The call fails with this AWS error code and HTTP status; returns the error."""
     with pytest.raises(iot.exceptions.ClientError) as caught:
         getattr(iot, operation)(**arguments)

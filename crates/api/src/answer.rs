@@ -74,6 +74,10 @@ pub fn success(operation: &Operation, mut reply: Reply, request_id: &str) -> Res
             _ => {}
         }
     }
+    // AWS's data plane repeats the request's id in its bodies.
+    if let Some(trace) = reply.members.get_mut("traceId") {
+        *trace = request_id.into();
+    }
     let body = reply.payload.unwrap_or_else(|| Value::Object(reply.members).to_string().into());
     let mut response = respond(status, body, request_id);
     response.headers_mut().extend(headers);
@@ -112,7 +116,7 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
         (Some(object), Some(Service::IotData)) => {
             object.insert("traceId".into(), request_id.into());
         }
-        (Some(object), Some(Service::ServiceQuotas | Service::CognitoIdentity)) => {
+        (Some(object), Some(service)) if service.speaks_json() => {
             object.insert("__type".into(), error_type.into());
         }
         _ => {}
@@ -120,6 +124,7 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     let status = match (service, &*fault.error_type) {
         // 400 in the control plane's model, 429 in those of the data planes.
         (Some(Service::IotData | Service::IotJobsData), "ThrottlingException") => 429,
+        (Some(Service::Acm), "ResourceNotFoundException" | "LimitExceededException") => 400,
         // JSON 1.1 knows one status for all that the caller did wrong.
         (Some(Service::CognitoIdentity), _) if fault.status < 500 => 400,
         _ => fault.status,
@@ -135,10 +140,11 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     response
 }
 
-/// What the services that speak JSON 1.1 call a fault.
+/// What the services with the JSON protocol call a fault.
 fn error_type(fault: &Fault, service: Option<Service>) -> &str {
     match (service, &*fault.error_type) {
         (Some(Service::ServiceQuotas), "InvalidRequestException") => "IllegalArgumentException",
+        (Some(Service::Acm), "InvalidRequestException") => "ValidationException",
         (Some(Service::CognitoIdentity), "InvalidRequestException" | "ValidationException") => {
             "InvalidParameterException"
         }
@@ -148,9 +154,9 @@ fn error_type(fault: &Fault, service: Option<Service>) -> &str {
     }
 }
 
-/// Service Quotas and Amazon Cognito speak another protocol than the services of AWS IoT.
+/// Some services speak another protocol than those of AWS IoT.
 fn speak(service: Option<Service>, response: &mut Response<Full<Bytes>>) {
-    if matches!(service, Some(Service::ServiceQuotas | Service::CognitoIdentity)) {
+    if service.is_some_and(Service::speaks_json) {
         let json = HeaderValue::from_static("application/x-amz-json-1.1");
         response.headers_mut().insert(CONTENT_TYPE, json);
     }

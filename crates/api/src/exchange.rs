@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
+use customauth::HttpPart;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -14,7 +16,7 @@ use hyper::body::Body;
 use identity::{IamKind, IamPrincipal, Principal, Region, Timestamp};
 use serde_json::{Map, Value};
 use services::iam::Resource;
-use services::{NoSigner, Signer};
+use services::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use sigv4::{Claim, Expected};
 
 use crate::answer::{self, Fault, Reply};
@@ -24,7 +26,7 @@ use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
-use crate::{access, account, browser, constraints, record, service_quotas};
+use crate::{access, account, acm, browser, constraints, json_protocol, record, service_quotas};
 
 /// The Region of what is not regional.
 const GLOBAL_REGION: &str = "us-east-1";
@@ -32,10 +34,12 @@ const GLOBAL_REGION: &str = "us-east-1";
 /// Who called.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who signed the request.
-    pub principal: Principal,
+    /// Who it is.
+    pub credential: Credential,
     /// Where the request came from.
     pub peer: SocketAddr,
+    /// The server name that it asked for by TLS, if the server has it.
+    pub server_name: Option<Arc<str>>,
 }
 
 /// The outcome of an operation, some time.
@@ -76,10 +80,34 @@ pub trait Perform: Send + Sync {
         let fault = Fault::new(403, "AccessDeniedException", "Only the account's owner is allowed here.");
         Box::pin(std::future::ready(Err(fault)))
     }
+
+    /// Asks a custom authorizer about a request.
+    fn authenticate<'a>(
+        &'a self,
+        guest: &'a HttpsGuest,
+        authorizer: &'a HttpsAuthorizer,
+        request: HttpPart,
+        now: Timestamp,
+    ) -> Authenticating<'a>;
+
+    /// Whether the policies of a caller allow an action on a resource (kind and name), or on `*`.
+    fn authorise<'a>(
+        &'a self,
+        origin: &'a HttpOrigin,
+        action: &'a str,
+        resource: Option<(&'a str, &'a str)>,
+        now: Timestamp,
+    ) -> Authorising<'a>;
 }
+
+/// Whom a custom authorizer lets in, some time.
+pub type Authenticating<'a> = Pin<Box<dyn Future<Output = Result<Credential, Fault>> + Send + 'a>>;
 
 /// Whether something is allowed, some time.
 pub type Allowing<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
+
+/// The decision of policies, some time.
+pub type Authorising<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
 
 /// All that is needed to answer a request.
 pub struct Exchange {
@@ -102,14 +130,52 @@ pub(crate) struct Known {
     pub operation: Option<&'static str>,
 }
 
+/// What a caller is told of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Why it was refused.
+    Tells,
+    /// What AWS tells: that it was. The reason is in the event.
+    SilentLikeAws,
+}
+
 /// A success.
-enum Success {
+pub(crate) enum Success {
     /// Of an operation of AWS.
     Aws(&'static Operation, Reply),
     /// Of IAM, AWS STS or Amazon Cognito.
     Account(&'static account::Entry, Value),
     /// Of one of our own.
     Own(Value),
+}
+
+/// A request whose signer is known, and whose signature is to be checked when its body is there.
+pub(crate) struct Claimed {
+    claim: Claim,
+    service: Service,
+    signer: Signer,
+}
+
+impl Claimed {
+    /// The service that it is signed for.
+    pub(crate) fn service(&self) -> Service {
+        self.service
+    }
+
+    /// Who it says has signed.
+    pub(crate) fn principal(&self) -> identity::Principal {
+        self.signer.principal.clone()
+    }
+
+    /// Checks the signature.
+    pub(crate) fn verify(&self, parts: &Parts, body: &[u8]) -> Result<(), Fault> {
+        signed(parts, |request| self.claim.verify(request, body, &self.signer.secret.0)).map_err(refused)
+    }
+}
+
+/// Whether a request claims to be signed at all.
+pub(crate) fn claims_signature(parts: &Parts) -> bool {
+    signed(parts, |request| !matches!(Claim::read(request), Err(sigv4::Refused::Missing)))
 }
 
 impl Exchange {
@@ -120,20 +186,34 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         let started = (self.clock)();
-        let request_id = uuid::Uuid::new_v4().to_string();
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
+        self.respond(outcome, &known, started, Wire::Tells)
+    }
+
+    /// The response to an outcome, and the record of the call.
+    pub(crate) fn respond(
+        &self,
+        outcome: Result<Success, Fault>,
+        known: &Known,
+        started: Timestamp,
+        wire: Wire,
+    ) -> Response<Full<Bytes>> {
+        let request_id = uuid::Uuid::new_v4().to_string();
         let ended = (self.clock)();
         let response = match outcome {
             Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
             Ok(Success::Account(entry, output)) => answer::account(entry, output, &request_id),
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
-            Err(fault) => {
-                record::refusal(&self.observers, &known, &fault, ended);
+            Err(mut fault) => {
+                record::refusal(&self.observers, known, &fault, ended);
+                if wire == Wire::SilentLikeAws && fault.status == 403 {
+                    fault.message = "Forbidden".into();
+                }
                 answer::failure(&fault, known.service, &request_id)
             }
         };
-        record::call(&self.observers, &known, response.status().as_u16(), started, ended);
+        record::call(&self.observers, known, response.status().as_u16(), started, ended);
         response
     }
 
@@ -152,7 +232,7 @@ impl Exchange {
         if let Some(entry) = account::unsigned(&parts) {
             return self.unsigned(entry, &parts, body, peer, known).await;
         }
-        let (claim, service, signer) = match self.claimed(&parts, known).await {
+        let claimed = match self.claimed(&parts, known).await {
             Ok(claimed) => claimed,
             Err(fault) => {
                 // Nothing is kept of it; the peer may have to write it all before it reads the refusal.
@@ -161,21 +241,29 @@ impl Exchange {
             }
         };
         let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let service = claimed.service;
         let routed = match service {
-            Service::ServiceQuotas => service_quotas::find(method, path, &parts.headers),
+            Service::ServiceQuotas => {
+                let (all, prefix) = (&service_quotas::OPERATIONS, service_quotas::TARGET_PREFIX);
+                json_protocol::find(all, prefix, (method, path), &parts.headers)
+            }
+            Service::Acm => {
+                json_protocol::find(&acm::OPERATIONS, acm::TARGET_PREFIX, (method, path), &parts.headers)
+            }
             _ => route::find(service, method, path),
         };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
-        signed(&parts, |request| claim.verify(request, &body, &signer.secret.0)).map_err(refused)?;
+        claimed.verify(&parts, &body)?;
 
-        let caller = Caller { principal: signer.principal, peer };
+        let credential = Credential::of(claimed.signer.principal);
+        let caller = Caller { credential, peer, server_name: None };
         if let Some(found) = self.own.find(method, path) {
             let operation = found?;
             known.operation = Some(operation.name());
             caller.must_be_owner(operation.name())?;
             return operation.perform(&body).map(Success::Own);
         }
-        if matches!(service, Service::Iam | Service::Sts | Service::CognitoIdentity) {
+        if Service::ACCOUNT.contains(&service) {
             return self.account(service, &parts, &body, caller, known).await;
         }
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
@@ -226,12 +314,13 @@ impl Exchange {
         let admitted = self.admit(parts);
         let body = self.body(body, None).await?;
         admitted?;
-        let caller = Caller { principal: Principal::Iam(Arc::new(nobody())), peer };
+        let credential = Credential::of(Principal::Iam(Arc::new(nobody())));
+        let caller = Caller { credential, peer, server_name: None };
         self.account(entry.service, parts, &body, caller, known).await
     }
 
     /// What the policies of an IAM principal must allow before an operation.
-    async fn permit(
+    pub(crate) async fn permit(
         &self,
         operation: &Operation,
         resources: Vec<Resource>,
@@ -258,7 +347,7 @@ impl Exchange {
     }
 
     /// Who claims to call which service, and the secret that must have signed it.
-    async fn claimed(&self, parts: &Parts, known: &mut Known) -> Result<(Claim, Service, Signer), Fault> {
+    pub(crate) async fn claimed(&self, parts: &Parts, known: &mut Known) -> Result<Claimed, Fault> {
         self.admit(parts)?;
         let now = (self.wall)();
         let (claim, token) = signed(parts, |request| (Claim::read(request), request.session_token()));
@@ -272,10 +361,10 @@ impl Exchange {
         signed(parts, |request| claim.check(request, &expected)).map_err(refused)?;
         // Every scope has its service.
         let service = known.service.unwrap_or(Service::Thingcore);
-        Ok((claim, service, signer))
+        Ok(Claimed { claim, service, signer })
     }
 
-    async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
+    pub(crate) async fn body<B>(&self, body: B, operation: Option<&Operation>) -> Result<Bytes, Fault>
     where
         B: Body<Data = Bytes>,
         B::Error: fmt::Display,
@@ -299,7 +388,7 @@ impl Exchange {
         })
     }
 
-    fn input(
+    pub(crate) fn input(
         &self,
         operation: &Operation,
         labels: Labels,
@@ -316,7 +405,7 @@ impl Exchange {
 
 impl Caller {
     fn is_owner(&self) -> bool {
-        matches!(self.principal, Principal::AccessKey(_))
+        matches!(self.credential.principal, Principal::AccessKey(_))
     }
 
     fn must_be_owner(&self, operation: &str) -> Result<(), Fault> {
@@ -326,7 +415,7 @@ impl Caller {
         let message = format!(
             "{} is not authorized to perform {operation}: thingcore's own operations are for the access keys of the \
              account's owner.",
-            self.principal
+            self.credential.principal
         );
         Err(Fault::new(403, "AccessDeniedException", message))
     }
@@ -380,7 +469,7 @@ fn refused(why: sigv4::Refused) -> Fault {
     Fault::new(403, why.error_type(), why.to_string())
 }
 
-fn unrouted(why: &Unrouted, service: Service, parts: &Parts) -> Fault {
+pub(crate) fn unrouted(why: &Unrouted, service: Service, parts: &Parts) -> Fault {
     let (method, path) = (&parts.method, parts.uri.path());
     match why {
         Unrouted::UnknownPath => Fault::new(

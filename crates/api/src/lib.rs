@@ -6,14 +6,17 @@
 
 mod access;
 mod account;
+mod acm;
 mod answer;
 mod body;
 mod browser;
 mod constraints;
 mod coverage;
 mod decode;
+mod device;
 mod exchange;
 mod generated;
+mod json_protocol;
 mod keys;
 mod model;
 mod operations;
@@ -25,6 +28,7 @@ mod service_quotas;
 
 pub use body::BodyLimits;
 pub use coverage::coverage_markdown;
+pub use device::DeviceApi;
 pub use keys::{AccessKeys, Finding};
 pub use model::Service;
 pub use own::{InvalidInput, OwnOperations};

@@ -25,26 +25,39 @@ pub enum Service {
     Sts,
     /// Identity pools of Amazon Cognito: `cognito-identity`.
     CognitoIdentity,
+    /// Certificate Manager: `acm`.
+    Acm,
     /// `thingcore`, for operations that AWS does not have. They can be signed for any of the others as well.
     Thingcore,
 }
 
 impl Service {
+    /// Those with the JSON protocol, in the order of the coverage page.
+    pub const JSON: [Self; 2] = [Self::ServiceQuotas, Self::Acm];
+    /// Those that say who may sign; see `account`.
+    pub const ACCOUNT: [Self; 3] = [Self::Iam, Self::Sts, Self::CognitoIdentity];
+
     /// All of AWS IoT's, in the order of the coverage page.
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
     /// Every name that a credential scope may have.
-    pub const SCOPES: [&'static str; 9] = [
+    pub const SCOPES: [&'static str; 10] = [
         "iot",
         "iotdata",
         "iotdevicegateway",
         "iot-jobs-data",
         "servicequotas",
+        "acm",
         "iam",
         "sts",
         "cognito-identity",
         "thingcore",
     ];
+
+    /// Whether its protocol is JSON 1.1.
+    pub fn speaks_json(self) -> bool {
+        self == Self::CognitoIdentity || Self::JSON.contains(&self)
+    }
 
     /// The name in a credential scope.
     pub fn signing_name(self) -> &'static str {
@@ -56,6 +69,7 @@ impl Service {
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::CognitoIdentity => "cognito-identity",
+            Self::Acm => "acm",
             Self::Thingcore => "thingcore",
         }
     }
@@ -70,6 +84,7 @@ impl Service {
             "iam" => Some(Self::Iam),
             "sts" => Some(Self::Sts),
             "cognito-identity" => Some(Self::CognitoIdentity),
+            "acm" => Some(Self::Acm),
             "thingcore" => Some(Self::Thingcore),
             _ => None,
         }

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::body::BodyLimits;
+use crate::device::DeviceApi;
 use crate::exchange::Exchange;
 use crate::keys::AccessKeys;
 use crate::operations::Dispatch;
@@ -105,6 +106,11 @@ impl ApiServer {
             limits: parts.limits.body,
         };
         Self::over(exchange, parts.limits)
+    }
+
+    /// What answers at the device endpoints.
+    pub fn devices(&self) -> DeviceApi {
+        DeviceApi(Arc::clone(&self.exchange))
     }
 
     /// A server whose operations are performed by anything.

@@ -10,11 +10,13 @@ use futures_util::future::join;
 use identity::{CertificateId, ClientId, Site, Timestamp};
 use mqtt::MatchRules;
 use quirks::Quirks;
-use registry::CertificateStatus;
+use registry::CertificateRecord;
 use router::{RetainedIndex, RouteTable};
 use store::{Journal, Store, StoreError};
 
 use crate::cell::Subscriber;
+use crate::connections::Departures;
+use crate::direct::Confirmations;
 use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
@@ -75,6 +77,8 @@ pub(crate) struct Inner {
     pub expiry: Expiry,
     pub throttles: Throttles,
     pub quirks: Arc<Quirks>,
+    pub departed: Departures,
+    pub confirmations: Confirmations,
     ids: AtomicU64,
     seen: AtomicU64,
     /// When expired retained messages were looked for.
@@ -113,6 +117,8 @@ impl Broker {
             expiry: Expiry::default(),
             throttles,
             quirks: Arc::default(),
+            departed: Departures::default(),
+            confirmations: Confirmations::default(),
             ids: AtomicU64::new(1),
             seen: AtomicU64::new(0),
             swept: AtomicU64::new(0),
@@ -125,14 +131,11 @@ impl Broker {
         &self.0.dialect
     }
 
-    /// What the registry says of a certificate's status; `None` if it does not know the certificate.
-    pub async fn certificate_status(
-        &self,
-        id: &CertificateId,
-    ) -> Result<Option<CertificateStatus>, StoreError> {
+    /// What the registry says of a certificate; `None` if it does not know it.
+    pub async fn certificate(&self, id: &CertificateId) -> Result<Option<CertificateRecord>, StoreError> {
         let key = registry::certificates::certificate_key(id.as_str());
         let found = registry::CERTIFICATES.get(&*self.0.store, &key).await?;
-        Ok(found.map(|found| found.value.status))
+        Ok(found.map(|found| found.value))
     }
 
     /// Ends what is due: sessions whose time is over, wills that waited. Returns when to call again at the latest.
@@ -142,7 +145,8 @@ impl Broker {
             self.0.look_at(&cell, now);
         }
         self.0.committer.nudge();
-        self.0.expiry.next().min(self.0.tick_groups(now))
+        let confirmation = self.0.confirmations.on_time(now);
+        self.0.expiry.next().min(self.0.tick_groups(now)).min(confirmation)
     }
 
     /// Takes every seat; MQTT 5 clients are told that the server is shutting down. Drivers find it at their next poll.

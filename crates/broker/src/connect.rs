@@ -1,5 +1,6 @@
 //! CONNECT: terms, identity, policy, and the seat.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -13,7 +14,7 @@ use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
 use crate::cell::{Cell, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
 use crate::link::{Credential, Link};
-use crate::principals::{Bearer, Standing};
+use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
 
@@ -34,6 +35,9 @@ struct Admitted {
     client_id: ClientId,
     assigned: bool,
     standing: Arc<Standing>,
+    /// When the link ends it at the latest.
+    ends: Option<(Timestamp, Fault)>,
+    local: SocketAddr,
 }
 
 impl Broker {
@@ -67,7 +71,8 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
-        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing };
+        let (ends, local) = (link.ends, link.local);
+        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
@@ -81,6 +86,11 @@ impl Broker {
             let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
             refuse(client, Violation::new(Fault::ConnectThrottled, detail))
         })
+    }
+
+    /// What goes over the wire to a client whose CONNECT is refused by the transport. Whoever refuses tells of it.
+    pub fn refusal(&self, fault: Fault, version: Version) -> Refused {
+        self.0.refusal(fault, version, &self.0.uuid())
     }
 
     /// Takes the seat. The permit is the proof that iot:Connect was granted. `None` if there are too many clients.
@@ -126,6 +136,7 @@ impl Broker {
             inner.publish_will(&standing, &will, now);
         }
         let Admitted { terms, standing, .. } = admitted;
+        inner.await_renewal(&standing);
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
         if taken.arrived.queued > 1 && inner.dialect.has(Divergence::ReplayRate) {
@@ -190,6 +201,7 @@ impl Inner {
             client_id: Some(client_id.clone()),
             peer: link.peer,
             server_name: link.server_name.clone(),
+            grant: credential.grant.clone().map(Granted::new),
         };
         let standing = self.standing(bearer, now).await.map_err(|error| {
             self.store_failed(&format!("the identity of client {client_id}"), &error, now);
@@ -254,13 +266,17 @@ impl Inner {
         for divergence in self.dialect.shown_connect(fault, version) {
             self.diverges(divergence, client, "CONNECT", detail, now);
         }
+        self.refusal(fault, version, &trace)
+    }
+
+    fn refusal(&self, fault: Fault, version: Version, trace: &str) -> Refused {
         let dialect::Answer::ConnAck(code) = self.dialect.answer_connect(fault, version) else {
             return Refused { packet: None, version };
         };
         let mut connack = ConnAck::new(code);
         if version == Version::V5 {
             connack.properties.reason_string =
-                Text::try_from(fault.reason_text("CONNACK", &trace).to_string()).ok();
+                Text::try_from(fault.reason_text("CONNACK", trace).to_string()).ok();
         }
         Refused { packet: Some(Box::new(Packet::ConnAck(Box::new(connack)))), version }
     }
@@ -269,7 +285,7 @@ impl Inner {
     /// cell has left the directory.
     fn sit_down(&self, cell: &Cell, admitted: &Admitted, trace: &str, now: Timestamp) -> Option<Taken> {
         let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
-        let Admitted { terms, client_id, assigned, standing } = admitted;
+        let Admitted { terms, client_id, assigned, standing, local, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
                 return None;
@@ -313,8 +329,10 @@ impl Inner {
                 unsettled: 0,
                 standing,
                 since: now,
-                until: Timestamp::NEVER,
+                until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
                 session_identifier,
+                local: *local,
+                awaited: Vec::new(),
             });
             Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })
         })

@@ -166,7 +166,7 @@ impl Connection {
         let inner = self.inner();
         let most = usize::from(inner.dialect.limits().inflight_in);
         let busy = |live: &Live| live.talk.is_congested() || live.unsettled >= most;
-        inner.committer.is_congested()
+        inner.committer.pauses(&self.cell, generation)
             || self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| busy(live)))
     }
 
@@ -221,7 +221,7 @@ impl Connection {
             Some((live, kept)) => {
                 let paused = self.reading.next().min(self.writing.next());
                 let session = kept.session.next_moment(&live.talk, dialect);
-                live.talk.silent_until().min(live.until).min(session).min(paused)
+                live.talk.silent_until().min(live.until.0).min(session).min(paused)
             }
             None => Timestamp::NEVER,
         })
@@ -253,8 +253,12 @@ impl Connection {
                 now,
             );
         }
-        if self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| live.until <= now)) {
-            return self.fail(Fault::ServerShutdown, &"the connection's life is over (connection-life)", now);
+        let over = self.cell.enter(|seat| {
+            let (live, _) = seat.of(generation)?;
+            (live.until.0 <= now).then_some(live.until.1)
+        });
+        if let Some(fault) = over {
+            return self.fail(fault, &life_over(fault), now);
         }
         let inner = self.broker.0.clone();
         let reports = self.cell.enter(|seat| match seat.of(generation) {
@@ -321,6 +325,15 @@ impl Connection {
             self.farewell = Some(talk);
             inner.conclude(&self.cell, ended, departure, now);
         }
+    }
+}
+
+/// Why a connection's life has an end.
+fn life_over(fault: Fault) -> &'static str {
+    match fault {
+        Fault::WebsocketExpired => "its WebSocket reached the quota websocket-duration (L-3F401592)",
+        Fault::GrantExpired => "disconnectAfterInSeconds of its custom authorizer passed",
+        _ => "the connection's life is over (connection-life)",
     }
 }
 

@@ -108,7 +108,7 @@ impl Inner {
         }
     }
 
-    fn turn_away(
+    pub fn turn_away(
         &self,
         standing: &Arc<Standing>,
         fault: Fault,

@@ -8,33 +8,38 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::Fault;
 use events::Origin;
-use identity::{Principal, Timestamp};
+use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, Text};
+use policy::{ConnectFacts, Outcome};
 use router::Matches;
 use session::{Violation, check};
 
 use crate::Broker;
 use crate::durable::{Then, Ticket};
-use crate::principals::{Bearer, Standing};
+use crate::link::Credential;
+use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::{Kept, Sender};
 
 /// Who publishes over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpOrigin {
     /// The authenticated caller.
-    pub principal: Principal,
+    pub credential: Credential,
     /// Its address.
     pub peer: SocketAddr,
+    /// The server name that it asked for.
+    pub server_name: Option<Arc<str>>,
 }
 
 impl HttpOrigin {
     fn bearer(&self) -> Bearer {
         Bearer {
-            principal: self.principal.clone(),
-            certificate: None,
+            principal: self.credential.principal.clone(),
+            certificate: self.credential.certificate.clone(),
             client_id: None,
             peer: self.peer,
-            server_name: None,
+            server_name: self.server_name.clone(),
+            grant: self.credential.grant.clone().map(Granted::new),
         }
     }
 }
@@ -116,7 +121,8 @@ impl Broker {
     /// The refusal.
     pub async fn publish(&self, request: PublishRequest, now: Timestamp) -> Result<(), PublishRefusal> {
         let inner = &self.0;
-        let origin = Origin::Http { principal: &request.origin.principal, peer: Some(request.origin.peer) };
+        let origin =
+            Origin::Http { principal: &request.origin.credential.principal, peer: Some(request.origin.peer) };
         let trace = inner.uuid();
         let message = self.message(&request, now).map_err(|violation| {
             inner.report_publish_refused(origin, &request.topic, &violation, &trace, now);
@@ -155,7 +161,31 @@ impl Broker {
         now: Timestamp,
     ) -> Result<policy::Decision, store::StoreError> {
         let view = self.0.view(&origin.bearer(), now).await?;
-        Ok(view.authorizer.decide_arn(action, arn, policy::ConnectFacts::default(), now))
+        Ok(view.authorizer.decide_arn(action, arn, ConnectFacts::default(), now))
+    }
+
+    /// Whether a caller's policies allow an action on a resource of the site (`topic`, `a/b`), or on `*`.
+    ///
+    /// # Errors
+    /// Forbidden with the reason; Unavailable.
+    pub async fn authorise_call(
+        &self,
+        origin: &HttpOrigin,
+        action: &str,
+        resource: Option<(&str, &str)>,
+        now: Timestamp,
+    ) -> Result<(), PublishRefusal> {
+        let standing = self.http_standing(origin, now).await?;
+        let view = standing.view();
+        let facts = ConnectFacts::default();
+        let decision = match resource {
+            Some((kind, name)) => view.authorizer.decide(action, kind, name, facts, now),
+            None => view.authorizer.decide_arn(action, "*", facts, now),
+        };
+        match decision.outcome {
+            Outcome::Allowed => Ok(()),
+            _ => Err(PublishRefusal::Forbidden(decision.explanation.unwrap_or_default())),
+        }
     }
 
     async fn http_standing(
@@ -166,7 +196,11 @@ impl Broker {
         let bearer = origin.bearer();
         let view = self.0.view(&bearer, now).await;
         let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
-        Ok(self.0.new_standing(bearer, view))
+        let standing = self.0.new_standing(bearer, view);
+        if !standing.is_active() {
+            return Err(PublishRefusal::Forbidden("the certificate is not ACTIVE any more".to_owned()));
+        }
+        Ok(standing)
     }
 
     fn message(&self, request: &PublishRequest, now: Timestamp) -> Result<Message, Violation> {

@@ -1,10 +1,13 @@
 //! What the socket side tells the broker, and what it is told.
 
+use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use dialect::DisconnectReason;
-use identity::{CertificateFacts, Principal};
+use dialect::{DisconnectReason, Fault};
+use identity::{CertificateFacts, Principal, Timestamp};
 
 /// The socket side of a connection.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub struct Link {
     pub server_name: Option<Arc<str>>,
     /// `mqtt/tls`, `mqtt/plain`, ...: for people.
     pub transport: &'static str,
+    /// When the connection ends at the latest, and by which fault.
+    pub ends: Option<(Timestamp, Fault)>,
 }
 
 /// Whom the transport authenticated.
@@ -26,6 +31,46 @@ pub struct Credential {
     pub principal: Principal,
     /// What the certificate says, if it was one.
     pub certificate: Option<Arc<CertificateFacts>>,
+    /// What a custom authorizer granted, if one was asked.
+    pub grant: Option<Grant>,
+}
+
+impl Credential {
+    /// Without a certificate and without a custom authorizer.
+    pub fn of(principal: Principal) -> Self {
+        Self { principal, certificate: None, grant: None }
+    }
+}
+
+/// What a custom authorizer granted: policies, and for how long they are believed.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The authorizer's name, for reasons.
+    pub authorizer: Arc<str>,
+    /// Its policies: the text and what it means.
+    pub documents: Arc<[GrantedDocument]>,
+    /// When the authorizer is to be asked again.
+    pub refresh_at: Timestamp,
+    /// Asks it again. Without one the grant is not renewed, and never ends by itself.
+    pub renewal: Option<Arc<dyn Renewal>>,
+}
+
+/// One policy of a custom authorizer's answer.
+#[derive(Clone, Debug)]
+pub struct GrantedDocument {
+    /// As it came: kept with a will, which must outlive the process.
+    pub text: Arc<str>,
+    /// What it means.
+    pub document: Arc<policy::Document>,
+}
+
+/// The outcome of a renewal, some time.
+pub type Renewing = Pin<Box<dyn Future<Output = Result<Grant, String>> + Send>>;
+
+/// Asks a custom authorizer again about a connection that it let in.
+pub trait Renewal: Send + Sync + fmt::Debug {
+    /// The new grant, or why there is none: then the connection ends.
+    fn renew(self: Arc<Self>, now: Timestamp) -> Renewing;
 }
 
 /// What the driver does next.
@@ -42,6 +87,8 @@ pub enum Flow {
 pub enum LinkEnd {
     /// The client closed its side.
     Eof,
+    /// The client closed its WebSocket with a Close frame: it meant to.
+    WebSocketClose,
     /// The socket failed; the operating system's words.
     Reset(String),
     /// The TLS layer failed.
@@ -56,15 +103,17 @@ impl LinkEnd {
     pub(crate) fn reason(&self) -> DisconnectReason {
         match self {
             Self::ServerShutdown => DisconnectReason::ServerInitiatedDisconnect,
+            Self::WebSocketClose => DisconnectReason::ClientInitiatedDisconnect,
             _ => DisconnectReason::ConnectionLost,
         }
     }
 }
 
-impl std::fmt::Display for LinkEnd {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for LinkEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eof => f.write_str("the client closed the connection without DISCONNECT"),
+            Self::WebSocketClose => f.write_str("the client closed its WebSocket"),
             Self::Reset(error) => write!(f, "the network connection failed: {error}"),
             Self::TlsError(error) => write!(f, "TLS failed: {error}"),
             Self::WriteTimeout => f.write_str("the client took no data for too long"),

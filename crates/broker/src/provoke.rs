@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dialect::Fault;
 use identity::{ClientId, Timestamp};
 use mqtt::QoS;
 use quirks::{Quirk, Quirks, Strike};
@@ -111,7 +112,10 @@ impl Inner {
             let generation = connection.generation();
             connection.cell().enter(|seat| {
                 if let Some((live, _)) = seat.of(generation) {
-                    live.until = now + strike.extent;
+                    let end = now + strike.extent;
+                    if end < live.until.0 {
+                        live.until = (end, Fault::ServerShutdown);
+                    }
                 }
             });
         }

@@ -134,6 +134,12 @@ faults! {
     SharedSubscriptionThrottled,
     /// More requests to unsubscribe from one shared group in a second than allowed.
     UnsubscribeThrottled,
+    /// A custom authorizer did not let the client in, or could not be asked.
+    AuthorizerRefused,
+    /// A WebSocket reached the end of its life.
+    WebsocketExpired,
+    /// What a custom authorizer granted is over: its time passed, or it was not renewed.
+    GrantExpired,
 }
 
 impl Fault {

@@ -154,6 +154,8 @@ limits! {
     replay_rate: Rate = ReplayRate,
     /// Queued messages sent to one member of a shared group.
     shared_drain_rate: Rate = SharedDrainRate,
+    /// Longest life of a WebSocket.
+    websocket_duration: Duration = WebsocketDuration,
     /// DeleteConnection requests.
     delete_connection: Rate = DeleteConnectionRate,
     /// DeleteConnection requests for one client id.

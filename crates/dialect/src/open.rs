@@ -47,7 +47,47 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
     OpenQuestion {
         question: "DISCONNECT code of DeleteConnection for MQTT 5",
         reading: "0x98 administrative action",
-        built: false,
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteConnection for a client that is away and has a session",
+        reading: "200: the session goes if cleanSession says so, and stays as it is otherwise",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message with confirmation whose client disconnects before its PUBACK",
+        reading: "504 at once; the message is not sent again, not even to a persistent session",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message that the client answers with a PUBACK of MQTT 5 that carries an error code",
+        reading: "confirmed: any PUBACK ends the delivery",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message for a client whose in-flight window is full or that takes no packet so large",
+        reading: "429 for the window, 500 for the size",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Domain configurations: one of authenticationType and applicationProtocol given, the other DEFAULT",
+        reading: "400 InvalidRequestException: only both explicit, or both DEFAULT",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Domain configurations of the default endpoints: whether their TLS settings can be updated",
+        reading: "400 InvalidRequestException, as the API reference says",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Proof that a customer owns a domain, for a certificate that no public CA signed",
+        reading: "validationCertificateArn must exist, and is not needed",
+        built: true,
+    },
+    OpenQuestion {
+        question: "An imported certificate with another algorithm or other names where a domain is served by the old one",
+        reading: "the old one stays in service, and the domain configuration shows INVALID with the reason",
+        built: true,
     },
     OpenQuestion {
         question: "Whether the limit of 100 publishes a second is one pool or one for each direction",
@@ -71,12 +111,57 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
     },
     OpenQuestion {
         question: "Whether a WebSocket URL that signs its session token is accepted",
-        reading: "undecided until WebSocket is built",
-        built: false,
+        reading: "it is; so is one that appends the token after signing, as the AWS SDKs do",
+        built: true,
     },
     OpenQuestion {
         question: "5 KB in billing: 5120 or 5000 bytes; prices of the upper tiers; charges for shadow topics and events",
         reading: "undecided until metering is built",
         built: false,
+    },
+    OpenQuestion {
+        question: "Which carrier wins when several give a custom authorizer's name, token or signature",
+        reading: "each is taken from the HTTP headers, else the URL's query, else the MQTT user name's",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A carrier that gives a custom authorizer's name, token or signature twice, or longer than TestInvokeAuthorizer takes",
+        reading: "two different values, or a longer one, refuse the client",
+        built: true,
+    },
+    OpenQuestion {
+        question: "What + means in the query of a URL or user name that carries a token",
+        reading: "a space, as in HTML forms; AWS's page asks for percent-encoding",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Status of an authorizer that is created without one",
+        reading: "INACTIVE",
+        built: true,
+    },
+    OpenQuestion {
+        question: "SetDefaultAuthorizer while another authorizer is the default",
+        reading: "ResourceAlreadyExistsException; naming the same one again succeeds",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteAuthorizer of an INACTIVE authorizer that is the default",
+        reading: "DeleteConflictException",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Whether the keys given to UpdateAuthorizer are added to those that are there",
+        reading: "they take their place",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Types that an authorizer's function may answer",
+        reading: "as documented, numbers whole and without quotes; unknown members are ignored, doubled ones refused",
+        built: true,
+    },
+    OpenQuestion {
+        question: "TestInvokeAuthorizer with a context, for an authorizer that wants a signed token",
+        reading: "the token is looked for in the context as in a connection",
+        built: true,
     },
 ];

@@ -585,6 +585,36 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
         text: "Too many requests for one shared group in a second",
         remedy: "unsubscribe later, with a growing random pause between attempts",
     },
+    RefusalRow {
+        fault: Fault::AuthorizerRefused,
+        v3: usual(Close, Reported),
+        v5: usual(ConnAck(Code::NotAuthorized), Reported),
+        disconnect_reason: Reason::AuthError,
+        metric: Some(Metric::ConnectAuthError),
+        log_reason: "CUSTOM_AUTHENTICATION_FAILED",
+        text: "Client is not authenticated/authorized to send the message",
+        remedy: "try the authorizer with TestInvokeAuthorizer; the details say what was wrong",
+    },
+    RefusalRow {
+        fault: Fault::WebsocketExpired,
+        v3: usual(Close, Documented),
+        v5: usual(Disconnect(Code::AdministrativeAction), Unconfirmed),
+        disconnect_reason: Reason::WebsocketTtlExpiration,
+        metric: None,
+        log_reason: "WEBSOCKET_TTL_EXPIRATION",
+        text: "WebSocket connection duration exceeded",
+        remedy: "none needed: sign a new request and connect again",
+    },
+    RefusalRow {
+        fault: Fault::GrantExpired,
+        v3: usual(Close, Documented),
+        v5: usual(Disconnect(Code::NotAuthorized), Unconfirmed),
+        disconnect_reason: Reason::CustomauthTtlExpiration,
+        metric: None,
+        log_reason: "CUSTOMAUTH_TTL_EXPIRATION",
+        text: "Authorization by the custom authorizer has ended",
+        remedy: "connect again; disconnectAfterInSeconds and refreshAfterInSeconds of the authorizer's answer say how long it lasts",
+    },
 ];
 
 #[cfg(test)]

@@ -136,6 +136,11 @@ catalogue! {
         /// Where.
         address: SocketAddr,
     }
+    /// Another server certificate is in service; connections that are there keep theirs.
+    ServerCertificateReplaced<'a> = "server.certificate-replaced", Info, -, -, - {
+        /// What it is, and until when.
+        detail: &'a dyn Display,
+    }
     /// The broker stops.
     Stopping = "broker.stopping", Info, -, -, - {}
     /// A connection could not be authenticated.
@@ -146,6 +151,8 @@ catalogue! {
         local: Option<SocketAddr>,
         /// The name that the client asked for (SNI).
         server_name: Option<&'a str>,
+        /// How it was to be authenticated: `AWS_X509`, `AWS_SIGV4`, `CUSTOM_AUTH`, `CUSTOM_AUTH_X509`.
+        authentication: &'static str,
         /// AWS's reason code, for example `DEVICE_CERTIFICATE_NOT_REGISTERED`.
         reason: &'static str,
         /// What exactly went wrong.
@@ -291,6 +298,19 @@ catalogue! {
         topic: &'a str,
         /// Why.
         why: DropReason,
+    }
+    /// A direct message did not reach its client, or nobody knows whether it did.
+    DirectMessageRefused<'a> = "direct.refused", Warn, PublishOut, -, - {
+        /// Who sent it.
+        origin: Origin<'a>,
+        /// For whom it was.
+        client_id: &'a str,
+        /// Its topic.
+        topic: &'a str,
+        /// AWS's word for the failure.
+        reason: &'static str,
+        /// What exactly.
+        detail: &'a dyn Display,
     }
     /// An unacknowledged message was sent again.
     Redelivered<'a> = "delivery.repeated", Info, -, -, - {
@@ -452,6 +472,47 @@ catalogue! {
         /// What happened to it.
         reason: &'a str,
     }
+    /// A device showed a certificate that a registered CA signed and nobody had registered; it waits for activation now.
+    CertificateRegistered<'a> = "certificate.registered", Info, -, -,
+        "attach a policy to the certificate and set its status to ACTIVE, or give its CA a provisioning template" {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// Whether it was registered before, and the device came back too early.
+        repeated: bool,
+    }
+    /// A device showed a certificate that its CA may not register just in time.
+    CertificateNotRegistered<'a> = "certificate.not-registered", Warn, -, -, - {
+        /// The certificate's id; empty if it could not be read.
+        certificate_id: &'a str,
+        /// Why not.
+        detail: &'a dyn Display,
+        /// What to do about it.
+        remedy: &'a str,
+    }
+    /// A device was provisioned just in time; it is expected back.
+    DeviceProvisioned<'a> = "device.provisioned", Info, -, ProvisionThingSuccess, - {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// The thing; empty if the template makes none.
+        thing: &'a str,
+    }
+    /// The template of a CA could not be carried out for a device.
+    ProvisioningFailed<'a> = "device.provisioning-failed", Warn, -, -, - {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// Why not.
+        detail: &'a dyn Display,
+        /// What to do about it.
+        remedy: &'a str,
+        /// Whether the broker failed, and not the template or the certificate.
+        is_ours: bool,
+    }
     /// The store's feed lost its place and everything is read again.
     FeedLagged = "feed.lagged", Warn, -, -, - {}
     /// The store failed.
@@ -526,6 +587,7 @@ impl<'a> Event<'a> {
             Self::PublishIn(e) => Some(e.origin),
             Self::PublishRefused(e) => Some(e.origin),
             Self::PublishDenied(e) => Some(e.origin),
+            Self::DirectMessageRefused(e) => Some(e.origin),
             Self::ReservedUnserved(e) => Some(e.origin),
             _ => None,
         }
@@ -536,6 +598,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Queued(e) => e.client_id,
             Self::DeliveryDropped(e) => e.client_id,
+            Self::DirectMessageRefused(e) => e.client_id,
             Self::SessionExpired(e) => e.client_id,
             Self::DivergenceObserved(e) => e.client_id,
             _ => self.client().map_or("", |client| client.client_id),
@@ -553,6 +616,7 @@ impl<'a> Event<'a> {
             Self::Queued(e) => Some(e.topic),
             Self::DeliveryDropped(e) => Some(e.topic),
             Self::Redelivered(e) => Some(e.topic),
+            Self::DirectMessageRefused(e) => Some(e.topic),
             Self::Subscribed(e) => Some(e.filter),
             Self::SubscribeRefused(e) => Some(e.filter),
             Self::SubscribeDenied(e) => Some(e.filter),
@@ -587,6 +651,7 @@ impl<'a> Event<'a> {
             | Self::ReceiveDenied(_)
             | Self::WillRefused(_) => Some("AUTHORIZATION_FAILURE"),
             Self::DeliveryDropped(e) => Some(e.why.as_str()),
+            Self::DirectMessageRefused(e) => Some(e.reason),
             Self::Disconnected(Disconnected { reason, fault: None, .. }) => Some(reason.as_str()),
             _ => self.fault().map(Fault::log_reason),
         }
@@ -612,6 +677,8 @@ impl<'a> Event<'a> {
                 DropReason::Expired | DropReason::RetryWindow => None,
             },
             Self::Disconnected(_) => None,
+            Self::ProvisioningFailed(e) if e.is_ours => Some(Metric::ProvisionThingServerError),
+            Self::ProvisioningFailed(_) => Some(Metric::ProvisionThingClientError),
             _ => self.kind().metric().or_else(|| self.fault().and_then(Fault::metric)),
         }
     }
@@ -620,6 +687,8 @@ impl<'a> Event<'a> {
     pub fn remedy(&self) -> Option<&'a str> {
         match self {
             Self::HandshakeFailed(e) if !e.remedy.is_empty() => Some(e.remedy),
+            Self::CertificateNotRegistered(e) => Some(e.remedy),
+            Self::ProvisioningFailed(e) => Some(e.remedy),
             _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
         }
     }
@@ -642,7 +711,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Disconnected(e) => e.reason.sends_will(),
             Self::ConnectionRefusedLimit(_) | Self::RetainedFull(_) | Self::StoreFailed(_) => true,
-            Self::ApiRefused(_) => true,
+            Self::ApiRefused(_) | Self::CertificateNotRegistered(_) | Self::ProvisioningFailed(_) => true,
             _ => self.log_reason().is_some(),
         }
     }

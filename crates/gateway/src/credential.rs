@@ -6,23 +6,32 @@
 
 use std::sync::Arc;
 
-use broker::{Broker, Credential};
+use broker::Credential;
 use identity::{CertificateFacts, CertificateId, Principal, Timestamp};
-use registry::CertificateStatus;
+use registry::{CertificateMode, CertificateStatus};
 
+use crate::door::Shared;
 use crate::refusal::Refusal;
 
 /// Looks up the leaf certificate. `wall` is compared with the certificate's validity.
 pub(crate) async fn credential_of(
-    broker: &Broker,
-    leaf_der: &[u8],
+    shared: &Shared,
+    chain: &[Vec<u8>],
+    server_name: Option<&str>,
     wall: Timestamp,
 ) -> Result<Credential, Refusal> {
-    let facts = pki::facts(leaf_der)
+    let leaf = chain.first().map_or(&[][..], Vec::as_slice);
+    let facts = pki::facts(leaf)
         .map_err(|error| Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string()))?;
-    let status = broker.certificate_status(&facts.id).await.map_err(|error| Refusal::store_failed(&error))?;
-    admit(&facts, status, wall)?;
-    Ok(Credential { principal: Principal::Certificate(facts.id.clone()), certificate: Some(Arc::new(facts)) })
+    let known = shared.broker.certificate(&facts.id).await.map_err(|error| Refusal::store_failed(&error))?;
+    admit(&facts, known.as_ref().map(|record| record.status), wall)?;
+    // A certificate that may belong to several accounts names its own by the endpoint that it asks for.
+    let needs_name = known.is_some_and(|record| record.mode == CertificateMode::SniOnly);
+    if needs_name && server_name.is_none() {
+        return Err(Refusal::server_name_needed(&facts.id));
+    }
+    let principal = Principal::Certificate(facts.id.clone());
+    Ok(Credential { principal, certificate: Some(Arc::new(facts)), grant: None })
 }
 
 fn admit(

@@ -5,17 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use broker::Broker;
 use events::Observers;
+use services::Services;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::budget::{Place, Places};
 use crate::clock::Clock;
 use crate::converse;
+use crate::endpoint::Endpoint;
+use crate::http::Requests;
 use crate::limits::Limits;
+use crate::refusal::Refusal;
 use crate::report;
-use crate::tls::{ServerIdentity, TlsConfigs, UnusableServerCertificate};
+use crate::tls::{ServerIdentity, Shown, UnusableServerCertificate};
 
 /// How long the accept loop rests when the system has no descriptor or memory for another socket.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -32,6 +37,10 @@ pub struct GatewayParts {
     pub limits: Limits,
     /// What the TLS doors show.
     pub server: ServerIdentity,
+    /// Who knows the registry, the endpoints and the authorizers.
+    pub services: Arc<Services>,
+    /// Who answers HTTPS requests.
+    pub requests: Arc<dyn Requests>,
 }
 
 /// A kind of listener.
@@ -39,9 +48,11 @@ pub struct GatewayParts {
 pub enum Door {
     /// MQTT over TLS with a client certificate: AWS's port 8883.
     Mqtt,
-    /// AWS's port 443: ALPN `x-amzn-mqtt-ca` is MQTT with a client certificate. WebSocket, HTTPS and custom
-    /// authorizers are not built yet; their peers are refused with an event that says so.
+    /// AWS's port 443: the ALPN protocol decides between MQTT with a client certificate (`x-amzn-mqtt-ca`) or a custom
+    /// authorizer (`mqtt`), HTTPS with a client certificate (`x-amzn-http-ca`), and, without any, WebSocket and HTTPS.
     Tls,
+    /// HTTPS with a client certificate: AWS's port 8443.
+    Https,
     /// MQTT without TLS, for tests on the same machine. Peers from elsewhere are closed at once.
     Plain {
         /// The name under which its clients are known to logs and events.
@@ -55,6 +66,7 @@ impl Door {
         match self {
             Self::Mqtt => "mqtt",
             Self::Tls => "tls",
+            Self::Https => "https",
             Self::Plain { .. } => "plain",
         }
     }
@@ -71,7 +83,9 @@ pub(crate) struct Shared {
     pub(crate) observers: Observers,
     pub(crate) clock: Clock,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) tls: TlsConfigs,
+    pub(crate) services: Arc<Services>,
+    pub(crate) requests: Arc<dyn Requests>,
+    shown: ArcSwap<Shown>,
     pub(crate) turns: Semaphore,
     places: Places,
     closing: watch::Sender<bool>,
@@ -84,6 +98,13 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The endpoint that a peer asked for by name.
+    pub(crate) async fn endpoint(&self, asked: Option<&str>) -> Result<Endpoint, Refusal> {
+        Ok(Endpoint::default_for(asked, self.shown.load_full()))
+    }
+}
+
 impl Gateway {
     /// Fails if the server certificate does not fit its key.
     pub fn new(parts: GatewayParts) -> Result<Self, UnusableServerCertificate> {
@@ -91,13 +112,24 @@ impl Gateway {
             broker: parts.broker,
             observers: parts.observers,
             clock: parts.clock,
-            tls: TlsConfigs::new(parts.server)?,
+            services: parts.services,
+            requests: parts.requests,
+            shown: ArcSwap::from_pointee(Shown::new(parts.server)?),
             turns: Semaphore::new(parts.limits.handshakes_in_flight.max(1)),
             places: Places::new(parts.limits.connections),
             limits: Arc::new(parts.limits),
             closing: watch::channel(false).0,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Shows another server certificate from now on. Connections that are there keep theirs.
+    ///
+    /// # Errors
+    /// It does not fit its key: the one before stays in service.
+    pub fn show(&self, server: ServerIdentity) -> Result<(), UnusableServerCertificate> {
+        self.shared.shown.store(Arc::new(Shown::new(server)?));
+        Ok(())
     }
 
     /// Accepts on `listener` until [`Self::close_doors`].

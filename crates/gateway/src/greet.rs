@@ -2,13 +2,16 @@
 
 use std::fmt::Display;
 
-use broker::{Connection, Credential, Link};
+use broker::{Connection, Link};
 use bytes::{Bytes, BytesMut};
 use dialect::{Answer, Fault};
+use identity::{Principal, Timestamp};
 use mqtt::{ConnAck, Decoder, Malformed, MalformedFault, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
+use crate::converse::Introduction;
+use crate::custom::Admitted;
 use crate::door::Shared;
 use crate::farewell;
 use crate::report;
@@ -35,31 +38,55 @@ enum Silence {
 pub(crate) async fn greet<S>(
     shared: &Shared,
     stream: &mut S,
-    credential: Credential,
-    link: Link,
+    mut input: BytesMut,
+    (introduction, link): (Introduction, Link),
 ) -> Option<Greeted>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut decoder = Decoder::for_server(shared.broker.dialect().limits().packet_bytes);
-    let mut input = BytesMut::new();
     let deadline = Instant::now() + shared.limits.first_packet;
     let first = timeout_at(deadline, first_packet(stream, &mut decoder, &mut input)).await;
     let connect = match first.unwrap_or(Err(Silence::TooSlow)) {
         Ok(connect) => connect,
         Err(silence) => {
-            refuse(shared, stream, &decoder, (&credential, &link), silence).await;
+            refuse(shared, stream, &decoder, (&introduction.principal(), &link), silence).await;
             return None;
         }
+    };
+    let (credential, link) = match introduction {
+        Introduction::Known(credential) => (credential, link),
+        Introduction::Custom(presenting) => match presenting.admit(shared, &connect).await {
+            Ok(Admitted { credential, ends }) => (credential, until(link, ends)),
+            Err(refusal) => {
+                report::refused(shared, &link, &refusal);
+                let refused = shared.broker.refusal(Fault::AuthorizerRefused, connect.version);
+                answer(shared, stream, refused).await;
+                return None;
+            }
+        },
     };
     match shared.broker.connect(connect, credential, link, shared.clock.now()).await {
         Ok(connection) => Some(Greeted { connection, decoder, input }),
         Err(refused) => {
-            if let Some(packet) = refused.packet {
-                farewell::say(stream, encoded(&packet, refused.version), &shared.limits).await;
-            }
+            answer(shared, stream, refused).await;
             None
         }
+    }
+}
+
+/// The link with one more end of its life: the first counts.
+fn until(link: Link, ends: (Timestamp, Fault)) -> Link {
+    let first = link.ends.filter(|known| known.0 <= ends.0).unwrap_or(ends);
+    Link { ends: Some(first), ..link }
+}
+
+async fn answer<S>(shared: &Shared, stream: &mut S, refused: broker::Refused)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Some(packet) = refused.packet {
+        farewell::say(stream, encoded(&packet, refused.version), &shared.limits).await;
     }
 }
 
@@ -92,7 +119,7 @@ async fn refuse<S>(
     shared: &Shared,
     stream: &mut S,
     decoder: &Decoder,
-    visitor: (&Credential, &Link),
+    visitor: (&Principal, &Link),
     silence: Silence,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,

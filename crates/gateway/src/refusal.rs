@@ -8,6 +8,8 @@ use identity::CertificateId;
 /// A peer that did not come in: reason, what happened, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
+    /// How the peer was to show who it is, in AWS's word.
+    pub(crate) authentication: &'static str,
     /// AWS's reason code, or a word of ours where AWS's log has no entry.
     pub(crate) reason: &'static str,
     /// What happened.
@@ -18,11 +20,17 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), remedy: None }
+        Self { authentication: "AWS_X509", reason, detail: detail.into(), remedy: None }
     }
 
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The same of another kind of authentication.
+    pub(crate) fn by(mut self, authentication: &'static str) -> Self {
+        self.authentication = authentication;
         self
     }
 
@@ -54,13 +62,86 @@ impl Refusal {
             .with_remedy("see the store's own error above; devices retry by themselves")
     }
 
-    /// The door of port 443 serves MQTT with X.509 only.
-    pub(crate) fn door_not_built(offered: &str) -> Self {
+    /// A protocol that AWS's port 443 does not know.
+    pub(crate) fn unknown_alpn(offered: &str) -> Self {
+        Self::new("NOT_AUTHENTICATED", format!("the peer offered only unknown ALPN protocols: {offered}")).with_remedy(
+            "offer x-amzn-mqtt-ca (MQTT with a client certificate), mqtt (MQTT with a custom authorizer), \
+             x-amzn-http-ca (HTTPS with a client certificate), or none (WebSocket and HTTPS)",
+        )
+    }
+
+    /// The endpoint's applicationProtocol is not spoken on this port.
+    pub(crate) fn wrong_port_for(protocol: &str) -> Self {
+        Self::new(
+            "PROTOCOL_MISMATCH",
+            format!("the domain configuration's applicationProtocol {protocol} is not spoken on this port"),
+        )
+        .with_remedy("SECURE_MQTT is on 8883 and 443, MQTT_WSS on 443, HTTPS on 443 and 8443")
+    }
+
+    /// A domain configuration that nobody can use as it came.
+    pub(crate) fn impossible_endpoint() -> Self {
+        Self::new(
+            "DOMAIN_CONFIGURATION_INVALID",
+            "the domain configuration's authenticationType does not fit the protocol that the peer speaks",
+        )
+        .with_remedy("client certificates go with SECURE_MQTT and HTTPS, AWS_SIGV4 with MQTT_WSS and HTTPS")
+    }
+
+    /// The domain configuration is switched off.
+    pub(crate) fn disabled_domain(name: &str) -> Self {
+        Self::new("DOMAIN_CONFIGURATION_DISABLED", format!("the domain configuration of {name} is DISABLED")).with_remedy(
+            "aws iot update-domain-configuration --domain-configuration-status ENABLED --domain-configuration-name ...",
+        )
+    }
+
+    /// The certificate in service for an endpoint cannot be used.
+    pub(crate) fn unusable_certificate(name: &str, why: &dyn std::fmt::Display) -> Self {
+        Self::new("DOMAIN_CONFIGURATION_INVALID", format!("the endpoint {name}: {why}"))
+            .with_remedy("import a server certificate that fits its key and covers the name")
+    }
+
+    /// A certificate without account needs the account's endpoint as server name.
+    pub(crate) fn server_name_needed(id: &CertificateId) -> Self {
+        Self::new(
+            "SNI_MISUSED",
+            format!("certificate {id} was registered without its CA's proof (SNI_ONLY), and the peer asked for no endpoint of this server"),
+        )
+        .with_remedy("connect by a name of the server certificate (SNI), not by an address; see --server-name")
+    }
+
+    /// The endpoint is not for MQTT over WebSocket.
+    pub(crate) fn no_websocket_here() -> Self {
+        Self::wrong_speech("a WebSocket was asked for where there are none").with_remedy(
+            "MQTT over WebSocket is on port 443 without a client certificate: sign the request, or use a custom authorizer",
+        )
+    }
+
+    /// Nothing says who it is.
+    pub(crate) fn no_credential() -> Self {
         Self::new(
             "NOT_AUTHENTICATED",
-            format!("the peer offered {offered}: WebSocket, HTTPS and custom authorizers are not built yet"),
+            "the request has no signature, and no custom authorizer is to be asked",
         )
-        .with_remedy("use the MQTT port, or offer ALPN x-amzn-mqtt-ca with a client certificate on this one")
+        .by("AWS_SIGV4")
+        .with_remedy(
+            "sign it with Signature Version 4 (service iotdevicegateway), or name a custom authorizer",
+        )
+    }
+
+    /// The endpoint is for custom authorizers.
+    pub(crate) fn signature_not_taken() -> Self {
+        Self::new(
+            "NOT_AUTHENTICATED",
+            "the request is signed, but its endpoint takes custom authorizers only",
+        )
+        .by("CUSTOM_AUTH")
+        .with_remedy("use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT")
+    }
+
+    /// The peer speaks another protocol than its ALPN said.
+    pub(crate) fn wrong_speech(detail: impl Into<String>) -> Self {
+        Self::new("PROTOCOL_MISMATCH", detail)
     }
 
     pub(crate) fn too_slow(seconds: f64) -> Self {
@@ -103,7 +184,7 @@ impl Refusal {
                         "if it does not trust the server: give it this broker's CA file; check the host name",
                     )
             }
-            Error::NoApplicationProtocol => Self::door_not_built("another ALPN protocol"),
+            Error::NoApplicationProtocol => Self::unknown_alpn("others"),
             _ => Self::new("TLS_HANDSHAKE", text),
         }
     }

@@ -4,15 +4,17 @@ use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 
-use broker::{Credential, Link};
+use broker::Link;
 use dialect::Fault;
 use events::{
     Client, ConfigProblem, ConnectRefused, ConnectionRefusedLimit, Event, HandshakeFailed, Listening,
 };
+use identity::Principal;
 use mqtt::Version;
 
 use crate::door::{Door, Shared, Visitor};
 use crate::handshake::Unshaken;
+use crate::refusal::Refusal;
 
 pub(crate) fn listening(shared: &Shared, door: &Door, address: SocketAddr) {
     emit(shared, &Event::Listening(Listening { listener: door.name(), address }));
@@ -40,6 +42,7 @@ pub(crate) fn plain_from_elsewhere(shared: &Shared, peer: SocketAddr) {
             peer,
             local: None,
             server_name: None,
+            authentication: "AWS_X509",
             reason: "NOT_AUTHENTICATED",
             detail: &"the plaintext port serves this machine only",
             remedy: "connect by TLS with a client certificate",
@@ -55,6 +58,23 @@ pub(crate) fn unshaken(shared: &Shared, visitor: &Visitor, unshaken: &Unshaken) 
             peer: visitor.peer,
             local: Some(visitor.local),
             server_name: unshaken.server_name.as_deref(),
+            authentication: refusal.authentication,
+            reason: refusal.reason,
+            detail: &refusal.detail,
+            remedy: refusal.remedy.as_deref().unwrap_or_default(),
+        }),
+    );
+}
+
+/// A peer whose TLS handshake is done was turned away before MQTT began.
+pub(crate) fn refused(shared: &Shared, link: &Link, refusal: &Refusal) {
+    emit(
+        shared,
+        &Event::HandshakeFailed(HandshakeFailed {
+            peer: link.peer,
+            local: Some(link.local),
+            server_name: link.server_name.as_deref(),
+            authentication: refusal.authentication,
             reason: refusal.reason,
             detail: &refusal.detail,
             remedy: refusal.remedy.as_deref().unwrap_or_default(),
@@ -65,12 +85,12 @@ pub(crate) fn unshaken(shared: &Shared, visitor: &Visitor, unshaken: &Unshaken) 
 /// The first packet was no CONNECT.
 pub(crate) fn not_connected(
     shared: &Shared,
-    (credential, link): (&Credential, &Link),
+    (principal, link): (&Principal, &Link),
     version: Option<Version>,
     fault: Fault,
     detail: &dyn Display,
 ) {
-    let client = Client { client_id: "", principal: &credential.principal, peer: Some(link.peer), version };
+    let client = Client { client_id: "", principal, peer: Some(link.peer), version };
     emit(shared, &Event::ConnectRefused(ConnectRefused { client, fault, detail, trace: None }));
 }
 

@@ -33,12 +33,19 @@ pub struct MalformedPolicy {
     pub detail: String,
     /// Where, if it is at one place.
     pub at: Option<Position>,
+    /// It has more characters than a policy may have.
+    pub too_long: bool,
 }
 
 impl MalformedPolicy {
     /// The structure is not understood.
     pub(crate) fn syntax(detail: String, at: Option<Position>) -> Self {
-        Self { message: "Policy document is Malformed: Invalid policy syntax.".into(), detail, at }
+        Self {
+            message: "Policy document is Malformed: Invalid policy syntax.".into(),
+            detail,
+            at,
+            too_long: false,
+        }
     }
 
     /// A resource is not an ARN.
@@ -49,7 +56,7 @@ impl MalformedPolicy {
         );
         let message =
             format!("Policy document is Malformed: The resource {value} is not in valid ARN format");
-        Self { message, detail, at }
+        Self { message, detail, at, too_long: false }
     }
 
     /// More characters than a policy may have.
@@ -60,7 +67,7 @@ impl MalformedPolicy {
         let detail = format!(
             "it has {characters} characters without white space, the limit is {longest}: divide it into several policies"
         );
-        Self { message, detail, at: None }
+        Self { message, detail, at: None, too_long: true }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum List<'a> {
     CertificatesByCa(&'a str),
     /// `ListCACertificates`.
     CaCertificates,
+    /// `ListAuthorizers`.
+    Authorizers,
     /// `ListPolicies`.
     Policies,
     /// `ListPolicyPrincipals` and `ListTargetsForPolicy`, of this policy.
@@ -36,6 +38,7 @@ impl List<'_> {
             Self::Certificates => ("certificates", ""),
             Self::CertificatesByCa(ca) => ("certificates-by-ca", ca),
             Self::CaCertificates => ("ca-certificates", ""),
+            Self::Authorizers => ("authorizers", ""),
             Self::Policies => ("policies", ""),
             Self::PolicyTargets(policy) => ("policy-targets", policy),
         };

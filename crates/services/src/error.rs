@@ -45,20 +45,34 @@ codes! {
     CertificateState = "CertificateStateException", 406;
     /// A certificate is not acceptable.
     CertificateValidation = "CertificateValidationException", 400;
+    /// Others change the same resources.
+    ConflictingResourceUpdate = "ConflictingResourceUpdateException", 409;
     /// Something still depends on what is to be deleted.
     DeleteConflict = "DeleteConflictException", 409;
     /// The name is taken (IAM).
     EntityAlreadyExists = "EntityAlreadyExistsException", 409;
     /// The policies do not allow it (data plane).
     Forbidden = "ForbiddenException", 403;
+    /// Somebody else did not answer in time (data plane).
+    GatewayTimeout = "GatewayTimeoutException", 504;
     /// A fault of ours.
     InternalFailure = "InternalFailureException", 500;
     /// The roles of an identity pool are missing, or do not trust it (Amazon Cognito).
     InvalidIdentityPoolConfiguration = "InvalidIdentityPoolConfigurationException", 400;
+    /// An argument of a list makes no sense (ACM).
+    InvalidArgs = "InvalidArgsException", 400;
+    /// An ARN is none, or not one of a certificate (ACM).
+    InvalidArn = "InvalidArnException", 400;
     /// A page token is none (Service Quotas).
     InvalidPaginationToken = "InvalidPaginationTokenException", 400;
+    /// A certificate, chain or key cannot be imported (ACM).
+    InvalidParameter = "InvalidParameterException", 400;
     /// The request makes no sense.
     InvalidRequest = "InvalidRequestException", 400;
+    /// A custom authorizer's function gave an answer that is none.
+    InvalidResponse = "InvalidResponseException", 400;
+    /// A tag breaks a rule (ACM).
+    InvalidTag = "InvalidTagException", 400;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 410;
     /// A policy document is not one.
@@ -79,6 +93,10 @@ codes! {
     ResourceAlreadyExists = "ResourceAlreadyExistsException", 409;
     /// It is bound to something else (Amazon Cognito).
     ResourceConflict = "ResourceConflictException", 409;
+    /// Something still uses what is to be deleted (ACM).
+    ResourceInUse = "ResourceInUseException", 400;
+    /// A template could not be carried out.
+    ResourceRegistrationFailure = "ResourceRegistrationFailureException", 400;
     /// There is no such thing.
     ResourceNotFound = "ResourceNotFoundException", 404;
     /// Try again later.
@@ -166,7 +184,7 @@ mod tests {
     fn every_row_is_an_exception_with_a_status() {
         for code in ErrorCode::ALL {
             assert!(code.name().ends_with("Exception"), "{code:?}");
-            assert!((400..=503).contains(&code.http_status()), "{code:?}");
+            assert!((400..=504).contains(&code.http_status()), "{code:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The scene in which the tests of all operations play: services over a store in memory, and somebody who meddles.
 
+mod functions;
 mod invariants;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ use pki::{CertificateAuthority, Serial};
 use store::memory::MemoryStore;
 use store::{Batch, Boxed, CommitError, Entry, Feed, Revision, Space, Store, StoreError, Versioned};
 
+pub(crate) use functions::{FUNCTION, Scripted};
 pub(crate) use invariants::check_store;
 
 use crate::shapes::*;
@@ -25,6 +27,22 @@ pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 pub(crate) const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
+
+/// A template of type JITP: a thing named after the common name, and a policy.
+pub(crate) const JITP: &str = r#"{
+    "Parameters": { "AWS::IoT::Certificate::CommonName": { "Type": "String" },
+                    "AWS::IoT::Certificate::Id": { "Type": "String" } },
+    "Resources": {
+        "thing": { "Type": "AWS::IoT::Thing", "Properties": {
+            "ThingName": { "Ref": "AWS::IoT::Certificate::CommonName" },
+            "AttributePayload": { "version": "v1" } } },
+        "certificate": { "Type": "AWS::IoT::Certificate", "Properties": {
+            "CertificateId": { "Ref": "AWS::IoT::Certificate::Id" }, "Status": "ACTIVE" } },
+        "policy": { "Type": "AWS::IoT::Policy", "Properties": {
+            "PolicyDocument":
+                "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"iot:*\",\"Resource\":\"*\"}]}" } }
+    }
+}"#;
 
 pub(crate) static AUTHORITY: LazyLock<Arc<CertificateAuthority>> = LazyLock::new(|| {
     Arc::new(CertificateAuthority::generate("test", Serial::from_random([7; 16]), NOW).unwrap())
@@ -73,6 +91,10 @@ impl Store for Meddled {
 }
 
 fn services(store: Arc<dyn Store>, first_byte: u8) -> Services {
+    services_with(store, first_byte, Arc::new(crate::NoFunctions))
+}
+
+fn services_with(store: Arc<dyn Store>, first_byte: u8, functions: Arc<dyn crate::Functions>) -> Services {
     let site =
         Site { region: Region::new("eu-west-1").unwrap(), account: AccountId::new("123456789012").unwrap() };
     let site = Arc::new(site);
@@ -97,6 +119,7 @@ fn services(store: Arc<dyn Store>, first_byte: u8) -> Services {
         observers: Observers::default(),
         endpoint: EndpointAddress::new("iot.test"),
         entropy: Arc::new(entropy),
+        functions,
     })
 }
 
@@ -104,6 +127,7 @@ fn services(store: Arc<dyn Store>, first_byte: u8) -> Services {
 pub(crate) struct Scene {
     pub services: Services,
     pub store: MemoryStore,
+    pub functions: Arc<Scripted>,
     hooks: Arc<Mutex<Vec<Hook>>>,
 }
 
@@ -112,7 +136,8 @@ impl Scene {
         let store = MemoryStore::new();
         let hooks = Arc::new(Mutex::new(Vec::new()));
         let meddled = Meddled { inner: store.clone(), hooks: hooks.clone() };
-        Self { services: services(Arc::new(meddled), 0), store, hooks }
+        let functions = Arc::new(Scripted::default());
+        Self { services: services_with(Arc::new(meddled), 0, functions.clone()), store, functions, hooks }
     }
 
     pub fn run<F: Future>(&self, future: F) -> F::Output {

@@ -91,6 +91,16 @@ pub fn headers(request: &Request<'_>, names: &[&str]) -> Vec<u8> {
     out
 }
 
+/// The value of a Host header without its port.
+fn without_port<'a>(name: &str, value: &'a [u8]) -> &'a [u8] {
+    if !name.eq_ignore_ascii_case("host") {
+        return value;
+    }
+    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (host, port) = value.split_at(value.len() - digits);
+    if port.is_empty() { value } else { host.strip_suffix(b":").unwrap_or(value) }
+}
+
 /// Appends a header value without its outer white space and with inner runs of spaces as one space.
 fn fold(value: &[u8], out: &mut Vec<u8>) {
     let words = value.split(|b| matches!(b, b' ' | b'\t')).filter(|word| !word.is_empty());
@@ -108,6 +118,8 @@ pub struct Form<'a> {
     pub path: PathForm,
     /// Query parameters that were not signed.
     pub unsigned_parameters: &'a [&'a str],
+    /// The port of the Host header was not signed.
+    pub bare_host: bool,
 }
 
 /// The canonical request.
@@ -119,7 +131,14 @@ pub fn request(request: &Request<'_>, form: &Form<'_>, signed_headers: &[&str], 
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
     }
-    out.extend_from_slice(&headers(request, signed_headers));
+    match form.bare_host {
+        true => {
+            let bare: Vec<(&str, &[u8])> =
+                request.headers.iter().map(|(n, v)| (*n, without_port(n, v))).collect();
+            out.extend_from_slice(&headers(&Request { headers: &bare, ..*request }, signed_headers));
+        }
+        false => out.extend_from_slice(&headers(request, signed_headers)),
+    }
     out.push(b'\n');
     out.extend_from_slice(signed_headers.join(";").as_bytes());
     out.push(b'\n');

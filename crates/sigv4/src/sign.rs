@@ -49,7 +49,7 @@ pub fn sign(
 
     let body_hash =
         request.header("x-amz-content-sha256").map_or_else(|| canonical::sha256_hex(body), str::to_owned);
-    let form = Form { path: PathForm::Literal, unsigned_parameters: &[] };
+    let form = Form { path: PathForm::Literal, unsigned_parameters: &[], bare_host: false };
     let whole = canonical::request(&Request { headers: &headers, ..*request }, &form, &names, &body_hash);
     let scope = scope(&moment, target);
     let signature =
@@ -84,7 +84,7 @@ pub fn presign(
     if let Some(token) = credentials.session_token {
         query.push_str(&format!("&X-Amz-Security-Token={}", encode(token)));
     }
-    let form = Form { path: PathForm::Literal, unsigned_parameters: &[] };
+    let form = Form { path: PathForm::Literal, unsigned_parameters: &[], bare_host: false };
     let request = Request { query: &query, ..*request };
     let whole = canonical::request(&request, &form, &["host"], &canonical::sha256_hex(b""));
     let signature = canonical::signature(credentials.secret_access_key, scope, &moment, &whole);

@@ -21,7 +21,7 @@ fn the_documented_example_has_the_documented_signature() {
     ];
     let request =
         Request { method: "GET", path: "/", query: "Action=ListUsers&Version=2010-05-08", headers: &headers };
-    let form = Form { path: PathForm::Normalised, unsigned_parameters: &[] };
+    let form = Form { path: PathForm::Normalised, unsigned_parameters: &[], bare_host: false };
     let names = ["content-type", "host", "x-amz-date"];
     let whole = canonical::request(&request, &form, &names, &canonical::sha256_hex(b""));
     assert_eq!(
@@ -102,7 +102,7 @@ impl Owned {
     fn verified(&self, now: Timestamp) -> Result<(), Refused> {
         self.with(|request| {
             let claim = Claim::read(request)?;
-            let services = &["iotdata", "iotdevicegateway"];
+            let services = &["iot", "iotdata", "iotdevicegateway", "iot-jobs-data"];
             claim.check(request, &Expected { region: "eu-west-1", services, now })?;
             if claim.access_key_id() != KEY.access_key_id {
                 return Err(Refused::UnknownKey(claim.access_key_id().into()));
@@ -329,4 +329,29 @@ proptest! {
         request.headers.push(("authorization".into(), format!("AWS4-HMAC-SHA256 {value}").into_bytes()));
         let _ = request.verified(NOW);
     }
+}
+
+/// What a browser sends as Host is not the page's to choose: on odd ports it has one, and what was signed may not.
+#[test]
+fn a_presigned_query_may_have_signed_the_host_without_its_port() {
+    let target = Target { region: "eu-west-1", service: "iotdevicegateway" };
+    let presigned = |host: &[u8]| {
+        let headers = [("Host", host)];
+        presign(
+            &Request { method: "GET", path: "/mqtt", query: "", headers: &headers },
+            &KEY,
+            &target,
+            60,
+            NOW,
+        )
+    };
+    let verified = |query: &str, host: &[u8]| {
+        let (query, headers) = (query.to_owned(), vec![("Host".to_owned(), host.to_vec())]);
+        Owned { method: "GET".into(), path: "/mqtt".into(), query, headers, body: Vec::new() }.verified(NOW)
+    };
+    assert_eq!(verified(&presigned(b"iot.example"), b"iot.example:4443"), Ok(()));
+    assert_eq!(verified(&presigned(b"iot.example:4443"), b"iot.example:4443"), Ok(()));
+    assert_eq!(verified(&presigned(b"[::1]"), b"[::1]:4443"), Ok(()));
+    assert!(verified(&presigned(b"iot.example:4443"), b"iot.example").is_err());
+    assert!(verified(&presigned(b"iot.example"), b"other.example:4443").is_err());
 }

@@ -82,7 +82,7 @@ impl Claim {
         let body_hash = self.body_hash(request, body)?;
         let names: Vec<&str> = self.signed_headers.iter().map(String::as_str).collect();
         let mut first = None;
-        for form in self.forms(request.path) {
+        for form in self.forms(request) {
             let whole = canonical::request(request, &form, &names, &body_hash);
             let signature = canonical::signature(secret, self.scope(), &self.moment, &whole);
             if bool::from(signature.ct_eq(&self.signature)) {
@@ -98,13 +98,19 @@ impl Claim {
     /// The operation is performed on the path as it came. So a normalised path counts only where nobody but the signer
     /// chose it, and never where `..` takes back what stands before it: a signature for the topic `b` would else be
     /// good for `x/../b`.
-    fn forms(&self, path: &str) -> Vec<Form<'static>> {
+    ///
+    /// On ports other than 443 some sign the Host header without its port, which is how it looks at AWS.
+    fn forms(&self, request: &Request<'_>) -> Vec<Form<'static>> {
         const SIGNED_TOKEN: &[&str] = &["X-Amz-Signature"];
         const LATE_TOKEN: &[&str] = &["X-Amz-Signature", "X-Amz-Security-Token"];
         let queries: &[&[&str]] = if self.presigned.is_some() { &[SIGNED_TOKEN, LATE_TOKEN] } else { &[&[]] };
-        let with = |path| queries.iter().map(move |names| Form { path, unsigned_parameters: names });
+        let hosts: &[bool] = if self.presigned.is_some() { &[false, true] } else { &[false] };
+        let with = |path| {
+            let named = queries.iter().flat_map(|names| hosts.iter().map(move |bare| (names, *bare)));
+            named.map(move |(names, bare_host)| Form { path, unsigned_parameters: names, bare_host })
+        };
         let mut forms: Vec<_> = with(PathForm::Literal).collect();
-        if self.presigned.is_none() && path.split('/').all(|segment| segment != "..") {
+        if self.presigned.is_none() && request.path.split('/').all(|segment| segment != "..") {
             forms.extend(with(PathForm::Normalised));
         }
         forms

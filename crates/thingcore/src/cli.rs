@@ -61,10 +61,10 @@ pub struct ServeArgs {
     /// MQTT over TLS with client certificates; 0 = any free port [default: 8883]
     #[arg(long, value_name = "N", env = "THINGCORE_MQTT_PORT")]
     pub mqtt_port: Option<u16>,
-    /// The 443 port (ALPN decides); 0 = any free port [default: 443, or 4443 where 443 is not permitted]
+    /// The 443 port: MQTT by ALPN, WebSocket and HTTPS; 0 = any free port [default: 443, or 4443 where 443 is not permitted]
     #[arg(long, value_name = "N", env = "THINGCORE_TLS_PORT")]
     pub tls_port: Option<u16>,
-    /// HTTPS publish with client certificates: not built yet, accepted and unused [default: 8443]
+    /// HTTPS with client certificates; 0 = any free port [default: 8443]
     #[arg(long, value_name = "N", env = "THINGCORE_HTTPS_PORT")]
     pub https_port: Option<u16>,
     /// The AWS IoT API (control plane and data plane); 0 = any free port [default: 7080]

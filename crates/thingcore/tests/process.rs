@@ -77,7 +77,7 @@ fn device_create(folder: &Path, arguments: &[&str]) -> Output {
 fn it_starts_announces_itself_and_stops_cleanly_and_starts_again() {
     let folder = tempfile::tempdir().unwrap();
     let first = Server::start(folder.path(), &["--plain-port=0"]);
-    assert!(first.ready["ports"]["https"].is_null());
+    assert!(first.ready["ports"]["https"].is_u64());
     assert!(first.port("plain") > 0);
     for name in ["mqtt", "tls", "api", "admin", "plain"] {
         std::net::TcpStream::connect(("127.0.0.1", first.port(name))).unwrap();

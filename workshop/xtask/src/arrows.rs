@@ -25,7 +25,7 @@ enum Tier {
 }
 
 /// Every crate of the workspace, top to bottom, with its tier.
-const HOUSE: [(&str, Tier); 22] = [
+const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-identity", Tier::Word),
     ("thingcore-mqtt", Tier::Word),
     ("thingcore-dialect", Tier::Word),
@@ -35,11 +35,14 @@ const HOUSE: [(&str, Tier); 22] = [
     ("thingcore-router", Tier::Engine),
     ("thingcore-policy", Tier::Engine),
     ("thingcore-quirks", Tier::Engine),
+    ("thingcore-customauth", Tier::Engine),
     ("thingcore-pki", Tier::Engine),
     ("thingcore-sigv4", Tier::Engine),
+    ("thingcore-provisioning", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
     ("thingcore-broker", Tier::Heart),
     ("thingcore-services", Tier::Heart),
+    ("thingcore-functions", Tier::Adapter),
     ("thingcore-store-redb", Tier::Adapter),
     ("thingcore-gateway", Tier::Adapter),
     ("thingcore-api", Tier::Adapter),
@@ -50,9 +53,13 @@ const HOUSE: [(&str, Tier); 22] = [
     ("thingcore-xtask", Tier::Workshop),
 ];
 
-/// The only arrows between engines and from an engine to the port: the registry keeps policy documents, in the store.
-const EXCEPTIONS: [(&str, &str); 2] =
-    [("thingcore-registry", "thingcore-policy"), ("thingcore-registry", "thingcore-store")];
+/// The only arrows between engines and from an engine to the port: the registry keeps policy documents, in the store;
+/// the answer of a custom authorizer holds policy documents.
+const EXCEPTIONS: [(&str, &str); 3] = [
+    ("thingcore-registry", "thingcore-policy"),
+    ("thingcore-registry", "thingcore-store"),
+    ("thingcore-customauth", "thingcore-policy"),
+];
 
 /// Crates with sockets, disks, threads or clocks inside: adapters, product and workshop only.
 const OUTSIDE_WORLD: [&str; 12] = [

@@ -35,7 +35,7 @@ pub(super) fn own_user(input: &mut Map<String, Value>, caller: &Caller) -> Resul
     if input.contains_key("UserName") {
         return Ok(());
     }
-    if let Principal::Iam(who) = &caller.principal
+    if let Principal::Iam(who) = &caller.credential.principal
         && let IamKind::User(name) = &who.kind
     {
         input.insert("UserName".into(), name.as_str().into());

@@ -16,7 +16,7 @@ pub(super) const OPERATIONS: &[Entry] = &[
         name: "GetCallerIdentity",
         on: On::Anything,
         call: |services, _input, caller, _now| {
-            Box::pin(async move { written(Ok(services.get_caller_identity(&caller.principal))) })
+            Box::pin(async move { written(Ok(services.get_caller_identity(&caller.credential.principal))) })
         },
     },
     Entry {
@@ -40,12 +40,12 @@ pub(super) const OPERATIONS: &[Entry] = &[
         on: On::Anything,
         call: |services, input, caller, now| {
             Box::pin(
-                async move { written(services.get_session_token(&read(input)?, &caller.principal, now)) },
+                async move { written(services.get_session_token(&read(input)?, &caller.credential.principal, now)) },
             )
         },
     },
 ];
 
 pub(super) fn origin(caller: &Caller) -> HttpOrigin {
-    HttpOrigin { principal: caller.principal.clone(), peer: caller.peer }
+    crate::operations::origin(caller.clone())
 }

@@ -23,7 +23,7 @@ impl AccessKeys for OneKey {
         let found = match access_key_id {
             "AKID" => Ok(Signer {
                 secret: services::shapes::Secret(SECRET.to_owned()),
-                principal: Principal::AccessKey("AKID".into()),
+                principal: identity::Principal::AccessKey("AKID".into()),
             }),
             "AKIAUSER" => Ok(Signer {
                 secret: services::shapes::Secret(SECRET.to_owned()),
@@ -49,7 +49,7 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> Performing<'a> {
         Box::pin(async move {
-            assert!(["AKID", "ANONYMOUS"].contains(&caller.principal.identifier()));
+            assert!(["AKID", "ANONYMOUS"].contains(&caller.credential.principal.identifier()));
             assert_eq!(now, OPERATION);
             if operation.method == "DELETE" {
                 let resource = Some(Box::new(("id".to_owned(), "arn".to_owned())));
@@ -70,7 +70,7 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> account::Answering<'a> {
         assert_eq!(now, NOW, "sessions end by the clock on the wall");
-        let answer = json!({"Operation": entry.name, "Who": caller.principal.identifier(), "Input": input});
+        let answer = json!({"Operation": entry.name, "Who": caller.credential.principal.identifier(), "Input": input});
         Box::pin(std::future::ready(Ok(answer)))
     }
 
@@ -89,6 +89,28 @@ impl Perform for Echo {
         };
         let refused = || Fault::new(403, "AccessDeniedException", format!("{actions:?} on {resource:?}"));
         Box::pin(std::future::ready(if allowed { Ok(()) } else { Err(refused()) }))
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        _: &'a HttpsGuest,
+        _: &'a HttpsAuthorizer,
+        _: HttpPart,
+        _: Timestamp,
+    ) -> Authenticating<'a> {
+        Box::pin(std::future::ready(Err(Fault::new(403, "ForbiddenException", "no"))))
+    }
+
+    fn authorise<'a>(
+        &'a self,
+        _: &'a HttpOrigin,
+        _: &'a str,
+        resource: Option<(&'a str, &'a str)>,
+        _: Timestamp,
+    ) -> Authorising<'a> {
+        let allowed = resource == Some(("topic", "allowed"));
+        let outcome = if allowed { Ok(()) } else { Err(Fault::new(403, "ForbiddenException", "no")) };
+        Box::pin(std::future::ready(outcome))
     }
 }
 

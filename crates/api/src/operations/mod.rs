@@ -2,12 +2,17 @@
 //!
 //! What has no line here answers 501 and stands in `docs/reference/api-coverage.md` as not built.
 
+mod acm;
 mod attachments;
+mod authorizers;
 mod ca_certificates;
 mod certificates;
+mod connections;
 mod data_plane;
+mod domain_configurations;
 mod endpoint;
 mod policies;
+mod provisioning;
 mod service_quotas;
 mod tags;
 mod thing_groups;
@@ -19,17 +24,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use broker::HttpOrigin;
+use customauth::HttpPart;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use services::iam::Resource;
-use services::{ApiError, Services};
+use services::{ApiError, HttpsAuthorizer, HttpsGuest, Services};
 
 use crate::account;
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
-use crate::exchange::{Allowing, Caller, Perform, Performing};
+use crate::exchange::{Allowing, Authenticating, Authorising, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
@@ -56,21 +62,42 @@ macro_rules! built {
 }
 use built;
 
+/// The same for operations that also want to know who asks, and from where.
+macro_rules! built_for_caller {
+    ($service:ident: $($name:ident => $method:ident),+ $(,)?) => {
+        &[$(crate::operations::Entry {
+            service: crate::model::Service::$service,
+            name: stringify!($name),
+            call: |services, input, caller, now| Box::pin(async move {
+                let origin = crate::operations::origin(caller);
+                crate::operations::reply(services.$method(crate::operations::read(input)?, origin, now).await)
+            }),
+        }),+]
+    };
+}
+use built_for_caller;
+
 /// Every built operation, resource by resource.
 pub(crate) const BUILT: &[&[Entry]] = &[
     certificates::BUILT,
     ca_certificates::BUILT,
     policies::BUILT,
     attachments::BUILT,
+    authorizers::BUILT,
     things::BUILT,
     thing_types::BUILT,
     thing_groups::BUILT,
     thing_principals::BUILT,
+    provisioning::BUILT,
     tags::BUILT,
     endpoint::BUILT,
     data_plane::BUILT,
     data_plane::PUBLISH,
+    connections::BUILT,
+    connections::DIRECT,
     service_quotas::BUILT,
+    domain_configurations::BUILT,
+    acm::BUILT,
 ];
 
 /// True when an operation has its line.
@@ -103,6 +130,8 @@ impl Perform for Dispatch {
         now: Timestamp,
     ) -> Performing<'a> {
         match self.calls.get(&(operation.service, operation.name)) {
+            // The rates are IoT's: ACM has operations of the same names.
+            Some(call) if operation.service == Service::Acm => call(&self.services, input, caller, now),
             Some(call) => match self.services.admit(operation.name, now) {
                 Ok(()) => call(&self.services, input, caller, now),
                 Err(error) => Box::pin(std::future::ready(Err(fault(error)))),
@@ -129,9 +158,38 @@ impl Perform for Dispatch {
         now: Timestamp,
     ) -> Allowing<'a> {
         Box::pin(async move {
-            let origin = HttpOrigin { principal: caller.principal.clone(), peer: caller.peer };
+            let origin = origin(caller.clone());
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
             self.services.authorize(&origin, &actions, &resource, now).await.map_err(fault)
+        })
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        guest: &'a HttpsGuest,
+        authorizer: &'a HttpsAuthorizer,
+        request: HttpPart,
+        now: Timestamp,
+    ) -> Authenticating<'a> {
+        Box::pin(async move {
+            let asked = self.services.authenticate_request(guest, authorizer, request, now).await;
+            asked.map_err(|why| {
+                let text = format!("{why} ({}). {}", why.reason.code(), why.remedy());
+                Fault::new(403, "ForbiddenException", text)
+            })
+        })
+    }
+
+    fn authorise<'a>(
+        &'a self,
+        origin: &'a HttpOrigin,
+        action: &'a str,
+        resource: Option<(&'a str, &'a str)>,
+        now: Timestamp,
+    ) -> Authorising<'a> {
+        Box::pin(async move {
+            let asked = self.services.authorise_call(origin, action, resource, now).await;
+            asked.map_err(fault)
         })
     }
 }
@@ -142,6 +200,11 @@ fn not_built(operation: &Operation) -> Fault {
         "NotImplementedException",
         format!("{} is not built in thingcore yet; see docs/reference/api-coverage.md", operation.name),
     )
+}
+
+/// The caller as the services know it.
+pub(crate) fn origin(caller: Caller) -> HttpOrigin {
+    HttpOrigin { credential: caller.credential, peer: caller.peer, server_name: caller.server_name }
 }
 
 /// The members as the input structure of a service.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use session::{ExactlyOnce, Session, Subscription};
 use store::{Key, Keyspace, Space};
 
+use crate::link::{Grant, GrantedDocument};
+
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
 pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
@@ -64,9 +66,41 @@ pub(crate) struct WillRecord {
     pub server_name: Option<String>,
     /// Seconds from the disconnect.
     pub expiry: Option<u32>,
+    /// What a custom authorizer granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantRecord>,
     /// The message, as in the journal.
     #[serde(with = "hexadecimal")]
     pub message: Vec<u8>,
+}
+
+/// What a custom authorizer granted: nobody can be asked again after the process died.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GrantRecord {
+    pub authorizer: String,
+    pub documents: Vec<String>,
+}
+
+impl GrantRecord {
+    pub(crate) fn of(grant: &Grant) -> Self {
+        let documents = grant.documents.iter().map(|granted| granted.text.as_ref().to_owned()).collect();
+        Self { authorizer: grant.authorizer.as_ref().to_owned(), documents }
+    }
+
+    /// `None` if one of the documents cannot be read: it might have denied something.
+    pub(crate) fn grant(&self) -> Option<Grant> {
+        let document = |text: &String| {
+            let document = Arc::new(policy::Document::parse(text).ok()?);
+            Some(GrantedDocument { text: text.as_str().into(), document })
+        };
+        let documents: Option<Vec<_>> = self.documents.iter().map(document).collect();
+        Some(Grant {
+            authorizer: self.authorizer.as_str().into(),
+            documents: documents?.into(),
+            refresh_at: Timestamp::NEVER,
+            renewal: None,
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Kept, Subscriber};
-use crate::principals::Bearer;
+use crate::principals::{Bearer, Granted};
 use crate::publish;
 
 /// How many records are read at once.
@@ -161,8 +161,21 @@ impl Inner {
             _ => None,
         };
         let server_name = record.server_name.as_deref().map(Arc::from);
-        let bearer =
-            Bearer { principal, certificate, client_id: Some(client_id), peer: record.peer, server_name };
+        let grant = match &record.grant {
+            Some(stored) => match stored.grant() {
+                Some(grant) => Some(Granted::new(grant)),
+                None => return Ok(()),
+            },
+            None => None,
+        };
+        let bearer = Bearer {
+            principal,
+            certificate,
+            client_id: Some(client_id),
+            peer: record.peer,
+            server_name,
+            grant,
+        };
         let view = self.view(&bearer, now).await?;
         let standing = self.new_standing(bearer, view);
         let will = WillPlan::restored(message, record.expiry);

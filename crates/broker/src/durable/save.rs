@@ -6,7 +6,9 @@ use identity::Timestamp;
 use store::{Batch, Key};
 
 use super::body;
-use super::records::{PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key};
+use super::records::{
+    GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key,
+};
 use crate::cell::{Cell, Seat};
 
 /// What the store holds of a cell.
@@ -61,6 +63,7 @@ fn will(seat: &Seat) -> Option<WillRecord> {
         peer: bearer.peer,
         server_name: bearer.server_name.as_deref().map(str::to_owned),
         expiry: will.expiry(),
+        grant: bearer.grant.as_ref().map(|granted| GrantRecord::of(&granted.now())),
         message: body::encode(&message).to_vec(),
     })
 }

@@ -24,7 +24,7 @@ use store::{Key, Keyspace, Store, StoreError, Stored};
 
 use super::documents::Text;
 use super::enrich::Traveller;
-use super::{Bearer, Record, View};
+use super::{Bearer, Granted, Record, View};
 use crate::broker::Inner;
 
 /// How many policies or groups are read for one target; the quotas are far below.
@@ -55,7 +55,7 @@ impl Inner {
             // Keys of the account's owner and the plaintext listener's principal may do everything.
             Principal::AccessKey(_) | Principal::Plain(_) => Ok(reader.unrestricted(bearer)),
             Principal::Iam(who) => reader.iam(bearer, who, now).await,
-            Principal::Custom(_) => Ok(reader.nothing(bearer)),
+            Principal::Custom(_) => Ok(reader.granted(bearer)),
         }
     }
 }
@@ -88,11 +88,24 @@ impl Reader<'_> {
         space.scan(self.store(), &prefix, None, limit).await
     }
 
-    /// No policy: everything is denied.
-    fn nothing(self, bearer: &Bearer) -> View {
-        let set = Arc::new(PolicySet::compile(Vec::new()));
+    /// What a custom authorizer granted and nothing else.
+    fn granted(mut self, bearer: &Bearer) -> View {
+        self.grant(bearer);
+        let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
         let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
         View { authorizer, status: None, revoked: None, propagates: UserProperties::EMPTY, read: self.read }
+    }
+
+    /// Adds the policies of a custom authorizer: alone, or beside those of a certificate (`CUSTOM_AUTH_X509`).
+    fn grant(&mut self, bearer: &Bearer) {
+        let Some(grant) = bearer.grant.as_ref().map(Granted::now) else { return };
+        let origin = Origin::Other(format!("authorizer {}", grant.authorizer).into());
+        for (number, granted) in grant.documents.iter().enumerate() {
+            let Ok(name) = PolicyName::new(&format!("policyDocuments.{number}")) else { continue };
+            let document = Arc::clone(&granted.document);
+            let source = Source { policy: name.clone(), version: 1, origin: origin.clone(), document };
+            self.sources.insert((name, "authorizer".into()), source);
+        }
     }
 
     fn unrestricted(self, bearer: &Bearer) -> View {
@@ -109,6 +122,7 @@ impl Reader<'_> {
         let status = record.map_or(CertificateStatus::Inactive, |record| record.value.status);
         let arn = self.site().arn("cert", id);
         self.policies_of(&arn, &Origin::Certificate, now).await?;
+        self.grant(bearer);
         let mut context = bearer.context();
         let propagates = self.thing(&arn, &mut context, now).await?;
         let set = self.collected();

@@ -22,6 +22,8 @@ use store::Revision;
 pub(crate) use dependents::{Dependents, Record};
 pub(crate) use documents::Documents;
 
+use crate::link::Grant;
+
 /// The index of standings, and what loading them needs.
 #[derive(Debug, Default)]
 pub(crate) struct Principals {
@@ -30,6 +32,8 @@ pub(crate) struct Principals {
     /// The revision up to which the feed has been applied.
     applied: AtomicU64,
     epochs: AtomicU64,
+    /// Whose custom authorizer is to be asked again, and when.
+    pub renewals: crate::renew::Renewals,
     /// Who learns later of changes (policy-propagation).
     pub late: parking_lot::Mutex<Vec<(identity::Timestamp, Arc<Standing>)>>,
 }
@@ -56,6 +60,26 @@ pub(crate) struct Bearer {
     pub client_id: Option<ClientId>,
     pub peer: std::net::SocketAddr,
     pub server_name: Option<Arc<str>>,
+    /// What a custom authorizer granted, exchanged when it is asked again.
+    pub grant: Option<Granted>,
+}
+
+/// What a custom authorizer granted last.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted(Arc<ArcSwap<Grant>>);
+
+impl Granted {
+    pub(crate) fn new(grant: Grant) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(grant)))
+    }
+
+    pub(crate) fn now(&self) -> Arc<Grant> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn replace(&self, grant: Grant) {
+        self.0.store(Arc::new(grant));
+    }
 }
 
 impl Bearer {

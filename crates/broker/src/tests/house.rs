@@ -145,16 +145,16 @@ impl House {
     }
 
     pub(super) fn credential(id: &CertificateId) -> Credential {
-        Credential { principal: Principal::Certificate(id.clone()), certificate: None }
+        Credential::of(Principal::Certificate(id.clone()))
     }
 
     pub(super) fn anybody() -> Credential {
-        Credential { principal: Principal::Plain("tests".into()), certificate: None }
+        Credential::of(Principal::Plain("tests".into()))
     }
 
     pub(super) fn link() -> Link {
         let address: SocketAddr = "127.0.0.1:40000".parse().unwrap();
-        Link { peer: address, local: address, server_name: None, transport: "mqtt/test" }
+        Link { peer: address, local: address, server_name: None, transport: "mqtt/test", ends: None }
     }
 
     pub(super) fn try_connect(
@@ -188,7 +188,7 @@ impl House {
     }
 
     /// Waits for something that may wait for the broker's loops.
-    fn drive<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn drive<T>(&self, future: impl Future<Output = T>) -> T {
         if !self.is_journaled {
             return block_on(future);
         }
@@ -322,6 +322,13 @@ impl Client {
 
     pub(super) fn is_read(&mut self) -> bool {
         !self.connection().is_congested()
+    }
+
+    /// Polls its output with a waker: the driver of a link would go to sleep.
+    pub(super) fn sleeps(&mut self, waker: &Waker) {
+        let now = self.house.now();
+        let poll = self.connection().poll_output(&mut Context::from_waker(waker), &mut BytesMut::new(), now);
+        assert!(poll.is_pending());
     }
 
     pub(super) fn next_deadline(&mut self) -> Timestamp {

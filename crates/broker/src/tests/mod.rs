@@ -1,6 +1,9 @@
 //! The broker over the in-memory store, spoken to in packets. Time is a number that the test moves.
 
+mod congestion;
+mod connections;
 mod conversations;
+mod direct;
 mod divergences;
 mod enrichment;
 mod feed;

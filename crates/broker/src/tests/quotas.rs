@@ -179,7 +179,7 @@ fn publishes_of_the_account_are_counted_together_with_those_over_http() {
         retain: false,
         properties: mqtt::MessageProperties::default(),
         expiry: None,
-        origin: HttpOrigin { principal: House::anybody().principal, peer: House::link().peer },
+        origin: HttpOrigin { credential: House::anybody(), peer: House::link().peer, server_name: None },
     };
     let refused = store::block_on(house.broker.publish(request, house.now())).unwrap_err();
     let text = "quota publishes-in-per-account (L-4B33E451): 3 per second";

@@ -99,7 +99,7 @@ rows! {
         "knows no HTTP" =>
         "an HTTPS publish without permission was measured as 403; the reference has 401; on = 401",
         "POST /topics/a without permission";
-    WsSubprotocolLenient ["MQTT-6.0.0-3"] Unconfirmed MustDiffer off Pending "none",
+    WsSubprotocolLenient ["MQTT-6.0.0-3"] Unconfirmed MustDiffer off Switch "none",
         "the subprotocol is mqtt" =>
         "whether mqttv3.1 or none is accepted is not known; off = refused",
         "open a WebSocket without a subprotocol";

@@ -180,7 +180,7 @@ rows! {
         "the server names its Topic Alias Maximum" =>
         "8",
         "Topic Alias Maximum in the CONNACK";
-    Ws24h ["6"] Documented MustDiffer on Pending "quotas",
+    Ws24h ["6"] Documented MustDiffer on Switch "quotas",
         "no limit" =>
         "a WebSocket is closed after 24 hours",
         "stay connected for a day";

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::{Conversation, Driver, Ending, OUTPUT_BYTES};
 use crate::scratch::{self, READ_BYTES};
+use crate::websocket::ClosedByClient;
 
 /// Packets handed to the broker at once.
 const BATCH: usize = 64;
@@ -99,6 +100,9 @@ where
 /// A peer that closes TCP without TLS close_notify has only been careless: its link ended.
 fn link_end(error: &io::Error) -> LinkEnd {
     use io::ErrorKind::{InvalidData, UnexpectedEof};
+    if error.get_ref().is_some_and(|inner| inner.is::<ClosedByClient>()) {
+        return LinkEnd::WebSocketClose;
+    }
     match error.kind() {
         UnexpectedEof => LinkEnd::Eof,
         InvalidData => LinkEnd::TlsError(error.to_string()),

@@ -5,22 +5,24 @@
 //! session is ever resumed: AWS does not support session tickets, and a resumed session would skip the verifier.
 
 mod names;
+mod security_policy;
 mod verifier;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 pub(crate) use names::Names;
+pub(crate) use security_policy::SecurityPolicy;
 pub(crate) use verifier::AnyCertificate;
-
-/// ALPN protocol of MQTT with an X.509 client certificate.
-pub(crate) const ALPN_MQTT_X509: &[u8] = b"x-amzn-mqtt-ca";
 
 /// The certificate chain that the broker shows, and its private key.
 pub struct ServerIdentity {
@@ -55,36 +57,62 @@ impl ServerIdentity {
     }
 }
 
-/// The configurations a ClientHello chooses from.
-pub(crate) struct TlsConfigs {
-    /// The peer named no protocol we know: 8883's way.
-    pub(crate) silent: Arc<ServerConfig>,
-    /// The peer offered [`ALPN_MQTT_X509`], and gets it confirmed.
-    pub(crate) mqtt_x509: Arc<ServerConfig>,
+/// What a ServerConfig is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fit {
+    pub(crate) policy: SecurityPolicy,
+    /// A client certificate is asked for, and needed.
+    pub(crate) asks_certificate: bool,
+    /// The ALPN protocol that is confirmed.
+    pub(crate) alpn: Option<&'static [u8]>,
+}
+
+/// A server certificate in service, and the configurations that were made for it so far: as many as there are kinds
+/// of [`Fit`], a few dozen.
+pub(crate) struct Shown {
     /// The names that a ClientHello may ask for.
     pub(crate) names: Names,
+    resolver: Arc<SingleCertAndKey>,
+    provider: Arc<CryptoProvider>,
+    made: Mutex<HashMap<Fit, Arc<ServerConfig>>>,
 }
 
-impl TlsConfigs {
+impl Shown {
     pub(crate) fn new(identity: ServerIdentity) -> Result<Self, UnusableServerCertificate> {
+        let provider = Arc::new(provider());
         let names = Names::of(identity.chain.first().map_or(&[], |leaf| leaf.as_ref()));
-        let silent = server_config(identity).map_err(|error| UnusableServerCertificate(error.to_string()))?;
-        let mut mqtt_x509 = silent.clone();
-        mqtt_x509.alpn_protocols = vec![ALPN_MQTT_X509.to_vec()];
-        Ok(Self { silent: Arc::new(silent), mqtt_x509: Arc::new(mqtt_x509), names })
+        let key = CertifiedKey::from_der(identity.chain, identity.key, &provider)
+            .map_err(|error| UnusableServerCertificate(error.to_string()))?;
+        let shown =
+            Self { names, resolver: Arc::new(SingleCertAndKey::from(key)), provider, made: Mutex::default() };
+        // What cannot be made for the plainest fit is better known at the start.
+        let plain = Fit { policy: SecurityPolicy::default(), asks_certificate: true, alpn: None };
+        shown.config(plain).map(|_| shown).map_err(|error| UnusableServerCertificate(error.to_string()))
     }
-}
 
-fn server_config(identity: ServerIdentity) -> Result<ServerConfig, rustls::Error> {
-    let provider = Arc::new(provider());
-    let verifier = AnyCertificate::new(&provider);
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(identity.chain, identity.key)?;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
+    /// The configuration for a fit.
+    pub(crate) fn config(&self, fit: Fit) -> Result<Arc<ServerConfig>, rustls::Error> {
+        if let Some(known) = self.made.lock().get(&fit) {
+            return Ok(Arc::clone(known));
+        }
+        let made = Arc::new(self.make(fit)?);
+        self.made.lock().insert(fit, Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn make(&self, fit: Fit) -> Result<ServerConfig, rustls::Error> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(fit.policy.versions())?;
+        let builder = match fit.asks_certificate {
+            true => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(&self.provider))),
+            false => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&self.resolver) as _);
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.alpn_protocols = fit.alpn.into_iter().map(<[u8]>::to_vec).collect();
+        Ok(config)
+    }
 }
 
 /// Named everywhere, because a process may hold two providers and rustls then refuses to choose.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::house::{AnyServer, Device, House};
+use crate::house::{ALLOW_ALL, AnyServer, Device, House, connect_packet};
 use events::Kind;
-use mqtt::{Packet, ReasonCode};
+use mqtt::{Packet, ReasonCode, Version};
 use registry::CertificateStatus;
 use rustls::version::{TLS12, TLS13};
 use rustls::{DEFAULT_VERSIONS, SupportedProtocolVersion};
@@ -156,12 +156,70 @@ async fn the_443_door_asks_for_the_mqtt_alpn() {
     house.register(&device, CertificateStatus::Active).await;
     let answer = house.connect(house.tls, Some(&device), &["x-amzn-mqtt-ca"], DEFAULT_VERSIONS).await;
     assert!(matches!(answer, Some(Packet::ConnAck(_))), "{answer:?}");
-    for alpn in [&[][..], &["mqtt"], &["http/1.1"], &["x-amzn-http-ca"]] {
+    for (alpn, reason) in
+        [(&["mqtt"][..], "no signature, and no custom authorizer"), (&["h2"], "unknown ALPN")]
+    {
         house.recorder.clear();
         assert!(house.connect(house.tls, Some(&device), alpn, DEFAULT_VERSIONS).await.is_none());
         let text = house.told(Kind::HandshakeFailed).await.remove(0);
-        assert!(text.contains("not built yet"), "{text}");
+        assert!(text.contains(reason), "{text}");
     }
+}
+
+/// Where HTTP is spoken, MQTT is a bad request.
+#[tokio::test(flavor = "multi_thread")]
+async fn mqtt_without_its_alpn_finds_http() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    for (address, alpn) in [(house.tls, &[][..]), (house.tls, &["x-amzn-http-ca"]), (house.https, &[])] {
+        let connector = house.connector(Some(&device), alpn, DEFAULT_VERSIONS);
+        let answer = house.say(address, connector, &connect_packet(Version::V5, "device")).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{alpn:?}: {answer}");
+    }
+}
+
+/// A certificate that its CA's owner did not vouch for may be several accounts': the endpoint names the one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_without_proof_needs_the_endpoints_name() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mode = registry::CertificateMode::SniOnly;
+    house.register_as(&device, (CertificateStatus::Active, mode), ALLOW_ALL).await;
+    for (name, comes_in) in [("localhost", true), ("127.0.0.1", false), ("vip.example", false)] {
+        house.recorder.clear();
+        let connector = house.connector(Some(&device), &[], DEFAULT_VERSIONS);
+        let mut config = rustls::ClientConfig::clone(connector.config());
+        config.dangerous().set_certificate_verifier(Arc::new(AnyServer));
+        let answer = house.connect_by_name(house.mqtt, name, TlsConnector::from(Arc::new(config))).await;
+        assert_eq!(answer.is_some(), comes_in, "{name}");
+        if !comes_in {
+            assert!(house.told(Kind::HandshakeFailed).await.remove(0).contains("SNI_MISUSED"));
+        }
+    }
+}
+
+/// A client certificate is proof on the HTTPS ways in that ask for one, and only there.
+#[tokio::test(flavor = "multi_thread")]
+async fn https_requests_come_with_the_certificate_of_their_connection() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    let request =
+        b"POST /topics/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for (address, alpn, who) in [
+        (house.https, &[][..], "by certificate"),
+        (house.tls, &["x-amzn-http-ca"], "by certificate"),
+        (house.tls, &["h2", "http/1.1"], "by nobody"),
+    ] {
+        let connector = house.connector(Some(&device), alpn, DEFAULT_VERSIONS);
+        let answer = house.say(address, connector, request).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(who), "{alpn:?}: {answer}");
+    }
+    let stranger = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let connector = house.connector(Some(&stranger), &[], DEFAULT_VERSIONS);
+    assert_eq!(house.say(house.https, connector, request).await, "");
+    assert!(house.told(Kind::HandshakeFailed).await.remove(0).contains("NOT_REGISTERED"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

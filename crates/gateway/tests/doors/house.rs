@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Broker, BrokerParts};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use dialect::Dialect;
 use events::{Kind, Observers, Recorder};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use identity::{AccountId, Region, Site, Timestamp};
 use mqtt::{Connect, Decoder, Packet, Text, Version};
 use pki::{CertificateAuthority, Serial};
@@ -19,9 +22,10 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
 };
+use services::{EndpointAddress, HttpsGuest, OwnerKeys, Services, ServicesParts};
 use store::Store;
 use store::memory::MemoryStore;
-use thingcore_gateway::{Clock, Door, Gateway, GatewayParts, Limits, ServerIdentity};
+use thingcore_gateway::{Answering, Clock, Door, Gateway, GatewayParts, Limits, Requests, ServerIdentity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -29,7 +33,7 @@ use tokio_rustls::TlsConnector;
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-const ALLOW_ALL: &str =
+pub const ALLOW_ALL: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 pub struct House {
@@ -38,11 +42,27 @@ pub struct House {
     pub recorder: Arc<Recorder>,
     pub mqtt: SocketAddr,
     pub tls: SocketAddr,
+    pub https: SocketAddr,
     pub plain: SocketAddr,
     pub clock: Clock,
     store: Arc<MemoryStore>,
     site: Arc<Site>,
     roots: Arc<RootCertStore>,
+}
+
+/// The owner's access key.
+pub const KEY: (&str, &str) = ("AKIDEXAMPLE", "secret");
+
+/// Answers every HTTPS request with who asked.
+struct Mirror;
+
+impl Requests for Mirror {
+    fn answer<'a>(&'a self, request: Request<Incoming>, guest: &'a HttpsGuest) -> Answering<'a> {
+        let certificate = guest.certificate.as_ref().map(|credential| credential.principal.to_string());
+        let who = certificate.unwrap_or_else(|| "nobody".to_owned());
+        let text = format!("{} {} by {who}", request.method(), request.uri().path());
+        Box::pin(async move { Response::new(Full::new(Bytes::from(text))) })
+    }
 }
 
 /// A certificate and its key, PEM.
@@ -77,8 +97,21 @@ impl House {
             durability: broker::Durability::Group,
             seed: 1,
         });
+        let services = Arc::new(Services::new(ServicesParts {
+            broker: broker.clone(),
+            store: store.clone(),
+            site: Arc::clone(&site),
+            authority: Arc::new(authority),
+            observers: observers.clone(),
+            endpoint: EndpointAddress::new("localhost"),
+            entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+            functions: Arc::new(services::NoFunctions),
+            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
+        }));
         let gateway = Gateway::new(GatewayParts {
             broker: broker.clone(),
+            services,
+            requests: Arc::new(Mirror),
             observers,
             clock: clock.clone(),
             limits,
@@ -91,8 +124,10 @@ impl House {
         .unwrap();
         let mqtt = listen(&gateway, Door::Mqtt).await;
         let tls = listen(&gateway, Door::Tls).await;
+        let https = listen(&gateway, Door::Https).await;
         let plain = listen(&gateway, Door::Plain { principal: "tester".into() }).await;
-        Self { gateway, broker, recorder, mqtt, tls, plain, clock, store, site, roots: Arc::new(roots) }
+        let roots = Arc::new(roots);
+        Self { gateway, broker, recorder, mqtt, tls, https, plain, clock, store, site, roots }
     }
 
     /// Registers a certificate; it is allowed everything.
@@ -102,13 +137,23 @@ impl House {
 
     /// Registers a certificate, and makes this the policy of all.
     pub async fn register_with(&self, device: &Device, status: CertificateStatus, document: &str) {
+        self.register_as(device, (status, CertificateMode::Default), document).await;
+    }
+
+    /// The same with a mode.
+    pub async fn register_as(
+        &self,
+        device: &Device,
+        (status, mode): (CertificateStatus, CertificateMode),
+        document: &str,
+    ) {
         let certificate = pki::Certificate::from_pem(&device.certificate).unwrap();
         let facts = certificate.facts();
         let record = CertificateRecord {
             id: facts.id.clone(),
             pem: device.certificate.clone(),
             status,
-            mode: CertificateMode::SniOnly,
+            mode,
             ca_certificate_id: None,
             created: self.clock.now(),
             modified: self.clock.now(),
@@ -205,6 +250,23 @@ impl House {
         let mut stream = connector.connect(name, socket).await.ok()?;
         stream.write_all(&connect_packet(Version::V5, "device")).await.ok()?;
         receive(&mut stream, Version::V5).await
+    }
+}
+
+impl House {
+    /// Says something by TLS: all that comes back until the server closes.
+    pub async fn say(&self, address: SocketAddr, connector: TlsConnector, text: &[u8]) -> String {
+        let socket = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let Ok(mut stream) = connector.connect(name, socket).await else { return String::new() };
+        let mut heard = Vec::new();
+        if stream.write_all(text).await.is_ok() {
+            let reading = stream.read_to_end(&mut heard);
+            let _ = tokio::time::timeout(PATIENCE, reading)
+                .await
+                .expect("the server neither answered nor closed");
+        }
+        String::from_utf8_lossy(&heard).into_owned()
     }
 }
 

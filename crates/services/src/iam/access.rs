@@ -36,7 +36,7 @@ impl Services {
         resource: &Resource,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        if matches!(origin.principal, Principal::AccessKey(_)) {
+        if matches!(origin.credential.principal, Principal::AccessKey(_)) {
             return Ok(());
         }
         let arn = self.resource_arn(resource);
@@ -45,9 +45,9 @@ impl Services {
             let decision = self.decide(origin, action, &arn, now).await?;
             match decision.outcome {
                 Outcome::Allowed => allowed = true,
-                Outcome::ExplicitDeny => return Err(self.denied(&origin.principal, action, &arn, &decision)),
+                Outcome::ExplicitDeny => return Err(self.denied(&origin.credential.principal, action, &arn, &decision)),
                 Outcome::ImplicitDeny if refusal.is_none() => {
-                    refusal = Some(self.denied(&origin.principal, action, &arn, &decision));
+                    refusal = Some(self.denied(&origin.credential.principal, action, &arn, &decision));
                 }
                 Outcome::ImplicitDeny => {}
             }

@@ -90,7 +90,7 @@ impl Services {
             }
             check_policy("session", policy, SESSION_POLICY_CHARACTERS)?;
         }
-        let caller = &origin.principal;
+        let caller = &origin.credential.principal;
         let role = self.role_of_arn(&input.role_arn, now).await?;
         let role = role.ok_or_else(|| self.may_not_assume(caller, &input.role_arn))?;
         self.check_assumption(&role, &input.role_arn, origin, now).await?;
@@ -208,9 +208,9 @@ impl Services {
         origin: &broker::HttpOrigin,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        let Principal::Iam(who) = &origin.principal else { return Ok(()) };
+        let Principal::Iam(who) = &origin.credential.principal else { return Ok(()) };
         let facts = IamFacts::new(who, &self.site);
-        let (own, session) = (facts.principal_arn.clone(), self.caller_arn(&origin.principal));
+        let (own, session) = (facts.principal_arn.clone(), self.caller_arn(&origin.credential.principal));
         let (account, root) = (self.site.account.to_string(), self.iam_arn("root"));
         let asked = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| ("AWS", *name)).collect();
@@ -224,7 +224,7 @@ impl Services {
             (_, Outcome::Allowed, _) | (Outcome::Allowed, _, Outcome::Allowed) => true,
             _ => false,
         };
-        if allowed { Ok(()) } else { Err(self.may_not_assume(&origin.principal, arn)) }
+        if allowed { Ok(()) } else { Err(self.may_not_assume(&origin.credential.principal, arn)) }
     }
 
     /// Whether a role's trust policy lets the principals do `action`.

@@ -49,7 +49,11 @@ fn signer(scene: &Scene, key: &str, token: Option<&str>, now: Timestamp) -> Resu
 }
 
 fn origin(principal: Principal) -> HttpOrigin {
-    HttpOrigin { principal, peer: "127.0.0.1:9".parse().unwrap() }
+    HttpOrigin {
+        credential: broker::Credential::of(principal),
+        peer: "127.0.0.1:9".parse().unwrap(),
+        server_name: None,
+    }
 }
 
 fn who(signer: &Signer) -> IamPrincipal {

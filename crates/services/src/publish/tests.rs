@@ -1,5 +1,6 @@
 //! What of a request the broker gets to see, and what it never does.
 
+use broker::Credential;
 use identity::Principal;
 use serde_json::json;
 
@@ -8,7 +9,11 @@ use crate::shapes::GetRetainedMessageRequest;
 use crate::tests::{NOW, Scene, code};
 
 fn origin() -> HttpOrigin {
-    HttpOrigin { principal: Principal::AccessKey("AKIATEST".into()), peer: "127.0.0.1:1".parse().unwrap() }
+    HttpOrigin {
+        credential: Credential::of(Principal::AccessKey("AKIATEST".into())),
+        peer: "127.0.0.1:1".parse().unwrap(),
+        server_name: None,
+    }
 }
 
 /// Retained, so that it can be looked at afterwards.

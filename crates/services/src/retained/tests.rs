@@ -1,6 +1,6 @@
 //! Retained messages over HTTP: one, and pages of them.
 
-use broker::HttpOrigin;
+use broker::{Credential, HttpOrigin};
 use identity::Principal;
 
 use super::*;
@@ -10,7 +10,8 @@ use crate::tests::{NOW, Scene, code};
 
 fn retain(scene: &Scene, topic: &str, expiry: Option<i64>) {
     let origin = HttpOrigin {
-        principal: Principal::AccessKey("AKIATEST".into()),
+        credential: Credential::of(Principal::AccessKey("AKIATEST".into())),
+        server_name: None,
         peer: "127.0.0.1:1".parse().unwrap(),
     };
     let input = PublishRequest {

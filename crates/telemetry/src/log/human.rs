@@ -54,7 +54,7 @@ fn paint(level: Level, failure: bool) -> &'static str {
 /// The word that a line begins with, at most nine letters.
 fn word(kind: Kind) -> &'static str {
     match kind {
-        Kind::Starting | Kind::Listening | Kind::Stopping => "BROKER",
+        Kind::Starting | Kind::Listening | Kind::ServerCertificateReplaced | Kind::Stopping => "BROKER",
         Kind::HandshakeFailed => "UNKNOWN",
         Kind::ConnectionRefusedLimit | Kind::ConnectRefused | Kind::PublishRefused => "REFUSED",
         Kind::SubscribeRefused | Kind::ApiRefused => "REFUSED",
@@ -65,7 +65,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::PublishIn => "PUBLISH",
         Kind::PublishOut | Kind::Redelivered => "DELIVER",
         Kind::Queued => "QUEUE",
-        Kind::DeliveryDropped | Kind::RetainedFull => "DROPPED",
+        Kind::DeliveryDropped | Kind::DirectMessageRefused | Kind::RetainedFull => "DROPPED",
         Kind::ThrottleExceeded => "THROTTLE",
         Kind::Subscribed => "SUBSCRIBE",
         Kind::Unsubscribed => "UNSUB",
@@ -75,7 +75,8 @@ fn word(kind: Kind) -> &'static str {
         Kind::ReservedUnserved => "UNSERVED",
         Kind::DivergenceObserved => "DIVERGES",
         Kind::PolicyReloaded => "POLICY",
-        Kind::CertificateDeactivated => "CERT",
+        Kind::CertificateDeactivated | Kind::CertificateRegistered | Kind::CertificateNotRegistered => "CERT",
+        Kind::DeviceProvisioned | Kind::ProvisioningFailed => "PROVISION",
         Kind::CredentialRevoked => "KEY",
         Kind::FeedLagged | Kind::StoreFailed => "STORE",
         Kind::ApiCall => "API",

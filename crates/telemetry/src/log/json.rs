@@ -70,7 +70,9 @@ fn who(entry: &mut Map<String, Value>, event: &Event<'_>) {
     let origin = event.origin().or_else(|| event.client().map(Origin::Client));
     if let Some(origin) = origin {
         put(entry, "protocol", origin.protocol());
-        put(entry, "principalId", origin.principal().identifier());
+        if let Some(principal) = origin.principal() {
+            put(entry, "principalId", principal.identifier());
+        }
         if let Some(peer) = origin.peer() {
             put(entry, "sourceIp", &peer.ip().to_string());
             entry.insert("sourcePort".into(), json!(peer.port()));
@@ -112,7 +114,7 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
 }
 
 fn handshake(entry: &mut Map<String, Value>, e: &events::HandshakeFailed<'_>) {
-    put(entry, "authenticationType", "AWS_X509");
+    put(entry, "authenticationType", e.authentication);
     put(entry, "sourceIp", &e.peer.ip().to_string());
     entry.insert("sourcePort".into(), json!(e.peer.port()));
     if let Some(local) = e.local {

@@ -245,6 +245,7 @@ fn json_of_a_failed_handshake() {
         peer: "10.0.0.7:4711".parse().unwrap(),
         local: Some("10.0.0.1:8883".parse().unwrap()),
         server_name: Some("iot.example"),
+        authentication: "AWS_X509",
         reason: "DEVICE_CERTIFICATE_NOT_REGISTERED",
         detail: &"certificate abab is not registered",
         remedy: "register it",

@@ -36,6 +36,7 @@ fn a_scrape_shows_what_happened() {
             peer: "127.0.0.1:1".parse().unwrap(),
             local: None,
             server_name: None,
+            authentication: "AWS_X509",
             reason: "DEVICE_CERTIFICATE_REVOKED",
             detail: &"",
             remedy: "",

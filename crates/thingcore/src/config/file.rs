@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use identity::{AccountId, Region};
 use serde::Deserialize;
 
+use super::functions::{FunctionSection, FunctionsSection};
 use super::iam::IamSection;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName};
 
@@ -37,6 +38,10 @@ pub struct ConfigFile {
     pub access_key: Vec<AccessKeySection>,
     /// `[iam]`
     pub iam: IamSection,
+    /// `[functions]`
+    pub functions: FunctionsSection,
+    /// `[[function]]`
+    pub function: Vec<FunctionSection>,
     /// `[admin]`
     pub admin: ListenSection,
     /// `[limits]`
@@ -200,8 +205,9 @@ mod tests {
         let active: String = example.lines().map(|line| strip_comment(line) + "\n").collect();
         let parsed = ConfigFile::parse(&active, Path::new("example")).unwrap();
         assert_eq!(parsed.devices.mqtt_port, Some(8883));
-        assert_eq!((parsed.access_key.len(), parsed.quirks.len()), (1, 1));
+        assert_eq!((parsed.access_key.len(), parsed.quirks.len(), parsed.function.len()), (1, 1, 1));
         assert_eq!((parsed.iam.user.len(), parsed.iam.role.len()), (1, 1));
+        assert!(parsed.functions.endpoint.is_some());
     }
 
     fn strip_comment(line: &str) -> String {

@@ -1,6 +1,7 @@
 //! What the server shall do: file, then environment, then flags; each later one wins.
 
 mod file;
+mod functions;
 mod iam;
 mod settings;
 

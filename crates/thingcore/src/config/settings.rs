@@ -10,6 +10,7 @@ use identity::{AccountId, Region};
 
 use super::DEFAULT_DATA_DIR;
 use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection};
+use super::functions::FunctionPlaces;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
 /// Everything that `serve` needs to know, decided.
@@ -49,6 +50,8 @@ pub struct Settings {
     pub access_keys: Vec<AccessKey>,
     /// IAM users and roles.
     pub iam: services::iam::IamConfiguration,
+    /// Where Lambda functions run.
+    pub functions: FunctionPlaces,
     /// What a peer may cost.
     pub limits: gateway::Limits,
     /// True if the number of connections was chosen, and is not to be derived from what the process may open.
@@ -94,6 +97,8 @@ pub struct Ports {
     pub mqtt: Port,
     /// The 443 port.
     pub tls: Port,
+    /// HTTPS with a client certificate.
+    pub https: Port,
     /// AWS IoT API.
     pub api: Port,
     /// Metrics and health.
@@ -134,6 +139,7 @@ impl Settings {
             own_certificate: own_certificate(file.devices.certificate_file, file.devices.private_key_file)?,
             access_keys: access_keys(file.access_key)?,
             iam: file.iam.read()?,
+            functions: FunctionPlaces::new(file.functions, file.function)?,
             limits: limits(&file.limits)?,
             connections_chosen,
             dev: args.dev,
@@ -156,6 +162,7 @@ fn ports(args: &ServeArgs, file: &ConfigFile) -> Result<Ports, ConfigProblem> {
     Ok(Ports {
         mqtt: port(&devices, args.mqtt_port.or(file.devices.mqtt_port), &[8883], "--mqtt-port"),
         tls: port(&devices, args.tls_port.or(file.devices.tls_port), &[443, 4443], "--tls-port"),
+        https: port(&devices, args.https_port.or(file.devices.https_port), &[8443], "--https-port"),
         api: port(&api, args.api_port.or(file.api.port), &[7080], "--api-port"),
         admin: port(&admin, args.admin_port.or(file.admin.port), &[7090], "--admin-port"),
         plain: plain.map(|number| port(&[LOOPBACK], Some(number), &[], "--plain-port")),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::Timestamp;
@@ -76,7 +77,7 @@ fn host_name() -> Option<String> {
 }
 
 /// The certificate of the last start, unless the names changed or it ends soon.
-pub(super) fn open_server(
+fn open_server(
     folder: &Path,
     authority: &CertificateAuthority,
     names: &BTreeSet<String>,
@@ -116,6 +117,21 @@ impl ServerCertificate {
         self.first().ok().map(|certificate| certificate.facts().not_after)
     }
 
+    /// True if it is this one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.chain == other.chain && self.private_key == other.private_key
+    }
+
+    /// What it is, for the operator.
+    pub fn summary(&self) -> String {
+        self.first().map_or_else(
+            |fault| fault.to_string(),
+            |certificate| {
+                format!("{} (until {} s)", certificate.id(), certificate.facts().not_after.seconds())
+            },
+        )
+    }
+
     fn first(&self) -> Result<Certificate, PkiFault> {
         let first = self.chain.split_inclusive("-----END CERTIFICATE-----").next().unwrap_or_default();
         Certificate::from_pem(first)
@@ -129,11 +145,39 @@ impl ServerCertificate {
     }
 }
 
-/// A certificate that the operator brought; the data folder has no part in it.
-pub(super) fn read_own(chain: &Path, key: &Path) -> Result<ServerCertificate, DataDirProblem> {
-    let read =
-        |path: &Path| fs::read_to_string(path).map_err(|error| DataDirProblem::io(path, "read it", &error));
-    Ok(ServerCertificate { names: BTreeSet::new(), chain: read(chain)?, private_key: read(key)? })
+/// Where the server certificate comes from, to look there again while the server runs.
+pub enum ServerSource {
+    /// Files that the operator brought; the data folder has no part in them.
+    Own {
+        /// Certificate chain, PEM.
+        chain: PathBuf,
+        /// Private key, PEM.
+        key: PathBuf,
+    },
+    /// The private CA issues it.
+    Issued {
+        /// The data folder.
+        folder: PathBuf,
+        /// The CA.
+        authority: Arc<CertificateAuthority>,
+        /// The names that it is for.
+        names: BTreeSet<String>,
+    },
+}
+
+impl ServerSource {
+    /// The certificate as it is now; one that ends soon is issued anew.
+    pub fn read(&self) -> Result<ServerCertificate, DataDirProblem> {
+        match self {
+            Self::Own { chain, key } => {
+                let read = |path: &Path| {
+                    fs::read_to_string(path).map_err(|error| DataDirProblem::io(path, "read it", &error))
+                };
+                Ok(ServerCertificate { names: BTreeSet::new(), chain: read(chain)?, private_key: read(key)? })
+            }
+            Self::Issued { folder, authority, names } => open_server(folder, authority, names),
+        }
+    }
 }
 
 fn serial() -> Serial {

@@ -13,9 +13,10 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use account::Account;
-pub use certificates::ServerCertificate;
+pub use certificates::{ServerCertificate, ServerSource};
 pub use lock::Lock;
 pub use secret_file::write_secret;
 
@@ -34,9 +35,11 @@ pub struct DataDir {
     /// What session tokens are made with.
     pub session_key: services::SessionKey,
     /// The private CA.
-    pub authority: pki::CertificateAuthority,
+    pub authority: Arc<pki::CertificateAuthority>,
     /// What the TLS ports show.
     pub server: ServerCertificate,
+    /// Where that comes from.
+    pub server_source: ServerSource,
     first_start: bool,
     /// Keeps other servers out; to be held until the store is closed.
     pub lock: Lock,
@@ -77,13 +80,14 @@ impl DataDir {
         let account = Account::open(&path, settings)?;
         let api_key = api_key::open(&path)?;
         let session_key = session_key::open(&path)?;
-        let authority = certificates::open_authority(&path)?;
+        let authority = Arc::new(certificates::open_authority(&path)?);
         let names = certificates::wanted_names(settings, &account);
-        let server = match &settings.own_certificate {
-            Some((chain, key)) => certificates::read_own(chain, key)?,
-            None => certificates::open_server(&path, &authority, &names)?,
+        let server_source = match &settings.own_certificate {
+            Some((chain, key)) => ServerSource::Own { chain: chain.clone(), key: key.clone() },
+            None => ServerSource::Issued { folder: path.clone(), authority: Arc::clone(&authority), names },
         };
-        Ok(Self { path, account, api_key, session_key, authority, server, first_start, lock })
+        let server = server_source.read()?;
+        Ok(Self { path, account, api_key, session_key, authority, server, server_source, first_start, lock })
     }
 
     /// The embedded store's file.

@@ -18,7 +18,8 @@ pub fn banner(ready: &Ready, place: &Place) -> String {
         let _ = writeln!(text, "  {name:<12}{value}");
     };
     line("MQTT", &format!("port {}  (TLS 1.2/1.3, client certificate)", ports.mqtt));
-    line("MQTT (ALPN)", &format!("port {}  (AWS's port 443: ALPN x-amzn-mqtt-ca)", ports.tls));
+    line("443", &format!("port {}  (MQTT by ALPN, WebSocket /mqtt, HTTPS)", ports.tls));
+    line("HTTPS", &format!("port {}  (client certificate)", ports.https));
     if let Some(plain) = ports.plain {
         line("MQTT plain", &format!("port {plain}  (loopback, no authentication: for tests)"));
     }

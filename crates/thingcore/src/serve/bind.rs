@@ -14,6 +14,8 @@ pub struct Bound {
     pub mqtt: TcpListener,
     /// The 443 port.
     pub tls: TcpListener,
+    /// HTTPS with a client certificate.
+    pub https: TcpListener,
     /// AWS IoT API.
     pub api: TcpListener,
     /// Metrics and health.
@@ -62,6 +64,7 @@ impl Bound {
         Ok(Self {
             mqtt: bind(&ports.mqtt).await?,
             tls: bind(&ports.tls).await?,
+            https: bind(&ports.https).await?,
             api: bind(&ports.api).await?,
             admin: bind(&ports.admin).await?,
             plain,

@@ -8,7 +8,7 @@ use api::{AccessKeys, ApiParts, ApiServer, ServerLimits};
 use broker::{Broker, BrokerParts, Durability};
 use dialect::{Dialect, QuotaProfile};
 use events::{ConfigProblem, Event, Observers};
-use gateway::{Clock, Gateway, GatewayParts, ServerIdentity};
+use gateway::{Clock, Gateway, GatewayParts, Requests, ServerIdentity};
 use identity::Site;
 use quirks::Rules;
 use services::{EndpointAddress, Services, ServicesParts};
@@ -19,11 +19,12 @@ use tokio::net::TcpListener;
 
 use super::ServeProblem;
 use super::bind::Bound;
-use super::expiry::Expiry;
+use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
 use super::observers::Listeners;
 use super::own;
 use super::ready::{Ready, ReadyPorts};
+use super::server_certificate::CertificateWatch;
 use crate::cli::{DialectName, ProfileName};
 use crate::config::{AccessKey, Settings};
 use crate::data_dir::{DataDir, Lock};
@@ -38,7 +39,7 @@ pub struct House {
     pub admin: Arc<Admin>,
     pub store: Arc<RedbStore>,
     pub clock: Clock,
-    pub expiry: Option<Expiry>,
+    pub certificate: CertificateWatch,
     pub plain_principal: Arc<str>,
     pub observers: Observers,
     pub divergences: Arc<DivergenceReport>,
@@ -78,7 +79,7 @@ impl Card {
             ports: ReadyPorts {
                 mqtt: port(&bound.mqtt)?,
                 tls: port(&bound.tls)?,
-                https: None,
+                https: port(&bound.https)?,
                 api: port(&bound.api)?,
                 admin: port(&bound.admin)?,
                 plain: bound.plain.as_ref().map(port).transpose()?,
@@ -114,7 +115,6 @@ impl House {
             observers: observers.clone(),
             seed: entropy::seed(),
         });
-        let gateway = gateway(settings, &data, &broker, &observers, clock.clone())?;
         let quirks = Arc::clone(broker.quirks());
         quirks.replace(rules(settings)?);
         let region = card.site.region.clone();
@@ -122,12 +122,13 @@ impl House {
             broker: broker.clone(),
             store: port,
             site: Arc::clone(&card.site),
-            authority: Arc::new(data.authority),
+            authority: Arc::clone(&data.authority),
             observers: observers.clone(),
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
             owner_keys: owner_keys(&data.api_key, settings),
             session_key: data.session_key,
+            functions: Arc::new(settings.functions.functions()),
         }));
         let ticking = clock.clone();
         let now = move || ticking.now();
@@ -143,6 +144,8 @@ impl House {
             region,
             limits: ServerLimits::default(),
         });
+        let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
+        let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -152,7 +155,7 @@ impl House {
             admin,
             store,
             clock,
-            expiry: data.server.ends().map(|ends| Expiry::new(ends, settings.own_certificate.is_some())),
+            certificate: CertificateWatch::new(data.server_source, data.server),
             plain_principal: settings.plain_principal.as_str().into(),
             observers,
             divergences: listeners.divergences,
@@ -198,21 +201,30 @@ fn rules(settings: &Settings) -> Result<Rules, ServeProblem> {
     rules.map_err(|error| ServeProblem(format!("[[quirks]] {error}")))
 }
 
+/// What is behind the doors.
+struct Doors<'a> {
+    broker: &'a Broker,
+    services: &'a Arc<Services>,
+    observers: &'a Observers,
+    clock: &'a Clock,
+}
+
 fn gateway(
     settings: &Settings,
     data: &DataDir,
-    broker: &Broker,
-    observers: &Observers,
-    clock: Clock,
+    doors: Doors<'_>,
+    requests: Arc<dyn Requests>,
 ) -> Result<Gateway, ServeProblem> {
     let server = ServerIdentity::from_pem(data.server.chain.as_bytes(), data.server.private_key.as_bytes())
         .map_err(ServeProblem::new)?;
     Gateway::new(GatewayParts {
-        broker: broker.clone(),
-        observers: observers.clone(),
-        clock,
+        broker: doors.broker.clone(),
+        observers: doors.observers.clone(),
+        clock: doors.clock.clone(),
         limits: settings.limits.clone(),
         server,
+        services: Arc::clone(doors.services),
+        requests,
     })
     .map_err(ServeProblem::new)
 }

@@ -7,13 +7,14 @@ mod banner;
 mod bind;
 mod compose;
 mod descriptors;
-mod expiry;
+mod device_requests;
 mod farewell;
 mod keys;
 mod observers;
 mod own;
 mod ready;
 mod running;
+mod server_certificate;
 mod stop;
 
 use std::fmt;

@@ -41,8 +41,8 @@ pub struct ReadyPorts {
     pub mqtt: u16,
     /// The 443 port.
     pub tls: u16,
-    /// HTTPS publish: null until it is built.
-    pub https: Option<u16>,
+    /// HTTPS with a client certificate.
+    pub https: u16,
     /// AWS IoT API.
     pub api: u16,
     /// Metrics and health.
@@ -73,7 +73,7 @@ pub(super) fn example() -> Ready {
         account: "123456789012".into(),
         region: "us-east-1".into(),
         endpoint: "localhost".into(),
-        ports: ReadyPorts { mqtt: 8883, tls: 4443, https: None, api: 7080, admin: 7090, plain: None },
+        ports: ReadyPorts { mqtt: 8883, tls: 4443, https: 8443, api: 7080, admin: 7090, plain: None },
         api_url: "http://127.0.0.1:7080".into(),
         data_url: "http://127.0.0.1:7080".into(),
         ca_file: "/data/ca.cert.pem".into(),
@@ -111,7 +111,7 @@ mod tests {
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, wanted);
-        assert!(json["ports"]["https"].is_null() && json["ports"]["plain"].is_null());
+        assert!(json["ports"]["plain"].is_null());
         assert_eq!(json["ports"]["mqtt"], 8883);
         #[cfg(unix)]
         {

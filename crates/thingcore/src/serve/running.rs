@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use events::{ConfigProblem, Event, Listening, Observers};
+use events::{Event, Listening, Observers};
 use gateway::{Clock, Door, Gateway};
 use store_redb::RedbStore;
 use telemetry::LogThread;
@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::ServeProblem;
 use super::bind::Bound;
 use super::compose::House;
-use super::expiry::Expiry;
+use super::server_certificate::CertificateWatch;
 use crate::data_dir::Lock;
 
 /// Expiry of sessions is looked at this often at least.
@@ -46,7 +46,7 @@ impl Running {
             admin: metrics,
             store,
             clock,
-            expiry,
+            certificate,
             plain_principal,
             observers,
             divergences: _,
@@ -55,9 +55,10 @@ impl Running {
         } = house;
         // First of all: from here on no change passes a live connection by.
         let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
-        tokio::spawn(tick(broker.clone(), clock.clone(), observers.clone(), expiry));
+        let ticking = Ticking { gateway: gateway.clone(), observers: observers.clone(), certificate };
+        tokio::spawn(tick(broker.clone(), clock.clone(), ticking));
         let work = tokio::spawn(work(broker.clone(), clock.clone()));
-        let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls)];
+        let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls), (Door::Https, bound.https)];
         doors.extend(bound.plain.map(|listener| (Door::Plain { principal: plain_principal }, listener)));
         for (door, listener) in doors {
             let gateway = gateway.clone();
@@ -116,15 +117,23 @@ async fn work(broker: Broker, clock: Clock) {
     broker.work(&move || clock.now()).await;
 }
 
-async fn tick(broker: Broker, clock: Clock, observers: Observers, mut expiry: Option<Expiry>) {
+/// What is looked at once a second beside the broker.
+struct Ticking {
+    gateway: Gateway,
+    observers: Observers,
+    certificate: CertificateWatch,
+}
+
+async fn tick(broker: Broker, clock: Clock, mut ticking: Ticking) {
     loop {
         clock.follow_wall();
         let now = clock.now();
-        if let Some(detail) = expiry.as_mut().and_then(|expiry| expiry.reminder(Clock::wall())) {
-            let problem = ConfigProblem { setting: "devices.certificate_file", detail: &detail };
-            observers.emit(now, &Event::ConfigProblem(problem));
-        }
+        ticking.certificate.look(&ticking.gateway, &ticking.observers, now, Clock::wall());
         broker.apply_late(now).await;
+        for due in broker.due_renewals(now) {
+            let (broker, clock) = (broker.clone(), clock.clone());
+            tokio::spawn(async move { broker.renew(due, &move || clock.now()).await });
+        }
         let next = broker.on_time(now).min(now + TICK).max(now + Duration::from_millis(1));
         tokio::time::sleep_until(clock.instant(next)).await;
     }

@@ -1,0 +1,72 @@
+//! Asking custom authorizers again: `refreshAfterInSeconds` of a connection's grant.
+//!
+//! Source: developer guide, *Custom authentication*: the policies are cached for so long, then the authorizer is called
+//! again for the same connection; a failure ends it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use dialect::Fault;
+use identity::Timestamp;
+use parking_lot::Mutex;
+
+use crate::Broker;
+use crate::broker::Inner;
+use crate::principals::{Granted, Standing};
+
+/// Standings by the moment when their authorizer is to be asked again.
+#[derive(Debug, Default)]
+pub(crate) struct Renewals(Mutex<BTreeMap<(Timestamp, u64), Weak<Standing>>>);
+
+impl Renewals {
+    fn add(&self, standing: &Arc<Standing>, when: Timestamp) {
+        self.0.lock().insert((when, standing.id), Arc::downgrade(standing));
+    }
+
+    /// Takes out those that are due and still there.
+    fn due(&self, now: Timestamp) -> Vec<Arc<Standing>> {
+        let mut waiting = self.0.lock();
+        let later = waiting.split_off(&(now + std::time::Duration::from_millis(1), 0));
+        let due = std::mem::replace(&mut *waiting, later);
+        due.into_values().filter_map(|standing| standing.upgrade()).collect()
+    }
+}
+
+/// A connection whose custom authorizer is to be asked again now.
+#[derive(Debug)]
+pub struct Due(Arc<Standing>);
+
+impl Broker {
+    /// The connections whose custom authorizer is to be asked again. To be called about once a second; each goes to
+    /// [`Broker::renew`].
+    pub fn due_renewals(&self, now: Timestamp) -> Vec<Due> {
+        self.0.principals.renewals.due(now).into_iter().map(Due).collect()
+    }
+
+    /// Asks the authorizer of a connection again, and puts its answer in force, or ends the connection.
+    pub async fn renew(&self, Due(standing): Due, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+        let Some(granted) = standing.bearer.grant.clone() else { return };
+        let Some(renewal) = granted.now().renewal.clone() else { return };
+        match renewal.renew(clock()).await {
+            Ok(grant) => {
+                granted.replace(grant);
+                self.0.refresh(&standing, clock()).await;
+                self.0.await_renewal(&standing);
+            }
+            Err(why) => {
+                let detail = format!("its custom authorizer did not let it in again: {why}");
+                self.0.turn_away(&standing, Fault::GrantExpired, &detail, clock());
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Has the standing's authorizer asked again when its time comes.
+    pub fn await_renewal(&self, standing: &Arc<Standing>) {
+        let grant = standing.bearer.grant.as_ref().map(Granted::now);
+        if let Some(grant) = grant.filter(|grant| grant.renewal.is_some()) {
+            self.principals.renewals.add(standing, grant.refresh_at);
+        }
+    }
+}

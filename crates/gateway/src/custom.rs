@@ -1,0 +1,149 @@
+//! Custom authorizers: asked when a client has said all that it says, which is when CONNECT is there.
+//!
+//! Source: developer guide, *Custom authentication*. A refusal looks like an unauthorized CONNECT; the event has the
+//! authorizer's reason.
+
+use std::fmt;
+use std::sync::Arc;
+
+use broker::{Credential, Grant, GrantedDocument, Renewal, Renewing};
+use customauth::{AuthorizerChoice, HttpPart, MqttPart, Presented, TlsPart};
+use dialect::Fault;
+use identity::{CustomPrincipal, Principal, Timestamp};
+use services::{Authenticated, AuthenticationRefused, Services};
+
+use crate::door::Shared;
+use crate::refusal::Refusal;
+
+/// What a client said before CONNECT to be let in by a custom authorizer.
+pub(crate) struct Presenting {
+    pub(crate) presented: Presented,
+    /// What the endpoint says about authorizers.
+    pub(crate) choice: AuthorizerChoice,
+    /// Who its certificate says it is, where that is needed too.
+    pub(crate) certificate: Option<Credential>,
+}
+
+/// A client that an authorizer let in.
+pub(crate) struct Admitted {
+    pub(crate) credential: Credential,
+    /// When the connection ends at the latest.
+    pub(crate) ends: (Timestamp, Fault),
+}
+
+impl Presenting {
+    /// For a connection, by what TLS and HTTP know of it.
+    pub(crate) fn new(
+        server_name: Option<&str>,
+        http: Option<HttpPart>,
+        choice: AuthorizerChoice,
+        certificate: Option<(Credential, String)>,
+    ) -> Self {
+        let (certificate, certificate_pem) = certificate.unzip();
+        let principal_id =
+            certificate.as_ref().map(|credential| credential.principal.identifier().to_owned());
+        let tls = TlsPart { server_name: server_name.map(str::to_owned), certificate_pem, principal_id };
+        let connection_id = uuid::Uuid::new_v4().to_string();
+        let presented = Presented { tls: Some(tls), http, mqtt: None, connection_id };
+        Self { presented, choice, certificate }
+    }
+
+    /// Whether there is an authorizer to ask before CONNECT has said anything.
+    pub(crate) async fn can_choose(&self, shared: &Shared) -> bool {
+        shared.services.can_choose_authorizer(&self.presented, &self.choice, shared.clock.now()).await
+    }
+
+    /// Asks the authorizer about a client that sent CONNECT.
+    pub(crate) async fn admit(
+        mut self,
+        shared: &Shared,
+        connect: &mqtt::Connect,
+    ) -> Result<Admitted, Refusal> {
+        let text = |text: &mqtt::Text| text.as_str().to_owned();
+        self.presented.mqtt = Some(MqttPart {
+            username: connect.user_name.as_ref().map(text),
+            password: connect.password.clone(),
+            client_id: (!connect.client_id.is_empty()).then(|| text(&connect.client_id)),
+        });
+        let Self { presented, choice, certificate } = self;
+        let is_custom_only = certificate.is_none();
+        let asking = Asking { services: Arc::clone(&shared.services), presented, choice };
+        let answer = asking.ask(shared.clock.now()).await;
+        let answer = answer.map_err(|why| refused(&why, is_custom_only))?;
+        // The function took its time.
+        let now = shared.clock.now();
+        let ends = (now + answer.grant.disconnect_after, Fault::GrantExpired);
+        let principal = CustomPrincipal {
+            principal_id: answer.grant.principal_id.as_ref().to_owned(),
+            authorizer: answer.authorizer.as_ref().to_owned(),
+        };
+        let grant = Some(asking.grant(answer, now));
+        let credential = match certificate {
+            Some(certified) => Credential { grant, ..certified },
+            None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
+        };
+        Ok(Admitted { credential, ends })
+    }
+}
+
+/// All that is needed to ask an authorizer about a connection, again and again.
+struct Asking {
+    services: Arc<Services>,
+    presented: Presented,
+    choice: AuthorizerChoice,
+}
+
+impl Asking {
+    async fn ask(&self, now: Timestamp) -> Result<Authenticated, AuthenticationRefused> {
+        self.services.authenticate(&self.presented, &self.choice, now).await
+    }
+
+    fn grant(self, answer: Authenticated, now: Timestamp) -> Grant {
+        let principal_id = Arc::clone(&answer.grant.principal_id);
+        granted(answer, now, Arc::new(Again { asking: self, principal_id }))
+    }
+}
+
+fn granted(answer: Authenticated, now: Timestamp, renewal: Arc<Again>) -> Grant {
+    let document =
+        |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
+    Grant {
+        authorizer: answer.authorizer,
+        refresh_at: now + answer.grant.refresh_after,
+        documents: answer.grant.documents.into_iter().map(document).collect(),
+        renewal: Some(renewal),
+    }
+}
+
+/// Asks again for the same connection.
+struct Again {
+    asking: Asking,
+    /// Who it was the first time: a connection does not become somebody else's.
+    principal_id: Arc<str>,
+}
+
+/// Without what the client presented.
+impl fmt::Debug for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Again").field("principal_id", &self.principal_id).finish_non_exhaustive()
+    }
+}
+
+impl Renewal for Again {
+    fn renew(self: Arc<Self>, now: Timestamp) -> Renewing {
+        Box::pin(async move {
+            let answer = self.asking.ask(now).await.map_err(|why| why.to_string())?;
+            if answer.grant.principal_id != self.principal_id {
+                let (first, now) = (&self.principal_id, &answer.grant.principal_id);
+                return Err(format!("authorizer {}: principalId {now} after {first}", answer.authorizer));
+            }
+            Ok(granted(answer, now, self))
+        })
+    }
+}
+
+fn refused(why: &AuthenticationRefused, is_custom_only: bool) -> Refusal {
+    let authentication = if is_custom_only { "CUSTOM_AUTH" } else { "CUSTOM_AUTH_X509" };
+    let detail = format!("{} ({})", why, why.reason.code());
+    Refusal::new(why.reason.log_reason(), detail).by(authentication).with_remedy(why.remedy())
+}

@@ -1,0 +1,132 @@
+//! HTTP/1.1 behind a finished handshake: HTTPS requests, and the upgrade to MQTT over WebSocket.
+//!
+//! What a request means is somebody else's business ([`Requests`]); here are the bounds of the conversation and the
+//! upgrade. Sources: developer guide, *HTTPS*, *MQTT over the WebSocket protocol*; RFC 9112, RFC 6455.
+
+mod signature;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Link;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use serde_json::json;
+use services::HttpsGuest;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::budget::Place;
+use crate::door::Shared;
+use crate::refusal::Refusal;
+use crate::report;
+use crate::way::Authentication;
+
+/// Bytes of the buffer that a request head must fit in, roughly. More is answered with 431.
+const HEAD_BYTES: usize = 32 * 1024;
+/// Headers of a request. More is answered with 431.
+const HEADERS: usize = 64;
+/// The longest life of a connection without upgrade. It ends after the response then under way.
+const CONNECTION_AGE: Duration = Duration::from_secs(600);
+
+/// The response to a request, some time.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send + 'a>>;
+
+/// Answers HTTPS requests of device endpoints.
+pub trait Requests: Send + Sync {
+    /// Answers one.
+    fn answer<'a>(&'a self, request: Request<Incoming>, guest: &'a HttpsGuest) -> Answering<'a>;
+}
+
+/// One connection that speaks HTTP.
+pub(crate) struct HttpVisit {
+    pub(crate) guest: HttpsGuest,
+    pub(crate) link: Link,
+    pub(crate) authentication: Authentication,
+    /// HTTPS requests are taken.
+    pub(crate) requests: bool,
+    /// The upgrade to a WebSocket is taken.
+    pub(crate) websocket: bool,
+    /// A custom authorizer may be named as late as in CONNECT.
+    pub(crate) may_wait: bool,
+    /// The socket's place; it goes with the WebSocket.
+    pub(crate) place: Mutex<Option<Place>>,
+}
+
+/// Serves until the peer leaves, its time is over, or the doors close. An upgraded connection goes on by itself.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, visit: HttpVisit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let visit = Arc::new(visit);
+    let limits = Arc::clone(&shared.limits);
+    let answering = Arc::clone(&shared);
+    let answer = service_fn(move |request| {
+        let (shared, visit) = (Arc::clone(&answering), Arc::clone(&visit));
+        async move { Ok::<_, Infallible>(answer::<S>(&shared, request, &visit).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.first_packet)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    let mut serving = pin!(serving);
+    tokio::select! {
+        // The peer's end of a broken conversation is not worth an event.
+        _ = &mut serving => return,
+        () = shared.closing() => {}
+        () = tokio::time::sleep(CONNECTION_AGE) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(limits.flush, serving).await;
+}
+
+async fn answer<S>(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+    visit: &Arc<HttpVisit>,
+) -> Response<Full<Bytes>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if upgrade::is_asked_for(&request) {
+        return upgrade::answer::<S>(shared, request, visit).await;
+    }
+    if !visit.requests {
+        let refusal = Refusal::wrong_speech("an HTTPS request to an endpoint for MQTT over WebSocket only");
+        return refuse(shared, visit, &refusal, StatusCode::FORBIDDEN);
+    }
+    shared.requests.answer(request, &visit.guest).await
+}
+
+/// AWS's answer to a peer that may not come in, and the event that says why.
+fn refuse(
+    shared: &Shared,
+    visit: &HttpVisit,
+    refusal: &Refusal,
+    status: StatusCode,
+) -> Response<Full<Bytes>> {
+    report::refused(shared, &visit.link, refusal);
+    let message = status.canonical_reason().unwrap_or_default();
+    let trace = uuid::Uuid::new_v4().to_string();
+    let body = json!({ "message": message, "traceId": trace }).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    if let Ok(id) = header::HeaderValue::try_from(trace) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
