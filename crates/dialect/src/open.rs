@@ -45,6 +45,26 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "Units of timestamp and certificateRegistrationTimestamp in $aws/events/certificates/registered/CA",
+        reading: "milliseconds since 1970, the second one as text",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Just-in-time registration by a CA certificate past its end date",
+        reading: "refused, with a reason in the log",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Just-in-time registration when several registered CA certificates with one key fit",
+        reading: "the one that the device sends behind its own; refused if it sends none",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteProvisioningTemplate while CA certificates name the template",
+        reading: "the template goes; devices of the CA wait, and the log says why",
+        built: true,
+    },
+    OpenQuestion {
         question: "DISCONNECT code of DeleteConnection for MQTT 5",
         reading: "0x98 administrative action",
         built: true,

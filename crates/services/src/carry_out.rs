@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use identity::Timestamp;
+use identity::{CertificateId, InvalidName, PolicyName, ThingGroupName, ThingName, ThingTypeName, Timestamp};
 use pki::Certificate;
 use provisioning::{
     Attachment, CertificatePlan, CertificateSource, Override, Plan, PolicyPlan, PolicySource, Status,
@@ -30,6 +30,9 @@ use crate::shapes::{
 use crate::staged::Staged;
 use crate::things::READ_GROUPS;
 use crate::{ApiError, ErrorCode, Services};
+
+/// Characters of a bad name that its error repeats.
+const SHOWN: usize = 64;
 
 /// What is there after a plan was carried out.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl Services {
     }
 
     async fn perform(&self, plan: &Plan, now: Timestamp) -> Result<Done, ApiError> {
+        check_names(plan)?;
         let mut done = Done { certificate_pem: None, resource_arns: BTreeMap::new() };
         let mut principal = None;
         if let Some(certificate) = &plan.certificate {
@@ -258,16 +262,8 @@ impl Services {
             PolicySource::Existing(_) if present.is_none() => {
                 return Err(ApiError::not_found(format!("Policy {name} does not exist")));
             }
-            // Somebody may have given the policy of that name another version; what the template says must hold.
-            PolicySource::Document { document, .. } if present.is_some() => {
-                let in_force = present.as_ref().and_then(|it| it.value.in_force());
-                if in_force.is_none_or(|version| version.document != *document) {
-                    return Err(conflict(format!(
-                        "policy {name}, which was made for this document, has another one in force"
-                    )));
-                }
-            }
-            PolicySource::Document { document, .. } => {
+            // A policy of that name is used whatever version is in force: its owner may have changed it since.
+            PolicySource::Document { document, .. } if present.is_none() => {
                 let input = CreatePolicyRequest {
                     policy_document: document.clone(),
                     policy_name: name.clone(),
@@ -275,11 +271,36 @@ impl Services {
                 };
                 self.create_policy(input, now).await?;
             }
-            PolicySource::Existing(_) => {}
+            PolicySource::Document { .. } | PolicySource::Existing(_) => {}
         }
         let Some(target) = principal.map(str::to_owned) else { return Ok(()) };
         self.attach_policy(AttachPolicyRequest { policy_name: name, target }, now).await
     }
+}
+
+/// What the functions of a template made may be anything: names are checked before anything is looked up by them.
+fn check_names(plan: &Plan) -> Result<(), ApiError> {
+    let bad = |logical: &str, text: &str, fault: InvalidName| {
+        let shown: String = text.chars().take(SHOWN).collect();
+        of(logical)(ApiError::invalid(format!("{shown}: {fault}")))
+    };
+    if let Some(CertificatePlan { logical, source: CertificateSource::Id(id), .. }) = &plan.certificate {
+        CertificateId::new(&id.to_ascii_lowercase()).map_err(|fault| bad(logical, id, fault))?;
+    }
+    if let Some(thing) = &plan.thing {
+        let logical = &thing.logical;
+        ThingName::new(&thing.name).map_err(|fault| bad(logical, &thing.name, fault))?;
+        for group in thing.groups.iter().flatten() {
+            ThingGroupName::new(group).map_err(|fault| bad(logical, group, fault))?;
+        }
+        if let Some(name) = &thing.type_name {
+            ThingTypeName::new(name).map_err(|fault| bad(logical, name, fault))?;
+        }
+    }
+    for policy in &plan.policies {
+        PolicyName::new(policy.name()).map_err(|fault| bad(&policy.logical, policy.name(), fault))?;
+    }
+    Ok(())
 }
 
 fn wanted(status: Status) -> CertificateStatus {

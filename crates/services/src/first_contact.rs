@@ -14,7 +14,7 @@ use bytes::Bytes;
 use events::{CertificateNotRegistered, CertificateRegistered, DeviceProvisioned, ProvisioningFailed};
 use identity::{CertificateId, Timestamp};
 use pki::Certificate;
-use provisioning::{Plan, Template, subject_parameters};
+use provisioning::{Template, subject_parameters};
 use registry::ca_certificates::{
     CA_CERTIFICATES, CaCertificateRecord, CaCertificateStatus, ca_certificate_key,
 };
@@ -105,6 +105,14 @@ enum Newcomer {
     Present(registry::CertificateRecord),
     /// Its CA does not let it in any more.
     Refused(Trouble),
+}
+
+/// What came of a template.
+enum Tried {
+    /// It was carried out, and made this thing.
+    Done(Option<String>),
+    /// The certificate does not wait any more: somebody gave it this status, or deleted it.
+    Overtaken(Option<CertificateStatus>),
 }
 
 /// The message of just-in-time registration. Both times are in milliseconds since 1970 (unconfirmed; the page shows
@@ -326,25 +334,25 @@ impl Services {
     }
 
     async fn provision(&self, device: &Device<'_>, now: Timestamp) -> FirstContact {
-        let (id, ca) = (device.certificate.id(), &device.ca.id);
         match self.try_provision(device, now).await {
-            Ok(Some(plan)) => {
-                let thing_name = plan.thing.map(|thing| thing.name);
-                let fact = DeviceProvisioned {
-                    certificate_id: id.as_str(),
-                    ca_certificate_id: ca.as_str(),
-                    thing: thing_name.as_deref().unwrap_or_default(),
-                };
-                self.observers.emit(now, &fact.into());
-                FirstContact::Provisioned {
-                    certificate_id: id.clone(),
-                    ca_certificate_id: ca.clone(),
-                    thing_name,
-                }
+            Ok(Tried::Done(thing)) => self.provisioned(device, thing, now),
+            Ok(Tried::Overtaken(Some(status))) => {
+                FirstContact::Known { certificate_id: device.certificate.id().clone(), status }
             }
-            Ok(None) => FirstContact::Known { certificate_id: id.clone(), status: CertificateStatus::Active },
+            Ok(Tried::Overtaken(None)) => FirstContact::Unknown,
             Err(error) => self.not_provisioned(device, &error, now),
         }
+    }
+
+    fn provisioned(&self, device: &Device<'_>, thing_name: Option<String>, now: Timestamp) -> FirstContact {
+        let (certificate_id, ca_certificate_id) = (device.certificate.id().clone(), device.ca.id.clone());
+        let fact = DeviceProvisioned {
+            certificate_id: certificate_id.as_str(),
+            ca_certificate_id: ca_certificate_id.as_str(),
+            thing: thing_name.as_deref().unwrap_or_default(),
+        };
+        self.observers.emit(now, &fact.into());
+        FirstContact::Provisioned { certificate_id, ca_certificate_id, thing_name }
     }
 
     fn not_provisioned(&self, device: &Device<'_>, error: &ApiError, now: Timestamp) -> FirstContact {
@@ -369,19 +377,18 @@ impl Services {
         FirstContact::Failed { reason: error.message.clone(), remedy: remedy.to_owned() }
     }
 
-    /// `Ok(None)`: the certificate does not wait any more.
-    async fn try_provision(&self, device: &Device<'_>, now: Timestamp) -> Result<Option<Plan>, ApiError> {
+    async fn try_provision(&self, device: &Device<'_>, now: Timestamp) -> Result<Tried, ApiError> {
         let parameters = subject_parameters(device.certificate.facts());
         let key = certificate_key(device.certificate.id().as_str());
         until_committed!(self, now, |batch| async {
-            let found = self.get(&CERTIFICATES, &key, now).await?;
-            if found.is_none_or(|it| it.value.status != CertificateStatus::PendingActivation) {
-                return Ok(None);
+            let status = self.get(&CERTIFICATES, &key, now).await?.map(|found| found.value.status);
+            if status != Some(CertificateStatus::PendingActivation) {
+                return Ok(Tried::Overtaken(status));
             }
             let template = self.template_of(device.ca, now, &mut batch).await?;
             let plan = template.plan(&parameters).map_err(|fault| ApiError::invalid(fault.to_string()))?;
             self.stage(&plan, now, &mut batch).await?;
-            Ok::<_, ApiError>(Some(plan))
+            Ok::<_, ApiError>(Tried::Done(plan.thing.map(|thing| thing.name)))
         })
     }
 

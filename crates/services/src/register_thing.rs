@@ -9,7 +9,8 @@ use crate::shapes::{RegisterThingRequest, RegisterThingResponse};
 use crate::{ApiError, ErrorCode, Services};
 
 impl Services {
-    /// `RegisterThing`. All resources of the template are there afterwards, or none was touched; see [`Self::carry_out`].
+    /// `RegisterThing`. The certificate comes first, then the thing with its attachment and groups, then the policies; one
+    /// batch writes all of it, so that a failure leaves nothing.
     ///
     /// # Errors
     /// InvalidRequest for a template that is none, with the place; ResourceRegistrationFailure for one that can not be

@@ -39,9 +39,9 @@ pub(super) const OPERATIONS: &[Entry] = &[
         name: "GetSessionToken",
         on: On::Anything,
         call: |services, input, caller, now| {
-            Box::pin(
-                async move { written(services.get_session_token(&read(input)?, &caller.credential.principal, now)) },
-            )
+            Box::pin(async move {
+                written(services.get_session_token(&read(input)?, &caller.credential.principal, now))
+            })
         },
     },
 ];

@@ -70,7 +70,8 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> account::Answering<'a> {
         assert_eq!(now, NOW, "sessions end by the clock on the wall");
-        let answer = json!({"Operation": entry.name, "Who": caller.credential.principal.identifier(), "Input": input});
+        let answer =
+            json!({"Operation": entry.name, "Who": caller.credential.principal.identifier(), "Input": input});
         Box::pin(std::future::ready(Ok(answer)))
     }
 

@@ -70,7 +70,7 @@ fn signed(
         device: None,
         session_policy: session_policy.map(str::to_owned),
     };
-    Credential { principal: Principal::Iam(Arc::new(who)), certificate: None }
+    Credential::of(Principal::Iam(Arc::new(who)))
 }
 
 fn user() -> Credential {

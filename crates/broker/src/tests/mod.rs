@@ -13,3 +13,4 @@ mod policies;
 mod quirks;
 mod quotas;
 mod shares;
+mod tidings;

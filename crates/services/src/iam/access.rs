@@ -45,7 +45,9 @@ impl Services {
             let decision = self.decide(origin, action, &arn, now).await?;
             match decision.outcome {
                 Outcome::Allowed => allowed = true,
-                Outcome::ExplicitDeny => return Err(self.denied(&origin.credential.principal, action, &arn, &decision)),
+                Outcome::ExplicitDeny => {
+                    return Err(self.denied(&origin.credential.principal, action, &arn, &decision));
+                }
                 Outcome::ImplicitDeny if refusal.is_none() => {
                     refusal = Some(self.denied(&origin.credential.principal, action, &arn, &decision));
                 }

@@ -15,6 +15,7 @@ use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, DOMAIN_NAMES};
 use registry::limits;
 use registry::order::ORDER;
 use registry::policies::POLICIES;
+use registry::provisioning_templates::PROVISIONING_TEMPLATES;
 use registry::tags::TAGS;
 use registry::thing_groups::{GROUP_CHILDREN, GROUP_MEMBERS, THING_GROUPS, THING_MEMBERSHIPS};
 use registry::thing_principals::{PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrincipalType};
@@ -196,16 +197,19 @@ fn check_tags(store: &MemoryStore) {
             .iter()
             .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
         let exists = domain
-            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer"].iter().any(|kind| {
-                let name = site.name_in(kind, &row[0]);
-                name.is_some_and(|name| match *kind {
-                    "policy" => names(store, &POLICIES).contains(name),
-                    "thinggroup" => names(store, &THING_GROUPS).contains(name),
-                    "thingtype" => names(store, &THING_TYPES).contains(name),
-                    "authorizer" => names(store, &AUTHORIZERS).contains(name),
-                    _ => names(store, &CA_CERTIFICATES).contains(name),
-                })
-            });
+            || ["policy", "thinggroup", "thingtype", "provisioningtemplate", "cacert", "authorizer"]
+                .iter()
+                .any(|kind| {
+                    let name = site.name_in(kind, &row[0]);
+                    name.is_some_and(|name| match *kind {
+                        "policy" => names(store, &POLICIES).contains(name),
+                        "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                        "thingtype" => names(store, &THING_TYPES).contains(name),
+                        "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
+                        "authorizer" => names(store, &AUTHORIZERS).contains(name),
+                        _ => names(store, &CA_CERTIFICATES).contains(name),
+                    })
+                });
         assert!(exists, "{row:?} of a resource that is gone");
     }
 }
@@ -236,6 +240,7 @@ enum Step {
     DefaultAuthorizer(u8),
     NoDefaultAuthorizer,
     TagAuthorizer(u8),
+    Register(u8, u8, u8, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -264,6 +269,7 @@ fn step() -> impl Strategy<Value = Step> {
         few().prop_map(Step::DefaultAuthorizer),
         Just(Step::NoDefaultAuthorizer),
         few().prop_map(Step::TagAuthorizer),
+        (few(), few(), few(), few()).prop_map(|(t, c, g, p)| Step::Register(t, c, g, p)),
     ]
 }
 
@@ -353,6 +359,11 @@ async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> R
             let input = TagResourceRequest { resource_arn: group_arn(g), tags };
             services.tag_resource(input, now).await.map(|_| ())
         }
+        Step::Register(t, c, g, p) => {
+            let template_body = template(&cast.certificates[usize::from(c)].0, [t, g, p]);
+            let input = RegisterThingRequest { parameters: None, template_body };
+            services.register_thing(input, now).await.map(|_| ())
+        }
         _ => act_on_authorizers(services, step, now).await,
     }
 }
@@ -396,6 +407,22 @@ async fn act_on_authorizers(services: &Services, step: &Step, now: Timestamp) ->
         }
         _ => Ok(()),
     }
+}
+
+/// A template that makes, or takes, one of everything.
+fn template(certificate: &str, [t, g, p]: [u8; 3]) -> String {
+    let groups = ["DO_NOTHING", "REPLACE", "MERGE", "FAIL"][usize::from(t)];
+    serde_json::json!({ "Resources": {
+        "thing": {
+            "Type": "AWS::IoT::Thing",
+            "Properties": { "ThingName": format!("t{t}"), "ThingGroups": [format!("g{g}")] },
+            "OverrideSettings": { "ThingGroups": groups },
+        },
+        "certificate": { "Type": "AWS::IoT::Certificate", "Properties": { "CertificateId": certificate } },
+        "made": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyDocument": ALLOW } },
+        "known": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyName": format!("p{p}") } },
+    } })
+    .to_string()
 }
 
 fn prepared() -> (Scene, Cast) {

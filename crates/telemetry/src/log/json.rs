@@ -86,6 +86,14 @@ fn who(entry: &mut Map<String, Value>, event: &Event<'_>) {
     }
 }
 
+fn certificate(entry: &mut Map<String, Value>, id: &str, ca: &str) {
+    for (name, value) in [("certificateId", id), ("caCertificateId", ca)] {
+        if !value.is_empty() {
+            put(entry, name, value);
+        }
+    }
+}
+
 fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
     match event {
         Event::HandshakeFailed(e) => handshake(entry, e),
@@ -107,6 +115,10 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
             put(entry, "divergence", e.divergence.id());
             put(entry, "standard", e.divergence.row().standard);
         }
+        Event::CertificateRegistered(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
+        Event::CertificateNotRegistered(e) => certificate(entry, e.certificate_id, ""),
+        Event::DeviceProvisioned(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
+        Event::ProvisioningFailed(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
         Event::ApiCall(e) => put(entry, "operation", e.operation),
         Event::ApiRefused(e) => put(entry, "operation", e.operation),
         _ => {}

@@ -127,7 +127,7 @@ impl House {
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
             owner_keys: owner_keys(&data.api_key, settings),
-            session_key: data.session_key,
+            session_key: data.session_key.clone(),
             functions: Arc::new(settings.functions.functions()),
         }));
         let ticking = clock.clone();
