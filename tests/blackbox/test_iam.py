@@ -233,6 +233,21 @@ def test_publish_asks_the_users_policies(server, iam, connected, topic):
     assert (code(error), status(error)) == ("ForbiddenException", 403)
 
 
+def test_the_device_port_asks_the_same(server, iam, topic):
+    _, key = iam.user(allow("iot:Publish", server.arn(f"topic/{topic}")), allow("iot:GetRetainedMessage", server.arn(f"topic/{topic}")))
+    data = server.boto("iot-data", url=f"https://localhost:{server.ports['tls']}", **key)
+    data.publish(topic=topic, payload=b"hello")
+    for call, expected in [
+        (lambda: data.publish(topic=topic + "/other", payload=b"no"), "ForbiddenException"),
+        (lambda: data.list_retained_messages(), "ForbiddenException"),
+        (lambda: data.get_retained_message(topic=topic + "/other"), "ForbiddenException"),
+        (lambda: data.get_retained_message(topic=topic), "ResourceNotFoundException"),
+    ]:
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == expected, error.value.response
+
+
 def test_own_operations_are_the_owners(server, iam):
     _, key = iam.user(allow("*", "*"))
     import botocore.auth
