@@ -117,6 +117,13 @@ impl Refusal {
             .with_remedy("import a server certificate that fits its key and covers the name")
     }
 
+    /// The domain's function does not want the certificate.
+    pub(crate) fn callback_refused(arn: &str, why: &str) -> Self {
+        let detail = format!("clientCertificateCallbackArn {arn}: {why}");
+        Self::new("NOT_AUTHENTICATED", detail)
+            .with_remedy("look at the function of the domain's clientCertificateConfig: it must answer isAuthenticated true")
+    }
+
     /// A certificate without account needs the account's endpoint as server name.
     pub(crate) fn server_name_needed(id: &CertificateId) -> Self {
         Self::new(

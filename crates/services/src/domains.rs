@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use identity::Timestamp;
+use pki::PkiFault;
 use registry::domain_configurations::{
     ApplicationProtocol, AuthenticationType, DOMAIN_CONFIGURATIONS, DOMAIN_NAMES, DomainAuthorizer,
     DomainConfigurationRecord, SecurityPolicy, domain_configuration_key, domain_name_key,
@@ -11,7 +13,7 @@ use registry::domain_configurations::{
 use registry::server_certificates::{SERVER_CERTIFICATES, ServerMaterial, server_certificate_key};
 use store::{Revision, StoreError};
 
-use crate::Services;
+use crate::{Services, entropy};
 
 /// A domain that clients can connect to, as the listeners need it.
 #[derive(Clone, Debug)]
@@ -81,6 +83,22 @@ impl Services {
             server_certificate = Some(DomainCertificate::of(found.value.shown()));
         }
         Ok(Some(domain(stored.value, server_certificate, revision)))
+    }
+}
+
+impl Services {
+    /// A server certificate for a domain of the service's own, by the private CA: chain and key, PEM.
+    ///
+    /// # Errors
+    /// The name cannot stand in a certificate.
+    pub fn issue_domain_certificate(
+        &self,
+        name: &str,
+        wall: Timestamp,
+    ) -> Result<(String, String), PkiFault> {
+        let issued = self.authority.issue_server(&[name], entropy::serial(&*self.entropy), wall)?;
+        let chain = issued.certificate.pem() + &self.authority.certificate_pem();
+        Ok((chain, issued.private_key.into_pem()))
     }
 }
 

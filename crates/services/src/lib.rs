@@ -12,6 +12,7 @@ mod authorizer_test;
 mod authorizers;
 mod ca_certificates;
 mod carry_out;
+mod certificate_callback;
 mod certificates;
 mod commit;
 mod connections;

@@ -197,7 +197,7 @@ fn check_tags(store: &MemoryStore) {
             .iter()
             .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
         let exists = domain
-            || ["policy", "thinggroup", "thingtype", "provisioningtemplate", "cacert", "authorizer"]
+            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer", "provisioningtemplate"]
                 .iter()
                 .any(|kind| {
                     let name = site.name_in(kind, &row[0]);
