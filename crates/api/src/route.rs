@@ -14,7 +14,8 @@ pub fn operations(service: Service) -> &'static [Operation] {
         Service::IotJobsData => &iot_jobs_data::OPERATIONS,
         Service::ServiceQuotas => &service_quotas::OPERATIONS,
         Service::Acm => &acm::OPERATIONS,
-        Service::Thingcore => &[],
+        // Those of the others stand under `account/`.
+        Service::Iam | Service::Sts | Service::CognitoIdentity | Service::Thingcore => &[],
     }
 }
 

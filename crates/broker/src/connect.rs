@@ -187,7 +187,7 @@ impl Inner {
         self.generated_client_id().map_err(|error| Violation::new(Fault::ServerError, error.to_string()))
     }
 
-    /// What the store says of the client; a certificate must be ACTIVE.
+    /// What the store says of the client; a certificate must be ACTIVE, an access key Active.
     async fn identify(
         &self,
         client_id: &ClientId,
@@ -211,11 +211,7 @@ impl Inner {
         if standing.is_active() {
             return Ok(standing);
         }
-        let detail = match standing.view().status {
-            Some(status) => format!("the certificate is {}", status.as_str()),
-            None => "the certificate is not registered".to_owned(),
-        };
-        Err(Violation::new(Fault::CertificateNotActive, detail))
+        Err(Violation::new(Fault::CertificateNotActive, standing.inactivity()))
     }
 
     /// iot:Connect, and iot:Publish and iot:RetainPublish for the will.

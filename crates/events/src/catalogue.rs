@@ -357,6 +357,14 @@ catalogue! {
         /// What it is now.
         status: &'a str,
     }
+    /// An access key, a user or a role in use is switched off or gone.
+    CredentialRevoked<'a> = "credential.revoked", Warn, -, -,
+        "give the client other credentials, or undo the change if it was not intended" {
+        /// Whose.
+        principal: &'a Principal,
+        /// What happened to it.
+        reason: &'a str,
+    }
     /// A device showed a certificate that a registered CA signed and nobody had registered; it waits for activation now.
     CertificateRegistered<'a> = "certificate.registered", Info, -, -,
         "attach a policy to the certificate and set its status to ACTIVE, or give its CA a provisioning template" {

@@ -74,6 +74,7 @@ sentences! {
     };
     PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
     CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
+    CredentialRevoked<'_> |e, f| write!(f, "{}: {}: its connections end", e.principal, e.reason);
     CertificateRegistered<'_> |e, f| {
         let again = if e.repeated { ", again" } else { "" };
         let (id, ca) = (e.certificate_id, e.ca_certificate_id);

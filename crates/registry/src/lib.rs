@@ -16,6 +16,7 @@ pub mod domain_configurations;
 mod fault;
 pub mod guard;
 pub mod hierarchy;
+pub mod iam;
 pub mod limits;
 pub mod order;
 pub mod policies;

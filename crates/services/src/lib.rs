@@ -4,7 +4,7 @@
 //! commits one conditional batch; if somebody else was faster it reads and asks again, a bounded number of times.
 //! Deletions and their clean-up are one batch, except for the members of large groups.
 //!
-//! One file per resource. Inputs and outputs are AWS's own shapes ([`shapes`], generated from the service models);
+//! [`iam`] has who may sign. One file per resource. Inputs and outputs are AWS's own shapes ([`shapes`], generated from the service models);
 //! lengths and patterns have been checked before an operation is called, everything else is checked here.
 
 mod authentication;
@@ -26,6 +26,7 @@ mod first_contact;
 mod functions;
 pub mod generated;
 mod https_guest;
+pub mod iam;
 mod page;
 mod policies;
 mod policy_attachments;
@@ -58,6 +59,7 @@ pub use first_contact::FirstContact;
 pub use functions::{FunctionFailed, Functions, Invoking, NoFunctions};
 pub use generated::shapes;
 pub use https_guest::{HttpsAuthorizer, HttpsGuest, http_part};
+pub use iam::SessionKey;
 pub use services::{Services, ServicesParts};
 pub use signer::{NoSigner, OwnerKeys, Signer};
 

@@ -7,10 +7,11 @@ use broker::Broker;
 use events::Observers;
 use identity::Site;
 use pki::CertificateAuthority;
+use session::throttle::SharedBucket;
 use store::Store;
 
 use crate::throttle::Throttle;
-use crate::{ApiError, EndpointAddress, Entropy, Functions, OwnerKeys, entropy};
+use crate::{ApiError, EndpointAddress, Entropy, Functions, OwnerKeys, SessionKey, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
@@ -30,6 +31,8 @@ pub struct ServicesParts {
     pub entropy: Arc<dyn Entropy>,
     /// The owner's access keys.
     pub owner_keys: OwnerKeys,
+    /// What session tokens are made with.
+    pub session_key: SessionKey,
     /// Where Lambda functions run.
     pub functions: Arc<dyn Functions>,
 }
@@ -48,6 +51,9 @@ pub struct Services {
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) owner_keys: Arc<OwnerKeys>,
+    pub(crate) session_key: SessionKey,
+    /// GetId is called without a signature.
+    pub(crate) get_id_bucket: Arc<SharedBucket>,
     pub(crate) functions: Arc<dyn Functions>,
     pub(crate) throttle: Arc<Throttle>,
 }
@@ -74,6 +80,8 @@ impl Services {
             endpoint: parts.endpoint,
             entropy: parts.entropy,
             owner_keys: Arc::new(parts.owner_keys),
+            session_key: parts.session_key,
+            get_id_bucket: Arc::default(),
             functions: parts.functions,
             throttle,
         }

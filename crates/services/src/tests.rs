@@ -110,7 +110,8 @@ fn services_with(store: Arc<dyn Store>, first_byte: u8, functions: Arc<dyn crate
     let counter = AtomicU8::new(first_byte);
     let entropy = move |bytes: &mut [u8]| bytes.fill(counter.fetch_add(1, Ordering::Relaxed));
     Services::new(ServicesParts {
-        owner_keys: crate::OwnerKeys::default(),
+        owner_keys: crate::OwnerKeys::new([("AKIAOWNER".to_owned(), "owner".to_owned())]),
+        session_key: crate::SessionKey::new([7; 32]),
         broker,
         store,
         site,

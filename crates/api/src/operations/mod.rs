@@ -28,12 +28,14 @@ use customauth::HttpPart;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use services::iam::Resource;
 use services::{ApiError, HttpsAuthorizer, HttpsGuest, Services};
 
+use crate::account;
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
-use crate::exchange::{Authenticating, Authorising, Caller, Perform, Performing};
+use crate::exchange::{Allowing, Authenticating, Authorising, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
@@ -138,6 +140,30 @@ impl Perform for Dispatch {
         }
     }
 
+    fn account<'a>(
+        &'a self,
+        entry: &'static account::Entry,
+        input: Map<String, Value>,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> account::Answering<'a> {
+        entry.perform(&self.services, input, caller, now)
+    }
+
+    fn allow<'a>(
+        &'a self,
+        actions: Vec<String>,
+        resource: Resource,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> Allowing<'a> {
+        Box::pin(async move {
+            let origin = origin(caller.clone());
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            self.services.authorize(&origin, &actions, &resource, now).await.map_err(fault)
+        })
+    }
+
     fn authenticate<'a>(
         &'a self,
         guest: &'a HttpsGuest,
@@ -177,7 +203,7 @@ fn not_built(operation: &Operation) -> Fault {
 }
 
 /// The caller as the services know it.
-fn origin(caller: Caller) -> HttpOrigin {
+pub(crate) fn origin(caller: Caller) -> HttpOrigin {
     HttpOrigin { credential: caller.credential, peer: caller.peer, server_name: caller.server_name }
 }
 
@@ -196,7 +222,7 @@ fn reply<T: Serialize>(output: Result<T, ApiError>) -> Result<Reply, Fault> {
     }
 }
 
-fn fault(error: ApiError) -> Fault {
+pub(crate) fn fault(error: ApiError) -> Fault {
     Fault {
         error_type: error.code.name().into(),
         status: error.code.http_status(),

@@ -8,6 +8,7 @@ mod divergences;
 mod enrichment;
 mod feed;
 mod house;
+mod iam;
 mod policies;
 mod quirks;
 mod quotas;

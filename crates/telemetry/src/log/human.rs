@@ -77,6 +77,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::PolicyReloaded => "POLICY",
         Kind::CertificateDeactivated | Kind::CertificateRegistered | Kind::CertificateNotRegistered => "CERT",
         Kind::DeviceProvisioned | Kind::ProvisioningFailed => "PROVISION",
+        Kind::CredentialRevoked => "KEY",
         Kind::FeedLagged | Kind::StoreFailed => "STORE",
         Kind::ApiCall => "API",
         Kind::ConfigProblem => "CONFIG",
