@@ -15,7 +15,8 @@ fn all_troubles(each: &mut dyn FnMut(Event<'_>)) {
     let principal = Principal::Plain("p".into());
     let peer = Some(([10, 0, 0, 7], 5).into());
     let client = Client { client_id: "c", principal: &principal, peer, version: None };
-    let (detail, remedy, origin) = (&"detail" as &dyn Display, &"add iot:Publish" as &dyn Display, client.into());
+    let (detail, remedy, origin) =
+        (&"detail" as &dyn Display, &"add iot:Publish" as &dyn Display, client.into());
     let (decision, topic, trace) = (detail, "t", None);
     for &fault in Fault::ALL {
         each(ConnectRefused { client, fault, detail, remedy: None, trace }.into());

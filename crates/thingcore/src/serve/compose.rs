@@ -22,7 +22,8 @@ use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
 use super::observers::Listeners;
-use super::own;
+use super::own::{self, Asked};
+use super::pulse;
 use super::ready::{Ready, ReadyPorts};
 use super::server_certificate::CertificateWatch;
 use crate::cli::{DialectName, ProfileName};
@@ -134,7 +135,12 @@ impl House {
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
-            own: own::operations(&listeners.divergences, &quirks),
+            own: own::operations(&Asked {
+                divergences: &listeners.divergences,
+                quirks: &quirks,
+                witnesses: &listeners.witnesses,
+                clock: &clock,
+            }),
             keys: Arc::clone(&services) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
@@ -146,6 +152,7 @@ impl House {
         });
         let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
+        pulse::show(&listeners.metrics, &broker, &store);
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,

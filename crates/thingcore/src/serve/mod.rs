@@ -12,6 +12,7 @@ mod farewell;
 mod keys;
 mod observers;
 mod own;
+mod pulse;
 mod ready;
 mod running;
 mod server_certificate;
