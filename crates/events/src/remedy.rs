@@ -126,6 +126,7 @@ const WRONG: Rows = &[
     ("MalformedPolicyException", "correct the policy document: the message names the place"),
     ("MalformedPolicyDocumentException", "correct the policy document: the message names the place"),
     ("RequestEntityTooLargeException", "send a smaller body"),
+    ("RequestTimeoutException", "send the body at once, or look for what slows the connection down"),
     (
         "CertificateValidationException",
         "send the certificate as PEM, within its validity and with a key that AWS supports",

@@ -12,6 +12,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -74,32 +75,29 @@ impl FlightRecorder {
 
     /// The facts about a subject, oldest first.
     fn timeline(&self, subject: &str) -> Vec<WhyEntry> {
-        let nobody = Principal::Plain("".into());
-        let mut found = Vec::new();
+        let mut found = Found::default();
+        self.clients.read(subject, &mut |client_id, record| found.add(client_id, record));
+        let certificates = std::mem::take(&mut found.principals);
+        self.principals.read(subject, &mut |_, record| found.add("", record));
         let address: Option<IpAddr> = subject.parse().ok();
-        let mut show = |client_id: &str, record: &Record| {
-            if let Some(event) = record.event(client_id, &nobody) {
-                let view = EventView::of(record.last, &event);
-                let since = record.at.seconds();
-                found.push(WhyEntry { view, since, times: record.times });
-            }
-        };
-        self.clients.read(subject, &mut show);
-        self.principals.read(subject, &mut |_, record| show("", record));
         let network = address.map(|ip| address_of(ip).to_string());
-        self.addresses.read(network.as_deref().unwrap_or(subject), &mut |_, record| show("", record));
+        self.addresses.read(network.as_deref().unwrap_or(subject), &mut |_, record| found.add("", record));
         if address.is_some() || is_principal(subject) {
             let fits = |record: &Record| {
                 let theirs = record.principal.as_deref().map(Principal::identifier) == Some(subject);
                 theirs || (address.is_some() && record.peer.map(|peer| peer.ip()) == address)
             };
-            self.clients.find(&fits, &mut show);
+            self.clients.find(&fits, &mut |client_id, record| found.add(client_id, record));
         }
         if address.is_some() {
             let fits = |record: &Record| record.peer.map(|peer| peer.ip()) == address;
-            self.principals.find(&fits, &mut |_, record| show("", record));
+            self.principals.find(&fits, &mut |_, record| found.add("", record));
         }
-        why::in_order(found)
+        // What befell the client's certificate before it could say its client id again.
+        for principal in certificates {
+            self.principals.read(principal.identifier(), &mut |_, record| found.add("", record));
+        }
+        why::in_order(found.entries)
     }
 
     fn remember(&self, at: Timestamp, event: &Event<'_>) {
@@ -127,6 +125,25 @@ impl FlightRecorder {
             (Some(principal), _) => self.principals.add(principal.identifier(), at, event, &whom),
             (None, Some(peer)) => self.addresses.add(&address_of(peer.ip()).to_string(), at, event, &whom),
             (None, None) => {}
+        }
+    }
+}
+
+/// What is found about a subject.
+#[derive(Default)]
+struct Found {
+    entries: Vec<WhyEntry>,
+    /// Who the subject was.
+    principals: HashSet<Arc<Principal>>,
+}
+
+impl Found {
+    fn add(&mut self, client_id: &str, record: &Record) {
+        let nobody = Principal::Plain("".into());
+        if let Some(event) = record.event(client_id, &nobody) {
+            let view = EventView::of(record.last, &event);
+            self.entries.push(WhyEntry { view, since: record.at.seconds(), times: record.times });
+            self.principals.extend(record.principal.clone());
         }
     }
 }

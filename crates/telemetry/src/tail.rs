@@ -11,7 +11,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub const MOST_WAITING: usize = 1000;
 pub const MOST_WAITING_BYTES: usize = 1024 * 1024;
 /// The longest that a call may wait for events.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// How long a reader may still hear of the end of connections when the server stops.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// A reader that did not call for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
@@ -41,6 +43,8 @@ pub struct Tail {
     /// What any of them wants.
     wanted: AtomicU64,
     closed: AtomicBool,
+    /// Calls that wait for something to happen.
+    waiting: AtomicUsize,
     names: RandomState,
     named: AtomicU64,
 }
@@ -104,6 +108,7 @@ impl Tail {
             readers: RwLock::default(),
             wanted: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
             names: RandomState::new(),
             named: AtomicU64::new(0),
         })
@@ -136,12 +141,19 @@ impl Tail {
         let end = tokio::time::Instant::now() + wait.min(LONGEST_WAIT);
         loop {
             let news = reader.news.notified();
-            let ended = self.closed.load(Relaxed);
-            let answer = reader.take(ended);
-            if ended || answer.lost > 0 || !answer.events.is_empty() {
+            if self.closed.load(Relaxed) {
+                // What the end brings about is told too.
+                tokio::time::sleep(LAST_WORDS).await;
+                return Ok(reader.take(true));
+            }
+            let answer = reader.take(false);
+            if answer.lost > 0 || !answer.events.is_empty() {
                 return Ok(answer);
             }
-            if tokio::time::timeout_at(end, news).await.is_err() {
+            let waits = Waits::begin(&self.waiting);
+            let late = tokio::time::timeout_at(end, news).await.is_err();
+            drop(waits);
+            if late {
                 return Ok(reader.take(self.closed.load(Relaxed)));
             }
         }
@@ -150,6 +162,11 @@ impl Tail {
     /// Readers that are there.
     pub fn readers(&self) -> usize {
         self.readers.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Calls of readers that wait for something to happen now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
     }
 
     fn reader(&self, id: &str) -> Option<Arc<Reader>> {
@@ -182,6 +199,22 @@ impl Tail {
         self.closed.store(true, Relaxed);
         let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner);
         readers.iter().for_each(|reader| reader.news.notify_waiters());
+    }
+}
+
+/// Counts a call that waits, also if its caller goes away meanwhile.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

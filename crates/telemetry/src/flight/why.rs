@@ -72,7 +72,7 @@ pub(super) fn explain(subject: &str, timeline: Vec<WhyEntry>, now: Timestamp) ->
 
 /// Whether somebody did not get what was wanted. An ending that only shows what is not known is none if there is another.
 fn is_trouble(entry: &WhyEntry) -> bool {
-    let counts = [Kind::ThrottleExceeded, Kind::ReservedUnserved, Kind::CertificateDeactivated];
+    let counts = [Kind::ThrottleExceeded, Kind::ReservedUnserved];
     entry.view.failure || counts.iter().any(|kind| is(entry, *kind))
 }
 

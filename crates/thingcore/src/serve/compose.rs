@@ -22,7 +22,7 @@ use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
 use super::observers::Listeners;
-use super::own::{self, Asked};
+use super::own;
 use super::pulse;
 use super::ready::{Ready, ReadyPorts};
 use super::server_certificate::CertificateWatch;
@@ -102,10 +102,7 @@ impl House {
         let listeners =
             Listeners::start(settings, data.account.account.as_str()).map_err(ServeProblem::new)?;
         let observers = listeners.observers.clone();
-        let store = Arc::new(
-            RedbStore::open(&data.store_file(), Options { compact: true, ..Options::default() })
-                .map_err(ServeProblem::new)?,
-        );
+        let store = Arc::new(open_store(&data)?);
         let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let broker = Broker::new(BrokerParts {
             site: Arc::clone(&card.site),
@@ -135,12 +132,7 @@ impl House {
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
-            own: own::operations(&Asked {
-                divergences: &listeners.divergences,
-                quirks: &quirks,
-                witnesses: &listeners.witnesses,
-                clock: &clock,
-            }),
+            own: own::operations(&listeners, &quirks, &clock),
             keys: Arc::clone(&services) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
@@ -180,6 +172,11 @@ impl House {
     pub fn warn(&self, setting: &str, detail: &str) {
         self.emit(&Event::ConfigProblem(ConfigProblem { setting, detail: &detail }));
     }
+}
+
+fn open_store(data: &DataDir) -> Result<RedbStore, ServeProblem> {
+    let options = Options { compact: true, ..Options::default() };
+    RedbStore::open(&data.store_file(), options).map_err(ServeProblem::new)
 }
 
 fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {

@@ -14,6 +14,8 @@ mod observers;
 mod own;
 mod pulse;
 mod ready;
+#[cfg(test)]
+mod remedies;
 mod running;
 mod server_certificate;
 mod stop;

@@ -82,6 +82,7 @@ impl Witnesses {
     fn show_size(&self) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let (subjects, bytes, tail) = (self.flight.clone(), self.flight.clone(), self.tail.clone());
+        let waiting = self.tail.clone();
         let metrics = &self.metrics;
         metrics.watch_gauge(
             "thingcore_recorder_subjects",
@@ -94,6 +95,11 @@ impl Witnesses {
         metrics.watch_gauge("thingcore_tail_readers", "Readers that follow events", move || {
             count(tail.readers())
         });
+        metrics.watch_gauge(
+            "thingcore_tail_waiting",
+            "Calls of such readers that wait for something to happen",
+            move || count(waiting.waiting()),
+        );
     }
 }
 

@@ -14,23 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use telemetry::{DivergenceReport, Tail, TailAnswer, TailFilter, TopSnapshot};
 
-use super::observers::Witnesses;
+use super::observers::{Listeners, Witnesses};
 
-/// What the operations are about.
-pub struct Asked<'a> {
-    /// What clients met.
-    pub divergences: &'a Arc<DivergenceReport>,
-    /// What is provoked.
-    pub quirks: &'a Arc<Quirks>,
-    /// Who saw what happened.
-    pub witnesses: &'a Witnesses,
-    /// The time of events.
-    pub clock: &'a Clock,
-}
-
-/// The operations under `/thingcore/`.
-pub fn operations(asked: &Asked<'_>) -> OwnOperations {
-    witnessed(divergences_and_quirks(asked.divergences, asked.quirks), asked.witnesses, asked.clock)
+/// The operations under `/thingcore/`. The clock is that of events.
+pub fn operations(listeners: &Listeners, quirks: &Arc<Quirks>, clock: &Clock) -> OwnOperations {
+    witnessed(divergences_and_quirks(&listeners.divergences, quirks), &listeners.witnesses, clock)
 }
 
 /// `why`, `tail` and `top`.
