@@ -22,9 +22,10 @@ enum Act {
     /// On the API's threads: it must not wait.
     AtOnce(Box<dyn Fn(Value) -> Outcome + Send + Sync>),
     /// It may wait for something to happen, not longer than a caller is patient.
-    Waiting(Box<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>),
+    Waiting(Box<dyn Fn(Value) -> Awaited + Send + Sync>),
 }
 
+type Awaited = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Outcome = Result<Value, InvalidInput>;
 
 /// The list of own operations.

@@ -340,7 +340,7 @@ impl Record {
 
 /// Detail and remedy in writing.
 fn texts(event: &Event<'_>) -> (Box<str>, Box<str>) {
-    let detail = detail(event).map(|text| clipped(text)).unwrap_or_default();
+    let detail = detail(event).map(clipped).unwrap_or_default();
     (detail, own_remedy(event).map(|text| clipped(&text)).unwrap_or_default())
 }
 
