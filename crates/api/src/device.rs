@@ -36,7 +36,7 @@ impl DeviceApi {
         let started = (exchange.clock)();
         let mut known = Known::default();
         let outcome = exchange.device_outcome(request, guest, &mut known, started).await;
-        exchange.respond(outcome, &known, started, Wire::SilentLikeAws)
+        exchange.respond(outcome, &known, (guest.peer, started), Wire::SilentLikeAws)
     }
 }
 

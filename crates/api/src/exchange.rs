@@ -153,15 +153,15 @@ impl Exchange {
         let started = (self.clock)();
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
-        self.respond(outcome, &known, started, Wire::Tells)
+        self.respond(outcome, &known, (peer, started), Wire::Tells)
     }
 
-    /// The response to an outcome, and the record of the call.
+    /// The response to an outcome, and the record of the call: whence it came and when.
     pub(crate) fn respond(
         &self,
         outcome: Result<Success, Fault>,
         known: &Known,
-        started: Timestamp,
+        (peer, started): (SocketAddr, Timestamp),
         wire: Wire,
     ) -> Response<Full<Bytes>> {
         let request_id = uuid::Uuid::new_v4().to_string();
@@ -170,7 +170,7 @@ impl Exchange {
             Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
-                record::refusal(&self.observers, known, &fault, ended);
+                record::refusal(&self.observers, known, &fault, peer, ended);
                 if wire == Wire::SilentLikeAws && fault.status == 403 {
                     fault.message = "Forbidden".into();
                 }

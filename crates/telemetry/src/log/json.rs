@@ -106,7 +106,11 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
             put(entry, "standard", e.divergence.row().standard);
         }
         Event::ApiCall(e) => put(entry, "operation", e.operation),
-        Event::ApiRefused(e) => put(entry, "operation", e.operation),
+        Event::ApiRefused(e) => {
+            put(entry, "operation", e.operation);
+            put(entry, "sourceIp", &e.peer.ip().to_string());
+            entry.insert("sourcePort".into(), json!(e.peer.port()));
+        }
         _ => {}
     }
 }
