@@ -141,9 +141,7 @@ fn speak_http(shared: &Arc<Shared>, stream: Rewound<TlsStream<TcpStream>>, arriv
     };
     let place = Mutex::new(Some(place));
     let authentication = way.authentication;
-    // By ALPN `mqtt` the authorizer may be named in CONNECT.
-    let may_wait = way.speech == Speech::MqttOrWebSocket;
-    let visit = HttpVisit { guest, link, authentication, requests, websocket, may_wait, place };
+    let visit = HttpVisit { guest, link, authentication, requests, websocket, place };
     tokio::spawn(http::serve(Arc::clone(shared), stream, visit));
 }
 

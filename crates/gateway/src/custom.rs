@@ -48,11 +48,6 @@ impl Presenting {
         Self { presented, choice, certificate }
     }
 
-    /// Whether there is an authorizer to ask before CONNECT has said anything.
-    pub(crate) async fn can_choose(&self, shared: &Shared) -> bool {
-        shared.services.can_choose_authorizer(&self.presented, &self.choice, shared.clock.now()).await
-    }
-
     /// Asks the authorizer about a client that sent CONNECT.
     pub(crate) async fn admit(
         mut self,

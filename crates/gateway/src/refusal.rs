@@ -119,14 +119,9 @@ impl Refusal {
 
     /// Nothing says who it is.
     pub(crate) fn no_credential() -> Self {
-        Self::new(
-            "NOT_AUTHENTICATED",
-            "the request has no signature, and no custom authorizer is to be asked",
-        )
-        .by("AWS_SIGV4")
-        .with_remedy(
-            "sign it with Signature Version 4 (service iotdevicegateway), or name a custom authorizer",
-        )
+        Self::new("NOT_AUTHENTICATED", "the request has no signature, and its endpoint takes nothing else")
+            .by("AWS_SIGV4")
+            .with_remedy("sign it with Signature Version 4 (service iotdevicegateway)")
     }
 
     /// The endpoint is for custom authorizers.
@@ -137,6 +132,14 @@ impl Refusal {
         )
         .by("CUSTOM_AUTH")
         .with_remedy("use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT")
+    }
+
+    /// What came is no HTTP/1.1. The library has answered as far as it could.
+    pub(crate) fn not_http(error: &dyn std::fmt::Display) -> Self {
+        Self::wrong_speech(format!("what the peer sent is no HTTP/1.1 request: {error}")).with_remedy(
+            "for MQTT on port 443 offer ALPN x-amzn-mqtt-ca (client certificate) or mqtt (custom authorizer), or use \
+             port 8883; without them the port speaks HTTP and WebSocket",
+        )
     }
 
     /// The peer speaks another protocol than its ALPN said.

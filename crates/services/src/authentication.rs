@@ -186,21 +186,6 @@ impl Services {
         Ok(Authenticated { authorizer: name.into(), grant, cache_for_http: record.caching_for_http })
     }
 
-    /// Whether an authorizer would be chosen by what a client has presented so far. Faults count: they are told of
-    /// when it is asked.
-    pub async fn can_choose_authorizer(
-        &self,
-        presented: &Presented,
-        choice: &AuthorizerChoice,
-        now: Timestamp,
-    ) -> bool {
-        match presented.asks() {
-            Err(_) => true,
-            Ok(asked) if choose(asked.as_deref(), choice, None).is_some() => true,
-            Ok(_) => matches!(self.default_authorizer(now).await, Ok(Some(_)) | Err(_)),
-        }
-    }
-
     async fn chosen(
         &self,
         presented: &Presented,

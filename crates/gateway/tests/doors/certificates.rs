@@ -156,11 +156,13 @@ async fn the_443_door_asks_for_the_mqtt_alpn() {
     house.register(&device, CertificateStatus::Active).await;
     let answer = house.connect(house.tls, Some(&device), &["x-amzn-mqtt-ca"], DEFAULT_VERSIONS).await;
     assert!(matches!(answer, Some(Packet::ConnAck(_))), "{answer:?}");
-    for (alpn, reason) in
-        [(&["mqtt"][..], "no signature, and no custom authorizer"), (&["h2"], "unknown ALPN")]
-    {
+    for (alpn, reason) in [("mqtt", "names no authorizer"), ("h2", "unknown ALPN")] {
         house.recorder.clear();
-        assert!(house.connect(house.tls, Some(&device), alpn, DEFAULT_VERSIONS).await.is_none());
+        let answer = house.connect(house.tls, Some(&device), &[alpn], DEFAULT_VERSIONS).await;
+        match answer {
+            Some(Packet::ConnAck(connack)) => assert_eq!(connack.code, ReasonCode::NotAuthorized),
+            other => assert!(other.is_none() && alpn == "h2", "{alpn}: {other:?}"),
+        }
         let text = house.told(Kind::HandshakeFailed).await.remove(0);
         assert!(text.contains(reason), "{text}");
     }
@@ -176,6 +178,9 @@ async fn mqtt_without_its_alpn_finds_http() {
         let connector = house.connector(Some(&device), alpn, DEFAULT_VERSIONS);
         let answer = house.say(address, connector, &connect_packet(Version::V5, "device")).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{alpn:?}: {answer}");
+        let text = house.told(Kind::HandshakeFailed).await.remove(0);
+        assert!(text.contains("no HTTP/1.1 request"), "{text}");
+        house.recorder.clear();
     }
 }
 
