@@ -4,6 +4,7 @@ import http.client
 import json
 
 import wire
+from websocket import own_address
 
 
 class Answer:
@@ -26,7 +27,8 @@ class Https:
         context = wire.tls_context(server, device)
         if alpn:
             context.set_alpn_protocols(list(alpn))
-        self.connection = http.client.HTTPSConnection("localhost", server.ports[port], context=context, timeout=wire.DEADLINE)
+        self.connection = http.client.HTTPSConnection(
+            "localhost", server.ports[port], context=context, timeout=wire.DEADLINE, source_address=(own_address(), 0))
 
     def ask(self, method, path, body=None, headers=None):
         self.connection.request(method, path, body, headers or {})
