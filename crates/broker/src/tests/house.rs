@@ -162,9 +162,17 @@ impl House {
         credential: Credential,
         connect: Connect,
     ) -> Result<Client, Refused> {
+        self.try_connect_over(Self::link(), credential, connect)
+    }
+
+    pub(super) fn try_connect_over(
+        self: &Arc<Self>,
+        link: Link,
+        credential: Credential,
+        connect: Connect,
+    ) -> Result<Client, Refused> {
         let version = connect.version;
-        let connection =
-            self.drive(self.broker.connect(Box::new(connect), credential, Self::link(), self.now()))?;
+        let connection = self.drive(self.broker.connect(Box::new(connect), credential, link, self.now()))?;
         let decoder = Decoder::for_client(version, u32::MAX);
         Ok(Client {
             house: self.clone(),

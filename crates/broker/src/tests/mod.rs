@@ -4,6 +4,7 @@ mod conversations;
 mod divergences;
 mod enrichment;
 mod feed;
+mod grants;
 mod house;
 mod policies;
 mod quirks;
