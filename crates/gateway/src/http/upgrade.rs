@@ -35,6 +35,9 @@ use crate::websocket::WebSocketBytes;
 /// The one path of MQTT over WebSocket.
 const PATH: &str = "/mqtt";
 
+/// The one version of the WebSocket protocol.
+const VERSION: &str = "13";
+
 /// True if the request wants to become a WebSocket.
 pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
     lists(request.headers().get_all(UPGRADE).iter(), "websocket")
@@ -55,7 +58,12 @@ where
     let granted = match (visit.websocket, agree(&parts, lenient)) {
         (true, Ok(granted)) => granted,
         (true, Err((status, why))) => {
-            return refuse(shared, visit, &Refusal::wrong_speech(why), status);
+            let mut response = refuse(shared, visit, &Refusal::wrong_speech(why), status);
+            if status == StatusCode::UPGRADE_REQUIRED {
+                // [RFC 6455, 4.4] the version that is spoken here.
+                response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+            }
+            return response;
         }
         (false, _) => {
             let refusal = Refusal::no_websocket_here();
@@ -142,7 +150,7 @@ fn agree(parts: &Parts, lenient: bool) -> Result<Granted, (StatusCode, &'static 
     if !lists(parts.headers.get_all(CONNECTION).iter(), "upgrade") {
         return Err((BAD, "the Connection header does not say upgrade"));
     }
-    if header(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if header(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
         return Err((StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version is not 13"));
     }
     let key = header(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
