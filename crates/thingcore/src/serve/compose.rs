@@ -140,7 +140,7 @@ impl House {
             // Everybody knows the key of development mode.
             guard_against_browsers: settings.dev,
             region,
-            limits: ServerLimits::default(),
+            limits: api_limits(settings),
         });
         let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
@@ -239,6 +239,13 @@ fn is_well(store: &RedbStore) -> Result<(), String> {
 }
 
 /// The host name that DescribeEndpoint gives: the operator's, or one under which this machine can be reached.
+/// A body of a request is held to the time of a packet, where that is the shorter one.
+fn api_limits(settings: &Settings) -> ServerLimits {
+    let mut limits = ServerLimits::default();
+    limits.body.patience = limits.body.patience.min(settings.limits.partial_packet);
+    limits
+}
+
 fn endpoint(settings: &Settings) -> String {
     let chosen = settings.endpoint.clone().or_else(|| settings.server_names.first().cloned());
     let bound = settings.ports.mqtt.addresses.first().filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
