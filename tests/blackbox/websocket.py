@@ -193,6 +193,12 @@ class WebSocket:
             self.pongs += opcode == PONG
             assert opcode in (BINARY, PING, PONG), (opcode, payload)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         with contextlib.suppress(OSError):
             self.sock.close()
