@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
+use crate::account;
 use crate::model::{Location, Operation, Service};
 
 /// The outcome of an operation.
@@ -84,6 +85,17 @@ pub fn success(operation: &Operation, mut reply: Reply, request_id: &str) -> Res
     response
 }
 
+/// The HTTP form of an answer of IAM, AWS STS or Amazon Cognito.
+pub fn account(entry: &account::Entry, output: Value, request_id: &str) -> Response<Full<Bytes>> {
+    if entry.service != Service::CognitoIdentity {
+        return account::success(entry.service, entry.name, &output, request_id);
+    }
+    let output = if output.is_null() { json!({}) } else { output };
+    let mut response = respond(200, output.to_string().into(), request_id);
+    speak(Some(entry.service), &mut response);
+    response
+}
+
 /// The HTTP form of an answer of thingcore's own.
 pub fn own(value: &Value, request_id: &str) -> Response<Full<Bytes>> {
     respond(200, value.to_string().into(), request_id)
@@ -91,6 +103,9 @@ pub fn own(value: &Value, request_id: &str) -> Response<Full<Bytes>> {
 
 /// The HTTP form of a fault. The data plane's bodies carry a `traceId`.
 pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Response<Full<Bytes>> {
+    if let Some(service @ (Service::Iam | Service::Sts)) = service {
+        return account::failure(service, fault, request_id);
+    }
     let mut body = json!({ "message": fault.message });
     if let (Some(object), Some((id, arn))) = (body.as_object_mut(), fault.resource.as_deref()) {
         object.insert("resourceId".into(), id.as_str().into());
@@ -101,7 +116,7 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
         (Some(object), Some(Service::IotData)) => {
             object.insert("traceId".into(), request_id.into());
         }
-        (Some(object), Some(Service::ServiceQuotas)) => {
+        (Some(object), Some(service)) if service.speaks_json() => {
             object.insert("__type".into(), error_type.into());
         }
         _ => {}
@@ -109,6 +124,9 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     let status = match (service, &*fault.error_type) {
         // 400 in the control plane's model, 429 in those of the data planes.
         (Some(Service::IotData | Service::IotJobsData), "ThrottlingException") => 429,
+        (Some(Service::Acm), "ResourceNotFoundException" | "LimitExceededException") => 400,
+        // JSON 1.1 knows one status for all that the caller did wrong.
+        (Some(Service::CognitoIdentity), _) if fault.status < 500 => 400,
         _ => fault.status,
     };
     let mut response = respond(status, body.to_string().into(), request_id);
@@ -122,17 +140,23 @@ pub fn failure(fault: &Fault, service: Option<Service>, request_id: &str) -> Res
     response
 }
 
-/// What Service Quotas calls a request that is out of shape.
+/// What the services with the JSON protocol call a fault.
 fn error_type(fault: &Fault, service: Option<Service>) -> &str {
     match (service, &*fault.error_type) {
         (Some(Service::ServiceQuotas), "InvalidRequestException") => "IllegalArgumentException",
+        (Some(Service::Acm), "InvalidRequestException") => "ValidationException",
+        (Some(Service::CognitoIdentity), "InvalidRequestException" | "ValidationException") => {
+            "InvalidParameterException"
+        }
+        (Some(Service::CognitoIdentity), "ThrottlingException") => "TooManyRequestsException",
+        (Some(Service::CognitoIdentity), "InternalFailureException") => "InternalErrorException",
         (_, name) => name,
     }
 }
 
-/// Service Quotas speaks another protocol than the services of AWS IoT.
+/// Some services speak another protocol than those of AWS IoT.
 fn speak(service: Option<Service>, response: &mut Response<Full<Bytes>>) {
-    if service == Some(Service::ServiceQuotas) {
+    if service.is_some_and(Service::speaks_json) {
         let json = HeaderValue::from_static("application/x-amz-json-1.1");
         response.headers_mut().insert(CONTENT_TYPE, json);
     }

@@ -118,7 +118,8 @@ fn scalar(member: &Member, shape: &Shape, text: &str) -> Result<Value, Unreadabl
     let parsed = match shape.kind {
         Kind::Integer => text.parse::<i64>().ok().map(Value::from),
         Kind::Number => text.parse::<f64>().ok().map(Value::from),
-        Kind::Boolean => text.parse::<bool>().ok().map(Value::from),
+        // AWS's own examples of DeleteConnection write TRUE.
+        Kind::Boolean => text.to_ascii_lowercase().parse::<bool>().ok().map(Value::from),
         Kind::Time => timestamp(text).map(Value::from),
         _ => Some(Value::from(text)),
     };

@@ -15,6 +15,7 @@ use hyper::body::Body;
 use identity::Timestamp;
 use services::{HttpsGuest, http_part};
 
+use crate::access;
 use crate::answer::{Fault, Reply};
 use crate::body;
 use crate::exchange::{Caller, Claimed, Exchange, Known, Success, Wire, claims_signature, unrouted};
@@ -85,9 +86,13 @@ impl Exchange {
         let origin =
             HttpOrigin { credential: caller, peer: guest.peer, server_name: guest.server_name.clone() };
         self.may_call(operation, &labels, &origin, now).await?;
+        let resources = access::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
         let HttpOrigin { credential, peer, server_name } = origin;
         let caller = Caller { credential, peer, server_name };
+        if matches!(caller.credential.principal, identity::Principal::Iam(_)) {
+            self.permit(operation, resources, &input, &caller, now).await?;
+        }
         let reply: Reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))
     }

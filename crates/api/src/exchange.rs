@@ -1,4 +1,4 @@
-//! One request to one response: claim, key, route, body, signature, decode, constraints, operation.
+//! One request to one response: claim, key, route, body, signature, decode, constraints, permission, operation.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,9 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
-use identity::{Region, Timestamp};
+use identity::{IamKind, IamPrincipal, Principal, Region, Timestamp};
+use serde_json::{Map, Value};
+use services::iam::Resource;
 use services::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use sigv4::{Claim, Expected};
 
@@ -24,7 +26,10 @@ use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
-use crate::{browser, constraints, record, service_quotas};
+use crate::{access, account, acm, browser, constraints, json_protocol, record, service_quotas};
+
+/// The Region of what is not regional.
+const GLOBAL_REGION: &str = "us-east-1";
 
 /// Who called.
 #[derive(Clone, Debug)]
@@ -51,6 +56,31 @@ pub trait Perform: Send + Sync {
         now: Timestamp,
     ) -> Performing<'a>;
 
+    /// Performs one of IAM, AWS STS or Amazon Cognito.
+    fn account<'a>(
+        &'a self,
+        entry: &'static account::Entry,
+        _input: Map<String, Value>,
+        _caller: &'a Caller,
+        _now: Timestamp,
+    ) -> account::Answering<'a> {
+        let fault = Fault::new(501, "NotImplementedException", format!("{} is not built here", entry.name));
+        Box::pin(std::future::ready(Err(fault)))
+    }
+
+    /// Whether the policies of the caller, who is not the account's owner, allow one of the actions (several names of the
+    /// same one).
+    fn allow<'a>(
+        &'a self,
+        _actions: Vec<String>,
+        _resource: Resource,
+        _caller: &'a Caller,
+        _now: Timestamp,
+    ) -> Allowing<'a> {
+        let fault = Fault::new(403, "AccessDeniedException", "Only the account's owner is allowed here.");
+        Box::pin(std::future::ready(Err(fault)))
+    }
+
     /// Asks a custom authorizer about a request.
     fn authenticate<'a>(
         &'a self,
@@ -72,6 +102,9 @@ pub trait Perform: Send + Sync {
 
 /// Whom a custom authorizer lets in, some time.
 pub type Authenticating<'a> = Pin<Box<dyn Future<Output = Result<Credential, Fault>> + Send + 'a>>;
+
+/// Whether something is allowed, some time.
+pub type Allowing<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
 
 /// The decision of policies, some time.
 pub type Authorising<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
@@ -110,8 +143,10 @@ pub(crate) enum Wire {
 pub(crate) enum Success {
     /// Of an operation of AWS.
     Aws(&'static Operation, Reply),
+    /// Of IAM, AWS STS or Amazon Cognito.
+    Account(&'static account::Entry, Value),
     /// Of one of our own.
-    Own(serde_json::Value),
+    Own(Value),
 }
 
 /// A request whose signer is known, and whose signature is to be checked when its body is there.
@@ -168,6 +203,7 @@ impl Exchange {
         let ended = (self.clock)();
         let response = match outcome {
             Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
+            Ok(Success::Account(entry, output)) => answer::account(entry, output, &request_id),
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
                 record::refusal(&self.observers, known, &fault, peer, ended);
@@ -193,6 +229,9 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         let (parts, body) = request.into_parts();
+        if let Some(entry) = account::unsigned(&parts) {
+            return self.unsigned(entry, &parts, body, peer, known).await;
+        }
         let claimed = match self.claimed(&parts, known).await {
             Ok(claimed) => claimed,
             Err(fault) => {
@@ -204,24 +243,102 @@ impl Exchange {
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         let service = claimed.service;
         let routed = match service {
-            Service::ServiceQuotas => service_quotas::find(method, path, &parts.headers),
+            Service::ServiceQuotas => {
+                let (all, prefix) = (&service_quotas::OPERATIONS, service_quotas::TARGET_PREFIX);
+                json_protocol::find(all, prefix, (method, path), &parts.headers)
+            }
+            Service::Acm => {
+                json_protocol::find(&acm::OPERATIONS, acm::TARGET_PREFIX, (method, path), &parts.headers)
+            }
             _ => route::find(service, method, path),
         };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
         claimed.verify(&parts, &body)?;
 
+        let credential = Credential::of(claimed.signer.principal);
+        let caller = Caller { credential, peer, server_name: None };
         if let Some(found) = self.own.find(method, path) {
             let operation = found?;
             known.operation = Some(operation.name());
+            caller.must_be_owner(operation.name())?;
             return operation.perform(&body).map(Success::Own);
+        }
+        if Service::ACCOUNT.contains(&service) {
+            return self.account(service, &parts, &body, caller, known).await;
         }
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
         known.operation = Some(operation.name);
+        let resources = access::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
-        let credential = Credential::of(claimed.signer.principal);
-        let caller = Caller { credential, peer, server_name: None };
+        self.permit(operation, resources, &input, &caller, now).await?;
         let reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))
+    }
+
+    /// An operation of IAM, AWS STS or Amazon Cognito. Their sessions end by the clock that signatures are held against.
+    async fn account(
+        &self,
+        service: Service,
+        parts: &Parts,
+        body: &[u8],
+        caller: Caller,
+        known: &mut Known,
+    ) -> Result<Success, Fault> {
+        let now = (self.wall)();
+        let (entry, mut input) = account::read_request(service, parts, body)?;
+        known.operation = Some(entry.name);
+        entry.complete(&mut input, &caller)?;
+        if !caller.is_owner() {
+            for (action, resource) in entry.questions(&input) {
+                self.perform.allow(vec![action], resource, &caller, now).await?;
+            }
+        }
+        let output = self.perform.account(entry, input, &caller, now).await?;
+        Ok(Success::Account(entry, output))
+    }
+
+    /// One of the few operations that need no signature. Nobody calls it, and so nothing is allowed to the caller.
+    async fn unsigned<B>(
+        &self,
+        entry: &'static account::Entry,
+        parts: &Parts,
+        body: B,
+        peer: SocketAddr,
+        known: &mut Known,
+    ) -> Result<Success, Fault>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
+    {
+        known.service = Some(entry.service);
+        let admitted = self.admit(parts);
+        let body = self.body(body, None).await?;
+        admitted?;
+        let credential = Credential::of(Principal::Iam(Arc::new(nobody())));
+        let caller = Caller { credential, peer, server_name: None };
+        self.account(entry.service, parts, &body, caller, known).await
+    }
+
+    /// What the policies of an IAM principal must allow before an operation.
+    pub(crate) async fn permit(
+        &self,
+        operation: &Operation,
+        resources: Vec<Resource>,
+        input: &Decoded,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        if caller.is_owner() || access::is_asked_later(operation) {
+            return Ok(());
+        }
+        for resource in resources {
+            let allowed = self.perform.allow(access::actions(operation), resource, caller, now).await;
+            allowed.map_err(|fault| access::in_words_of(operation, fault))?;
+        }
+        for role in access::passed_roles(&input.members) {
+            self.perform.allow(vec!["iam:PassRole".into()], Resource::Arn(role), caller, now).await?;
+        }
+        Ok(())
     }
 
     /// Whether to look at the request at all.
@@ -239,7 +356,8 @@ impl Exchange {
         known.service = Service::from_scope(claim.service());
         let signer = self.keys.find(claim.access_key_id(), token.as_deref(), now).await;
         let signer = signer.map_err(|why| unsigned(why, &claim))?;
-        let expected = Expected { region: self.region.as_str(), services: &Service::SCOPES, now };
+        let region = region_of(known.service, &claim, self.region.as_str());
+        let expected = Expected { region, services: &Service::SCOPES, now };
         signed(parts, |request| claim.check(request, &expected)).map_err(refused)?;
         // Every scope has its service.
         let service = known.service.unwrap_or(Service::Thingcore);
@@ -285,6 +403,42 @@ impl Exchange {
     }
 }
 
+impl Caller {
+    fn is_owner(&self) -> bool {
+        matches!(self.credential.principal, Principal::AccessKey(_))
+    }
+
+    fn must_be_owner(&self, operation: &str) -> Result<(), Fault> {
+        if self.is_owner() {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is not authorized to perform {operation}: thingcore's own operations are for the access keys of the \
+             account's owner.",
+            self.credential.principal
+        );
+        Err(Fault::new(403, "AccessDeniedException", message))
+    }
+}
+
+/// Who calls without a signature: a user that does not exist.
+fn nobody() -> IamPrincipal {
+    IamPrincipal {
+        access_key_id: String::new(),
+        unique_id: "ANONYMOUS".into(),
+        kind: IamKind::User(String::new()),
+        cognito: None,
+        device: None,
+        session_policy: None,
+    }
+}
+
+/// IAM has one Region for all, and AWS STS had.
+fn region_of<'a>(service: Option<Service>, claim: &Claim, here: &'a str) -> &'a str {
+    let global = matches!(service, Some(Service::Iam | Service::Sts));
+    if global && claim.region() == GLOBAL_REGION { GLOBAL_REGION } else { here }
+}
+
 /// Gives `read` the parts of a request that a signature covers.
 fn signed<T>(parts: &Parts, read: impl FnOnce(&sigv4::Request<'_>) -> T) -> T {
     let headers: Vec<(&str, &[u8])> = parts.headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
@@ -301,6 +455,13 @@ fn unsigned(why: NoSigner, claim: &Claim) -> Fault {
     match why {
         NoSigner::UnknownKey => refused(sigv4::Refused::UnknownKey(claim.access_key_id().into())),
         NoSigner::Unavailable(detail) => Fault::new(503, "ServiceUnavailableException", detail),
+        NoSigner::ExpiredToken => {
+            Fault::new(403, "ExpiredTokenException", "The security token included in the request is expired")
+        }
+        NoSigner::InactiveKey | NoSigner::InvalidToken | NoSigner::Gone(_) => {
+            let message = format!("The security token included in the request is invalid. In detail: {why}.");
+            Fault::new(403, "UnrecognizedClientException", message)
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! AWS's REST API: HTTP/1.1, Signature Version 4, and the operations of the service models.
 //!
 //! Invariant: no operation is performed for a request whose signature was not verified and whose input was not
-//! checked against the constraints of its service model. What is known of the models is data under `generated/`.
+//! checked against the constraints of its service model, nor for anybody whose policies do not allow it. (Two operations of
+//! Amazon Cognito are there for whoever has no credentials yet.) What is known of the models is data under `generated/`.
 
+mod access;
+mod account;
+mod acm;
 mod answer;
 mod body;
 mod browser;
@@ -12,6 +16,7 @@ mod decode;
 mod device;
 mod exchange;
 mod generated;
+mod json_protocol;
 mod keys;
 mod model;
 mod operations;

@@ -19,17 +19,45 @@ pub enum Service {
     IotJobsData,
     /// Service Quotas: `servicequotas`.
     ServiceQuotas,
+    /// IAM: `iam`.
+    Iam,
+    /// AWS STS: `sts`.
+    Sts,
+    /// Identity pools of Amazon Cognito: `cognito-identity`.
+    CognitoIdentity,
+    /// Certificate Manager: `acm`.
+    Acm,
     /// `thingcore`, for operations that AWS does not have. They can be signed for any of the others as well.
     Thingcore,
 }
 
 impl Service {
+    /// Those with the JSON protocol, in the order of the coverage page.
+    pub const JSON: [Self; 2] = [Self::ServiceQuotas, Self::Acm];
+    /// Those that say who may sign; see `account`.
+    pub const ACCOUNT: [Self; 3] = [Self::Iam, Self::Sts, Self::CognitoIdentity];
+
     /// All of AWS IoT's, in the order of the coverage page.
     pub const ALL: [Self; 3] = [Self::Iot, Self::IotData, Self::IotJobsData];
 
     /// Every name that a credential scope may have.
-    pub const SCOPES: [&'static str; 6] =
-        ["iot", "iotdata", "iotdevicegateway", "iot-jobs-data", "servicequotas", "thingcore"];
+    pub const SCOPES: [&'static str; 10] = [
+        "iot",
+        "iotdata",
+        "iotdevicegateway",
+        "iot-jobs-data",
+        "servicequotas",
+        "acm",
+        "iam",
+        "sts",
+        "cognito-identity",
+        "thingcore",
+    ];
+
+    /// Whether its protocol is JSON 1.1.
+    pub fn speaks_json(self) -> bool {
+        self == Self::CognitoIdentity || Self::JSON.contains(&self)
+    }
 
     /// The name in a credential scope.
     pub fn signing_name(self) -> &'static str {
@@ -38,6 +66,10 @@ impl Service {
             Self::IotData => "iotdata",
             Self::IotJobsData => "iot-jobs-data",
             Self::ServiceQuotas => "servicequotas",
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+            Self::CognitoIdentity => "cognito-identity",
+            Self::Acm => "acm",
             Self::Thingcore => "thingcore",
         }
     }
@@ -49,6 +81,10 @@ impl Service {
             "iotdata" | "iotdevicegateway" => Some(Self::IotData),
             "iot-jobs-data" => Some(Self::IotJobsData),
             "servicequotas" => Some(Self::ServiceQuotas),
+            "iam" => Some(Self::Iam),
+            "sts" => Some(Self::Sts),
+            "cognito-identity" => Some(Self::CognitoIdentity),
+            "acm" => Some(Self::Acm),
             "thingcore" => Some(Self::Thingcore),
             _ => None,
         }

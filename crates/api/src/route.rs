@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::generated::{iot, iot_data, iot_jobs_data};
 use crate::model::{Operation, Service};
-use crate::service_quotas;
+use crate::{acm, service_quotas};
 
 /// All operations of a service.
 pub fn operations(service: Service) -> &'static [Operation] {
@@ -13,7 +13,9 @@ pub fn operations(service: Service) -> &'static [Operation] {
         Service::IotData => &iot_data::OPERATIONS,
         Service::IotJobsData => &iot_jobs_data::OPERATIONS,
         Service::ServiceQuotas => &service_quotas::OPERATIONS,
-        Service::Thingcore => &[],
+        Service::Acm => &acm::OPERATIONS,
+        // Those of the others stand under `account/`.
+        Service::Iam | Service::Sts | Service::CognitoIdentity | Service::Thingcore => &[],
     }
 }
 

@@ -1,15 +1,11 @@
-//! The operations of Service Quotas that are built. Its protocol is JSON 1.1: everything is a POST to `/`, and a header
-//! names the operation.
+//! The operations of Service Quotas that are built.
 //!
 //! Source: Service Quotas API reference.
 
-use http::HeaderMap;
-
 use crate::model::{Member, Operation, Pattern, Service, Shape};
-use crate::route::{Labels, Unrouted};
 
 /// What stands before the name in the header.
-const TARGET_PREFIX: &str = "ServiceQuotasV20190624.";
+pub const TARGET_PREFIX: &str = "ServiceQuotasV20190624.";
 
 macro_rules! operations {
     ($($name:ident $input:ident [$($error:literal)*];)*) => {
@@ -60,32 +56,9 @@ static LIST: Shape = Shape::structure(&[
 static SERVICES: Shape =
     Shape::structure(&[Member::body("NextToken", &NEXT_TOKEN), Member::body("MaxResults", &MAX_RESULTS)]);
 
-/// The operation that the header names.
-pub fn find(method: &str, path: &str, headers: &HeaderMap) -> Result<(&'static Operation, Labels), Unrouted> {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-    let name = target.and_then(|target| target.strip_prefix(TARGET_PREFIX)).filter(|_| path == "/");
-    let found =
-        OPERATIONS.iter().find(|operation| Some(operation.name) == name).ok_or(Unrouted::UnknownPath)?;
-    if method == found.method { Ok((found, Labels::new())) } else { Err(Unrouted::WrongMethod(vec!["POST"])) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(method: &str, path: &str, target: &str) -> Result<&'static str, Unrouted> {
-        let headers = [(http::HeaderName::from_static("x-amz-target"), target.parse().unwrap())];
-        find(method, path, &headers.into_iter().collect()).map(|(operation, _)| operation.name)
-    }
-
-    #[test]
-    fn the_header_names_the_operation() {
-        assert_eq!(found("POST", "/", "ServiceQuotasV20190624.GetServiceQuota"), Ok("GetServiceQuota"));
-        assert_eq!(found("POST", "/", "GetServiceQuota"), Err(Unrouted::UnknownPath));
-        assert_eq!(found("POST", "/x", "ServiceQuotasV20190624.ListServices"), Err(Unrouted::UnknownPath));
-        let wrong = Unrouted::WrongMethod(vec!["POST"]);
-        assert_eq!(found("GET", "/", "ServiceQuotasV20190624.ListServices"), Err(wrong));
-    }
 
     #[test]
     fn the_patterns_compile() {

@@ -15,6 +15,8 @@ use router::{RetainedIndex, RouteTable};
 use store::{Journal, Store, StoreError};
 
 use crate::cell::Subscriber;
+use crate::connections::Departures;
+use crate::direct::Confirmations;
 use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
@@ -75,6 +77,8 @@ pub(crate) struct Inner {
     pub expiry: Expiry,
     pub throttles: Throttles,
     pub quirks: Arc<Quirks>,
+    pub departed: Departures,
+    pub confirmations: Confirmations,
     ids: AtomicU64,
     seen: AtomicU64,
     /// When expired retained messages were looked for.
@@ -113,6 +117,8 @@ impl Broker {
             expiry: Expiry::default(),
             throttles,
             quirks: Arc::default(),
+            departed: Departures::default(),
+            confirmations: Confirmations::default(),
             ids: AtomicU64::new(1),
             seen: AtomicU64::new(0),
             swept: AtomicU64::new(0),
@@ -139,7 +145,8 @@ impl Broker {
             self.0.look_at(&cell, now);
         }
         self.0.committer.nudge();
-        self.0.expiry.next().min(self.0.tick_groups(now))
+        let confirmation = self.0.confirmations.on_time(now);
+        self.0.expiry.next().min(self.0.tick_groups(now)).min(confirmation)
     }
 
     /// Takes every seat; MQTT 5 clients are told that the server is shutting down. Drivers find it at their next poll.

@@ -1,5 +1,6 @@
 //! The cell: one client's session and live connection behind one leaf lock. Its only door is [`Cell::enter`].
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -13,6 +14,8 @@ use router::Route;
 use session::group::GroupPlace;
 use session::{Conversation, Offer, Session, Subscription, WillPlan};
 
+use crate::connections::LastTerms;
+use crate::direct::Awaited;
 use crate::durable::Saved;
 use crate::link::Flow;
 use crate::principals::Standing;
@@ -79,6 +82,10 @@ pub(crate) struct Live {
     pub until: (Timestamp, Fault),
     /// `sessionIdentifier` of its lifecycle events.
     pub session_identifier: Arc<str>,
+    /// Our side of its link.
+    pub local: SocketAddr,
+    /// Direct messages whose senders wait for the client's acknowledgement.
+    pub awaited: Vec<Awaited>,
 }
 
 /// A connection that lost its seat, with what is still to be done about it.
@@ -94,6 +101,10 @@ pub(crate) struct Ended {
     /// Messages of shared subscriptions' groups: done with, and not acknowledged.
     pub settled: Vec<Arc<GroupPlace>>,
     pub returned: Vec<Offer>,
+    /// Direct messages that will not be acknowledged any more.
+    pub awaited: Vec<Awaited>,
+    /// What GetConnection tells of it for a while.
+    pub terms: LastTerms,
 }
 
 #[cfg(debug_assertions)]
@@ -195,8 +206,9 @@ impl Seat {
 
     /// What a connection leaves behind: its session goes on or ends.
     pub(crate) fn conclude(&mut self, live: Live, now: Timestamp) -> (Ended, Conversation) {
-        let Live { mut talk, standing, since, session_identifier, .. } = live;
+        let Live { mut talk, standing, since, session_identifier, awaited, .. } = live;
         let version = talk.terms().version;
+        let terms = LastTerms::of(talk.terms());
         let will = talk.terms_mut().will.take();
         let mut over = None;
         let (mut settled, mut returned) = (Vec::new(), Vec::new());
@@ -214,7 +226,19 @@ impl Seat {
                 };
             }
         }
-        (Ended { standing, since, version, session_identifier, will, over, settled, returned }, talk)
+        let ended = Ended {
+            standing,
+            since,
+            version,
+            session_identifier,
+            will,
+            over,
+            settled,
+            returned,
+            awaited,
+            terms,
+        };
+        (ended, talk)
     }
 
     /// True if nothing keeps the cell in the directory.

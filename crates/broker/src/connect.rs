@@ -1,5 +1,6 @@
 //! CONNECT: terms, identity, policy, and the seat.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -36,6 +37,7 @@ struct Admitted {
     standing: Arc<Standing>,
     /// When the link ends it at the latest.
     ends: Option<(Timestamp, Fault)>,
+    local: SocketAddr,
 }
 
 impl Broker {
@@ -69,8 +71,8 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
-        let ends = link.ends;
-        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends };
+        let (ends, local) = (link.ends, link.local);
+        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
@@ -185,7 +187,7 @@ impl Inner {
         self.generated_client_id().map_err(|error| Violation::new(Fault::ServerError, error.to_string()))
     }
 
-    /// What the store says of the client; a certificate must be ACTIVE.
+    /// What the store says of the client; a certificate must be ACTIVE, an access key Active.
     async fn identify(
         &self,
         client_id: &ClientId,
@@ -209,11 +211,7 @@ impl Inner {
         if standing.is_active() {
             return Ok(standing);
         }
-        let detail = match standing.view().status {
-            Some(status) => format!("the certificate is {}", status.as_str()),
-            None => "the certificate is not registered".to_owned(),
-        };
-        Err(Violation::new(Fault::CertificateNotActive, detail))
+        Err(Violation::new(Fault::CertificateNotActive, standing.inactivity()))
     }
 
     /// iot:Connect, and iot:Publish and iot:RetainPublish for the will.
@@ -287,7 +285,7 @@ impl Inner {
     /// cell has left the directory.
     fn sit_down(&self, cell: &Cell, admitted: &Admitted, trace: &str, now: Timestamp) -> Option<Taken> {
         let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
-        let Admitted { terms, client_id, assigned, standing, .. } = admitted;
+        let Admitted { terms, client_id, assigned, standing, local, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
                 return None;
@@ -333,6 +331,8 @@ impl Inner {
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
                 session_identifier,
+                local: *local,
+                awaited: Vec::new(),
             });
             Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })
         })

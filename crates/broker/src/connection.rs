@@ -166,7 +166,7 @@ impl Connection {
         let inner = self.inner();
         let most = usize::from(inner.dialect.limits().inflight_in);
         let busy = |live: &Live| live.talk.is_congested() || live.unsettled >= most;
-        inner.committer.is_congested()
+        inner.committer.pauses(&self.cell, generation)
             || self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| busy(live)))
     }
 

@@ -14,6 +14,7 @@ use session::WillPlan;
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
+use crate::direct::Awaited;
 use crate::durable::{Job, Then};
 use crate::principals::Standing;
 use crate::publish::Sender;
@@ -52,6 +53,8 @@ impl Inner {
     pub fn conclude(&self, cell: &Arc<Cell>, ended: Ended, departure: &Departure<'_>, now: Timestamp) {
         let client = Client { version: Some(ended.version), ..report::standing_of(&ended.standing) };
         self.report_disconnected(client, departure, now.since(ended.since), &ended.session_identifier, now);
+        self.departed.remember(&cell.client_id, &ended, departure.reason, now);
+        ended.awaited.iter().for_each(Awaited::lost);
         let session_over = ended.over.is_some() || departure.over;
         if let Some(kept) = &ended.over {
             self.unroute(kept);

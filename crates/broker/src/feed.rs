@@ -91,11 +91,19 @@ impl Inner {
                 self.emit(now, &events::PolicyReloaded { principal, epoch }.into());
             }
             Ok(()) => {
-                let status = standing.view().status.map_or("UNKNOWN", |status| status.as_str());
-                let principal = &standing.bearer.principal;
+                self.report_inactive(standing, now);
+                self.turn_away(standing, Fault::CertificateNotActive, &standing.inactivity(), now);
+            }
+        }
+    }
+
+    fn report_inactive(&self, standing: &Standing, now: Timestamp) {
+        let (view, principal) = (standing.view(), &standing.bearer.principal);
+        match &view.revoked {
+            Some(reason) => self.emit(now, &events::CredentialRevoked { principal, reason }.into()),
+            None => {
+                let status = view.status.map_or("UNKNOWN", |status| status.as_str());
                 self.emit(now, &events::CertificateDeactivated { principal, status }.into());
-                let detail = format!("its certificate is {status}");
-                self.turn_away(standing, Fault::CertificateNotActive, &detail, now);
             }
         }
     }

@@ -31,6 +31,19 @@ pub struct HttpOrigin {
     pub server_name: Option<Arc<str>>,
 }
 
+impl HttpOrigin {
+    fn bearer(&self) -> Bearer {
+        Bearer {
+            principal: self.credential.principal.clone(),
+            certificate: self.credential.certificate.clone(),
+            client_id: None,
+            peer: self.peer,
+            server_name: self.server_name.clone(),
+            grant: self.credential.grant.clone().map(Granted::new),
+        }
+    }
+}
+
 /// A message from the HTTP data plane.
 #[derive(Clone, Debug)]
 pub struct PublishRequest {
@@ -136,6 +149,21 @@ impl Broker {
         ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
     }
 
+    /// May a principal do this by the API? `arn` is the resource, `*` for an operation without one.
+    ///
+    /// # Errors
+    /// The store does not answer: nothing is known of anybody.
+    pub async fn decide(
+        &self,
+        origin: &HttpOrigin,
+        action: &str,
+        arn: &str,
+        now: Timestamp,
+    ) -> Result<policy::Decision, store::StoreError> {
+        let view = self.0.view(&origin.bearer(), now).await?;
+        Ok(view.authorizer.decide_arn(action, arn, ConnectFacts::default(), now))
+    }
+
     /// Whether a caller's policies allow an action on a resource of the site (`topic`, `a/b`), or on `*`.
     ///
     /// # Errors
@@ -165,14 +193,7 @@ impl Broker {
         origin: &HttpOrigin,
         now: Timestamp,
     ) -> Result<Arc<Standing>, PublishRefusal> {
-        let bearer = Bearer {
-            principal: origin.credential.principal.clone(),
-            certificate: origin.credential.certificate.clone(),
-            client_id: None,
-            peer: origin.peer,
-            server_name: origin.server_name.clone(),
-            grant: origin.credential.grant.clone().map(Granted::new),
-        };
+        let bearer = origin.bearer();
         let view = self.0.view(&bearer, now).await;
         let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
         let standing = self.0.new_standing(bearer, view);

@@ -12,6 +12,8 @@ mod broker;
 mod cell;
 mod connect;
 mod connection;
+mod connections;
+mod direct;
 mod directory;
 mod durable;
 mod expiry;
@@ -27,10 +29,15 @@ mod receive;
 mod renew;
 mod report;
 mod throttle;
+mod tidings;
 
 pub use broker::{Broker, BrokerParts, Durability};
 pub use connect::Refused;
 pub use connection::Connection;
+pub use connections::{
+    ConnectionDescription, ConnectionRefusal, ConnectionState, Deletion, SubscriptionDescription,
+};
+pub use direct::{DirectFailure, DirectMessage, DirectRefusal};
 pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
 pub use link::{Credential, Flow, Grant, GrantedDocument, Link, LinkEnd, Renewal, Renewing};
 pub use renew::Due;

@@ -32,6 +32,9 @@ pub(crate) struct Throttles {
     client_ids: Named,
     topics: Named,
     groups: Named,
+    deletions: Named,
+    descriptions: Named,
+    lists: Named,
 }
 
 impl Throttles {
@@ -48,6 +51,9 @@ impl Throttles {
             client_ids: Named::new(limits.connects_per_client_id),
             topics: Named::new(limits.retained_per_topic),
             groups: Named::new(limits.shared_group_requests),
+            deletions: Named::new(limits.delete_connection_per_client_id),
+            descriptions: Named::new(limits.get_connection_per_client_id),
+            lists: Named::new(limits.list_subscriptions_per_client_id),
         }
     }
 
@@ -89,6 +95,21 @@ impl Throttles {
         now: Timestamp,
     ) -> Result<(), Violation> {
         exceeded(self.groups.take(filter, now), fault, QuotaId::SharedRequests, limits)
+    }
+
+    /// DeleteConnection for a client id: true if it may be asked now.
+    pub fn delete_connection(&self, client_id: &str, now: Timestamp) -> bool {
+        self.deletions.take(client_id, now)
+    }
+
+    /// GetConnection for a client id: true if it may be asked now.
+    pub fn get_connection(&self, client_id: &str, now: Timestamp) -> bool {
+        self.descriptions.take(client_id, now)
+    }
+
+    /// ListSubscriptions for a client id: true if it may be asked now.
+    pub fn list_subscriptions(&self, client_id: &str, now: Timestamp) -> bool {
+        self.lists.take(client_id, now)
     }
 
     /// A message for a session that is away: true if it may be queued.

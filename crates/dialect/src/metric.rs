@@ -69,6 +69,9 @@ metrics! {
     UnsubscribeClientError = "Unsubscribe.ClientError", "Unsubscriptions refused because they broke a rule.";
     UnsubscribeThrottle = "Unsubscribe.Throttle", "Unsubscriptions over a limit.";
     UnsubscribeServerError = "Unsubscribe.ServerError", "Unsubscriptions refused because the broker failed.";
+    ProvisionThingSuccess = "ProvisionThing.Success", "Devices provisioned just in time.";
+    ProvisionThingClientError = "ProvisionThing.ClientError", "Devices not provisioned because of template or certificate.";
+    ProvisionThingServerError = "ProvisionThing.ServerError", "Devices not provisioned because the broker failed.";
     ThrottleExceeded = "Throttle.Exceeded", "Per-second limits of one connection passed.";
 }
 

@@ -45,9 +45,69 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "Units of timestamp and certificateRegistrationTimestamp in $aws/events/certificates/registered/CA",
+        reading: "milliseconds since 1970, the second one as text",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Just-in-time registration by a CA certificate past its end date",
+        reading: "refused, with a reason in the log",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Just-in-time registration when several registered CA certificates with one key fit",
+        reading: "the one that the device sends behind its own; refused if it sends none",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteProvisioningTemplate while CA certificates name the template",
+        reading: "the template goes; devices of the CA wait, and the log says why",
+        built: true,
+    },
+    OpenQuestion {
         question: "DISCONNECT code of DeleteConnection for MQTT 5",
         reading: "0x98 administrative action",
-        built: false,
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteConnection for a client that is away and has a session",
+        reading: "200: the session goes if cleanSession says so, and stays as it is otherwise",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message with confirmation whose client disconnects before its PUBACK",
+        reading: "504 at once; the message is not sent again, not even to a persistent session",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message that the client answers with a PUBACK of MQTT 5 that carries an error code",
+        reading: "confirmed: any PUBACK ends the delivery",
+        built: true,
+    },
+    OpenQuestion {
+        question: "A direct message for a client whose in-flight window is full or that takes no packet so large",
+        reading: "429 for the window, 500 for the size",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Domain configurations: one of authenticationType and applicationProtocol given, the other DEFAULT",
+        reading: "400 InvalidRequestException: only both explicit, or both DEFAULT",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Domain configurations of the default endpoints: whether their TLS settings can be updated",
+        reading: "400 InvalidRequestException, as the API reference says",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Proof that a customer owns a domain, for a certificate that no public CA signed",
+        reading: "validationCertificateArn must exist, and is not needed",
+        built: true,
+    },
+    OpenQuestion {
+        question: "An imported certificate with another algorithm or other names where a domain is served by the old one",
+        reading: "the old one stays in service, and the domain configuration shows INVALID with the reason",
+        built: true,
     },
     OpenQuestion {
         question: "Whether the limit of 100 publishes a second is one pool or one for each direction",

@@ -9,115 +9,8 @@ use dialect::{DisconnectReason, Divergence, Fault, Metric};
 use identity::Principal;
 use mqtt::QoS;
 
+use crate::declare::{catalogue, optional, text};
 use crate::{Client, DropReason, Level, LogType, Origin};
-
-macro_rules! catalogue {
-    ($(
-        $(#[doc = $doc:literal])+
-        $name:ident $(<$life:lifetime>)? = $id:literal, $level:ident, $log:tt, $metric:tt, $remedy:tt {
-            $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty,)*
-        }
-    )*) => {
-        /// A fact.
-        #[derive(Clone, Copy)]
-        pub enum Event<'a> {
-            $($(#[doc = $doc])+ $name($name $(<$life>)?),)*
-        }
-
-        $(
-            $(#[doc = $doc])+
-            #[derive(Clone, Copy)]
-            pub struct $name $(<$life>)? {
-                $($(#[doc = $field_doc])+ pub $field: $type,)*
-            }
-
-            impl<'a> From<$name $(<$life>)?> for Event<'a> {
-                fn from(fact: $name $(<$life>)?) -> Event<'a> {
-                    Event::$name(fact)
-                }
-            }
-        )*
-
-        /// The kinds of facts.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        pub enum Kind {
-            $($(#[doc = $doc])+ $name,)*
-        }
-
-        impl Kind {
-            /// All of them, in the order of the catalogue.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// The stable name, for example `connect.refused`.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$name => $id,)* }
-            }
-
-            /// How loud it is.
-            pub fn level(self) -> Level {
-                match self { $(Self::$name => Level::$level,)* }
-            }
-
-            /// `eventType` of the log entry that AWS writes for it, if it writes one.
-            pub fn log_type(self) -> Option<LogType> {
-                match self { $(Self::$name => optional!(LogType, $log),)* }
-            }
-
-            /// The AWS metric that counts it, if the kind alone decides. [`Event::metric`] knows the rest.
-            pub fn metric(self) -> Option<Metric> {
-                match self { $(Self::$name => optional!(Metric, $metric),)* }
-            }
-
-            /// What an operator can do about it, where the kind alone decides. [`Event::remedy`] knows the rest.
-            pub fn remedy(self) -> Option<&'static str> {
-                match self { $(Self::$name => text!($remedy),)* }
-            }
-
-            /// What it means.
-            pub fn doc(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+),)* }
-            }
-
-            /// The names of its fields.
-            pub fn fields(self) -> &'static [&'static str] {
-                match self { $(Self::$name => &[$(stringify!($field),)*],)* }
-            }
-        }
-
-        impl Event<'_> {
-            /// Its kind.
-            #[inline]
-            pub fn kind(&self) -> Kind {
-                match self { $(Self::$name(_) => Kind::$name,)* }
-            }
-        }
-
-        impl Display for Event<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self { $(Self::$name(fact) => fact.fmt(f),)* }
-            }
-        }
-    };
-}
-
-macro_rules! optional {
-    ($type:ident, -) => {
-        None
-    };
-    ($type:ident, $value:ident) => {
-        Some($type::$value)
-    };
-}
-
-macro_rules! text {
-    (-) => {
-        None
-    };
-    ($value:literal) => {
-        Some($value)
-    };
-}
 
 catalogue! {
     /// The broker starts.
@@ -299,6 +192,19 @@ catalogue! {
         /// Why.
         why: DropReason,
     }
+    /// A direct message did not reach its client, or nobody knows whether it did.
+    DirectMessageRefused<'a> = "direct.refused", Warn, PublishOut, -, - {
+        /// Who sent it.
+        origin: Origin<'a>,
+        /// For whom it was.
+        client_id: &'a str,
+        /// Its topic.
+        topic: &'a str,
+        /// AWS's word for the failure.
+        reason: &'static str,
+        /// What exactly.
+        detail: &'a dyn Display,
+    }
     /// An unacknowledged message was sent again.
     Redelivered<'a> = "delivery.repeated", Info, -, -, - {
         /// To whom.
@@ -451,6 +357,55 @@ catalogue! {
         /// What it is now.
         status: &'a str,
     }
+    /// An access key, a user or a role in use is switched off or gone.
+    CredentialRevoked<'a> = "credential.revoked", Warn, -, -,
+        "give the client other credentials, or undo the change if it was not intended" {
+        /// Whose.
+        principal: &'a Principal,
+        /// What happened to it.
+        reason: &'a str,
+    }
+    /// A device showed a certificate that a registered CA signed and nobody had registered; it waits for activation now.
+    CertificateRegistered<'a> = "certificate.registered", Info, -, -,
+        "attach a policy to the certificate and set its status to ACTIVE, or give its CA a provisioning template" {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// Whether it was registered before, and the device came back too early.
+        repeated: bool,
+    }
+    /// A device showed a certificate that its CA may not register just in time.
+    CertificateNotRegistered<'a> = "certificate.not-registered", Warn, -, -, - {
+        /// The certificate's id; empty if it could not be read.
+        certificate_id: &'a str,
+        /// Why not.
+        detail: &'a dyn Display,
+        /// What to do about it.
+        remedy: &'a str,
+    }
+    /// A device was provisioned just in time; it is expected back.
+    DeviceProvisioned<'a> = "device.provisioned", Info, -, ProvisionThingSuccess, - {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// The thing; empty if the template makes none.
+        thing: &'a str,
+    }
+    /// The template of a CA could not be carried out for a device.
+    ProvisioningFailed<'a> = "device.provisioning-failed", Warn, -, -, - {
+        /// The certificate's id.
+        certificate_id: &'a str,
+        /// The id of the CA that signed it.
+        ca_certificate_id: &'a str,
+        /// Why not.
+        detail: &'a dyn Display,
+        /// What to do about it.
+        remedy: &'a str,
+        /// Whether the broker failed, and not the template or the certificate.
+        is_ours: bool,
+    }
     /// The store's feed lost its place and everything is read again.
     FeedLagged = "feed.lagged", Warn, -, -, - {}
     /// The store failed.
@@ -527,6 +482,7 @@ impl<'a> Event<'a> {
             Self::PublishIn(e) => Some(e.origin),
             Self::PublishRefused(e) => Some(e.origin),
             Self::PublishDenied(e) => Some(e.origin),
+            Self::DirectMessageRefused(e) => Some(e.origin),
             Self::ReservedUnserved(e) => Some(e.origin),
             _ => None,
         }
@@ -537,6 +493,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Queued(e) => e.client_id,
             Self::DeliveryDropped(e) => e.client_id,
+            Self::DirectMessageRefused(e) => e.client_id,
             Self::SessionExpired(e) => e.client_id,
             Self::DivergenceObserved(e) => e.client_id,
             _ => self.client().map_or("", |client| client.client_id),
@@ -554,6 +511,7 @@ impl<'a> Event<'a> {
             Self::Queued(e) => Some(e.topic),
             Self::DeliveryDropped(e) => Some(e.topic),
             Self::Redelivered(e) => Some(e.topic),
+            Self::DirectMessageRefused(e) => Some(e.topic),
             Self::Subscribed(e) => Some(e.filter),
             Self::SubscribeRefused(e) => Some(e.filter),
             Self::SubscribeDenied(e) => Some(e.filter),
@@ -588,6 +546,7 @@ impl<'a> Event<'a> {
             | Self::ReceiveDenied(_)
             | Self::WillRefused(_) => Some("AUTHORIZATION_FAILURE"),
             Self::DeliveryDropped(e) => Some(e.why.as_str()),
+            Self::DirectMessageRefused(e) => Some(e.reason),
             Self::Disconnected(Disconnected { reason, fault: None, .. }) => Some(reason.as_str()),
             _ => self.fault().map(Fault::log_reason),
         }
@@ -613,6 +572,8 @@ impl<'a> Event<'a> {
                 DropReason::Expired | DropReason::RetryWindow => None,
             },
             Self::Disconnected(_) => None,
+            Self::ProvisioningFailed(e) if e.is_ours => Some(Metric::ProvisionThingServerError),
+            Self::ProvisioningFailed(_) => Some(Metric::ProvisionThingClientError),
             _ => self.kind().metric().or_else(|| self.fault().and_then(Fault::metric)),
         }
     }
@@ -621,6 +582,8 @@ impl<'a> Event<'a> {
     pub fn remedy(&self) -> Option<&'a str> {
         match self {
             Self::HandshakeFailed(e) if !e.remedy.is_empty() => Some(e.remedy),
+            Self::CertificateNotRegistered(e) => Some(e.remedy),
+            Self::ProvisioningFailed(e) => Some(e.remedy),
             _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
         }
     }
@@ -643,7 +606,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Disconnected(e) => e.reason.sends_will(),
             Self::ConnectionRefusedLimit(_) | Self::RetainedFull(_) | Self::StoreFailed(_) => true,
-            Self::ApiRefused(_) => true,
+            Self::ApiRefused(_) | Self::CertificateNotRegistered(_) | Self::ProvisioningFailed(_) => true,
             _ => self.log_reason().is_some(),
         }
     }

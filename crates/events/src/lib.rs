@@ -3,6 +3,7 @@
 //! Invariant: an event borrows what it tells of and formats nothing; what nobody wants to know costs one bit test.
 
 mod catalogue;
+mod declare;
 mod kind;
 mod observer;
 mod recorder;

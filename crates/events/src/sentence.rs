@@ -35,6 +35,15 @@ sentences! {
         write!(f, "{} is away: {} waits ({} bytes)", Name(e.client_id), Name(e.topic), e.bytes);
     DeliveryDropped<'_> |e, f|
         write!(f, "{} did not reach {}: {}", Name(e.topic), Name(e.client_id), Lower(e.why.doc()));
+    DirectMessageRefused<'_> |e, f| write!(
+        f,
+        "{} sent {} directly to {}: {} ({})",
+        e.origin,
+        Name(e.topic),
+        Name(e.client_id),
+        e.detail,
+        e.reason
+    );
     Redelivered<'_> |e, f| write!(f, "{} got {} again (attempt {})", e.client, Name(e.topic), e.attempt);
     Subscribed<'_> |e, f|
         write!(f, "{} subscribed to {} (QoS {})", e.client, Name(e.filter), e.qos as u8);
@@ -65,6 +74,25 @@ sentences! {
     };
     PolicyReloaded<'_> |e, f| write!(f, "policies of {} are in force (epoch {})", e.principal, e.epoch);
     CertificateDeactivated<'_> |e, f| write!(f, "{} is {}: its connections end", e.principal, e.status);
+    CredentialRevoked<'_> |e, f| write!(f, "{}: {}: its connections end", e.principal, e.reason);
+    CertificateRegistered<'_> |e, f| {
+        let again = if e.repeated { ", again" } else { "" };
+        let (id, ca) = (e.certificate_id, e.ca_certificate_id);
+        write!(f, "certificate {id} of CA {ca} was shown{again}: it waits for its activation")
+    };
+    CertificateNotRegistered<'_> |e, f|
+        write!(f, "certificate {} was not registered just in time: {}", e.certificate_id, e.detail);
+    DeviceProvisioned<'_> |e, f| {
+        let (id, ca) = (e.certificate_id, e.ca_certificate_id);
+        match e.thing {
+            "" => write!(f, "certificate {id} of CA {ca} was provisioned"),
+            thing => write!(f, "thing {} was provisioned for certificate {id} of CA {ca}", Name(thing)),
+        }
+    };
+    ProvisioningFailed<'_> |e, f| {
+        let (id, ca) = (e.certificate_id, e.ca_certificate_id);
+        write!(f, "certificate {id} of CA {ca} was not provisioned: {}", e.detail)
+    };
     FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");
     StoreFailed<'_> |e, f| write!(f, "the store failed at {}: {}", e.what, e.detail);
     ApiCall<'_> |e, f| {

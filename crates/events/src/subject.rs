@@ -41,22 +41,25 @@ pub enum Origin<'a> {
         /// The other end of the socket.
         peer: Option<SocketAddr>,
     },
+    /// The broker itself: what happens is told under `$aws/events/`.
+    Service,
 }
 
 impl<'a> Origin<'a> {
-    /// Who it was.
-    pub fn principal(&self) -> &'a Principal {
+    /// Who it was; nobody if it was the broker itself.
+    pub fn principal(&self) -> Option<&'a Principal> {
         match self {
-            Self::Client(client) => client.principal,
-            Self::Http { principal, .. } => principal,
+            Self::Client(client) => Some(client.principal),
+            Self::Http { principal, .. } => Some(principal),
+            Self::Service => None,
         }
     }
 
-    /// The client id; empty for HTTP.
+    /// The client id; empty for HTTP and for the broker itself.
     pub fn client_id(&self) -> &'a str {
         match self {
             Self::Client(client) => client.client_id,
-            Self::Http { .. } => "",
+            Self::Http { .. } | Self::Service => "",
         }
     }
 
@@ -65,13 +68,14 @@ impl<'a> Origin<'a> {
         match self {
             Self::Client(client) => client.peer,
             Self::Http { peer, .. } => *peer,
+            Self::Service => None,
         }
     }
 
     /// `MQTT` or `HTTP`, as AWS's logs and the dimension `Protocol` of its metrics spell it.
     pub fn protocol(&self) -> &'static str {
         match self {
-            Self::Client(_) => "MQTT",
+            Self::Client(_) | Self::Service => "MQTT",
             Self::Http { .. } => "HTTP",
         }
     }
@@ -82,6 +86,7 @@ impl fmt::Display for Origin<'_> {
         match self {
             Self::Client(client) => client.fmt(f),
             Self::Http { principal, .. } => write!(f, "{principal} (HTTPS)"),
+            Self::Service => f.write_str("the broker"),
         }
     }
 }

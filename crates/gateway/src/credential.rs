@@ -9,22 +9,30 @@ use std::sync::Arc;
 use broker::Credential;
 use identity::{CertificateFacts, CertificateId, Principal, Timestamp};
 use registry::{CertificateMode, CertificateStatus};
+use services::{ErrorCode, FirstContact};
 
 use crate::door::Shared;
 use crate::refusal::Refusal;
 
-/// Looks up the leaf certificate. `wall` is compared with the certificate's validity.
+/// Looks up the peer's own certificate, the first of its chain. `wall` is compared with the certificate's validity.
+/// `server_name` is the name that the peer asked for, if it is one of ours.
 pub(crate) async fn credential_of(
     shared: &Shared,
     chain: &[Vec<u8>],
     server_name: Option<&str>,
     wall: Timestamp,
 ) -> Result<Credential, Refusal> {
-    let leaf = chain.first().map_or(&[][..], Vec::as_slice);
-    let facts = pki::facts(leaf)
-        .map_err(|error| Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string()))?;
+    let own = chain.first().map(Vec::as_slice).unwrap_or_default();
+    let facts =
+        pki::facts(own).map_err(|error| Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string()))?;
     let known = shared.broker.certificate(&facts.id).await.map_err(|error| Refusal::store_failed(&error))?;
-    admit(&facts, known.as_ref().map(|record| record.status), wall)?;
+    let status = known.as_ref().map(|record| record.status);
+    if matches!(status, None | Some(CertificateStatus::PendingActivation)) {
+        let contact = shared.services.first_contact(chain, server_name, shared.clock.now());
+        // Boxed: few tasks ever are in it.
+        return Err(refused_at(&facts.id, status, Box::pin(contact).await));
+    }
+    admit(&facts, status, wall)?;
     // A certificate that may belong to several accounts names its own by the endpoint that it asks for.
     let needs_name = known.is_some_and(|record| record.mode == CertificateMode::SniOnly);
     if needs_name && server_name.is_none() {
@@ -32,6 +40,30 @@ pub(crate) async fn credential_of(
     }
     let principal = Principal::Certificate(facts.id.clone());
     Ok(Credential { principal, certificate: Some(Arc::new(facts)), grant: None })
+}
+
+/// Whatever came of a first contact, this connection does not go on.
+fn refused_at(
+    id: &CertificateId,
+    status: Option<CertificateStatus>,
+    contact: Result<FirstContact, services::ApiError>,
+) -> Refusal {
+    match contact {
+        Ok(FirstContact::Unknown) => Refusal::not_registered(id),
+        // Another connection of the device was faster.
+        Ok(FirstContact::Known { status: CertificateStatus::Active, .. }) => Refusal::provisioned(id),
+        Ok(FirstContact::Known { status: CertificateStatus::Revoked, .. }) => Refusal::revoked(id),
+        Ok(FirstContact::Known { status, .. }) => Refusal::not_active(id, status.as_str()),
+        Ok(FirstContact::Registered { .. } | FirstContact::Pending { .. }) => {
+            Refusal::not_active(id, CertificateStatus::PendingActivation.as_str())
+        }
+        Ok(FirstContact::Provisioned { .. }) => Refusal::provisioned(id),
+        Ok(FirstContact::Failed { reason, remedy }) => {
+            Refusal::not_let_in(id, status.is_some(), &reason, remedy)
+        }
+        Err(error) if error.code == ErrorCode::ServiceUnavailable => Refusal::store_failed(&error),
+        Err(error) => Refusal::new("INTERNAL_SERVER_ERROR", error.to_string()),
+    }
 }
 
 fn admit(

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::budget::{Place, Places};
 use crate::clock::Clock;
 use crate::converse;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Domains, Endpoint};
 use crate::http::Requests;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
@@ -86,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) services: Arc<Services>,
     pub(crate) requests: Arc<dyn Requests>,
     shown: ArcSwap<Shown>,
+    domains: Domains,
     pub(crate) turns: Semaphore,
     places: Places,
     closing: watch::Sender<bool>,
@@ -101,6 +102,11 @@ impl Shared {
 impl Shared {
     /// The endpoint that a peer asked for by name.
     pub(crate) async fn endpoint(&self, asked: Option<&str>) -> Result<Endpoint, Refusal> {
+        if let Some(name) = asked
+            && let Some(endpoint) = self.domains.endpoint(&self.services, name).await?
+        {
+            return Ok(endpoint);
+        }
         Ok(Endpoint::default_for(asked, self.shown.load_full()))
     }
 }
@@ -115,6 +121,7 @@ impl Gateway {
             services: parts.services,
             requests: parts.requests,
             shown: ArcSwap::from_pointee(Shown::new(parts.server)?),
+            domains: Domains::default(),
             turns: Semaphore::new(parts.limits.handshakes_in_flight.max(1)),
             places: Places::new(parts.limits.connections),
             limits: Arc::new(parts.limits),

@@ -58,7 +58,6 @@ pub(crate) async fn shake_hands(shared: &Shared, socket: TcpStream, port: Port) 
     let hello = start.client_hello();
     let asked: Option<Arc<str>> = hello.server_name().map(Into::into);
     let offered: Vec<Vec<u8>> = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
-    drop(hello);
     let refused = |refusal| Unshaken { server_name: asked.clone(), refusal: Some(refusal) };
     let (endpoint, way) = match find_way(shared, asked.as_deref(), port, &offered).await {
         Ok(found) => found,

@@ -40,6 +40,22 @@ impl Refusal {
         )
     }
 
+    /// Its CA is registered, but the first contact failed.
+    pub(crate) fn not_let_in(id: &CertificateId, registered: bool, reason: &str, remedy: String) -> Self {
+        let code = match registered {
+            true => "DEVICE_CERTIFICATE_INACTIVE",
+            false => "DEVICE_CERTIFICATE_NOT_REGISTERED",
+        };
+        Self::new(code, format!("certificate {id} was not let in at its first contact: {reason}"))
+            .with_remedy(remedy)
+    }
+
+    /// AWS has no reason code of its own for it.
+    pub(crate) fn provisioned(id: &CertificateId) -> Self {
+        Self::new("DEVICE_CERTIFICATE_INACTIVE", format!("certificate {id} was just provisioned"))
+            .with_remedy("nothing: the device connects again by itself, and is let in")
+    }
+
     pub(crate) fn not_active(id: &CertificateId, status: &str) -> Self {
         Self::new("DEVICE_CERTIFICATE_INACTIVE", format!("certificate {id} is {status}"))
             .with_remedy(format!("aws iot update-certificate --certificate-id {id} --new-status ACTIVE"))
@@ -99,6 +115,13 @@ impl Refusal {
     pub(crate) fn unusable_certificate(name: &str, why: &dyn std::fmt::Display) -> Self {
         Self::new("DOMAIN_CONFIGURATION_INVALID", format!("the endpoint {name}: {why}"))
             .with_remedy("import a server certificate that fits its key and covers the name")
+    }
+
+    /// The domain's function does not want the certificate.
+    pub(crate) fn callback_refused(arn: &str, why: &str) -> Self {
+        let detail = format!("clientCertificateCallbackArn {arn}: {why}");
+        Self::new("NOT_AUTHENTICATED", detail)
+            .with_remedy("look at the function of the domain's clientCertificateConfig: it must answer isAuthenticated true")
     }
 
     /// A certificate without account needs the account's endpoint as server name.

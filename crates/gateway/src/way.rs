@@ -3,6 +3,8 @@
 //! Sources: developer guide, *Device communication protocols* (port, ALPN and authentication of the default endpoints),
 //! *Configurable endpoints* (authentication type and application protocol of a domain configuration).
 
+use registry::domain_configurations::{ApplicationProtocol, AuthenticationType};
+
 use crate::refusal::Refusal;
 
 /// ALPN protocol of MQTT with an X.509 client certificate.
@@ -71,27 +73,6 @@ impl Authentication {
     pub(crate) fn takes_authorizer(self) -> bool {
         matches!(self, Self::Custom | Self::CustomX509 | Self::SigV4OrCustom)
     }
-}
-
-/// `authenticationType` of an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum AuthenticationType {
-    #[default]
-    Default,
-    AwsX509,
-    AwsSigV4,
-    CustomAuth,
-    CustomAuthX509,
-}
-
-/// `applicationProtocol` of an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ApplicationProtocol {
-    #[default]
-    Default,
-    SecureMqtt,
-    MqttWss,
-    Https,
 }
 
 /// A way in.
@@ -186,7 +167,7 @@ fn restrict(way: Way, authentication: AuthenticationType) -> Result<Way, Refusal
         AuthenticationType::AwsX509 => Authentication::X509,
         AuthenticationType::CustomAuthX509 => Authentication::CustomX509,
         AuthenticationType::CustomAuth => Authentication::Custom,
-        AuthenticationType::AwsSigV4 => Authentication::SigV4,
+        AuthenticationType::AwsSigv4 => Authentication::SigV4,
     };
     let speech = match way.speech {
         // A client certificate authenticates no WebSocket.
@@ -213,41 +194,6 @@ fn offer_text(offered: &[&[u8]]) -> String {
     const SHOWN: usize = 5;
     let names: Vec<_> = offered.iter().take(SHOWN).map(|name| name.escape_ascii().to_string()).collect();
     names.join(", ")
-}
-
-impl ApplicationProtocol {
-    /// AWS's spelling.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "DEFAULT",
-            Self::SecureMqtt => "SECURE_MQTT",
-            Self::MqttWss => "MQTT_WSS",
-            Self::Https => "HTTPS",
-        }
-    }
-
-    /// By AWS's spelling; what is not known is the default.
-    pub(crate) fn from_aws(text: Option<&str>) -> Self {
-        match text {
-            Some("SECURE_MQTT") => Self::SecureMqtt,
-            Some("MQTT_WSS") => Self::MqttWss,
-            Some("HTTPS") => Self::Https,
-            _ => Self::Default,
-        }
-    }
-}
-
-impl AuthenticationType {
-    /// By AWS's spelling; what is not known is the default.
-    pub(crate) fn from_aws(text: Option<&str>) -> Self {
-        match text {
-            Some("AWS_X509") => Self::AwsX509,
-            Some("AWS_SIGV4") => Self::AwsSigV4,
-            Some("CUSTOM_AUTH") => Self::CustomAuth,
-            Some("CUSTOM_AUTH_X509") => Self::CustomAuthX509,
-            _ => Self::Default,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -283,18 +229,18 @@ mod tests {
     #[test]
     fn an_endpoint_for_one_protocol_needs_no_alpn_and_takes_no_other() {
         use ApplicationProtocol::{Https, MqttWss, SecureMqtt};
-        use AuthenticationType::{AwsSigV4, AwsX509, CustomAuth, CustomAuthX509};
+        use AuthenticationType::{AwsSigv4, AwsX509, CustomAuth, CustomAuthX509};
         let websocket = Speech::Http { requests: false, websocket: true };
         for (port, authentication, protocol, speech) in [
             (Port::Shared, AwsX509, SecureMqtt, Speech::Mqtt),
             (Port::Mqtt, AwsX509, SecureMqtt, Speech::Mqtt),
             (Port::Shared, CustomAuthX509, SecureMqtt, Speech::Mqtt),
             (Port::Shared, CustomAuth, SecureMqtt, Speech::Mqtt),
-            (Port::Shared, AwsSigV4, MqttWss, websocket),
+            (Port::Shared, AwsSigv4, MqttWss, websocket),
             (Port::Shared, CustomAuth, MqttWss, websocket),
             (Port::Shared, AwsX509, Https, REQUESTS),
             (Port::Https, CustomAuthX509, Https, REQUESTS),
-            (Port::Shared, AwsSigV4, Https, REQUESTS),
+            (Port::Shared, AwsSigv4, Https, REQUESTS),
             (Port::Shared, CustomAuth, Https, REQUESTS),
         ] {
             let way = choose(port, &[], authentication, protocol).unwrap();
@@ -306,10 +252,10 @@ mod tests {
         }
         for (port, authentication, protocol) in [
             (Port::Https, AwsX509, SecureMqtt),
-            (Port::Mqtt, AwsSigV4, MqttWss),
+            (Port::Mqtt, AwsSigv4, MqttWss),
             (Port::Mqtt, AwsX509, Https),
             (Port::Shared, AwsX509, MqttWss),
-            (Port::Shared, AwsSigV4, SecureMqtt),
+            (Port::Shared, AwsSigv4, SecureMqtt),
         ] {
             assert!(choose(port, &[], authentication, protocol).is_err(), "{authentication:?} {protocol:?}");
         }
@@ -322,30 +268,12 @@ mod tests {
         };
         assert_eq!(chosen(Port::Shared, &[], AuthenticationType::AwsX509), Some(REQUESTS));
         assert_eq!(chosen(Port::Mqtt, &[], AuthenticationType::CustomAuth), Some(Speech::Mqtt));
-        assert_eq!(chosen(Port::Mqtt, &[], AuthenticationType::AwsSigV4), None);
+        assert_eq!(chosen(Port::Mqtt, &[], AuthenticationType::AwsSigv4), None);
     }
 
     #[test]
     fn the_offer_is_shown_safely_and_briefly() {
         assert_eq!(offer_text(&[b"mqtt".as_slice(), b"h2\n"]), "mqtt, h2\\n");
         assert_eq!(offer_text(&[b"a".as_slice(); 9]), "a, a, a, a, a");
-    }
-
-    #[test]
-    fn awss_words_are_understood() {
-        for (text, protocol) in [
-            ("SECURE_MQTT", ApplicationProtocol::SecureMqtt),
-            ("MQTT_WSS", ApplicationProtocol::MqttWss),
-            ("HTTPS", ApplicationProtocol::Https),
-            ("DEFAULT", ApplicationProtocol::Default),
-        ] {
-            assert_eq!(ApplicationProtocol::from_aws(Some(text)), protocol);
-            assert_eq!(protocol.as_str(), text);
-        }
-        assert_eq!(
-            AuthenticationType::from_aws(Some("CUSTOM_AUTH_X509")),
-            AuthenticationType::CustomAuthX509
-        );
-        assert_eq!(AuthenticationType::from_aws(None), AuthenticationType::Default);
     }
 }

@@ -15,5 +15,5 @@ pub use name::{
     AccountId, CertificateId, ClientId, InvalidName, PolicyName, Region, ThingGroupName, ThingName,
     ThingTypeName,
 };
-pub use principal::{CognitoIdentity, CustomPrincipal, IamKind, IamPrincipal, Principal};
+pub use principal::{CognitoIdentity, CustomPrincipal, DeviceSession, IamKind, IamPrincipal, Principal};
 pub use time::Timestamp;

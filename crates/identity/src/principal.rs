@@ -33,6 +33,12 @@ pub struct IamPrincipal {
     pub kind: IamKind,
     /// The Amazon Cognito identity that the credentials were given to, if they were.
     pub cognito: Option<CognitoIdentity>,
+    /// The device that the credentials provider gave the credentials to, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceSession>,
+    /// A policy document that narrows the session down: what it does not allow, nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_policy: Option<String>,
 }
 
 /// Whose IAM policies count.
@@ -58,6 +64,17 @@ pub struct CognitoIdentity {
     pub pool_id: String,
     /// An authenticated identity also needs IoT policies that are attached to it.
     pub authenticated: bool,
+}
+
+/// What a session of the credentials provider knows of its device: the `credentials-iot:` keys of IAM policies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DeviceSession {
+    /// `credentials-iot:ThingName`: the thing that the request named, if it named one.
+    pub thing_name: Option<String>,
+    /// `credentials-iot:ThingTypeName`: that thing's type.
+    pub thing_type_name: Option<String>,
+    /// `credentials-iot:AwsCertificateId`.
+    pub certificate_id: String,
 }
 
 /// Who a custom authorizer says that a client is.

@@ -3,7 +3,8 @@
 //! Invariant: no clock and no file is read here, and no private key has a `Debug` form that shows it. Time and serial
 //! numbers are arguments; only the making of keys and signatures draws on the system's randomness, inside AWS-LC.
 //!
-//! Nothing here validates chains: AWS IoT trusts the registered certificate, not its issuer. For the same reason v1
+//! Nothing here validates the chains of clients: AWS IoT trusts the registered certificate, not its issuer. [`server`] reads
+//! what a server shows, with its chain. For the same reason v1
 //! certificates are first-class here, which is what the usual `openssl x509 -req` recipe makes.
 
 mod authority;
@@ -16,6 +17,7 @@ mod keys;
 pub mod pem;
 mod public_key;
 mod request;
+pub mod server;
 mod signature;
 
 pub use authority::{CertificateAuthority, Issued, ServerIdentity};

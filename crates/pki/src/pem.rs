@@ -21,6 +21,8 @@ pub const NEW_REQUEST: &str = "NEW CERTIFICATE REQUEST";
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 /// The label of a PKCS #1 private key.
 pub const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+/// The label of a private key on an elliptic curve as OpenSSL writes it (SEC 1).
+pub const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
 /// The label of a public key.
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 

@@ -29,6 +29,36 @@ pub struct Authorizer {
     epoch: Epoch,
     buckets: [Bucket; Asked::COUNT],
     depends_on_time: bool,
+    /// Whose policies these are, for reasons: where two have to allow, a denial says which did not.
+    side: Option<Arc<str>>,
+    /// Who has to allow as well.
+    also: Vec<(Counts, Authorizer)>,
+}
+
+/// For which actions a second authorizer counts; see [`Authorizer::and`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// For all: a session policy.
+    Always,
+    /// For those that AWS IoT policies govern even for an identity of Amazon Cognito: Connect, Publish, Subscribe,
+    /// Receive, Get-, Update- and DeleteThingShadow. `iot:RetainPublish` goes with Publish.
+    ForDevices,
+}
+
+impl Counts {
+    fn covers(self, action: &str) -> bool {
+        const DEVICES: [&str; 8] = [
+            "iot:Connect",
+            "iot:Publish",
+            "iot:RetainPublish",
+            "iot:Subscribe",
+            "iot:Receive",
+            "iot:GetThingShadow",
+            "iot:UpdateThingShadow",
+            "iot:DeleteThingShadow",
+        ];
+        self == Self::Always || DEVICES.iter().any(|name| name.eq_ignore_ascii_case(action))
+    }
 }
 
 /// The statements that can decide on one action.
@@ -72,7 +102,28 @@ impl Authorizer {
             bucket.allow.shrink_to_fit();
             bucket.deny.shrink_to_fit();
         }
-        Self { site, set, context, epoch, buckets, depends_on_time }
+        Self { site, set, context, epoch, buckets, depends_on_time, side: None, also: Vec::new() }
+    }
+
+    /// The same, with a name for its policies that reads well after "by": reasons of denials begin with it.
+    #[must_use]
+    pub fn named(mut self, side: impl Into<Arc<str>>) -> Self {
+        self.side = Some(side.into());
+        self
+    }
+
+    /// Both must allow what `counts` says; everything else is decided as before. A denial carries the reason of the one
+    /// that denied: of an explicit denial before an implicit one, else of the first.
+    #[must_use]
+    pub fn and(mut self, counts: Counts, other: Self) -> Self {
+        self.depends_on_time |= other.depends_on_time;
+        self.also.push((counts, other));
+        self
+    }
+
+    /// The name of its policies.
+    pub(crate) fn side(&self) -> Option<&str> {
+        self.side.as_deref()
     }
 
     /// The epoch that its permits carry.
@@ -151,14 +202,20 @@ impl Authorizer {
         }
         // Always UTF-8, being made of it.
         let shared = std::str::from_utf8(&long).unwrap_or(topic);
-        let verdicts =
-            [self.verdict(Asked::Receive, topic, &moment), self.verdict(Asked::Receive, shared, &moment)];
-        let kind = match verdicts {
-            [Outcome::ExplicitDeny, _] | [_, Outcome::ExplicitDeny] => DenialKind::Explicit,
-            [Outcome::ImplicitDeny, Outcome::ImplicitDeny] => DenialKind::Implicit,
-            _ => return Ok(Permit::new(self.epoch)),
+        let verdict = |side: &Self| {
+            let ask = |name| side.verdict(Asked::Receive, name, &moment);
+            match [ask(topic), ask(shared)] {
+                [Outcome::ExplicitDeny, _] | [_, Outcome::ExplicitDeny] => Outcome::ExplicitDeny,
+                [Outcome::ImplicitDeny, Outcome::ImplicitDeny] => Outcome::ImplicitDeny,
+                _ => Outcome::Allowed,
+            }
         };
-        let denial = self.denial(Asked::Receive, Receive::NAME, kind, topic);
+        let (side, kind) = match self.joint(Receive::NAME, &verdict) {
+            (_, Outcome::Allowed) => return Ok(Permit::new(self.epoch)),
+            (side, Outcome::ExplicitDeny) => (side, DenialKind::Explicit),
+            (side, Outcome::ImplicitDeny) => (side, DenialKind::Implicit),
+        };
+        let denial = side.denial(Asked::Receive, Receive::NAME, kind, topic);
         Err(Denial { share_name: Some(share_name), now, ..denial })
     }
 
@@ -178,10 +235,26 @@ impl Authorizer {
     /// The same on a resource given as a full ARN, or on `*` for actions without a resource.
     pub fn decide_arn(&self, action: &str, arn: &str, facts: ConnectFacts<'_>, now: Timestamp) -> Decision {
         let connect = action.eq_ignore_ascii_case(Connect::NAME).then_some(facts);
-        crate::examine::decide(
-            self,
-            &Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(connect, now) },
-        )
+        let question = Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(connect, now) };
+        self.decide_jointly(&question)
+    }
+
+    fn decide_jointly(&self, question: &Question<'_>) -> Decision {
+        let others = self.also.iter().filter(|(counts, _)| counts.covers(question.action));
+        let own = crate::examine::decide(self, question);
+        others.fold(own, |one, (_, other)| one.and(other.decide_jointly(question)))
+    }
+
+    /// The worst verdict of all who have to allow, and the first of them who gave it.
+    fn joint<'a>(&'a self, action: &str, verdict: &impl Fn(&Self) -> Outcome) -> (&'a Self, Outcome) {
+        let mut worst = (self, verdict(self));
+        for (_, other) in self.also.iter().filter(|(counts, _)| counts.covers(action)) {
+            let theirs = other.joint(action, verdict);
+            if theirs.1.severity() > worst.1.severity() {
+                worst = theirs;
+            }
+        }
+        worst
     }
 
     pub(crate) fn moment<'a>(&'a self, connect: Option<ConnectFacts<'a>>, now: Timestamp) -> Moment<'a> {
@@ -195,12 +268,13 @@ impl Authorizer {
         connect: Option<ConnectFacts<'a>>,
         now: Timestamp,
     ) -> Result<Permit<A>, Denial<'a>> {
-        let kind = match self.verdict(asked, name, &self.moment(connect, now)) {
-            Outcome::Allowed => return Ok(Permit::new(self.epoch)),
-            Outcome::ExplicitDeny => DenialKind::Explicit,
-            Outcome::ImplicitDeny => DenialKind::Implicit,
+        let moment = self.moment(connect, now);
+        let (side, kind) = match self.joint(A::NAME, &|side| side.verdict(asked, name, &moment)) {
+            (_, Outcome::Allowed) => return Ok(Permit::new(self.epoch)),
+            (side, Outcome::ExplicitDeny) => (side, DenialKind::Explicit),
+            (side, Outcome::ImplicitDeny) => (side, DenialKind::Implicit),
         };
-        Err(Denial { connect, now, ..self.denial(asked, A::NAME, kind, name) })
+        Err(Denial { connect, now, ..side.denial(asked, A::NAME, kind, name) })
     }
 
     fn denial<'a>(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use identity::{CertificateFacts, ClientId, ThingName, ThingTypeName};
+use identity::{CertificateFacts, ClientId, IamKind, IamPrincipal, Site, ThingName, ThingTypeName};
 
 /// What a policy may know of the thing that a connection is associated with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,65 @@ pub struct ConnectionContext {
     pub thing: Option<Arc<ThingFacts>>,
     /// `iot:Connection.Thing.IsAttached`; none over HTTP.
     pub is_attached: Option<bool>,
+    /// `aws:username`, `cognito-identity.amazonaws.com:sub` and their like: for IAM policies only.
+    pub iam: Option<Arc<IamFacts>>,
+}
+
+/// What an IAM policy may know of who signed.
+///
+/// Source: IAM user guide, *AWS global condition context keys*, *Available keys for AWS web identity federation*;
+/// developer guide, *Authorizing direct calls to AWS services using AWS IoT Core credential provider*.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IamFacts {
+    /// `aws:username`; a user only.
+    pub username: Option<String>,
+    /// `aws:userid`: `AIDA...`, or `AROA...:SESSION`.
+    pub user_id: String,
+    /// `aws:PrincipalType`: `User` or `AssumedRole`.
+    pub principal_type: &'static str,
+    /// `aws:PrincipalArn`: the user, or the role without its session.
+    pub principal_arn: String,
+    /// `aws:PrincipalAccount`.
+    pub account: String,
+    /// `cognito-identity.amazonaws.com:sub`: the identity's id.
+    pub cognito_sub: Option<String>,
+    /// `cognito-identity.amazonaws.com:aud`: the pool's id.
+    pub cognito_aud: Option<String>,
+    /// `cognito-identity.amazonaws.com:amr`: `authenticated` or `unauthenticated`.
+    pub cognito_amr: Option<&'static str>,
+    /// `credentials-iot:ThingName`.
+    pub device_thing_name: Option<String>,
+    /// `credentials-iot:ThingTypeName`.
+    pub device_thing_type_name: Option<String>,
+    /// `credentials-iot:AwsCertificateId`.
+    pub device_certificate_id: Option<String>,
+}
+
+impl IamFacts {
+    /// Of whoever signed, in the account of a site.
+    pub fn new(who: &IamPrincipal, site: &Site) -> Self {
+        let (username, principal_type, resource) = match &who.kind {
+            IamKind::User(name) => (Some(name.clone()), "User", format!("user/{name}")),
+            IamKind::Role { name, .. } => (None, "AssumedRole", format!("role/{name}")),
+        };
+        let (cognito, device) = (who.cognito.as_ref(), who.device.as_ref());
+        Self {
+            username,
+            user_id: who.unique_id.clone(),
+            principal_type,
+            principal_arn: format!("arn:{}:iam::{}:{resource}", site.partition(), site.account),
+            account: site.account.to_string(),
+            cognito_sub: cognito.map(|identity| identity.id.clone()),
+            cognito_aud: cognito.map(|identity| identity.pool_id.clone()),
+            cognito_amr: cognito.map(|identity| match identity.authenticated {
+                true => "authenticated",
+                false => "unauthenticated",
+            }),
+            device_thing_name: device.and_then(|device| device.thing_name.clone()),
+            device_thing_type_name: device.and_then(|device| device.thing_type_name.clone()),
+            device_certificate_id: device.map(|device| device.certificate_id.clone()),
+        }
+    }
 }
 
 /// What only a CONNECT knows.

@@ -28,6 +28,15 @@ impl Outcome {
             Self::ImplicitDeny => "IMPLICIT_DENY",
         }
     }
+
+    /// The order in which verdicts win where several have to allow.
+    pub(crate) fn severity(self) -> u8 {
+        match self {
+            Self::Allowed => 0,
+            Self::ImplicitDeny => 1,
+            Self::ExplicitDeny => 2,
+        }
+    }
 }
 
 /// Why a [`Denial`].
@@ -124,4 +133,18 @@ pub struct Decision {
     pub missing_context: Vec<String>,
     /// For a denial, the sentence that [`Denial`] would give.
     pub explanation: Option<String>,
+}
+
+impl Decision {
+    /// Where both have to allow: the worse verdict with its reason, and all that took part in either.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        if other.outcome.severity() > self.outcome.severity() {
+            (self.outcome, self.explanation) = (other.outcome, other.explanation);
+        }
+        self.allowed_by.extend(other.allowed_by);
+        self.denied_by.extend(other.denied_by);
+        self.silent.extend(other.silent);
+        self.missing_context.extend(other.missing_context);
+        self
+    }
 }

@@ -60,14 +60,12 @@ impl MalformedPolicy {
     }
 
     /// More characters than a policy may have.
-    pub(crate) fn size(characters: usize) -> Self {
+    pub(crate) fn size(characters: usize, longest: usize) -> Self {
         let message = format!(
-            "Policy document is Malformed: Size of a policy document cannot exceeds hard limit of {}",
-            Document::LONGEST
+            "Policy document is Malformed: Size of a policy document cannot exceeds hard limit of {longest}"
         );
         let detail = format!(
-            "it has {characters} characters without white space, the limit is {}: divide it into several policies",
-            Document::LONGEST
+            "it has {characters} characters without white space, the limit is {longest}: divide it into several policies"
         );
         Self { message, detail, at: None, too_long: true }
     }
@@ -113,9 +111,22 @@ impl Document {
     /// Characters that a document may have as sent (API reference, `PolicyDocument`).
     pub const LONGEST_AS_SENT: usize = 404_600;
 
+    /// Characters that the inline policies of an IAM role may have together, white space not counted.
+    pub const LONGEST_OF_ROLE: usize = 10_240;
+
     /// Reads and checks a policy document. Time and memory are bounded by the text's length.
     pub fn parse(text: &str) -> Result<Self, MalformedPolicy> {
-        crate::parse::document(text)
+        Self::parse_within(text, Self::LONGEST)
+    }
+
+    /// The same for a document that may have another number of characters: IAM's limits are not those of AWS IoT.
+    pub fn parse_within(text: &str, longest: usize) -> Result<Self, MalformedPolicy> {
+        crate::parse::document(text, longest)
+    }
+
+    /// How many characters of a text count towards the limits: all but white space.
+    pub fn characters(text: &str) -> usize {
+        text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n')).count()
     }
 
     /// How many statements it has; at least one.

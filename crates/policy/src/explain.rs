@@ -15,6 +15,9 @@ pub(crate) fn explain(
     authorizer: &Authorizer,
     questions: &[Question<'_>],
 ) -> fmt::Result {
+    if let Some(side) = authorizer.side() {
+        write!(f, "by {side}: ")?;
+    }
     if authorizer.set().is_empty() {
         return f.write_str("no policy is attached");
     }
@@ -192,6 +195,8 @@ fn why(context: &ConnectionContext, key: &Key) -> &'static str {
             "its value is a list, is too long, or contains one of * $ + ? #"
         }
         Key::Certificate(_) => "the certificate has none",
+        Key::Iam(_) if context.iam.is_none() => "it exists in IAM policies only",
+        Key::Iam(_) => "whoever signed has none",
         Key::Momentary(_) => "it has one only as a condition key, and connect keys only at CONNECT",
         Key::Unknown => "no such variable exists",
     }

@@ -28,6 +28,7 @@ pub(crate) enum Key {
     CertificateId,
     Thing(ThingKey),
     Certificate(CertificateKey),
+    Iam(IamKey),
     Momentary(MomentaryKey),
     /// Not in the catalogue: it never has a value.
     Unknown,
@@ -40,6 +41,22 @@ pub(crate) enum ThingKey {
     TypeName,
     IsAttached,
     Attribute(Box<str>),
+}
+
+/// What is asked of whoever signed: IAM's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IamKey {
+    Username,
+    UserId,
+    PrincipalType,
+    PrincipalArn,
+    PrincipalAccount,
+    CognitoSub,
+    CognitoAud,
+    CognitoAmr,
+    DeviceThingName,
+    DeviceThingTypeName,
+    DeviceCertificateId,
 }
 
 /// What is asked of the client certificate.
@@ -105,7 +122,7 @@ impl Key {
     }
 }
 
-const PLAIN: [(&str, Key); 11] = [
+const PLAIN: [(&str, Key); 22] = [
     ("iot:ClientId", Key::ClientId),
     ("aws:SourceIp", Key::SourceIp),
     ("iot:DomainName", Key::DomainName),
@@ -117,6 +134,17 @@ const PLAIN: [(&str, Key); 11] = [
     ("iot:LastWillTopic", Key::Momentary(MomentaryKey::LastWillTopic)),
     ("aws:CurrentTime", Key::Momentary(MomentaryKey::CurrentTime)),
     ("aws:EpochTime", Key::Momentary(MomentaryKey::EpochTime)),
+    ("aws:username", Key::Iam(IamKey::Username)),
+    ("aws:userid", Key::Iam(IamKey::UserId)),
+    ("aws:PrincipalType", Key::Iam(IamKey::PrincipalType)),
+    ("aws:PrincipalArn", Key::Iam(IamKey::PrincipalArn)),
+    ("aws:PrincipalAccount", Key::Iam(IamKey::PrincipalAccount)),
+    ("cognito-identity.amazonaws.com:sub", Key::Iam(IamKey::CognitoSub)),
+    ("cognito-identity.amazonaws.com:aud", Key::Iam(IamKey::CognitoAud)),
+    ("cognito-identity.amazonaws.com:amr", Key::Iam(IamKey::CognitoAmr)),
+    ("credentials-iot:ThingName", Key::Iam(IamKey::DeviceThingName)),
+    ("credentials-iot:ThingTypeName", Key::Iam(IamKey::DeviceThingTypeName)),
+    ("credentials-iot:AwsCertificateId", Key::Iam(IamKey::DeviceCertificateId)),
 ];
 
 impl CertificateKey {

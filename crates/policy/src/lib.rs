@@ -27,8 +27,8 @@ mod template;
 mod unconfirmed;
 mod values;
 
-pub use authorizer::Authorizer;
-pub use context::{ConnectFacts, ConnectionContext, ThingFacts};
+pub use authorizer::{Authorizer, Counts};
+pub use context::{ConnectFacts, ConnectionContext, IamFacts, ThingFacts};
 pub use decision::{Decision, Denial, DenialKind, Outcome, StatementMatch};
 pub use document::{Document, Effect, MalformedPolicy, Position};
 pub use permit::{Action, Connect, Epoch, Permit, Publish, Receive, RetainPublish, Subscribe};

@@ -15,8 +15,8 @@ use crate::{Document, Effect, MalformedPolicy};
 
 type Parsed<T> = Result<T, MalformedPolicy>;
 
-pub(crate) fn document(text: &str) -> Parsed<Document> {
-    check_size(text)?;
+pub(crate) fn document(text: &str, longest: usize) -> Parsed<Document> {
+    check_size(text, longest)?;
     let root = Node::root(text)?;
     let (mut statement, mut variables) = (None, false);
     for (name, node) in root.members("the policy document")? {
@@ -43,15 +43,15 @@ pub(crate) fn document(text: &str) -> Parsed<Document> {
     Ok(Document { statements: statements.into() })
 }
 
-fn check_size(text: &str) -> Parsed<()> {
+fn check_size(text: &str, longest: usize) -> Parsed<()> {
     // The bytes first: nothing is walked character by character that a caller had no right to send.
     let as_sent =
         text.len() > Document::LONGEST_AS_SENT * 4 || text.chars().count() > Document::LONGEST_AS_SENT;
     if as_sent {
-        return Err(MalformedPolicy::size(text.len()));
+        return Err(MalformedPolicy::size(text.len(), longest));
     }
-    let characters = text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n')).count();
-    if characters > Document::LONGEST { Err(MalformedPolicy::size(characters)) } else { Ok(()) }
+    let characters = Document::characters(text);
+    if characters > longest { Err(MalformedPolicy::size(characters, longest)) } else { Ok(()) }
 }
 
 /// True if the version has variables.

@@ -118,6 +118,11 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
         "YYYY-MM-DD, the same with THH:MM[:SS[.fff]] and Z or an offset, and whole seconds since 1970.",
     ),
     open(
+        "cognito-retain",
+        "Does iot:RetainPublish of an authenticated Cognito identity need AWS IoT policies too, as iot:Publish does?",
+        "Yes: both the role and an attached policy must allow it.",
+    ),
+    open(
         "receive-shared",
         "Which topic is iot:Receive checked on for a delivery to a shared subscription?",
         "Allowed on topic/TOPIC or on topic/$share/NAME/TOPIC suffices; an explicit deny of either denies.",

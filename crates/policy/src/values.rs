@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use identity::{CertificateFacts, Site, Timestamp};
 use smallvec::{SmallVec, smallvec};
 
-use crate::key::{CertificateKey, Field, Key, MomentaryKey, Party, Pick, ThingKey};
+use crate::key::{CertificateKey, Field, IamKey, Key, MomentaryKey, Party, Pick, ThingKey};
 use crate::scalar::{date, format_date, number};
-use crate::{ConnectFacts, ConnectionContext};
+use crate::{ConnectFacts, ConnectionContext, IamFacts};
 
 /// Values of a certificate's attribute beyond this many are ignored.
 const LONGEST_LIST: usize = 5;
@@ -127,7 +127,26 @@ impl ConnectionContext {
             Key::Thing(ThingKey::IsAttached) => {
                 self.is_attached.map(|is| if is { "true" } else { "false" }.into())
             }
+            Key::Iam(key) => key.value(self.iam.as_deref()?).map(Into::into),
             Key::Certificate(_) | Key::Momentary(_) | Key::Unknown => None,
+        }
+    }
+}
+
+impl IamKey {
+    fn value(self, facts: &IamFacts) -> Option<&str> {
+        match self {
+            Self::Username => facts.username.as_deref(),
+            Self::UserId => Some(&facts.user_id),
+            Self::PrincipalType => Some(facts.principal_type),
+            Self::PrincipalArn => Some(&facts.principal_arn),
+            Self::PrincipalAccount => Some(&facts.account),
+            Self::CognitoSub => facts.cognito_sub.as_deref(),
+            Self::CognitoAud => facts.cognito_aud.as_deref(),
+            Self::CognitoAmr => facts.cognito_amr,
+            Self::DeviceThingName => facts.device_thing_name.as_deref(),
+            Self::DeviceThingTypeName => facts.device_thing_type_name.as_deref(),
+            Self::DeviceCertificateId => facts.device_certificate_id.as_deref(),
         }
     }
 }

@@ -11,7 +11,7 @@ use desk::{authorizer, certificate, decide, flat, kind, site};
 use identity::{ClientId, ThingName};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use thingcore_policy::{ConnectFacts, ConnectionContext, ThingFacts};
+use thingcore_policy::{ConnectFacts, ConnectionContext, Counts, ThingFacts};
 
 fn pick(options: &'static [&'static str]) -> impl Strategy<Value = String> {
     proptest::sample::select(options).prop_map(str::to_owned)
@@ -138,6 +138,7 @@ fn context() -> impl Strategy<Value = ConnectionContext> {
                 Arc::new(ThingFacts { name: ThingName::new(&name).unwrap(), type_name: None, attributes })
             }),
             is_attached,
+            iam: None,
         },
     )
 }
@@ -174,6 +175,34 @@ proptest! {
             }
             let engine = decide(&authorizer, &action, &name, facts);
             let naive = oracle::policy::decide(&documents, &action, &site().arn(kind(&action), &name), &flat);
+            prop_assert_eq!(engine, naive, "{} {} {:?}", action, name, context);
+        }
+    }
+
+    #[test]
+    fn where_two_have_to_allow_engine_and_oracle_agree(
+        role in prop::collection::vec(document(), 0..3),
+        attached in prop::collection::vec(document(), 0..3),
+        context in context(),
+        counts in prop::sample::select(vec![Counts::Always, Counts::ForDevices]),
+        requests in prop::collection::vec(request(), 1..8),
+    ) {
+        // IAM policies know no things.
+        let of_role = ConnectionContext { thing: None, is_attached: None, ..context.clone() };
+        let second = authorizer(&attached, context.clone()).named("the second");
+        let both = authorizer(&role, of_role.clone()).named("the first").and(counts, second);
+        for (action, name, ..) in requests.into_iter().chain([("iot:ListThings".to_owned(), "x".to_owned(), false, false)]) {
+            let engine = decide(&both, &action, &name, ConnectFacts::default());
+            let (mut one, mut other) = (flat(&of_role), flat(&context));
+            if action == "iot:Connect" {
+                one.insert("iot:ConnectAttributes".into(), Vec::new());
+                other.insert("iot:ConnectAttributes".into(), Vec::new());
+            }
+            let arn = site().arn(kind(&action), &name);
+            let naive = match (counts, action.as_str()) {
+                (Counts::ForDevices, "iot:ListThings") => oracle::policy::decide(&role, &action, &arn, &one),
+                _ => oracle::policy::decide_both((&role, &one), (&attached, &other), &action, &arn),
+            };
             prop_assert_eq!(engine, naive, "{} {} {:?}", action, name, context);
         }
     }

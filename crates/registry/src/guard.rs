@@ -36,10 +36,16 @@ pub enum Guarded {
     ThingGroupChildren,
     /// The CA certificates of one subject; owner: the subject.
     CaSubject,
+    /// The domain configurations of the account, and what they use; owner: none.
+    DomainConfigurations,
+    /// The imported server certificates; owner: none.
+    ServerCertificates,
     /// The tags of a resource; owner: its ARN.
     Tags,
     /// The custom authorizers of the account, and the ACTIVE ones among them; no owner.
     Authorizers,
+    /// The provisioning templates of the account; owner: nobody, an empty name.
+    ProvisioningTemplates,
 }
 
 impl Guarded {
@@ -50,8 +56,11 @@ impl Guarded {
             Self::Thing => "thing",
             Self::ThingGroupChildren => "thing-group-children",
             Self::CaSubject => "ca-subject",
+            Self::DomainConfigurations => "domain-configurations",
+            Self::ServerCertificates => "server-certificates",
             Self::Tags => "tags",
             Self::Authorizers => "authorizers",
+            Self::ProvisioningTemplates => "provisioning-templates",
         }
     }
 

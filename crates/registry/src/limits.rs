@@ -38,6 +38,20 @@ pub const CA_CERTIFICATES_PER_SUBJECT: usize = 10;
 pub const AUTHORIZERS: usize = 100;
 /// ACTIVE custom authorizers of an account (L-FC25158E).
 pub const AUTHORIZERS_ACTIVE: usize = 32;
+/// Domain configurations of the account (L-89635276).
+pub const DOMAIN_CONFIGURATIONS: usize = 10;
+/// Names of the certificate of a domain (developer guide, *Domain configurations*).
+pub const SERVER_NAMES: usize = 4;
+/// Certificates in the chain of a domain, the server's own included.
+pub const SERVER_CHAIN: usize = 5;
+/// Bytes of the chain of a domain, as PEM.
+pub const SERVER_CHAIN_BYTES: usize = 16 * 1024;
+/// Imported certificates of the account. A bound of this broker: ACM takes 2,500 in a year.
+pub const SERVER_CERTIFICATES: usize = 100;
+/// Provisioning templates of the account (L-345B62A1).
+pub const PROVISIONING_TEMPLATES: usize = 256;
+/// Versions of a provisioning template (L-71FA7EC4).
+pub const PROVISIONING_TEMPLATE_VERSIONS: usize = 5;
 /// Tags of a resource.
 pub const TAGS: usize = 50;
 /// Characters of a tag's key.

@@ -13,12 +13,14 @@ use registry::certificates::{CertificateMode, registered_status};
 use registry::guard::Guarded;
 use registry::limits;
 use registry::order::{self, List, ORDER};
+use registry::provisioning_templates::{PROVISIONING_TEMPLATES, TemplateType};
 use store::{Batch, Condition, Key, Stored};
 
 use crate::certificates::{Entry, mode_out, read_certificate, status_in, validity, version_out};
 use crate::commit::until_committed;
 use crate::error;
 use crate::page::Page;
+use crate::provisioning_templates::{check_body, check_role};
 use crate::shapes::{
     self, AutoRegistrationStatus, CACertificate, CACertificateDescription, CACertificateStatus,
     DeleteCACertificateRequest, DeleteCACertificateResponse, DescribeCACertificateRequest,
@@ -48,7 +50,6 @@ impl Services {
                 "The CA certificate is not valid: its basic constraints do not say that it is a CA",
             ));
         }
-        check_config(input.registration_config.as_ref())?;
         until_committed!(self, now, |batch| self.plan_register_ca(&ca, &input, now, &mut batch))
     }
 
@@ -69,6 +70,7 @@ impl Services {
                 arn,
             ));
         }
+        self.require_config(input.registration_config.as_ref(), now, batch).await?;
         let mode = self.proven_mode(ca, input, now).await?;
         let subject = ca.subject_fingerprint();
         let guard = self.watch(Guarded::CaSubject, subject, now).await?;
@@ -168,27 +170,33 @@ impl Services {
         })
     }
 
-    /// The registered CA that signed a certificate. Keys decide, not names alone: a CA may be reissued with the same
+    /// Every registered CA that signed a certificate. Keys decide, not names alone: a CA may be reissued with the same
     /// key, and another may have the same name.
+    pub(crate) async fn signers(
+        &self,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Result<Vec<Stored<CaCertificateRecord>>, ApiError> {
+        let limit = (limits::CA_CERTIFICATES_PER_SUBJECT, now);
+        let rows =
+            self.scan(&CA_SUBJECTS, &Key::of(&[certificate.issuer_fingerprint()]), None, limit).await?;
+        let mut signers = Vec::new();
+        for id in rows.iter().filter_map(|row| row.key.parts().pop()) {
+            let found = self.get(&CA_CERTIFICATES, &ca_certificate_key(&id), now).await?;
+            signers.extend(found.filter(|stored| signed_by(certificate, &stored.value)));
+        }
+        Ok(signers)
+    }
+
+    /// The registered CA that signed a certificate, the one that is named if one is.
     async fn issuing_ca(
         &self,
         certificate: &Certificate,
         named: Option<&Certificate>,
         now: Timestamp,
     ) -> Result<Stored<CaCertificateRecord>, ApiError> {
-        let limit = (limits::CA_CERTIFICATES_PER_SUBJECT, now);
-        let rows =
-            self.scan(&CA_SUBJECTS, &Key::of(&[certificate.issuer_fingerprint()]), None, limit).await?;
-        let mut signers = Vec::new();
-        for id in rows.iter().filter_map(|row| row.key.parts().pop()) {
-            let Some(stored) = self.get(&CA_CERTIFICATES, &ca_certificate_key(&id), now).await? else {
-                continue;
-            };
-            let asked_for = named.is_none_or(|named| named.id() == &stored.value.id);
-            if asked_for && signed_by(certificate, &stored.value) {
-                signers.push(stored);
-            }
-        }
+        let mut signers = self.signers(certificate, now).await?;
+        signers.retain(|ca| named.is_none_or(|named| named.id() == &ca.value.id));
         let inactive = !signers.is_empty();
         signers.retain(|ca| ca.value.status == CaCertificateStatus::Active);
         match (signers.pop(), signers.is_empty()) {
@@ -252,7 +260,6 @@ impl Services {
         input: UpdateCACertificateRequest,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        check_config(input.registration_config.as_ref())?;
         let removes = input.remove_auto_registration.unwrap_or(false);
         if removes && input.registration_config.is_some() {
             return Err(ApiError::invalid(
@@ -261,6 +268,7 @@ impl Services {
         }
         until_committed!(self, now, |batch| async {
             let mut stored = self.ca_certificate(&input.certificate_id, now).await?;
+            self.require_config(input.registration_config.as_ref(), now, &mut batch).await?;
             let before = stored.value.clone();
             change_ca(&mut stored.value, &input, removes);
             if stored.value != before {
@@ -330,7 +338,38 @@ impl Services {
         }
     }
 
-    async fn ca_certificate(
+    /// Demands that a configuration could be used now: a template is given by the name of one of type JITP, or by a
+    /// text that is one, with a role.
+    async fn require_config(
+        &self,
+        config: Option<&RegistrationConfig>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<(), ApiError> {
+        let Some(config) = config else { return Ok(()) };
+        match (&config.template_name, &config.template_body) {
+            (Some(_), Some(_)) => Err(ApiError::invalid("templateName and templateBody exclude each other")),
+            (Some(name), None) => {
+                let template = self.provisioning_template(name, now).await?;
+                if template.value.kind != TemplateType::Jitp {
+                    let kind = template.value.kind.as_str();
+                    return Err(ApiError::invalid(format!(
+                        "Provisioning template {name} is of type {kind}, and a CA needs one of type JITP"
+                    )));
+                }
+                PROVISIONING_TEMPLATES.check(batch, &template.key, Condition::Exists);
+                Ok(())
+            }
+            (None, Some(body)) => {
+                check_body(body, TemplateType::Jitp)?;
+                let role = config.role_arn.as_deref();
+                check_role("roleArn", role.ok_or_else(|| ApiError::invalid("templateBody needs roleArn"))?)
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    pub(crate) async fn ca_certificate(
         &self,
         id: &str,
         now: Timestamp,
@@ -362,18 +401,6 @@ fn change_ca(record: &mut CaCertificateRecord, input: &UpdateCACertificateReques
     }
 }
 
-/// A template is given by name or by text, not both. No stored templates exist yet, so no name can be right.
-fn check_config(config: Option<&RegistrationConfig>) -> Result<(), ApiError> {
-    let Some(config) = config else { return Ok(()) };
-    match (&config.template_name, &config.template_body) {
-        (Some(_), Some(_)) => Err(ApiError::invalid("templateName and templateBody exclude each other")),
-        (Some(name), None) => {
-            Err(ApiError::not_found(format!("Provisioning template {name} does not exist")))
-        }
-        (None, _) => Ok(()),
-    }
-}
-
 fn config_in(config: RegistrationConfig) -> RegistrationConfigRecord {
     RegistrationConfigRecord {
         template_body: config.template_body,
@@ -398,4 +425,4 @@ fn ca_status_out(status: CaCertificateStatus) -> CACertificateStatus {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -314,7 +314,11 @@ impl Services {
     }
 
     /// The certificate with this id, in whatever case its digits are written.
-    async fn certificate(&self, id: &str, now: Timestamp) -> Result<Stored<CertificateRecord>, ApiError> {
+    pub(crate) async fn certificate(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Stored<CertificateRecord>, ApiError> {
         let found = self.get(&CERTIFICATES, &certificate_key(&id.to_ascii_lowercase()), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Certificate {id} does not exist")))
     }
@@ -325,10 +329,20 @@ impl Services {
 pub(crate) fn read_certificate(what: &str, pem: &str, now: Timestamp) -> Result<Certificate, ApiError> {
     let refused = |fault: pki::PkiFault| error::certificate(what, &fault);
     let certificate = Certificate::from_pem(pem).map_err(refused)?;
+    check_certificate(what, &certificate, now)?;
+    Ok(certificate)
+}
+
+/// What every registration checks: key, signature algorithm, dates.
+pub(crate) fn check_certificate(
+    what: &str,
+    certificate: &Certificate,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let refused = |fault: pki::PkiFault| error::certificate(what, &fault);
     certificate.check_key().map_err(refused)?;
     certificate.check_signature_algorithm().map_err(refused)?;
-    check_dates(what, certificate.facts(), now)?;
-    Ok(certificate)
+    check_dates(what, certificate.facts(), now)
 }
 
 fn check_dates(what: &str, facts: &CertificateFacts, now: Timestamp) -> Result<(), ApiError> {
@@ -358,7 +372,7 @@ pub(crate) fn status_in(status: shapes::CertificateStatus) -> CertificateStatus 
     }
 }
 
-fn status_out(status: CertificateStatus) -> shapes::CertificateStatus {
+pub(crate) fn status_out(status: CertificateStatus) -> shapes::CertificateStatus {
     match status {
         CertificateStatus::Active => shapes::CertificateStatus::Active,
         CertificateStatus::Inactive => shapes::CertificateStatus::Inactive,

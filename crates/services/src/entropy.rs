@@ -15,7 +15,8 @@ impl<F: Fn(&mut [u8]) + Send + Sync> Entropy for F {
     }
 }
 
-fn bytes<const LENGTH: usize>(entropy: &dyn Entropy) -> [u8; LENGTH] {
+/// So many random bytes.
+pub(crate) fn bytes<const LENGTH: usize>(entropy: &dyn Entropy) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     entropy.fill(&mut bytes);
     bytes

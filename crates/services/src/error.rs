@@ -37,42 +37,76 @@ macro_rules! codes {
 }
 
 codes! {
+    /// The policies do not allow it (control plane).
+    AccessDenied = "AccessDeniedException", 403;
     /// Several registered CAs could have signed the certificate.
     CertificateConflict = "CertificateConflictException", 409;
     /// The status of a certificate does not permit it.
     CertificateState = "CertificateStateException", 406;
     /// A certificate is not acceptable.
     CertificateValidation = "CertificateValidationException", 400;
+    /// Others change the same resources.
+    ConflictingResourceUpdate = "ConflictingResourceUpdateException", 409;
     /// Something still depends on what is to be deleted.
     DeleteConflict = "DeleteConflictException", 409;
+    /// The name is taken (IAM).
+    EntityAlreadyExists = "EntityAlreadyExistsException", 409;
     /// The policies do not allow it (data plane).
     Forbidden = "ForbiddenException", 403;
+    /// Somebody else did not answer in time (data plane).
+    GatewayTimeout = "GatewayTimeoutException", 504;
     /// A fault of ours.
     InternalFailure = "InternalFailureException", 500;
+    /// The roles of an identity pool are missing, or do not trust it (Amazon Cognito).
+    InvalidIdentityPoolConfiguration = "InvalidIdentityPoolConfigurationException", 400;
+    /// An argument of a list makes no sense (ACM).
+    InvalidArgs = "InvalidArgsException", 400;
+    /// An ARN is none, or not one of a certificate (ACM).
+    InvalidArn = "InvalidArnException", 400;
     /// A page token is none (Service Quotas).
     InvalidPaginationToken = "InvalidPaginationTokenException", 400;
+    /// A certificate, chain or key cannot be imported (ACM).
+    InvalidParameter = "InvalidParameterException", 400;
     /// The request makes no sense.
     InvalidRequest = "InvalidRequestException", 400;
     /// A custom authorizer's function gave an answer that is none.
     InvalidResponse = "InvalidResponseException", 400;
+    /// A tag breaks a rule (ACM).
+    InvalidTag = "InvalidTagException", 400;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 410;
     /// A policy document is not one.
     MalformedPolicy = "MalformedPolicyException", 400;
+    /// A policy document is not one (IAM).
+    MalformedPolicyDocument = "MalformedPolicyDocumentException", 400;
+    /// There is no such user, role, policy or access key (IAM).
+    NoSuchEntity = "NoSuchEntityException", 404;
     /// There is no such service or quota (Service Quotas).
     NoSuchResource = "NoSuchResourceException", 400;
+    /// The logins do not vouch for the identity (Amazon Cognito).
+    NotAuthorized = "NotAuthorizedException", 400;
     /// A verification certificate does not carry the registration code.
     RegistrationCodeValidation = "RegistrationCodeValidationException", 400;
     /// The payload is too large (data plane).
     RequestEntityTooLarge = "RequestEntityTooLargeException", 413;
     /// The name is taken, by something else.
     ResourceAlreadyExists = "ResourceAlreadyExistsException", 409;
+    /// It is bound to something else (Amazon Cognito).
+    ResourceConflict = "ResourceConflictException", 409;
+    /// Something still uses what is to be deleted (ACM).
+    ResourceInUse = "ResourceInUseException", 400;
+    /// A template could not be carried out.
+    ResourceRegistrationFailure = "ResourceRegistrationFailureException", 400;
     /// There is no such thing.
     ResourceNotFound = "ResourceNotFoundException", 404;
     /// Try again later.
     ServiceUnavailable = "ServiceUnavailableException", 503;
     /// Try again more slowly.
     Throttling = "ThrottlingException", 400;
+    /// What comes from the configuration is changed there (IAM).
+    UnmodifiableEntity = "UnmodifiableEntityException", 400;
+    /// The request makes no sense (IAM and STS).
+    Validation = "ValidationException", 400;
     /// The caller expected another version.
     VersionConflict = "VersionConflictException", 409;
     /// A policy has as many versions as it may have.
@@ -150,7 +184,7 @@ mod tests {
     fn every_row_is_an_exception_with_a_status() {
         for code in ErrorCode::ALL {
             assert!(code.name().ends_with("Exception"), "{code:?}");
-            assert!((400..=503).contains(&code.http_status()), "{code:?}");
+            assert!((400..=504).contains(&code.http_status()), "{code:?}");
         }
     }
 

@@ -55,7 +55,7 @@ impl Services {
     }
 }
 
-fn refused(refusal: PublishRefusal) -> ApiError {
+pub(crate) fn refused(refusal: PublishRefusal) -> ApiError {
     match refusal {
         PublishRefusal::Invalid { fault: Fault::PayloadTooLarge, message } => {
             ApiError::new(ErrorCode::RequestEntityTooLarge, message)
@@ -85,19 +85,47 @@ fn expiry(seconds: i64) -> Result<u32, ApiError> {
 }
 
 fn properties(input: &PublishRequest) -> Result<MessageProperties, ApiError> {
-    let correlation_data = input.correlation_data.as_deref().map(|text| {
-        STANDARD
-            .decode(text)
-            .map(Bytes::from)
-            .map_err(|_| ApiError::invalid("The correlationData is not base64"))
-    });
-    Ok(MessageProperties {
-        payload_format_utf8: input.payload_format_indicator.map(|it| it == PayloadFormatIndicator::Utf8Data),
-        content_type: input.content_type.as_deref().map(|it| text("contentType", it)).transpose()?,
-        response_topic: input.response_topic.as_deref().map(response_topic).transpose()?,
-        correlation_data: correlation_data.transpose()?,
-        user_properties: input.user_properties.as_ref().map(user_properties).transpose()?.unwrap_or_default(),
-    })
+    Given {
+        payload_format_indicator: input.payload_format_indicator,
+        content_type: input.content_type.as_deref(),
+        response_topic: input.response_topic.as_deref(),
+        correlation_data: input.correlation_data.as_deref(),
+        user_properties: input.user_properties.as_ref(),
+    }
+    .properties()
+}
+
+/// The MQTT 5 properties as a request of the data plane gives them.
+pub(crate) struct Given<'a> {
+    pub payload_format_indicator: Option<PayloadFormatIndicator>,
+    pub content_type: Option<&'a str>,
+    pub response_topic: Option<&'a str>,
+    pub correlation_data: Option<&'a str>,
+    pub user_properties: Option<&'a Value>,
+}
+
+impl Given<'_> {
+    /// As the broker takes them.
+    ///
+    /// # Errors
+    /// InvalidRequest.
+    pub(crate) fn properties(&self) -> Result<MessageProperties, ApiError> {
+        let correlation_data = self.correlation_data.map(|text| {
+            STANDARD
+                .decode(text)
+                .map(Bytes::from)
+                .map_err(|_| ApiError::invalid("The correlationData is not base64"))
+        });
+        Ok(MessageProperties {
+            payload_format_utf8: self
+                .payload_format_indicator
+                .map(|it| it == PayloadFormatIndicator::Utf8Data),
+            content_type: self.content_type.map(|it| text("contentType", it)).transpose()?,
+            response_topic: self.response_topic.map(response_topic).transpose()?,
+            correlation_data: correlation_data.transpose()?,
+            user_properties: self.user_properties.map(user_properties).transpose()?.unwrap_or_default(),
+        })
+    }
 }
 
 fn text(what: &str, given: &str) -> Result<Text, ApiError> {

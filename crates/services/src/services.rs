@@ -7,10 +7,11 @@ use broker::Broker;
 use events::Observers;
 use identity::Site;
 use pki::CertificateAuthority;
+use session::throttle::SharedBucket;
 use store::Store;
 
 use crate::throttle::Throttle;
-use crate::{ApiError, EndpointAddress, Entropy, Functions, OwnerKeys, entropy};
+use crate::{ApiError, EndpointAddress, Entropy, Functions, OwnerKeys, SessionKey, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
@@ -30,6 +31,8 @@ pub struct ServicesParts {
     pub entropy: Arc<dyn Entropy>,
     /// The owner's access keys.
     pub owner_keys: OwnerKeys,
+    /// What session tokens are made with.
+    pub session_key: SessionKey,
     /// Where Lambda functions run.
     pub functions: Arc<dyn Functions>,
 }
@@ -38,6 +41,7 @@ pub struct ServicesParts {
 ///
 /// Every method takes the input of AWS's service model and the time, and answers the output of the service model or
 /// an [`ApiError`](crate::ApiError).
+#[derive(Clone)]
 pub struct Services {
     pub(crate) broker: Broker,
     pub(crate) store: Arc<dyn Store>,
@@ -46,9 +50,12 @@ pub struct Services {
     pub(crate) observers: Observers,
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) owner_keys: OwnerKeys,
+    pub(crate) owner_keys: Arc<OwnerKeys>,
+    pub(crate) session_key: SessionKey,
+    /// GetId is called without a signature.
+    pub(crate) get_id_bucket: Arc<SharedBucket>,
     pub(crate) functions: Arc<dyn Functions>,
-    throttle: Throttle,
+    pub(crate) throttle: Arc<Throttle>,
 }
 
 impl fmt::Debug for Services {
@@ -63,7 +70,7 @@ impl fmt::Debug for Services {
 impl Services {
     /// Puts them together.
     pub fn new(parts: ServicesParts) -> Self {
-        let throttle = Throttle::new(parts.broker.dialect());
+        let throttle = Arc::new(Throttle::new(parts.broker.dialect()));
         Self {
             broker: parts.broker,
             store: parts.store,
@@ -72,7 +79,9 @@ impl Services {
             observers: parts.observers,
             endpoint: parts.endpoint,
             entropy: parts.entropy,
-            owner_keys: parts.owner_keys,
+            owner_keys: Arc::new(parts.owner_keys),
+            session_key: parts.session_key,
+            get_id_bucket: Arc::default(),
             functions: parts.functions,
             throttle,
         }
@@ -89,6 +98,11 @@ impl Services {
     /// The Region and account that they play.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// The same services over another store, with the same rates.
+    pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self.clone() }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -113,6 +127,10 @@ impl Services {
 
     pub(crate) fn authorizer_arn(&self, name: &str) -> String {
         self.site.arn("authorizer", name)
+    }
+
+    pub(crate) fn provisioning_template_arn(&self, name: &str) -> String {
+        self.site.arn("provisioningtemplate", name)
     }
 
     pub(crate) fn thing_arn(&self, name: &str) -> String {

@@ -1,4 +1,5 @@
-//! Tags: key and value pairs on thing types, thing groups, policies, CA certificates and custom authorizers.
+//! Tags: key and value pairs on thing types, thing groups, policies, CA certificates, custom authorizers, domain
+//! configurations and provisioning templates.
 //!
 //! Source: developer guide, *Tagging your AWS IoT resources*. Things and device certificates take none.
 
@@ -7,9 +8,11 @@ use std::collections::BTreeMap;
 use identity::Timestamp;
 use registry::authorizers::{AUTHORIZERS, authorizer_key};
 use registry::ca_certificates::{CA_CERTIFICATES, ca_certificate_key};
+use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, domain_configuration_key};
 use registry::guard::Guarded;
 use registry::limits;
 use registry::policies::{POLICIES, policy_key};
+use registry::provisioning_templates::{PROVISIONING_TEMPLATES, provisioning_template_key};
 use registry::tags::{TAGS, TagRecord, check_count, check_tag, tag_key};
 use registry::thing_groups::{THING_GROUPS, thing_group_key};
 use registry::thing_types::{THING_TYPES, thing_type_key};
@@ -133,13 +136,35 @@ impl Services {
             self.require(&THING_TYPES, thing_type_key(name), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("policy", arn) {
             self.require(&POLICIES, policy_key(name), arn, (now, batch)).await
+        } else if let Some(name) = site.name_in("provisioningtemplate", arn) {
+            self.require(&PROVISIONING_TEMPLATES, provisioning_template_key(name), arn, (now, batch)).await
         } else if let Some(id) = site.name_in("cacert", arn) {
             self.require(&CA_CERTIFICATES, ca_certificate_key(id), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("authorizer", arn) {
             self.require(&AUTHORIZERS, authorizer_key(name), arn, (now, batch)).await
+        } else if let Some((name, id)) =
+            site.name_in("domainconfiguration", arn).and_then(|it| it.split_once('/'))
+        {
+            self.require_domain_configuration((name, id), arn, (now, batch)).await
         } else {
             Err(ApiError::invalid(format!("{arn} is not the ARN of a resource that can have tags")))
         }
+    }
+
+    /// Its ARN ends with an id that a successor of the same name does not have.
+    async fn require_domain_configuration(
+        &self,
+        (name, id): (&str, &str),
+        arn: &str,
+        (now, batch): (Timestamp, &mut Batch),
+    ) -> Result<(), ApiError> {
+        let key = domain_configuration_key(name);
+        let found = self.get(&DOMAIN_CONFIGURATIONS, &key, now).await?;
+        let Some(found) = found.filter(|found| found.value.id == id) else {
+            return Err(ApiError::not_found(format!("{arn} does not exist")));
+        };
+        DOMAIN_CONFIGURATIONS.check(batch, &key, Condition::Revision(found.revision));
+        Ok(())
     }
 
     async fn require<V: DeserializeOwned>(

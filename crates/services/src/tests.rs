@@ -28,6 +28,22 @@ pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub(crate) const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
 
+/// A template of type JITP: a thing named after the common name, and a policy.
+pub(crate) const JITP: &str = r#"{
+    "Parameters": { "AWS::IoT::Certificate::CommonName": { "Type": "String" },
+                    "AWS::IoT::Certificate::Id": { "Type": "String" } },
+    "Resources": {
+        "thing": { "Type": "AWS::IoT::Thing", "Properties": {
+            "ThingName": { "Ref": "AWS::IoT::Certificate::CommonName" },
+            "AttributePayload": { "version": "v1" } } },
+        "certificate": { "Type": "AWS::IoT::Certificate", "Properties": {
+            "CertificateId": { "Ref": "AWS::IoT::Certificate::Id" }, "Status": "ACTIVE" } },
+        "policy": { "Type": "AWS::IoT::Policy", "Properties": {
+            "PolicyDocument":
+                "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"iot:*\",\"Resource\":\"*\"}]}" } }
+    }
+}"#;
+
 pub(crate) static AUTHORITY: LazyLock<Arc<CertificateAuthority>> = LazyLock::new(|| {
     Arc::new(CertificateAuthority::generate("test", Serial::from_random([7; 16]), NOW).unwrap())
 });
@@ -94,7 +110,8 @@ fn services_with(store: Arc<dyn Store>, first_byte: u8, functions: Arc<dyn crate
     let counter = AtomicU8::new(first_byte);
     let entropy = move |bytes: &mut [u8]| bytes.fill(counter.fetch_add(1, Ordering::Relaxed));
     Services::new(ServicesParts {
-        owner_keys: crate::OwnerKeys::default(),
+        owner_keys: crate::OwnerKeys::new([("AKIAOWNER".to_owned(), "owner".to_owned())]),
+        session_key: crate::SessionKey::new([7; 32]),
         broker,
         store,
         site,

@@ -23,6 +23,8 @@ const REGISTRATIONS: [&str; 4] = [
 pub(crate) struct Throttle {
     operations: HashMap<&'static str, Limit>,
     registrations: Limit,
+    /// Devices that come back while their certificate waits: apart, so that they do not keep new ones out.
+    returns: Limit,
 }
 
 #[derive(Debug)]
@@ -46,11 +48,28 @@ impl Throttle {
     pub fn new(dialect: &Dialect) -> Self {
         let control = API_RATES.iter().map(|row| (row.operation, dialect.api_rate(row.operation)));
         let limits = dialect.limits();
-        let data =
-            [("GetRetainedMessage", limits.get_retained), ("ListRetainedMessages", limits.list_retained)];
+        let data = [
+            ("GetRetainedMessage", limits.get_retained),
+            ("ListRetainedMessages", limits.list_retained),
+            ("DeleteConnection", limits.delete_connection),
+            ("GetConnection", limits.get_connection),
+            ("ListSubscriptions", limits.list_subscriptions),
+            ("SendDirectMessage", limits.send_direct_message),
+        ];
         let rated = control.chain(data).filter(|(_, rate)| rate.limit().is_some());
         let operations = rated.map(|(operation, rate)| (operation, Limit::new(rate))).collect();
-        Self { operations, registrations: Limit::new(limits.certificates_per_second) }
+        let registrations = Limit::new(limits.certificates_per_second);
+        Self { operations, registrations, returns: Limit::new(limits.certificates_per_second) }
+    }
+
+    /// Counts a device certificate that is registered just in time.
+    pub fn admit_registration(&self, now: Timestamp) -> bool {
+        self.registrations.admits(now)
+    }
+
+    /// Counts a device that comes back while its certificate waits for activation.
+    pub fn admit_return(&self, now: Timestamp) -> bool {
+        self.returns.admits(now)
     }
 
     /// Counts a request.
@@ -89,6 +108,15 @@ mod tests {
         assert_eq!(granted(&throttle, "GetRetainedMessage", 1000, NOON), 500);
         assert_eq!(granted(&throttle, "ListRetainedMessages", 1000, NOON), 10);
         assert_eq!(granted(&throttle, "Publish", 1000, NOON), 1000);
+    }
+
+    #[test]
+    fn connections_are_asked_about_at_a_rate() {
+        let throttle = Throttle::new(&Dialect::aws());
+        assert_eq!(granted(&throttle, "DeleteConnection", 1000, NOON), 100);
+        assert_eq!(granted(&throttle, "GetConnection", 1000, NOON), 100);
+        assert_eq!(granted(&throttle, "ListSubscriptions", 1000, NOON), 100);
+        assert_eq!(granted(&throttle, "SendDirectMessage", 30_000, NOON), 20_000);
     }
 
     #[test]

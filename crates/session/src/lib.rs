@@ -27,6 +27,7 @@ pub use on::subscribe::{Asked, SubscribeAsked, UnsubscribeAsked};
 pub use outbox::Outbox;
 pub use parcel::Parcel;
 pub use session::exactly_once::ExactlyOnce;
+pub use session::in_flight::Unsent;
 pub use session::{Delivered, Dropped, Gate, Offer, PAGE, Place, Session, Subscription};
 pub use terms::Terms;
 pub use will::WillPlan;

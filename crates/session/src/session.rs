@@ -381,6 +381,7 @@ impl Session {
 
     /// The client went: pages that were read and not sent go back to the journal.
     pub fn detach(&mut self) {
+        self.forget_direct();
         let Some(tape) = &mut self.tape else { return };
         for (pages, is_backlog) in [(&mut self.queue, false), (&mut self.backlog, true)] {
             let number =
@@ -436,7 +437,7 @@ fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivere
 }
 
 pub(crate) mod exactly_once;
-mod in_flight;
+pub(crate) mod in_flight;
 mod shared;
 #[cfg(test)]
 mod tests;

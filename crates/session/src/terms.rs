@@ -25,6 +25,8 @@ pub struct Terms {
     pub clean_start: bool,
     /// The keep-alive interval in force, in seconds; 0 means none (only where the dialect allows it).
     pub keep_alive: u16,
+    /// The keep-alive interval that the client asked for, in seconds.
+    pub asked_keep_alive: u16,
     /// How long the session outlives the connection, in seconds; 0 ends it with the connection.
     pub session_expiry: u32,
     /// The client asked for a longer session than it gets.
@@ -64,6 +66,7 @@ impl Terms {
             client_id,
             clean_start: connect.clean_start,
             keep_alive: keep_alive(connect.keep_alive, dialect, notes),
+            asked_keep_alive: connect.keep_alive,
             session_expiry,
             session_expiry_lowered,
             send_window: send_window(connect, dialect),

@@ -43,6 +43,11 @@ impl Claim {
         &self.service
     }
 
+    /// The Region of the credential scope.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     pub(super) fn scope(&self) -> Scope<'_> {
         Scope { date: &self.date, region: &self.region, service: &self.service }
     }

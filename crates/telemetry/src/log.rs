@@ -174,7 +174,10 @@ impl Observer for LogObserver {
 /// Whether a client can cause this line at will and without cost to itself.
 fn is_repeatable(event: &Event<'_>) -> bool {
     event.kind().level() == Level::Warn
-        && !matches!(event.kind(), Kind::CertificateDeactivated | Kind::FeedLagged | Kind::ConfigProblem)
+        && !matches!(
+            event.kind(),
+            Kind::CertificateDeactivated | Kind::CredentialRevoked | Kind::FeedLagged | Kind::ConfigProblem
+        )
 }
 
 fn address(event: &Event<'_>) -> Option<std::net::IpAddr> {

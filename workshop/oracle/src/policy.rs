@@ -27,6 +27,21 @@ pub fn decide(documents: &[Value], action: &str, arn: &str, context: &Context) -
     }
 }
 
+/// Two parties, each with its documents and its context, who both have to allow.
+pub fn decide_both(
+    one: (&[Value], &Context),
+    other: (&[Value], &Context),
+    action: &str,
+    arn: &str,
+) -> &'static str {
+    let verdicts = [one, other].map(|(documents, context)| decide(documents, action, arn, context));
+    match verdicts {
+        ["ALLOWED", "ALLOWED"] => "ALLOWED",
+        _ if verdicts.contains(&"EXPLICIT_DENY") => "EXPLICIT_DENY",
+        _ => "IMPLICIT_DENY",
+    }
+}
+
 fn applies(statement: &Value, action: &str, arn: &str, context: &Context) -> bool {
     let allow = statement["Effect"] == "Allow";
     let covers =

@@ -38,6 +38,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-customauth", Tier::Engine),
     ("thingcore-pki", Tier::Engine),
     ("thingcore-sigv4", Tier::Engine),
+    ("thingcore-provisioning", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
     ("thingcore-broker", Tier::Heart),
     ("thingcore-services", Tier::Heart),

@@ -25,6 +25,13 @@ impl AccessKeys for OneKey {
                 secret: services::shapes::Secret(SECRET.to_owned()),
                 principal: identity::Principal::AccessKey("AKID".into()),
             }),
+            "AKIAUSER" => Ok(Signer {
+                secret: services::shapes::Secret(SECRET.to_owned()),
+                principal: Principal::Iam(Arc::new(nobody())),
+            }),
+            "ASIAOLD" => Err(NoSigner::ExpiredToken),
+            "ASIAFORGED" => Err(NoSigner::InvalidToken),
+            "AKIAOFF" => Err(NoSigner::InactiveKey),
             _ => Err(NoSigner::UnknownKey),
         };
         Box::pin(std::future::ready(found))
@@ -42,7 +49,8 @@ impl Perform for Echo {
         now: Timestamp,
     ) -> Performing<'a> {
         Box::pin(async move {
-            assert_eq!((caller.credential.principal.identifier(), now), ("AKID", OPERATION));
+            assert!(["AKID", "ANONYMOUS"].contains(&caller.credential.principal.identifier()));
+            assert_eq!(now, OPERATION);
             if operation.method == "DELETE" {
                 let resource = Some(Box::new(("id".to_owned(), "arn".to_owned())));
                 return Err(Fault { resource, ..Fault::new(409, "DeleteConflictException", "no") });
@@ -52,6 +60,36 @@ impl Perform for Echo {
             members.insert("bytes".into(), input.payload.len().into());
             Ok(Reply { members, payload: None })
         })
+    }
+
+    fn account<'a>(
+        &'a self,
+        entry: &'static account::Entry,
+        input: Map<String, Value>,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> account::Answering<'a> {
+        assert_eq!(now, NOW, "sessions end by the clock on the wall");
+        let answer =
+            json!({"Operation": entry.name, "Who": caller.credential.principal.identifier(), "Input": input});
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    /// Things that begin with a, and roles of that name.
+    fn allow<'a>(
+        &'a self,
+        actions: Vec<String>,
+        resource: Resource,
+        _caller: &'a Caller,
+        _now: Timestamp,
+    ) -> Allowing<'a> {
+        let allowed = match &resource {
+            Resource::Iot(name) => name.starts_with("thing/a"),
+            Resource::Arn(arn) => arn.ends_with(":role/a"),
+            _ => false,
+        };
+        let refused = || Fault::new(403, "AccessDeniedException", format!("{actions:?} on {resource:?}"));
+        Box::pin(std::future::ready(if allowed { Ok(()) } else { Err(refused()) }))
     }
 
     fn authenticate<'a>(
@@ -94,11 +132,21 @@ pub fn exchange() -> Exchange {
 
 /// The headers of a signed request.
 pub fn signed_headers(service: &str, method: &str, target: &str, body: &[u8]) -> Vec<(String, String)> {
+    headers_by("AKID", (service, "eu-west-1"), method, target, body)
+}
+
+fn headers_by(
+    access_key_id: &str,
+    (service, region): (&str, &str),
+    method: &str,
+    target: &str,
+    body: &[u8],
+) -> Vec<(String, String)> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let headers: [(&str, &[u8]); 1] = [("host", b"localhost")];
     let request = sigv4::Request { method, path, query, headers: &headers };
-    let key = Credentials { access_key_id: "AKID", secret_access_key: SECRET, session_token: None };
-    let target = Target { region: "eu-west-1", service };
+    let key = Credentials { access_key_id, secret_access_key: SECRET, session_token: None };
+    let target = Target { region, service };
     let added = sigv4::sign(&request, body, &key, &target, NOW);
     let mut all = vec![("host".to_owned(), "localhost".to_owned())];
     all.extend(added.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -106,10 +154,20 @@ pub fn signed_headers(service: &str, method: &str, target: &str, body: &[u8]) ->
 }
 
 fn request(service: &str, method: &str, target: &str, body: &str) -> Request<Full<Bytes>> {
+    request_by("AKID", (service, "eu-west-1"), method, target, body)
+}
+
+fn request_by(
+    access_key_id: &str,
+    scope: (&str, &str),
+    method: &str,
+    target: &str,
+    body: &str,
+) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
     *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
     *request.uri_mut() = target.parse().unwrap();
-    for (name, value) in signed_headers(service, method, target, body.as_bytes()) {
+    for (name, value) in headers_by(access_key_id, scope, method, target, body.as_bytes()) {
         request.headers_mut().insert(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
     }
     request
@@ -130,7 +188,7 @@ async fn answered(request: Request<Full<Bytes>>) -> (StatusCode, HeaderMap, Valu
     let response = exchange().answer(request, "127.0.0.1:9".parse().unwrap()).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    assert_eq!(parts.headers["content-type"], "application/json");
+    assert!(parts.headers["content-type"].to_str().unwrap().starts_with("application/"));
     assert_eq!(parts.headers["x-amzn-requestid"].len(), 36);
     (parts.status, parts.headers, serde_json::from_slice(&body).unwrap())
 }
@@ -216,4 +274,125 @@ async fn own_operations_are_signed_like_all_others() {
     let mut unsigned = request("iot", "PUT", "/thingcore/echo", "[1]");
     unsigned.headers_mut().remove("authorization");
     assert_eq!(refused(unsigned).await.0, 403);
+}
+
+const IOT: (&str, &str) = ("iot", "eu-west-1");
+
+#[tokio::test]
+async fn a_user_is_asked_for_every_resource_and_every_role_that_is_passed() {
+    let ask = |method, target, body| answered(request_by("AKIAUSER", IOT, method, target, body));
+    let (status, _, body) = ask("POST", "/things/a1", "").await;
+    assert_eq!((status, &body["operation"]), (StatusCode::OK, &json!("CreateThing")));
+    let (status, headers, body) = ask("POST", "/things/b1", "").await;
+    assert_eq!(
+        (status, headers["x-amzn-errortype"].to_str().unwrap()),
+        (StatusCode::FORBIDDEN, "AccessDeniedException")
+    );
+    assert_eq!(body["message"], r#"["iot:CreateThing"] on Iot("thing/b1")"#);
+    assert_eq!(ask("GET", "/things", "").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(
+        ask("GET", "/things/a1/jobs/j", "").await.0,
+        StatusCode::FORBIDDEN,
+        "the job is another resource"
+    );
+    // Publish is decided by the broker, in the words of the data plane.
+    let publish = request_by("AKIAUSER", ("iotdata", "eu-west-1"), "POST", "/topics/x", "");
+    assert_eq!(answered(publish).await.0, StatusCode::OK);
+    let shadow = request_by("AKIAUSER", ("iotdata", "eu-west-1"), "GET", "/things/b/shadow", "");
+    let (status, headers, _) = answered(shadow).await;
+    assert_eq!(
+        (status, headers["x-amzn-errortype"].to_str().unwrap()),
+        (StatusCode::FORBIDDEN, "ForbiddenException")
+    );
+}
+
+#[tokio::test]
+async fn own_operations_are_for_the_owner() {
+    let (status, _, body) = answered(request_by("AKIAUSER", IOT, "PUT", "/thingcore/echo", "1")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(body["message"].as_str().unwrap().contains("owner"), "{body}");
+}
+
+#[tokio::test]
+async fn keys_that_sign_nothing_say_why() {
+    for (key, error, says) in [
+        ("ASIAOLD", "ExpiredTokenException", "The security token included in the request is expired"),
+        (
+            "ASIAFORGED",
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
+        ("AKIAOFF", "UnrecognizedClientException", "Inactive"),
+    ] {
+        let (status, headers, body) = answered(request_by(key, IOT, "GET", "/things", "")).await;
+        assert_eq!((status, headers["x-amzn-errortype"].to_str().unwrap()), (StatusCode::FORBIDDEN, error));
+        assert!(body["message"].as_str().unwrap().contains(says), "{body}");
+    }
+}
+
+async fn text(request: Request<Full<Bytes>>) -> (StatusCode, String) {
+    let response = exchange().answer(request, "127.0.0.1:9".parse().unwrap()).await;
+    let (parts, body) = response.into_parts();
+    (parts.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn the_query_protocol_is_signed_for_here_or_for_everywhere() {
+    for region in ["eu-west-1", "us-east-1"] {
+        let body = "Action=GetCallerIdentity&Version=2011-06-15";
+        let (status, text) = text(request_by("AKID", ("sts", region), "POST", "/", body)).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(text.contains("<GetCallerIdentityResult>") && text.contains("<Who>AKID</Who>"), "{text}");
+    }
+    for (scope, target, body, code) in [
+        (("sts", "eu-west-2"), "/", "Action=GetCallerIdentity", "SignatureDoesNotMatch"),
+        (("iot", "us-east-1"), "/", "Action=GetCallerIdentity", "InvalidSignatureException"),
+        (("sts", "eu-west-1"), "/", "Action=GetNobody", "InvalidAction"),
+        (("sts", "eu-west-1"), "/", "", "MissingAction"),
+        (("sts", "eu-west-1"), "/", "a=1&a=2", "ValidationError"),
+        (("sts", "eu-west-1"), "/things", "Action=GetCallerIdentity", "UnknownOperation"),
+        (("iam", "eu-west-1"), "/", "Action=CreateRole&UserName=a", "ValidationError"),
+        (("iam", "eu-west-1"), "/", "Action=GetUser", "ValidationError"),
+    ] {
+        let request = request_by("AKID", scope, "POST", target, body);
+        let response = exchange().answer(request, "127.0.0.1:9".parse().unwrap()).await;
+        let of_header =
+            response.headers().get("x-amzn-errortype").map(|name| name.to_str().unwrap().to_owned());
+        let body_bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body_bytes.to_vec()).unwrap();
+        let found = of_header.unwrap_or_else(|| text.clone());
+        assert!(found.contains(code), "{body}: {found}");
+    }
+    let (status, refused) =
+        text(request_by("AKIAUSER", ("iam", "us-east-1"), "POST", "/", "Action=ListUsers")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(refused.contains("<Code>AccessDenied</Code>") && refused.contains("iam:ListUsers"), "{refused}");
+}
+
+fn unsigned_request(target: &str, body: &str) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert("x-amz-target", target.parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn what_aws_takes_unsigned_is_taken_and_nothing_else() {
+    let (status, _, body) =
+        answered(unsigned_request("AWSCognitoIdentityService.GetId", r#"{"IdentityPoolId":"p"}"#)).await;
+    assert_eq!(
+        (status, &body["Who"], &body["Input"]["IdentityPoolId"]),
+        (StatusCode::OK, &json!("ANONYMOUS"), &json!("p"))
+    );
+    for target in
+        ["AWSCognitoIdentityService.ListIdentityPools", "GetId", "ServiceQuotasV20190624.ListServices"]
+    {
+        let (_, headers, body) = answered(unsigned_request(target, "{}")).await;
+        assert_eq!(headers["x-amzn-errortype"], "MissingAuthenticationTokenException", "{body}");
+    }
+    let (status, headers, _) = answered(unsigned_request("AWSCognitoIdentityService.GetId", "[")).await;
+    assert_eq!(
+        (status, headers["x-amzn-errortype"].to_str().unwrap()),
+        (StatusCode::BAD_REQUEST, "InvalidParameterException")
+    );
 }

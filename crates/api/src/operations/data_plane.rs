@@ -1,12 +1,11 @@
 //! The data plane: publishing, and the retained messages.
 
-use broker::HttpOrigin;
 use identity::Timestamp;
 use serde_json::Map;
 use services::Services;
 use services::shapes::PublishRequest;
 
-use super::{Entry, built, fault, read};
+use super::{Entry, built, fault, origin, read};
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
 use crate::exchange::Caller;
@@ -32,9 +31,7 @@ async fn publish(
 ) -> Result<Reply, Fault> {
     let payload = std::mem::take(&mut input.payload);
     let request = PublishRequest { payload, ..read(input)? };
-    let origin =
-        HttpOrigin { credential: caller.credential, peer: caller.peer, server_name: caller.server_name };
-    services.publish(request, origin, now).await.map_err(fault)?;
+    services.publish(request, origin(caller), now).await.map_err(fault)?;
     let mut members = Map::new();
     members.insert("message".into(), "OK".into());
     members.insert("traceId".into(), uuid::Uuid::new_v4().to_string().into());

@@ -2,13 +2,17 @@
 //!
 //! What has no line here answers 501 and stands in `docs/reference/api-coverage.md` as not built.
 
+mod acm;
 mod attachments;
 mod authorizers;
 mod ca_certificates;
 mod certificates;
+mod connections;
 mod data_plane;
+mod domain_configurations;
 mod endpoint;
 mod policies;
+mod provisioning;
 mod service_quotas;
 mod tags;
 mod thing_groups;
@@ -24,12 +28,14 @@ use customauth::HttpPart;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use services::iam::Resource;
 use services::{ApiError, HttpsAuthorizer, HttpsGuest, Services};
 
+use crate::account;
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
-use crate::exchange::{Authenticating, Authorising, Caller, Perform, Performing};
+use crate::exchange::{Allowing, Authenticating, Authorising, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
@@ -56,6 +62,21 @@ macro_rules! built {
 }
 use built;
 
+/// The same for operations that also want to know who asks, and from where.
+macro_rules! built_for_caller {
+    ($service:ident: $($name:ident => $method:ident),+ $(,)?) => {
+        &[$(crate::operations::Entry {
+            service: crate::model::Service::$service,
+            name: stringify!($name),
+            call: |services, input, caller, now| Box::pin(async move {
+                let origin = crate::operations::origin(caller);
+                crate::operations::reply(services.$method(crate::operations::read(input)?, origin, now).await)
+            }),
+        }),+]
+    };
+}
+use built_for_caller;
+
 /// Every built operation, resource by resource.
 pub(crate) const BUILT: &[&[Entry]] = &[
     certificates::BUILT,
@@ -67,11 +88,16 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     thing_types::BUILT,
     thing_groups::BUILT,
     thing_principals::BUILT,
+    provisioning::BUILT,
     tags::BUILT,
     endpoint::BUILT,
     data_plane::BUILT,
     data_plane::PUBLISH,
+    connections::BUILT,
+    connections::DIRECT,
     service_quotas::BUILT,
+    domain_configurations::BUILT,
+    acm::BUILT,
 ];
 
 /// True when an operation has its line.
@@ -104,12 +130,38 @@ impl Perform for Dispatch {
         now: Timestamp,
     ) -> Performing<'a> {
         match self.calls.get(&(operation.service, operation.name)) {
+            // The rates are IoT's: ACM has operations of the same names.
+            Some(call) if operation.service == Service::Acm => call(&self.services, input, caller, now),
             Some(call) => match self.services.admit(operation.name, now) {
                 Ok(()) => call(&self.services, input, caller, now),
                 Err(error) => Box::pin(std::future::ready(Err(fault(error)))),
             },
             None => Box::pin(std::future::ready(Err(not_built(operation)))),
         }
+    }
+
+    fn account<'a>(
+        &'a self,
+        entry: &'static account::Entry,
+        input: Map<String, Value>,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> account::Answering<'a> {
+        entry.perform(&self.services, input, caller, now)
+    }
+
+    fn allow<'a>(
+        &'a self,
+        actions: Vec<String>,
+        resource: Resource,
+        caller: &'a Caller,
+        now: Timestamp,
+    ) -> Allowing<'a> {
+        Box::pin(async move {
+            let origin = origin(caller.clone());
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            self.services.authorize(&origin, &actions, &resource, now).await.map_err(fault)
+        })
     }
 
     fn authenticate<'a>(
@@ -150,6 +202,11 @@ fn not_built(operation: &Operation) -> Fault {
     )
 }
 
+/// The caller as the services know it.
+pub(crate) fn origin(caller: Caller) -> HttpOrigin {
+    HttpOrigin { credential: caller.credential, peer: caller.peer, server_name: caller.server_name }
+}
+
 /// The members as the input structure of a service.
 fn read<T: DeserializeOwned>(input: Decoded) -> Result<T, Fault> {
     serde_json::from_value(Value::Object(input.members))
@@ -165,7 +222,7 @@ fn reply<T: Serialize>(output: Result<T, ApiError>) -> Result<Reply, Fault> {
     }
 }
 
-fn fault(error: ApiError) -> Fault {
+pub(crate) fn fault(error: ApiError) -> Fault {
     Fault {
         error_type: error.code.name().into(),
         status: error.code.http_status(),

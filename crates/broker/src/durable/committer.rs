@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use futures_util::future::{join_all, join3};
@@ -97,6 +97,8 @@ struct Waiting {
     nudged: bool,
     waker: Option<Waker>,
     closed: bool,
+    /// Connections, by generation, that are not read from until the disk has caught up.
+    paused: HashMap<u64, Weak<Cell>>,
 }
 
 impl Committer {
@@ -136,9 +138,30 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// True if the disk does not keep up.
-    pub(crate) fn is_congested(&self) -> bool {
-        self.waiting.lock().bytes > MOST_BYTES
+    /// True if the disk does not keep up; then the connection is woken when it has caught up.
+    pub(crate) fn pauses(&self, cell: &Arc<Cell>, generation: u64) -> bool {
+        let mut waiting = self.waiting.lock();
+        let congested = waiting.bytes > MOST_BYTES;
+        if congested {
+            waiting.paused.insert(generation, Arc::downgrade(cell));
+        }
+        congested
+    }
+
+    /// Wakes whom the disk does not hold up any more.
+    fn relieve(&self) {
+        let mut waiting = self.waiting.lock();
+        if waiting.bytes > MOST_BYTES || waiting.paused.is_empty() {
+            return;
+        }
+        let paused = std::mem::take(&mut waiting.paused);
+        drop(waiting);
+        for (generation, cell) in paused {
+            let waker = cell.upgrade().and_then(|cell| {
+                cell.enter(|seat| seat.of(generation).and_then(|(live, _)| live.waker.take()))
+            });
+            waker.into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Ends the loop when all that waits is written.
@@ -190,6 +213,7 @@ impl Inner {
     /// Writes until the committer is closed and empty.
     pub async fn commit_jobs(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
         while let Some((jobs, trims)) = self.committer.next().await {
+            self.committer.relieve();
             self.write(jobs, trims, clock).await;
         }
     }

@@ -1,4 +1,4 @@
-//! A ticket: somebody waits for one write.
+//! A ticket: somebody waits for one thing, a write most of the time.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -8,31 +8,29 @@ use parking_lot::Mutex;
 use store::StoreError;
 
 /// Punched once, waited for by one.
-#[derive(Default)]
-pub(crate) struct Ticket(Mutex<State>);
+pub(crate) struct Ticket<T = Result<(), StoreError>>(Mutex<State<T>>);
 
-#[derive(Default)]
-struct State {
-    outcome: Option<Result<(), StoreError>>,
+struct State<T> {
+    outcome: Option<T>,
     waker: Option<Waker>,
 }
 
-impl Ticket {
+impl<T> Ticket<T> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+        Arc::new(Self(Mutex::new(State { outcome: None, waker: None })))
     }
 
-    /// The write is done, or failed.
-    pub(crate) fn punch(&self, outcome: Result<(), StoreError>) {
+    /// It is done, or failed. What comes first counts.
+    pub(crate) fn punch(&self, outcome: T) {
         let mut state = self.0.lock();
-        state.outcome = Some(outcome);
+        state.outcome.get_or_insert(outcome);
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
     }
 
     /// Waits for it.
-    pub(crate) async fn wait(&self) -> Result<(), StoreError> {
+    pub(crate) async fn wait(&self) -> T {
         poll_fn(|cx| {
             let mut state = self.0.lock();
             match state.outcome.take() {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use identity::PolicyName;
 use parking_lot::Mutex;
 use policy::Document;
 use store::Revision;
@@ -11,32 +10,44 @@ use store::Revision;
 /// How many parsed documents are kept; more are parsed again when they are needed.
 const MOST: usize = 10_000;
 
-/// Parsed documents by policy and by the revision of its record.
+/// A document as it is stored.
+pub(super) struct Text<'a> {
+    pub text: &'a str,
+    /// Characters that it may have.
+    pub longest: usize,
+    /// Of the record that it stands in.
+    pub revision: Revision,
+}
+
+/// Parsed documents by name and by the revision of the record. An AWS IoT policy goes by its name, an inline policy of
+/// IAM by `user/NAME/POLICY` or `role/NAME/POLICY`: the names of policies have no slash.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    parsed: Mutex<HashMap<PolicyName, (Revision, Arc<Document>)>>,
+    parsed: Mutex<HashMap<Box<str>, Parsed>>,
 }
+
+/// A document, and the revision of the record that it stood in.
+type Parsed = (Revision, Arc<Document>);
 
 impl Documents {
     /// The parsed form of a stored document. The registry stores only documents that parse; one that does not is
     /// reported by the caller and grants nothing.
-    pub(crate) fn parse(
+    pub(super) fn parse(
         &self,
-        name: &PolicyName,
-        revision: Revision,
-        text: &str,
+        name: &str,
+        stored: &Text<'_>,
     ) -> Result<Arc<Document>, policy::MalformedPolicy> {
         if let Some((known, document)) = self.parsed.lock().get(name)
-            && *known == revision
+            && *known == stored.revision
         {
             return Ok(document.clone());
         }
-        let document = Arc::new(Document::parse(text)?);
+        let document = Arc::new(Document::parse_within(stored.text, stored.longest)?);
         let mut parsed = self.parsed.lock();
         if parsed.len() >= MOST {
             parsed.clear();
         }
-        parsed.insert(name.clone(), (revision, document.clone()));
+        parsed.insert(name.into(), (stored.revision, document.clone()));
         Ok(document)
     }
 }

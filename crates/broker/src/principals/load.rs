@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dialect::Divergence;
 use identity::{ClientId, PolicyName, Principal, Site, Timestamp};
 use mqtt::UserProperties;
-use policy::{Authorizer, ConnectionContext, Origin, PolicySet, Source, ThingFacts};
+use policy::{Authorizer, ConnectionContext, Document, Origin, PolicySet, Source, ThingFacts};
 use registry::CertificateStatus;
 use registry::attachments::TARGET_POLICIES;
 use registry::policies::{POLICIES, policy_key};
@@ -22,6 +22,7 @@ use registry::things::{THINGS, ThingRecord, thing_key};
 use serde::de::DeserializeOwned;
 use store::{Key, Keyspace, Store, StoreError, Stored};
 
+use super::documents::Text;
 use super::enrich::Traveller;
 use super::{Bearer, Granted, Record, View};
 use crate::broker::Inner;
@@ -32,11 +33,11 @@ const MOST: usize = 100;
 const DEPTH: usize = 16;
 
 /// Loads, and remembers what it read.
-struct Reader<'a> {
-    inner: &'a Inner,
+pub(super) struct Reader<'a> {
+    pub inner: &'a Inner,
     /// Taken before the first read: a view with a higher epoch is not older.
-    epoch: policy::Epoch,
-    read: Vec<Record>,
+    pub epoch: policy::Epoch,
+    pub read: Vec<Record>,
     sources: BTreeMap<(PolicyName, String), Source>,
 }
 
@@ -53,8 +54,8 @@ impl Inner {
             Principal::Certificate(id) => reader.certificate(bearer, id.as_str(), now).await,
             // Keys of the account's owner and the plaintext listener's principal may do everything.
             Principal::AccessKey(_) | Principal::Plain(_) => Ok(reader.unrestricted(bearer)),
+            Principal::Iam(who) => reader.iam(bearer, who, now).await,
             Principal::Custom(_) => Ok(reader.granted(bearer)),
-            Principal::Iam(_) => Ok(reader.nothing(bearer)),
         }
     }
 }
@@ -64,11 +65,11 @@ impl Reader<'_> {
         &*self.inner.store
     }
 
-    fn site(&self) -> &Arc<Site> {
+    pub(super) fn site(&self) -> &Arc<Site> {
         &self.inner.site
     }
 
-    async fn get<V: DeserializeOwned>(
+    pub(super) async fn get<V: DeserializeOwned>(
         &mut self,
         space: &Keyspace<V>,
         key: Key,
@@ -92,7 +93,7 @@ impl Reader<'_> {
         self.grant(bearer);
         let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
         let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
-        View { authorizer, status: None, propagates: UserProperties::EMPTY, read: self.read }
+        View { authorizer, status: None, revoked: None, propagates: UserProperties::EMPTY, read: self.read }
     }
 
     /// Adds the policies of a custom authorizer: alone, or beside those of a certificate (`CUSTOM_AUTH_X509`).
@@ -107,20 +108,13 @@ impl Reader<'_> {
         }
     }
 
-    /// No policy: everything is denied.
-    fn nothing(self, bearer: &Bearer) -> View {
-        let set = Arc::new(PolicySet::compile(Vec::new()));
-        let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
-        View { authorizer, status: None, propagates: UserProperties::EMPTY, read: self.read }
-    }
-
     fn unrestricted(self, bearer: &Bearer) -> View {
         let set = match PolicyName::new("unrestricted") {
             Ok(name) => PolicySet::allow_all(name),
             Err(_) => PolicySet::compile(Vec::new()),
         };
         let authorizer = Authorizer::new(self.site().clone(), Arc::new(set), bearer.context(), self.epoch);
-        View { authorizer, status: None, propagates: UserProperties::EMPTY, read: self.read }
+        View { authorizer, status: None, revoked: None, propagates: UserProperties::EMPTY, read: self.read }
     }
 
     async fn certificate(mut self, bearer: &Bearer, id: &str, now: Timestamp) -> Result<View, StoreError> {
@@ -131,13 +125,18 @@ impl Reader<'_> {
         self.grant(bearer);
         let mut context = bearer.context();
         let propagates = self.thing(&arn, &mut context, now).await?;
-        let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
+        let set = self.collected();
         let authorizer = Authorizer::new(self.site().clone(), set, context, self.epoch);
-        Ok(View { authorizer, status: Some(status), propagates, read: self.read })
+        Ok(View { authorizer, status: Some(status), revoked: None, propagates, read: self.read })
     }
 
     /// The policies attached to a target.
-    async fn policies_of(&mut self, target: &str, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn policies_of(
+        &mut self,
+        target: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let attached = self.scan(&TARGET_POLICIES, Key::of(&[target]), MOST).await?;
         for entry in attached {
             let Some(name) = entry.key.parts().pop().and_then(|name| PolicyName::new(&name).ok()) else {
@@ -150,25 +149,32 @@ impl Reader<'_> {
 
     async fn policy(&mut self, name: PolicyName, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
         let Some(stored) = self.get(&POLICIES, policy_key(name.as_str())).await? else { return Ok(()) };
-        // A policy that can't be read might deny something: nobody whom it concerns is let in.
-        let unreadable = |why: &dyn std::fmt::Display| {
-            let what = format!("policy {name} is stored in a form that is not understood: {why}");
-            self.inner.store_failed(&what, &"write a new version of it", now);
-            StoreError::unavailable(what)
-        };
         let Some(version) = stored.value.in_force() else {
-            return Err(unreadable(&"no version is in force"));
+            return Err(self.unreadable(name.as_str(), &"no version is in force", now));
         };
-        let document = self.inner.principals.documents.parse(&name, stored.revision, &version.document);
-        let document = document.map_err(|error| unreadable(&error))?;
+        let text = Text { text: &version.document, longest: Document::LONGEST, revision: stored.revision };
+        let document = self.inner.principals.documents.parse(name.as_str(), &text);
+        let document = document.map_err(|error| self.unreadable(name.as_str(), &error, now))?;
         let source = Source { policy: name.clone(), version: version.id, origin: origin.clone(), document };
         self.sources.insert((name, format!("{origin:?}")), source);
         Ok(())
     }
 
+    /// A policy that can't be read might deny something: nobody whom it concerns is let in.
+    pub(super) fn unreadable(&self, name: &str, why: &dyn std::fmt::Display, now: Timestamp) -> StoreError {
+        let what = format!("policy {name} is stored in a form that is not understood: {why}");
+        self.inner.store_failed(&what, &"write a new version of it", now);
+        StoreError::unavailable(what)
+    }
+
+    /// The policies that were collected, put together.
+    pub(super) fn collected(&mut self) -> Arc<PolicySet> {
+        Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()))
+    }
+
     /// Associates the connection with a thing: the one of the client id's name if the principal is attached to it,
     /// else the one that holds the principal exclusively.
-    async fn thing(
+    pub(super) async fn thing(
         &mut self,
         arn: &str,
         context: &mut ConnectionContext,

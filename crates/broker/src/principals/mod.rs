@@ -6,6 +6,7 @@
 mod dependents;
 mod documents;
 mod enrich;
+mod iam;
 mod load;
 
 use std::sync::Arc;
@@ -90,6 +91,7 @@ impl Bearer {
             certificate: self.certificate.clone(),
             thing: None,
             is_attached: self.client_id.is_some().then_some(false),
+            iam: None,
         }
     }
 }
@@ -100,6 +102,8 @@ pub(crate) struct View {
     pub authorizer: Authorizer,
     /// `None` for principals that are not certificates.
     pub status: Option<CertificateStatus>,
+    /// Why an IAM principal may not sign any more: its key, user or role is switched off or gone.
+    pub revoked: Option<Box<str>>,
     /// User properties that are added to what it publishes.
     pub propagates: UserProperties,
     /// Every record and every prefix that was read.
@@ -151,9 +155,20 @@ impl Standing {
         self.condemned.load(Ordering::Acquire)
     }
 
-    /// True if the certificate may be used.
+    /// True if the certificate or the access key may be used.
     pub(crate) fn is_active(&self) -> bool {
-        self.view().status.is_none_or(|status| status == CertificateStatus::Active)
+        let view = self.view();
+        view.revoked.is_none() && view.status.is_none_or(|status| status == CertificateStatus::Active)
+    }
+
+    /// Why it may not be used.
+    pub(crate) fn inactivity(&self) -> String {
+        let view = self.view();
+        match (&view.revoked, view.status) {
+            (Some(reason), _) => reason.to_string(),
+            (None, Some(status)) => format!("the certificate is {}", status.as_str()),
+            (None, None) => "the certificate is not registered".to_owned(),
+        }
     }
 }
 

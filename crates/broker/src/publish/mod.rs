@@ -32,6 +32,11 @@ impl<'a> Sender<'a> {
         Self { origin: Origin::Client(client), session }
     }
 
+    /// The broker itself.
+    pub fn service() -> Self {
+        Self { origin: Origin::Service, session: 0 }
+    }
+
     /// A will: its client is gone.
     pub fn will(client: Client<'a>) -> Self {
         Self { origin: Origin::Client(client), session: 0 }

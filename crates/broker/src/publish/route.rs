@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dialect::Divergence;
+use events::Origin;
 use identity::Timestamp;
 use mqtt::{Message, QoS};
 use router::{Matches, Route};
@@ -133,7 +134,7 @@ impl Inner {
     /// Reserved topics are for services. None is built yet: the event says so, lest somebody waits for an answer.
     /// Basic Ingest goes to its rule and to nobody else; the other topics also reach those who subscribed to them.
     fn is_swallowed(&self, message: &Message, sender: Sender<'_>, now: Timestamp) -> bool {
-        if !self.dialect.has(Divergence::DollarTopicsClosed) {
+        if !self.dialect.has(Divergence::DollarTopicsClosed) || sender.origin == Origin::Service {
             return false;
         }
         let topic = message.topic.as_str();

@@ -15,6 +15,7 @@ use store::{Append, Recipient};
 use crate::broker::Durability;
 use crate::cell::{Cell, Kept};
 use crate::connection::Connection;
+use crate::direct::{self, Awaited};
 use crate::durable::{Job, Then, received_key};
 use crate::link::Flow;
 use crate::publish::Outcome;
@@ -22,7 +23,10 @@ use crate::publish::Outcome;
 /// Takes in a batch.
 pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
     let mut notes = Notes::new();
-    let Some((steps, exceeded)) = take_in(connection, packets, &mut notes, now) else {
+    let mut confirmed = Vec::new();
+    let taken = take_in(connection, packets, &mut notes, &mut confirmed, now);
+    confirmed.iter().for_each(Awaited::acknowledged);
+    let Some((steps, exceeded)) = taken else {
         packets.clear();
         return Flow::Close;
     };
@@ -51,6 +55,7 @@ fn take_in(
     connection: &Connection,
     packets: &mut Vec<Packet>,
     notes: &mut Notes,
+    confirmed: &mut Vec<Awaited>,
     now: Timestamp,
 ) -> Option<(Vec<Step>, bool)> {
     let dialect = &connection.inner().dialect;
@@ -59,6 +64,11 @@ fn take_in(
         let (live, kept) = seat.of(generation)?;
         let mut steps = Vec::with_capacity(packets.len());
         for packet in packets.drain(..) {
+            if let Packet::PubAck(ack) = &packet
+                && kept.session.awaits(ack.packet_id)
+            {
+                confirmed.extend(direct::take(&mut live.awaited, ack.packet_id));
+            }
             let step = live.talk.receive(&mut kept.session, packet, dialect, now, notes);
             let last = matches!(step, Step::Violated(_) | Step::Goodbye { .. });
             steps.push(step);

@@ -196,7 +196,7 @@ impl House {
     }
 
     /// Waits for something that may wait for the broker's loops.
-    fn drive<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn drive<T>(&self, future: impl Future<Output = T>) -> T {
         if !self.is_journaled {
             return block_on(future);
         }
@@ -330,6 +330,13 @@ impl Client {
 
     pub(super) fn is_read(&mut self) -> bool {
         !self.connection().is_congested()
+    }
+
+    /// Polls its output with a waker: the driver of a link would go to sleep.
+    pub(super) fn sleeps(&mut self, waker: &Waker) {
+        let now = self.house.now();
+        let poll = self.connection().poll_output(&mut Context::from_waker(waker), &mut BytesMut::new(), now);
+        assert!(poll.is_pending());
     }
 
     pub(super) fn next_deadline(&mut self) -> Timestamp {

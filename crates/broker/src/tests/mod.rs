@@ -1,12 +1,17 @@
 //! The broker over the in-memory store, spoken to in packets. Time is a number that the test moves.
 
+mod congestion;
+mod connections;
 mod conversations;
+mod direct;
 mod divergences;
 mod enrichment;
 mod feed;
 mod grants;
 mod house;
+mod iam;
 mod policies;
 mod quirks;
 mod quotas;
 mod shares;
+mod tidings;

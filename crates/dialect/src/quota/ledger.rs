@@ -91,7 +91,18 @@ ledger! {
             "test_retaining_twice_in_a_second_on_one_topic_is_throttled";
         GetRetainedRate: "retained_messages_are_read_at_a_rate";
         ListRetainedRate: "retained_messages_are_read_at_a_rate", "test_api_calls_beyond_their_rate_are_throttled";
-        CertificatesPerSecond: "certificates_are_registered_at_a_rate_together";
+        DeleteConnectionRate: "connections_are_asked_about_at_a_rate";
+        DeleteConnectionPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
+            "test_a_client_id_is_asked_about_once_in_a_second";
+        GetConnectionRate: "connections_are_asked_about_at_a_rate";
+        GetConnectionPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
+            "test_a_client_id_is_asked_about_once_in_a_second";
+        ListSubscriptionsRate: "connections_are_asked_about_at_a_rate";
+        ListSubscriptionsPerClientId: "connections_of_one_client_id_are_asked_about_once_in_a_second",
+            "test_a_client_id_is_asked_about_once_in_a_second";
+        SendDirectMessageRate: "connections_are_asked_about_at_a_rate";
+        CertificatesPerSecond: "certificates_are_registered_at_a_rate_together",
+            "devices_are_registered_just_in_time_at_a_rate";
         RetainedMessages: "at_the_cap_of_retained_messages_deletions_and_replacements_pass",
             "test_retaining_beyond_the_cap_is_throttled_and_deleting_passes";
         ConnectTimeout: "test_silent_and_dripping_connections_are_ended_in_bounded_time";
@@ -122,14 +133,15 @@ ledger! {
         Authorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more";
         ActiveAuthorizers: "a_hundred_authorizers_and_32_active_ones_and_no_more",
             "test_more_than_32_active_authorizers_are_refused";
+        DomainConfigurations: "domain_configurations_end_at_ten";
+        ProvisioningTemplates: "the_account_has_256_templates";
+        ProvisioningVersions: "a_sixth_version_of_a_template_is_refused_and_ids_are_not_used_twice",
+            "test_sixth_version_of_a_template_is_refused";
+        ProvisioningSize: "nesting_and_size_are_bounded";
     }
     pending {
-        DeleteConnectionRate | DeleteConnectionPerClientId | GetConnectionRate | GetConnectionPerClientId
-            | ListSubscriptionsRate | ListSubscriptionsPerClientId | SendDirectMessageRate:
-            "the operation is not built";
         DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
-            | RegistrationStop | DomainConfigurations | RoleAliases
-            | ProvisioningTemplates | ProvisioningVersions | ProvisioningSize | LoggingConfigurations:
+            | RegistrationStop | RoleAliases | LoggingConfigurations:
             "the resource is not built";
     }
 }

@@ -140,7 +140,8 @@ quotas! {
             fixed Request, "refused with 0x90 (topic) or 0x8F (filter); MQTT 3.1.1: closed";
         TopicSlashes = "topic-slashes" "L-AD5A8D4F" "Maximum number of slashes in topic and topic filter",
             7 7 65_535 Count, fixed Request, "refused with 0x90 (topic) or 0x8F (filter); MQTT 3.1.1: closed";
-        WebsocketDuration = "websocket-duration" "L-3F401592" "WebSocket connection duration", 86_400 86_400 - Seconds,
+        WebsocketDuration = "websocket-duration" "L-3F401592" "WebSocket connection duration",
+            86_400 86_400 4_294_967_295 Seconds,
             fixed Connection, "the connection is closed (WEBSOCKET_TTL_EXPIRATION)";
         DeleteConnectionRate = "delete-connection-rate" "L-6F708547" "DeleteConnection requests per second", 100 100 unlimited
             PerSecond, adjustable Account, "429 ThrottlingException";

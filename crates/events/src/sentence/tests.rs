@@ -102,3 +102,23 @@ fn a_client_without_id_is_known_by_its_address() {
     assert_eq!(http.protocol(), "HTTP");
     assert!(http.to_string().ends_with("(HTTPS)"));
 }
+
+#[test]
+fn a_direct_message_that_failed_says_why_in_awss_word() {
+    let who = Principal::AccessKey("AKIATEST".into());
+    let event = Event::DirectMessageRefused(DirectMessageRefused {
+        origin: Origin::Http { principal: &who, peer: None },
+        client_id: "sensor-7",
+        topic: "do/it",
+        reason: "TARGET_CLIENT_NOT_CONNECTED",
+        detail: &"the client is away",
+    });
+    let sentence = event.to_string();
+    assert!(
+        sentence
+            .ends_with("sent do/it directly to sensor-7: the client is away (TARGET_CLIENT_NOT_CONNECTED)"),
+        "{sentence}"
+    );
+    assert_eq!(event.log_reason(), Some("TARGET_CLIENT_NOT_CONNECTED"));
+    assert_eq!((event.client_id(), event.topic()), ("sensor-7", Some("do/it")));
+}

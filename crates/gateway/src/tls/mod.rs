@@ -8,11 +8,11 @@ mod names;
 mod security_policy;
 mod verifier;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use registry::domain_configurations::SecurityPolicy;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -21,7 +21,6 @@ use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 pub(crate) use names::Names;
-pub(crate) use security_policy::SecurityPolicy;
 pub(crate) use verifier::AnyCertificate;
 
 /// The certificate chain that the broker shows, and its private key.
@@ -58,7 +57,7 @@ impl ServerIdentity {
 }
 
 /// What a ServerConfig is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fit {
     pub(crate) policy: SecurityPolicy,
     /// A client certificate is asked for, and needed.
@@ -74,7 +73,7 @@ pub(crate) struct Shown {
     pub(crate) names: Names,
     resolver: Arc<SingleCertAndKey>,
     provider: Arc<CryptoProvider>,
-    made: Mutex<HashMap<Fit, Arc<ServerConfig>>>,
+    made: Mutex<Vec<(Fit, Arc<ServerConfig>)>>,
 }
 
 impl Shown {
@@ -86,23 +85,24 @@ impl Shown {
         let shown =
             Self { names, resolver: Arc::new(SingleCertAndKey::from(key)), provider, made: Mutex::default() };
         // What cannot be made for the plainest fit is better known at the start.
-        let plain = Fit { policy: SecurityPolicy::default(), asks_certificate: true, alpn: None };
+        let plain = Fit { policy: SecurityPolicy::Tls13And12, asks_certificate: true, alpn: None };
         shown.config(plain).map(|_| shown).map_err(|error| UnusableServerCertificate(error.to_string()))
     }
 
     /// The configuration for a fit.
     pub(crate) fn config(&self, fit: Fit) -> Result<Arc<ServerConfig>, rustls::Error> {
-        if let Some(known) = self.made.lock().get(&fit) {
+        if let Some((_, known)) = self.made.lock().iter().find(|(made, _)| *made == fit) {
             return Ok(Arc::clone(known));
         }
         let made = Arc::new(self.make(fit)?);
-        self.made.lock().insert(fit, Arc::clone(&made));
+        self.made.lock().push((fit, Arc::clone(&made)));
         Ok(made)
     }
 
     fn make(&self, fit: Fit) -> Result<ServerConfig, rustls::Error> {
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(fit.policy.versions())?;
+        let provider = Arc::new(security_policy::suites(fit.policy, &self.provider));
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(security_policy::versions(fit.policy))?;
         let builder = match fit.asks_certificate {
             true => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(&self.provider))),
             false => builder.with_no_client_auth(),

@@ -1,47 +1,32 @@
-//! AWS's predefined TLS policies, by name.
+//! What rustls has of AWS's predefined TLS policies: their versions, and the suites that the policy of GovCloud leaves
+//! out. The TLS 1.2 suites are ECDHE with AES-GCM and ChaCha20 for all of them.
 //!
-//! Source: developer guide, *Security policies*. What rustls has of their TLS 1.2 suites is the same for all of them:
-//! ECDHE with AES-GCM.
+//! Source: developer guide, *Security policies*.
 
-use rustls::SupportedProtocolVersion;
+use registry::domain_configurations::SecurityPolicy;
+use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, SupportedProtocolVersion};
 
-/// Which versions of TLS an endpoint takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum SecurityPolicy {
-    /// `IoTSecurityPolicy_TLS13_1_3_2022_10`.
-    Tls13Only,
-    /// `IoTSecurityPolicy_TLS13_1_2_2022_10`, the default.
-    #[default]
-    Tls12And13,
-    /// `IoTSecurityPolicy_TLS12_1_2_2022_10`, and the older ones of some Regions, whose TLS 1.0 and 1.1 ended.
-    Tls12Only,
+/// The versions of TLS that a policy names. TLS 1.0 and 1.1 of the older ones have ended.
+pub(crate) fn versions(policy: SecurityPolicy) -> &'static [&'static SupportedProtocolVersion] {
+    static NEW: [&SupportedProtocolVersion; 1] = [&TLS13];
+    static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+    static OLD: [&SupportedProtocolVersion; 1] = [&TLS12];
+    match policy {
+        SecurityPolicy::Tls13Only => &NEW,
+        SecurityPolicy::Tls13And12 | SecurityPolicy::Tls13And12Gov => &BOTH,
+        SecurityPolicy::Tls12Only | SecurityPolicy::Tls12Of2016 | SecurityPolicy::Tls12Of2015 => &OLD,
+    }
 }
 
-impl SecurityPolicy {
-    /// By AWS's name; an endpoint without one, or with one that is not known, has the default.
-    pub(crate) fn from_aws(name: Option<&str>) -> Self {
-        match name {
-            Some("IoTSecurityPolicy_TLS13_1_3_2022_10") => Self::Tls13Only,
-            Some(
-                "IoTSecurityPolicy_TLS12_1_2_2022_10"
-                | "IoTSecurityPolicy_TLS12_1_0_2016_01"
-                | "IoTSecurityPolicy_TLS12_1_0_2015_01",
-            ) => Self::Tls12Only,
-            _ => Self::Tls12And13,
-        }
+/// The provider with the suites of a policy.
+pub(crate) fn suites(policy: SecurityPolicy, provider: &CryptoProvider) -> CryptoProvider {
+    let mut provider = provider.clone();
+    if policy == SecurityPolicy::Tls13And12Gov {
+        provider.cipher_suites.retain(|suite| suite.suite() != CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
     }
-
-    pub(crate) fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
-        static NEW: [&SupportedProtocolVersion; 1] = [&TLS13];
-        static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
-        static OLD: [&SupportedProtocolVersion; 1] = [&TLS12];
-        match self {
-            Self::Tls13Only => &NEW,
-            Self::Tls12And13 => &BOTH,
-            Self::Tls12Only => &OLD,
-        }
-    }
+    provider
 }
 
 #[cfg(test)]
@@ -49,13 +34,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policies_have_awss_names() {
-        let named = |name: &str| SecurityPolicy::from_aws(Some(&format!("IoTSecurityPolicy_{name}")));
-        assert_eq!(named("TLS13_1_3_2022_10"), SecurityPolicy::Tls13Only);
-        assert_eq!(named("TLS13_1_2_2022_10"), SecurityPolicy::Tls12And13);
-        for old in ["TLS12_1_2_2022_10", "TLS12_1_0_2016_01", "TLS12_1_0_2015_01"] {
-            assert_eq!(named(old), SecurityPolicy::Tls12Only, "{old}");
+    fn every_policy_has_its_versions() {
+        for policy in SecurityPolicy::ALL {
+            let has = |version| versions(*policy).iter().any(|known| known.version == version);
+            let old = policy.as_str().contains("TLS12_");
+            assert_eq!(has(rustls::ProtocolVersion::TLSv1_3), !old, "{}", policy.as_str());
+            let new = policy.as_str().contains("TLS13_1_3");
+            assert_eq!(has(rustls::ProtocolVersion::TLSv1_2), !new, "{}", policy.as_str());
         }
-        assert_eq!(SecurityPolicy::from_aws(None), SecurityPolicy::default());
+    }
+
+    #[test]
+    fn the_policy_of_govcloud_has_no_chacha() {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let chacha = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+        let has = |policy| suites(policy, &provider).cipher_suites.iter().any(|s| s.suite() == chacha);
+        assert!(has(SecurityPolicy::Tls13And12) && !has(SecurityPolicy::Tls13And12Gov));
     }
 }

@@ -107,6 +107,7 @@ impl House {
             entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
             functions: Arc::new(services::NoFunctions),
             owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
+            session_key: services::SessionKey::new([7; 32]),
         }));
         let gateway = Gateway::new(GatewayParts {
             broker: broker.clone(),

@@ -10,13 +10,13 @@ use crate::shapes::{
 use crate::tests::{NOW, Scene, any_pem, check_store, code};
 
 /// A CA with a key, as a customer has it.
-struct Owner {
+pub(crate) struct Owner {
     params: CertificateParams,
     key: KeyPair,
 }
 
 impl Owner {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,11 +24,11 @@ impl Owner {
     }
 
     /// A certificate of the CA; each time another one, with the same name and key.
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.params.self_signed(&self.key).unwrap().pem()
     }
 
-    fn device(&self, name: &str) -> String {
+    pub(crate) fn device(&self, name: &str) -> String {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         let issuer = Issuer::from_params(&self.params, &self.key);
@@ -221,7 +221,7 @@ fn ten_cas_of_one_subject() {
 fn provisioning_is_configured_and_taken_away() {
     let scene = Scene::new();
     let config = RegistrationConfig {
-        template_body: Some("{}".into()),
+        template_body: Some(crate::tests::JITP.into()),
         role_arn: Some("arn:aws:iam::123456789012:role/r".into()),
         template_name: None,
     };
@@ -232,6 +232,12 @@ fn provisioning_is_configured_and_taken_away() {
     input.registration_config =
         Some(RegistrationConfig { template_name: Some("t".into()), ..Default::default() });
     assert_eq!(code(register(&scene, input.clone())), ErrorCode::ResourceNotFound);
+    let without_role = RegistrationConfig { role_arn: None, ..config.clone() };
+    let no_template = RegistrationConfig { template_body: Some("{}".into()), ..config.clone() };
+    for bad in [without_role, no_template] {
+        input.registration_config = Some(bad);
+        assert_eq!(code(register(&scene, input.clone())), ErrorCode::InvalidRequest);
+    }
     input.registration_config = Some(config.clone());
     input.allow_auto_registration = Some(true);
     let id = register(&scene, input).unwrap();

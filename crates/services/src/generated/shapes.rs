@@ -92,6 +92,48 @@ pub struct AddThingToThingGroupRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AddThingToThingGroupResponse {}
 
+/// `ApplicationProtocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ApplicationProtocol {
+    /// `SECURE_MQTT`
+    #[serde(rename = "SECURE_MQTT")]
+    SecureMqtt,
+    /// `MQTT_WSS`
+    #[serde(rename = "MQTT_WSS")]
+    MqttWss,
+    /// `HTTPS`
+    #[serde(rename = "HTTPS")]
+    Https,
+    /// `DEFAULT`
+    #[serde(rename = "DEFAULT")]
+    Default,
+}
+
+impl ApplicationProtocol {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecureMqtt => "SECURE_MQTT",
+            Self::MqttWss => "MQTT_WSS",
+            Self::Https => "HTTPS",
+            Self::Default => "DEFAULT",
+        }
+    }
+}
+
+impl std::str::FromStr for ApplicationProtocol {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "SECURE_MQTT" => Ok(Self::SecureMqtt),
+            "MQTT_WSS" => Ok(Self::MqttWss),
+            "HTTPS" => Ok(Self::Https),
+            "DEFAULT" => Ok(Self::Default),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
 /// `AttachPolicyRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttachPolicyRequest {
@@ -141,6 +183,64 @@ pub struct AttributePayload {
     /// `merge`
     #[serde(rename = "merge", default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<bool>,
+}
+
+/// `AuthenticationType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthenticationType {
+    /// `CUSTOM_AUTH_X509`
+    #[serde(rename = "CUSTOM_AUTH_X509")]
+    CustomAuthX509,
+    /// `CUSTOM_AUTH`
+    #[serde(rename = "CUSTOM_AUTH")]
+    CustomAuth,
+    /// `AWS_X509`
+    #[serde(rename = "AWS_X509")]
+    AwsX509,
+    /// `AWS_SIGV4`
+    #[serde(rename = "AWS_SIGV4")]
+    AwsSigv4,
+    /// `DEFAULT`
+    #[serde(rename = "DEFAULT")]
+    Default,
+}
+
+impl AuthenticationType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CustomAuthX509 => "CUSTOM_AUTH_X509",
+            Self::CustomAuth => "CUSTOM_AUTH",
+            Self::AwsX509 => "AWS_X509",
+            Self::AwsSigv4 => "AWS_SIGV4",
+            Self::Default => "DEFAULT",
+        }
+    }
+}
+
+impl std::str::FromStr for AuthenticationType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "CUSTOM_AUTH_X509" => Ok(Self::CustomAuthX509),
+            "CUSTOM_AUTH" => Ok(Self::CustomAuth),
+            "AWS_X509" => Ok(Self::AwsX509),
+            "AWS_SIGV4" => Ok(Self::AwsSigv4),
+            "DEFAULT" => Ok(Self::Default),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `AuthorizerConfig`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AuthorizerConfig {
+    /// `allowAuthorizerOverride`
+    #[serde(rename = "allowAuthorizerOverride", default, skip_serializing_if = "Option::is_none")]
+    pub allow_authorizer_override: Option<bool>,
+    /// `defaultAuthorizerName`, 1 to 128 characters, `[\w=,@-]+`
+    #[serde(rename = "defaultAuthorizerName", default, skip_serializing_if = "Option::is_none")]
+    pub default_authorizer_name: Option<String>,
 }
 
 /// `AuthorizerDescription`
@@ -513,6 +613,14 @@ pub struct ClearDefaultAuthorizerRequest {}
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClearDefaultAuthorizerResponse {}
 
+/// `ClientCertificateConfig`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClientCertificateConfig {
+    /// `clientCertificateCallbackArn`, at most 2048 characters, `[\s\S]*`
+    #[serde(rename = "clientCertificateCallbackArn", default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_callback_arn: Option<String>,
+}
+
 /// `CreateAuthorizerRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreateAuthorizerRequest {
@@ -576,6 +684,58 @@ pub struct CreateCertificateFromCsrResponse {
     /// `certificatePem`, 1 to 65536 characters, `[\s\S]*`
     #[serde(rename = "certificatePem", default, skip_serializing_if = "Option::is_none")]
     pub certificate_pem: Option<String>,
+}
+
+/// `CreateDomainConfigurationRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateDomainConfigurationRequest {
+    /// `applicationProtocol`
+    #[serde(rename = "applicationProtocol", default, skip_serializing_if = "Option::is_none")]
+    pub application_protocol: Option<ApplicationProtocol>,
+    /// `authenticationType`
+    #[serde(rename = "authenticationType", default, skip_serializing_if = "Option::is_none")]
+    pub authentication_type: Option<AuthenticationType>,
+    /// `authorizerConfig`
+    #[serde(rename = "authorizerConfig", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_config: Option<AuthorizerConfig>,
+    /// `clientCertificateConfig`
+    #[serde(rename = "clientCertificateConfig", default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_config: Option<ClientCertificateConfig>,
+    /// `domainConfigurationName` (uri `domainConfigurationName`), 1 to 128 characters, `[\w.-]+`
+    #[serde(rename = "domainConfigurationName")]
+    pub domain_configuration_name: String,
+    /// `domainName`, 1 to 253 characters, `[\s\S]*`
+    #[serde(rename = "domainName", default, skip_serializing_if = "Option::is_none")]
+    pub domain_name: Option<String>,
+    /// `serverCertificateArns`, 0 to 1 entries
+    #[serde(rename = "serverCertificateArns", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_arns: Option<Vec<String>>,
+    /// `serverCertificateConfig`
+    #[serde(rename = "serverCertificateConfig", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_config: Option<ServerCertificateConfig>,
+    /// `serviceType`
+    #[serde(rename = "serviceType", default, skip_serializing_if = "Option::is_none")]
+    pub service_type: Option<ServiceType>,
+    /// `tags`
+    #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+    /// `tlsConfig`
+    #[serde(rename = "tlsConfig", default, skip_serializing_if = "Option::is_none")]
+    pub tls_config: Option<TlsConfig>,
+    /// `validationCertificateArn`, 1 to 2048 characters, `arn:aws(-cn|-us-gov|-iso-b|-iso)?:acm:[a-z]{2}-(gov-|iso-|isob-)?[a-z]{4,9}-\d{1}:\d{12}:certificate/[a-zA-Z0-9/-]+`
+    #[serde(rename = "validationCertificateArn", default, skip_serializing_if = "Option::is_none")]
+    pub validation_certificate_arn: Option<String>,
+}
+
+/// `CreateDomainConfigurationResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateDomainConfigurationResponse {
+    /// `domainConfigurationArn`
+    #[serde(rename = "domainConfigurationArn", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_arn: Option<String>,
+    /// `domainConfigurationName`, 1 to 128 characters, `[\w.-]+`
+    #[serde(rename = "domainConfigurationName", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_name: Option<String>,
 }
 
 /// `CreateKeysAndCertificateRequest`
@@ -663,6 +823,80 @@ pub struct CreatePolicyVersionResponse {
     /// `policyVersionId`, `[0-9]+`
     #[serde(rename = "policyVersionId", default, skip_serializing_if = "Option::is_none")]
     pub policy_version_id: Option<String>,
+}
+
+/// `CreateProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateRequest {
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `preProvisioningHook`
+    #[serde(rename = "preProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub pre_provisioning_hook: Option<ProvisioningHook>,
+    /// `provisioningRoleArn`, 20 to 2048 characters
+    #[serde(rename = "provisioningRoleArn")]
+    pub provisioning_role_arn: String,
+    /// `tags`
+    #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody")]
+    pub template_body: String,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+    /// `type`
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<TemplateType>,
+}
+
+/// `CreateProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateResponse {
+    /// `defaultVersionId`
+    #[serde(rename = "defaultVersionId", default, skip_serializing_if = "Option::is_none")]
+    pub default_version_id: Option<i32>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+}
+
+/// `CreateProvisioningTemplateVersionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateVersionRequest {
+    /// `setAsDefault` (querystring `setAsDefault`)
+    #[serde(rename = "setAsDefault", default, skip_serializing_if = "Option::is_none")]
+    pub set_as_default: Option<bool>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody")]
+    pub template_body: String,
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `CreateProvisioningTemplateVersionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateProvisioningTemplateVersionResponse {
+    /// `isDefaultVersion`
+    #[serde(rename = "isDefaultVersion", default, skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// `versionId`
+    #[serde(rename = "versionId", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<i32>,
 }
 
 /// `CreateThingGroupRequest`
@@ -790,6 +1024,32 @@ pub struct DeleteCertificateRequest {
     pub force_delete: Option<bool>,
 }
 
+/// `DeleteConnectionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteConnectionRequest {
+    /// `cleanSession` (querystring `cleanSession`)
+    #[serde(rename = "cleanSession", default, skip_serializing_if = "Option::is_none")]
+    pub clean_session: Option<bool>,
+    /// `clientId` (uri `clientId`), 1 to 128 characters, `^[^$].*`
+    #[serde(rename = "clientId")]
+    pub client_id: String,
+    /// `preventWillMessage` (querystring `preventWillMessage`)
+    #[serde(rename = "preventWillMessage", default, skip_serializing_if = "Option::is_none")]
+    pub prevent_will_message: Option<bool>,
+}
+
+/// `DeleteDomainConfigurationRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteDomainConfigurationRequest {
+    /// `domainConfigurationName` (uri `domainConfigurationName`), 1 to 128 characters, `[\w.-]+`
+    #[serde(rename = "domainConfigurationName")]
+    pub domain_configuration_name: String,
+}
+
+/// `DeleteDomainConfigurationResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteDomainConfigurationResponse {}
+
 /// `DeletePolicyRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeletePolicyRequest {
@@ -808,6 +1068,33 @@ pub struct DeletePolicyVersionRequest {
     #[serde(rename = "policyVersionId")]
     pub policy_version_id: String,
 }
+
+/// `DeleteProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `DeleteProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateResponse {}
+
+/// `DeleteProvisioningTemplateVersionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateVersionRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+    /// `versionId` (uri `versionId`)
+    #[serde(rename = "versionId")]
+    pub version_id: i32,
+}
+
+/// `DeleteProvisioningTemplateVersionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteProvisioningTemplateVersionResponse {}
 
 /// `DeleteRegistrationCodeRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -937,6 +1224,61 @@ pub struct DescribeDefaultAuthorizerResponse {
     pub authorizer_description: Option<AuthorizerDescription>,
 }
 
+/// `DescribeDomainConfigurationRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeDomainConfigurationRequest {
+    /// `domainConfigurationName` (uri `domainConfigurationName`), 1 to 128 characters, `[\w.:-]+`
+    #[serde(rename = "domainConfigurationName")]
+    pub domain_configuration_name: String,
+}
+
+/// `DescribeDomainConfigurationResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeDomainConfigurationResponse {
+    /// `applicationProtocol`
+    #[serde(rename = "applicationProtocol", default, skip_serializing_if = "Option::is_none")]
+    pub application_protocol: Option<ApplicationProtocol>,
+    /// `authenticationType`
+    #[serde(rename = "authenticationType", default, skip_serializing_if = "Option::is_none")]
+    pub authentication_type: Option<AuthenticationType>,
+    /// `authorizerConfig`
+    #[serde(rename = "authorizerConfig", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_config: Option<AuthorizerConfig>,
+    /// `clientCertificateConfig`
+    #[serde(rename = "clientCertificateConfig", default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_config: Option<ClientCertificateConfig>,
+    /// `domainConfigurationArn`
+    #[serde(rename = "domainConfigurationArn", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_arn: Option<String>,
+    /// `domainConfigurationName`, 1 to 128 characters, `[\w.:-]+`
+    #[serde(rename = "domainConfigurationName", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_name: Option<String>,
+    /// `domainConfigurationStatus`
+    #[serde(rename = "domainConfigurationStatus", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_status: Option<DomainConfigurationStatus>,
+    /// `domainName`, 1 to 253 characters, `[\s\S]*`
+    #[serde(rename = "domainName", default, skip_serializing_if = "Option::is_none")]
+    pub domain_name: Option<String>,
+    /// `domainType`
+    #[serde(rename = "domainType", default, skip_serializing_if = "Option::is_none")]
+    pub domain_type: Option<DomainType>,
+    /// `lastStatusChangeDate`
+    #[serde(rename = "lastStatusChangeDate", default, skip_serializing_if = "Option::is_none")]
+    pub last_status_change_date: Option<EpochSeconds>,
+    /// `serverCertificateConfig`
+    #[serde(rename = "serverCertificateConfig", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_config: Option<ServerCertificateConfig>,
+    /// `serverCertificates`
+    #[serde(rename = "serverCertificates", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificates: Option<Vec<ServerCertificateSummary>>,
+    /// `serviceType`
+    #[serde(rename = "serviceType", default, skip_serializing_if = "Option::is_none")]
+    pub service_type: Option<ServiceType>,
+    /// `tlsConfig`
+    #[serde(rename = "tlsConfig", default, skip_serializing_if = "Option::is_none")]
+    pub tls_config: Option<TlsConfig>,
+}
+
 /// `DescribeEndpointRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DescribeEndpointRequest {
@@ -951,6 +1293,80 @@ pub struct DescribeEndpointResponse {
     /// `endpointAddress`
     #[serde(rename = "endpointAddress", default, skip_serializing_if = "Option::is_none")]
     pub endpoint_address: Option<String>,
+}
+
+/// `DescribeProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `DescribeProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateResponse {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `defaultVersionId`
+    #[serde(rename = "defaultVersionId", default, skip_serializing_if = "Option::is_none")]
+    pub default_version_id: Option<i32>,
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `lastModifiedDate`
+    #[serde(rename = "lastModifiedDate", default, skip_serializing_if = "Option::is_none")]
+    pub last_modified_date: Option<EpochSeconds>,
+    /// `preProvisioningHook`
+    #[serde(rename = "preProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub pre_provisioning_hook: Option<ProvisioningHook>,
+    /// `provisioningRoleArn`, 20 to 2048 characters
+    #[serde(rename = "provisioningRoleArn", default, skip_serializing_if = "Option::is_none")]
+    pub provisioning_role_arn: Option<String>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody", default, skip_serializing_if = "Option::is_none")]
+    pub template_body: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// `type`
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<TemplateType>,
+}
+
+/// `DescribeProvisioningTemplateVersionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateVersionRequest {
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+    /// `versionId` (uri `versionId`)
+    #[serde(rename = "versionId")]
+    pub version_id: i32,
+}
+
+/// `DescribeProvisioningTemplateVersionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeProvisioningTemplateVersionResponse {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `isDefaultVersion`
+    #[serde(rename = "isDefaultVersion", default, skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody", default, skip_serializing_if = "Option::is_none")]
+    pub template_body: Option<String>,
+    /// `versionId`
+    #[serde(rename = "versionId", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<i32>,
 }
 
 /// `DescribeThingGroupRequest`
@@ -1098,6 +1514,89 @@ pub struct DetachThingPrincipalRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DetachThingPrincipalResponse {}
 
+/// `DomainConfigurationStatus`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DomainConfigurationStatus {
+    /// `ENABLED`
+    #[serde(rename = "ENABLED")]
+    Enabled,
+    /// `DISABLED`
+    #[serde(rename = "DISABLED")]
+    Disabled,
+}
+
+impl DomainConfigurationStatus {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "ENABLED",
+            Self::Disabled => "DISABLED",
+        }
+    }
+}
+
+impl std::str::FromStr for DomainConfigurationStatus {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "ENABLED" => Ok(Self::Enabled),
+            "DISABLED" => Ok(Self::Disabled),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `DomainConfigurationSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DomainConfigurationSummary {
+    /// `domainConfigurationArn`
+    #[serde(rename = "domainConfigurationArn", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_arn: Option<String>,
+    /// `domainConfigurationName`, 1 to 128 characters, `[\w.:-]+`
+    #[serde(rename = "domainConfigurationName", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_name: Option<String>,
+    /// `serviceType`
+    #[serde(rename = "serviceType", default, skip_serializing_if = "Option::is_none")]
+    pub service_type: Option<ServiceType>,
+}
+
+/// `DomainType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DomainType {
+    /// `ENDPOINT`
+    #[serde(rename = "ENDPOINT")]
+    Endpoint,
+    /// `AWS_MANAGED`
+    #[serde(rename = "AWS_MANAGED")]
+    AwsManaged,
+    /// `CUSTOMER_MANAGED`
+    #[serde(rename = "CUSTOMER_MANAGED")]
+    CustomerManaged,
+}
+
+impl DomainType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "ENDPOINT",
+            Self::AwsManaged => "AWS_MANAGED",
+            Self::CustomerManaged => "CUSTOMER_MANAGED",
+        }
+    }
+}
+
+impl std::str::FromStr for DomainType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "ENDPOINT" => Ok(Self::Endpoint),
+            "AWS_MANAGED" => Ok(Self::AwsManaged),
+            "CUSTOMER_MANAGED" => Ok(Self::CustomerManaged),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
 /// `DynamicGroupStatus`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DynamicGroupStatus {
@@ -1133,6 +1632,64 @@ impl std::str::FromStr for DynamicGroupStatus {
             _ => Err(UnknownValue),
         }
     }
+}
+
+/// `GetConnectionRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetConnectionRequest {
+    /// `clientId` (uri `clientId`), 1 to 128 characters, `^[^$].*`
+    #[serde(rename = "clientId")]
+    pub client_id: String,
+    /// `includeSocketInformation` (querystring `includeSocketInformation`)
+    #[serde(rename = "includeSocketInformation", default, skip_serializing_if = "Option::is_none")]
+    pub include_socket_information: Option<bool>,
+}
+
+/// `GetConnectionResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetConnectionResponse {
+    /// `cleanSession`
+    #[serde(rename = "cleanSession", default, skip_serializing_if = "Option::is_none")]
+    pub clean_session: Option<bool>,
+    /// `clientId`, 1 to 128 characters, `^[^$].*`
+    #[serde(rename = "clientId", default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// `connected`
+    #[serde(rename = "connected", default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<bool>,
+    /// `connectedSince`
+    #[serde(rename = "connectedSince", default, skip_serializing_if = "Option::is_none")]
+    pub connected_since: Option<i64>,
+    /// `disconnectReason`
+    #[serde(rename = "disconnectReason", default, skip_serializing_if = "Option::is_none")]
+    pub disconnect_reason: Option<String>,
+    /// `disconnectedSince`
+    #[serde(rename = "disconnectedSince", default, skip_serializing_if = "Option::is_none")]
+    pub disconnected_since: Option<i64>,
+    /// `keepAliveDuration`
+    #[serde(rename = "keepAliveDuration", default, skip_serializing_if = "Option::is_none")]
+    pub keep_alive_duration: Option<i32>,
+    /// `sessionExpiry`
+    #[serde(rename = "sessionExpiry", default, skip_serializing_if = "Option::is_none")]
+    pub session_expiry: Option<i64>,
+    /// `sourceIp`
+    #[serde(rename = "sourceIp", default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// `sourcePort`
+    #[serde(rename = "sourcePort", default, skip_serializing_if = "Option::is_none")]
+    pub source_port: Option<i32>,
+    /// `targetIp`
+    #[serde(rename = "targetIp", default, skip_serializing_if = "Option::is_none")]
+    pub target_ip: Option<String>,
+    /// `targetPort`
+    #[serde(rename = "targetPort", default, skip_serializing_if = "Option::is_none")]
+    pub target_port: Option<i32>,
+    /// `thingName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "thingName", default, skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+    /// `vpcEndpointId`
+    #[serde(rename = "vpcEndpointId", default, skip_serializing_if = "Option::is_none")]
+    pub vpc_endpoint_id: Option<String>,
 }
 
 /// `GetPolicyRequest`
@@ -1419,6 +1976,31 @@ pub struct ListCertificatesResponse {
     pub next_marker: Option<String>,
 }
 
+/// `ListDomainConfigurationsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListDomainConfigurationsRequest {
+    /// `marker` (querystring `marker`), at most 1024 characters, `[A-Za-z0-9+/]+={0,2}`
+    #[serde(rename = "marker", default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    /// `pageSize` (querystring `pageSize`), 1 to 250
+    #[serde(rename = "pageSize", default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+    /// `serviceType` (querystring `serviceType`)
+    #[serde(rename = "serviceType", default, skip_serializing_if = "Option::is_none")]
+    pub service_type: Option<ServiceType>,
+}
+
+/// `ListDomainConfigurationsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListDomainConfigurationsResponse {
+    /// `domainConfigurations`
+    #[serde(rename = "domainConfigurations", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configurations: Option<Vec<DomainConfigurationSummary>>,
+    /// `nextMarker`, at most 1024 characters, `[A-Za-z0-9+/]+={0,2}`
+    #[serde(rename = "nextMarker", default, skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+}
+
 /// `ListPoliciesRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListPoliciesRequest {
@@ -1569,6 +2151,53 @@ pub struct ListPrincipalThingsV2Response {
     pub principal_thing_objects: Option<Vec<PrincipalThingObject>>,
 }
 
+/// `ListProvisioningTemplateVersionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplateVersionsRequest {
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `ListProvisioningTemplateVersionsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplateVersionsResponse {
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `versions`
+    #[serde(rename = "versions", default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Vec<ProvisioningTemplateVersionSummary>>,
+}
+
+/// `ListProvisioningTemplatesRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplatesRequest {
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `ListProvisioningTemplatesResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListProvisioningTemplatesResponse {
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `templates`
+    #[serde(rename = "templates", default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<ProvisioningTemplateSummary>>,
+}
+
 /// `ListRetainedMessagesRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListRetainedMessagesRequest {
@@ -1589,6 +2218,31 @@ pub struct ListRetainedMessagesResponse {
     /// `retainedTopics`
     #[serde(rename = "retainedTopics", default, skip_serializing_if = "Option::is_none")]
     pub retained_topics: Option<Vec<RetainedMessageSummary>>,
+}
+
+/// `ListSubscriptionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListSubscriptionsRequest {
+    /// `clientId` (uri `clientId`), 1 to 128 characters, `^[^$].*`
+    #[serde(rename = "clientId")]
+    pub client_id: String,
+    /// `maxResults` (querystring `maxResults`), 1 to 200
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `ListSubscriptionsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListSubscriptionsResponse {
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `subscriptions`
+    #[serde(rename = "subscriptions", default, skip_serializing_if = "Option::is_none")]
+    pub subscriptions: Option<Vec<SubscriptionSummary>>,
 }
 
 /// `ListTagsForResourceRequest`
@@ -1938,6 +2592,57 @@ pub struct PropagatingAttribute {
     pub user_property_key: Option<String>,
 }
 
+/// `ProvisioningHook`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProvisioningHook {
+    /// `payloadVersion`, 10 to 32 characters, `^[0-9-]+$`
+    #[serde(rename = "payloadVersion", default, skip_serializing_if = "Option::is_none")]
+    pub payload_version: Option<String>,
+    /// `targetArn`, at most 2048 characters
+    #[serde(rename = "targetArn")]
+    pub target_arn: String,
+}
+
+/// `ProvisioningTemplateSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProvisioningTemplateSummary {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `lastModifiedDate`
+    #[serde(rename = "lastModifiedDate", default, skip_serializing_if = "Option::is_none")]
+    pub last_modified_date: Option<EpochSeconds>,
+    /// `templateArn`
+    #[serde(rename = "templateArn", default, skip_serializing_if = "Option::is_none")]
+    pub template_arn: Option<String>,
+    /// `templateName`, 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
+    /// `type`
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<TemplateType>,
+}
+
+/// `ProvisioningTemplateVersionSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProvisioningTemplateVersionSummary {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    /// `isDefaultVersion`
+    #[serde(rename = "isDefaultVersion", default, skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    /// `versionId`
+    #[serde(rename = "versionId", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<i32>,
+}
+
 /// `PublishRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PublishRequest {
@@ -2060,6 +2765,28 @@ pub struct RegisterCertificateWithoutCAResponse {
     pub certificate_id: Option<String>,
 }
 
+/// `RegisterThingRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegisterThingRequest {
+    /// `parameters`
+    #[serde(rename = "parameters", default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, String>>,
+    /// `templateBody`, 0 to 10240 characters, `[\s\S]*`
+    #[serde(rename = "templateBody")]
+    pub template_body: String,
+}
+
+/// `RegisterThingResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegisterThingResponse {
+    /// `certificatePem`, 1 to 65536 characters, `[\s\S]*`
+    #[serde(rename = "certificatePem", default, skip_serializing_if = "Option::is_none")]
+    pub certificate_pem: Option<String>,
+    /// `resourceArns`
+    #[serde(rename = "resourceArns", default, skip_serializing_if = "Option::is_none")]
+    pub resource_arns: Option<BTreeMap<String, String>>,
+}
+
 /// `RegistrationConfig`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RegistrationConfig {
@@ -2112,6 +2839,149 @@ pub struct RetainedMessageSummary {
     pub topic: Option<String>,
 }
 
+/// `SendDirectMessageRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SendDirectMessageRequest {
+    /// `clientId` (uri `clientId`), 1 to 128 characters, `^[^$].*`
+    #[serde(rename = "clientId")]
+    pub client_id: String,
+    /// `confirmation` (querystring `confirmation`)
+    #[serde(rename = "confirmation", default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<bool>,
+    /// `contentType` (querystring `contentType`)
+    #[serde(rename = "contentType", default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// `correlationData` (header `x-amz-mqtt5-correlation-data`)
+    #[serde(rename = "correlationData", default, skip_serializing_if = "Option::is_none")]
+    pub correlation_data: Option<String>,
+    /// `payload` (payload `payload`)
+    #[serde(skip)]
+    pub payload: Bytes,
+    /// `payloadFormatIndicator` (header `x-amz-mqtt5-payload-format-indicator`)
+    #[serde(rename = "payloadFormatIndicator", default, skip_serializing_if = "Option::is_none")]
+    pub payload_format_indicator: Option<PayloadFormatIndicator>,
+    /// `responseTopic` (querystring `responseTopic`)
+    #[serde(rename = "responseTopic", default, skip_serializing_if = "Option::is_none")]
+    pub response_topic: Option<String>,
+    /// `timeout` (querystring `timeout`)
+    #[serde(rename = "timeout", default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i32>,
+    /// `topic` (querystring `topic`)
+    #[serde(rename = "topic")]
+    pub topic: String,
+    /// `userProperties` (header `x-amz-mqtt5-user-properties`)
+    #[serde(rename = "userProperties", default, skip_serializing_if = "Option::is_none")]
+    pub user_properties: Option<Value>,
+}
+
+/// `SendDirectMessageResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SendDirectMessageResponse {
+    /// `message`
+    #[serde(rename = "message", default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// `traceId`
+    #[serde(rename = "traceId", default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+}
+
+/// `ServerCertificateConfig`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerCertificateConfig {
+    /// `enableOCSPCheck`
+    #[serde(rename = "enableOCSPCheck", default, skip_serializing_if = "Option::is_none")]
+    pub enable_ocsp_check: Option<bool>,
+    /// `ocspAuthorizedResponderArn`, 1 to 2048 characters, `arn:aws(-cn|-us-gov|-iso-b|-iso)?:acm:[a-z]{2}-(gov-|iso-|isob-)?[a-z]{4,9}-\d{1}:\d{12}:certificate/[a-zA-Z0-9/-]+`
+    #[serde(rename = "ocspAuthorizedResponderArn", default, skip_serializing_if = "Option::is_none")]
+    pub ocsp_authorized_responder_arn: Option<String>,
+    /// `ocspLambdaArn`, at most 140 characters
+    #[serde(rename = "ocspLambdaArn", default, skip_serializing_if = "Option::is_none")]
+    pub ocsp_lambda_arn: Option<String>,
+}
+
+/// `ServerCertificateStatus`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerCertificateStatus {
+    /// `INVALID`
+    #[serde(rename = "INVALID")]
+    Invalid,
+    /// `VALID`
+    #[serde(rename = "VALID")]
+    Valid,
+}
+
+impl ServerCertificateStatus {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "INVALID",
+            Self::Valid => "VALID",
+        }
+    }
+}
+
+impl std::str::FromStr for ServerCertificateStatus {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "INVALID" => Ok(Self::Invalid),
+            "VALID" => Ok(Self::Valid),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `ServerCertificateSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerCertificateSummary {
+    /// `serverCertificateArn`, 1 to 2048 characters, `arn:aws(-cn|-us-gov|-iso-b|-iso)?:acm:[a-z]{2}-(gov-|iso-|isob-)?[a-z]{4,9}-\d{1}:\d{12}:certificate/[a-zA-Z0-9/-]+`
+    #[serde(rename = "serverCertificateArn", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_arn: Option<String>,
+    /// `serverCertificateStatus`
+    #[serde(rename = "serverCertificateStatus", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_status: Option<ServerCertificateStatus>,
+    /// `serverCertificateStatusDetail`
+    #[serde(rename = "serverCertificateStatusDetail", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_status_detail: Option<String>,
+}
+
+/// `ServiceType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceType {
+    /// `DATA`
+    #[serde(rename = "DATA")]
+    Data,
+    /// `CREDENTIAL_PROVIDER`
+    #[serde(rename = "CREDENTIAL_PROVIDER")]
+    CredentialProvider,
+    /// `JOBS`
+    #[serde(rename = "JOBS")]
+    Jobs,
+}
+
+impl ServiceType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "DATA",
+            Self::CredentialProvider => "CREDENTIAL_PROVIDER",
+            Self::Jobs => "JOBS",
+        }
+    }
+}
+
+impl std::str::FromStr for ServiceType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "DATA" => Ok(Self::Data),
+            "CREDENTIAL_PROVIDER" => Ok(Self::CredentialProvider),
+            "JOBS" => Ok(Self::Jobs),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
 /// `SetDefaultAuthorizerRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetDefaultAuthorizerRequest {
@@ -2142,6 +3012,17 @@ pub struct SetDefaultPolicyVersionRequest {
     pub policy_version_id: String,
 }
 
+/// `SubscriptionSummary`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionSummary {
+    /// `qos`, 0 to 1
+    #[serde(rename = "qos")]
+    pub qos: i32,
+    /// `topicFilter`
+    #[serde(rename = "topicFilter")]
+    pub topic_filter: String,
+}
+
 /// `Tag`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tag {
@@ -2167,6 +3048,38 @@ pub struct TagResourceRequest {
 /// `TagResourceResponse`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TagResourceResponse {}
+
+/// `TemplateType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TemplateType {
+    /// `FLEET_PROVISIONING`
+    #[serde(rename = "FLEET_PROVISIONING")]
+    FleetProvisioning,
+    /// `JITP`
+    #[serde(rename = "JITP")]
+    Jitp,
+}
+
+impl TemplateType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FleetProvisioning => "FLEET_PROVISIONING",
+            Self::Jitp => "JITP",
+        }
+    }
+}
+
+impl std::str::FromStr for TemplateType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "FLEET_PROVISIONING" => Ok(Self::FleetProvisioning),
+            "JITP" => Ok(Self::Jitp),
+            _ => Err(UnknownValue),
+        }
+    }
+}
 
 /// `TestInvokeAuthorizerRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -2344,6 +3257,14 @@ pub struct ThingTypeProperties {
     pub thing_type_description: Option<String>,
 }
 
+/// `TlsConfig`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TlsConfig {
+    /// `securityPolicy`, at most 128 characters, `[\s\S]*`
+    #[serde(rename = "securityPolicy", default, skip_serializing_if = "Option::is_none")]
+    pub security_policy: Option<String>,
+}
+
 /// `TlsContext`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsContext {
@@ -2451,6 +3372,79 @@ pub struct UpdateCertificateRequest {
     #[serde(rename = "newStatus")]
     pub new_status: CertificateStatus,
 }
+
+/// `UpdateDomainConfigurationRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateDomainConfigurationRequest {
+    /// `applicationProtocol`
+    #[serde(rename = "applicationProtocol", default, skip_serializing_if = "Option::is_none")]
+    pub application_protocol: Option<ApplicationProtocol>,
+    /// `authenticationType`
+    #[serde(rename = "authenticationType", default, skip_serializing_if = "Option::is_none")]
+    pub authentication_type: Option<AuthenticationType>,
+    /// `authorizerConfig`
+    #[serde(rename = "authorizerConfig", default, skip_serializing_if = "Option::is_none")]
+    pub authorizer_config: Option<AuthorizerConfig>,
+    /// `clientCertificateConfig`
+    #[serde(rename = "clientCertificateConfig", default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_config: Option<ClientCertificateConfig>,
+    /// `domainConfigurationName` (uri `domainConfigurationName`), 1 to 128 characters, `[\w.:-]+`
+    #[serde(rename = "domainConfigurationName")]
+    pub domain_configuration_name: String,
+    /// `domainConfigurationStatus`
+    #[serde(rename = "domainConfigurationStatus", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_status: Option<DomainConfigurationStatus>,
+    /// `removeAuthorizerConfig`
+    #[serde(rename = "removeAuthorizerConfig", default, skip_serializing_if = "Option::is_none")]
+    pub remove_authorizer_config: Option<bool>,
+    /// `serverCertificateConfig`
+    #[serde(rename = "serverCertificateConfig", default, skip_serializing_if = "Option::is_none")]
+    pub server_certificate_config: Option<ServerCertificateConfig>,
+    /// `tlsConfig`
+    #[serde(rename = "tlsConfig", default, skip_serializing_if = "Option::is_none")]
+    pub tls_config: Option<TlsConfig>,
+}
+
+/// `UpdateDomainConfigurationResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateDomainConfigurationResponse {
+    /// `domainConfigurationArn`
+    #[serde(rename = "domainConfigurationArn", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_arn: Option<String>,
+    /// `domainConfigurationName`, 1 to 128 characters, `[\w.:-]+`
+    #[serde(rename = "domainConfigurationName", default, skip_serializing_if = "Option::is_none")]
+    pub domain_configuration_name: Option<String>,
+}
+
+/// `UpdateProvisioningTemplateRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateProvisioningTemplateRequest {
+    /// `defaultVersionId`
+    #[serde(rename = "defaultVersionId", default, skip_serializing_if = "Option::is_none")]
+    pub default_version_id: Option<i32>,
+    /// `description`, 0 to 500 characters, `[^\p{C}]*`
+    #[serde(rename = "description", default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `enabled`
+    #[serde(rename = "enabled", default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// `preProvisioningHook`
+    #[serde(rename = "preProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub pre_provisioning_hook: Option<ProvisioningHook>,
+    /// `provisioningRoleArn`, 20 to 2048 characters
+    #[serde(rename = "provisioningRoleArn", default, skip_serializing_if = "Option::is_none")]
+    pub provisioning_role_arn: Option<String>,
+    /// `removePreProvisioningHook`
+    #[serde(rename = "removePreProvisioningHook", default, skip_serializing_if = "Option::is_none")]
+    pub remove_pre_provisioning_hook: Option<bool>,
+    /// `templateName` (uri `templateName`), 1 to 36 characters, `^[0-9A-Za-z_-]+$`
+    #[serde(rename = "templateName")]
+    pub template_name: String,
+}
+
+/// `UpdateProvisioningTemplateResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateProvisioningTemplateResponse {}
 
 /// `UpdateThingGroupRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -11,9 +11,11 @@ use registry::attachments::{POLICY_TARGETS, TARGET_POLICIES, Target};
 use registry::authorizers::{AUTHORIZERS, AuthorizerStatus, DEFAULT_AUTHORIZER, default_authorizer_key};
 use registry::ca_certificates::CA_CERTIFICATES;
 use registry::certificates::CERTIFICATES;
+use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, DOMAIN_NAMES};
 use registry::limits;
 use registry::order::ORDER;
 use registry::policies::POLICIES;
+use registry::provisioning_templates::PROVISIONING_TEMPLATES;
 use registry::tags::TAGS;
 use registry::thing_groups::{GROUP_CHILDREN, GROUP_MEMBERS, THING_GROUPS, THING_MEMBERSHIPS};
 use registry::thing_principals::{PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrincipalType};
@@ -51,6 +53,20 @@ pub(crate) fn check_store(store: &MemoryStore) {
     check_authorizers(store);
     check_order(store);
     check_tags(store);
+    check_domains(store);
+}
+
+/// Every domain name leads to its configuration and back.
+fn check_domains(store: &MemoryStore) {
+    let by_name: BTreeSet<_> = all(store, &DOMAIN_NAMES)
+        .iter()
+        .map(|row| (row.key.parts().remove(0), row.value.configuration.clone()))
+        .collect();
+    let by_configuration: BTreeSet<_> = all(store, &DOMAIN_CONFIGURATIONS)
+        .into_iter()
+        .map(|row| (row.value.domain_name, row.value.name))
+        .collect();
+    assert_eq!(by_name, by_configuration);
 }
 
 fn site() -> Site {
@@ -177,16 +193,23 @@ fn check_order(store: &MemoryStore) {
 fn check_tags(store: &MemoryStore) {
     let site = site();
     for row in keys(store, &TAGS) {
-        let exists = ["policy", "thinggroup", "thingtype", "cacert", "authorizer"].iter().any(|kind| {
-            let name = site.name_in(kind, &row[0]);
-            name.is_some_and(|name| match *kind {
-                "policy" => names(store, &POLICIES).contains(name),
-                "thinggroup" => names(store, &THING_GROUPS).contains(name),
-                "thingtype" => names(store, &THING_TYPES).contains(name),
-                "authorizer" => names(store, &AUTHORIZERS).contains(name),
-                _ => names(store, &CA_CERTIFICATES).contains(name),
-            })
-        });
+        let domain = all(store, &DOMAIN_CONFIGURATIONS)
+            .iter()
+            .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
+        let exists = domain
+            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer", "provisioningtemplate"]
+                .iter()
+                .any(|kind| {
+                    let name = site.name_in(kind, &row[0]);
+                    name.is_some_and(|name| match *kind {
+                        "policy" => names(store, &POLICIES).contains(name),
+                        "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                        "thingtype" => names(store, &THING_TYPES).contains(name),
+                        "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
+                        "authorizer" => names(store, &AUTHORIZERS).contains(name),
+                        _ => names(store, &CA_CERTIFICATES).contains(name),
+                    })
+                });
         assert!(exists, "{row:?} of a resource that is gone");
     }
 }
@@ -217,6 +240,7 @@ enum Step {
     DefaultAuthorizer(u8),
     NoDefaultAuthorizer,
     TagAuthorizer(u8),
+    Register(u8, u8, u8, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -245,6 +269,7 @@ fn step() -> impl Strategy<Value = Step> {
         few().prop_map(Step::DefaultAuthorizer),
         Just(Step::NoDefaultAuthorizer),
         few().prop_map(Step::TagAuthorizer),
+        (few(), few(), few(), few()).prop_map(|(t, c, g, p)| Step::Register(t, c, g, p)),
     ]
 }
 
@@ -334,6 +359,11 @@ async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> R
             let input = TagResourceRequest { resource_arn: group_arn(g), tags };
             services.tag_resource(input, now).await.map(|_| ())
         }
+        Step::Register(t, c, g, p) => {
+            let template_body = template(&cast.certificates[usize::from(c)].0, [t, g, p]);
+            let input = RegisterThingRequest { parameters: None, template_body };
+            services.register_thing(input, now).await.map(|_| ())
+        }
         _ => act_on_authorizers(services, step, now).await,
     }
 }
@@ -377,6 +407,22 @@ async fn act_on_authorizers(services: &Services, step: &Step, now: Timestamp) ->
         }
         _ => Ok(()),
     }
+}
+
+/// A template that makes, or takes, one of everything.
+fn template(certificate: &str, [t, g, p]: [u8; 3]) -> String {
+    let groups = ["DO_NOTHING", "REPLACE", "MERGE", "FAIL"][usize::from(t)];
+    serde_json::json!({ "Resources": {
+        "thing": {
+            "Type": "AWS::IoT::Thing",
+            "Properties": { "ThingName": format!("t{t}"), "ThingGroups": [format!("g{g}")] },
+            "OverrideSettings": { "ThingGroups": groups },
+        },
+        "certificate": { "Type": "AWS::IoT::Certificate", "Properties": { "CertificateId": certificate } },
+        "made": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyDocument": ALLOW } },
+        "known": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyName": format!("p{p}") } },
+    } })
+    .to_string()
 }
 
 fn prepared() -> (Scene, Cast) {

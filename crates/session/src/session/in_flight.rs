@@ -9,6 +9,7 @@ use mqtt::{PacketId, QoS, Version};
 use super::exactly_once::Released;
 use super::{Delivered, Dropped, Gate, Offer, Session};
 use crate::Conversation;
+use crate::throttle::Exceeded;
 
 /// A message that was sent and that the client has not answered.
 #[derive(Debug)]
@@ -20,6 +21,21 @@ pub(super) struct InFlight {
     attempts: u32,
     /// It waits for the new connection's window: the old one's was wider.
     pub(super) parked: bool,
+    /// It belongs to this connection alone: it is not sent again, and goes with the connection.
+    direct: bool,
+}
+
+/// Why a message that may not wait was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// The client owes as many acknowledgements as it may.
+    WindowFull,
+    /// The client takes its messages too slowly.
+    OutboxFull,
+    /// The client's Maximum Packet Size is smaller [MQTT-3.1.2-25].
+    TooLarge,
+    /// More in a second than the client or the account may be sent.
+    Rate(Exceeded),
 }
 
 impl Session {
@@ -49,15 +65,48 @@ impl Session {
         }
         // [MQTT-4.3.3-2] [MQTT-4.3.2-2]
         live.outbox.publish(&offer, Some(packet_id), false);
-        self.in_flight.push_back(InFlight {
-            packet_id,
-            offer,
-            first_sent: now,
-            last_sent: now,
-            attempts: 1,
-            parked: false,
-        });
+        self.in_flight.push_back(InFlight::new(packet_id, offer, now));
         Ok(Delivered::Sent)
+    }
+
+    /// Sends a message now or not at all: it is not queued, not sent again, and forgotten with the connection. One of
+    /// QoS 1 gives the identifier whose acknowledgement confirms it.
+    ///
+    /// # Errors
+    /// Why it was not sent.
+    pub fn send_direct(
+        &mut self,
+        live: &mut Conversation,
+        offer: Offer,
+        now: Timestamp,
+    ) -> Result<Option<PacketId>, Unsent> {
+        if live.is_too_large(&offer) {
+            return Err(Unsent::TooLarge);
+        }
+        let confirmed = offer.qos != QoS::AtMostOnce;
+        if confirmed && self.in_flight() >= usize::from(live.terms().send_window) {
+            return Err(Unsent::WindowFull);
+        }
+        if !live.outbox.has_room(offer.parcel.weight()) {
+            return Err(Unsent::OutboxFull);
+        }
+        let packet_id = if confirmed { Some(self.next_packet_id().ok_or(Unsent::WindowFull)?) } else { None };
+        live.pace_out.take(now).map_err(Unsent::Rate)?;
+        live.outbox.publish(&offer, packet_id, false);
+        if let Some(packet_id) = packet_id {
+            self.in_flight.push_back(InFlight { direct: true, ..InFlight::new(packet_id, offer, now) });
+        }
+        Ok(packet_id)
+    }
+
+    /// Forgets what belonged to the connection that ended.
+    pub(super) fn forget_direct(&mut self) {
+        self.in_flight.retain(|sent| !sent.direct);
+    }
+
+    /// True if a message of QoS 1 with this identifier waits for its acknowledgement.
+    pub fn awaits(&self, packet_id: PacketId) -> bool {
+        self.in_flight.iter().any(|sent| sent.packet_id == packet_id && sent.offer.qos == QoS::AtLeastOnce)
     }
 
     /// Messages that the client has and owes an acknowledgement for.
@@ -183,6 +232,7 @@ impl Session {
             }
             let due = again
                 && !sent.parked
+                && !sent.direct
                 && now.since(sent.last_sent) >= wait
                 && live.outbox.has_room(sent.offer.parcel.weight());
             !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now))
@@ -212,7 +262,7 @@ impl Session {
         }
         let (wait, window) = retry_times(dialect, self.version);
         let moment = |sent: &InFlight| {
-            let again = if dialect.has(Divergence::RetryWhileConnected) {
+            let again = if dialect.has(Divergence::RetryWhileConnected) && !sent.direct {
                 sent.last_sent + wait
             } else {
                 Timestamp::NEVER
@@ -231,6 +281,12 @@ impl Session {
 }
 
 impl InFlight {
+    /// Sent for the first time.
+    fn new(packet_id: PacketId, offer: Offer, now: Timestamp) -> Self {
+        let (first_sent, last_sent, attempts) = (now, now, 1);
+        Self { packet_id, offer, first_sent, last_sent, attempts, parked: false, direct: false }
+    }
+
     /// False if it has expired or may not be received any more. [MQTT-4.3.3-7] one of QoS 2 does not expire once it was
     /// sent.
     fn is_wanted(&self, expires: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {

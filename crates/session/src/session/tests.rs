@@ -8,7 +8,7 @@ use mqtt::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Notes, Step, Terms, Violation};
+use crate::{Notes, Step, Terms, Unsent, Violation};
 use dialect::Fault;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -593,6 +593,7 @@ fn the_backlog_is_replayed_at_ten_a_second_beside_live_messages_replay_rate() {
 #[derive(Clone, Debug)]
 enum Act {
     Offer(QoS),
+    Direct(QoS),
     Ack(usize),
     Pump,
     Write,
@@ -604,6 +605,8 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => Just(Act::Offer(QoS::AtLeastOnce)),
         1 => Just(Act::Offer(QoS::AtMostOnce)),
+        1 => Just(Act::Direct(QoS::AtLeastOnce)),
+        1 => Just(Act::Direct(QoS::AtMostOnce)),
         4 => (0usize..4).prop_map(Act::Ack),
         2 => Just(Act::Pump),
         2 => Just(Act::Write),
@@ -613,7 +616,8 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    /// Every QoS 1 message that was taken is delivered until it is acknowledged, in at most a window of identifiers.
+    /// Every QoS 1 message that was taken is delivered until it is acknowledged, in at most a window of identifiers. A
+    /// direct message goes out once or not at all.
     #[test]
     fn nothing_taken_is_lost(acts in proptest::collection::vec(act(), 1..120)) {
         let mut client = Client::new(Version::V5, |connect| connect.properties.receive_maximum = Some(3));
@@ -638,6 +642,10 @@ proptest! {
                         taken.push(name);
                     }
                 }
+                Act::Direct(qos) => {
+                    let name = format!("direct {n}");
+                    let _sent = client.session.send_direct(&mut client.talk, offer(&name, qos), now);
+                }
                 Act::Ack(at) if at < open.len() => {
                     client.ack(open.remove(at));
                 }
@@ -655,6 +663,7 @@ proptest! {
                 Act::Reconnect => {
                     let mut fresh = Client::new(Version::V5, |c| c.properties.receive_maximum = Some(3));
                     fresh.session = client.session;
+                    fresh.session.detach();
                     open.clear();
                     client = fresh;
                     client.session.resend_all(&mut client.talk, &client.dialect, &mut Open::default(), now);
@@ -670,10 +679,31 @@ proptest! {
             }
         }
         prop_assert_eq!(client.session.in_flight() + client.session.queued(), 0);
+        let direct: Vec<_> = seen.iter().filter(|payload| payload.starts_with(b"direct")).collect();
+        let once: std::collections::BTreeSet<_> = direct.iter().collect();
+        prop_assert_eq!(direct.len(), once.len(), "a direct message was sent again");
         for name in taken {
             prop_assert!(seen.iter().any(|payload| payload == name.as_bytes()), "{name} was lost");
         }
     }
+}
+
+#[test]
+fn a_direct_message_is_sent_now_or_not_at_all() {
+    let mut client = Client::new(Version::V5, |connect| {
+        connect.properties.receive_maximum = Some(1);
+        connect.properties.maximum_packet_size = Some(512);
+    });
+    let mut send =
+        |payload: &str, qos| client.session.send_direct(&mut client.talk, offer(payload, qos), NOW);
+    let first = send("1", QoS::AtLeastOnce).unwrap().unwrap();
+    assert_eq!(send("2", QoS::AtLeastOnce), Err(Unsent::WindowFull));
+    assert_eq!(send(&"x".repeat(600), QoS::AtMostOnce), Err(Unsent::TooLarge));
+    assert_eq!(send("3", QoS::AtMostOnce), Ok(None));
+    assert!(client.session.awaits(first));
+    client.session.detach();
+    assert!(!client.session.awaits(first));
+    assert_eq!((client.session.in_flight(), client.session.queued()), (0, 0));
 }
 
 #[test]

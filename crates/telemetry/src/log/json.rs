@@ -70,7 +70,9 @@ fn who(entry: &mut Map<String, Value>, event: &Event<'_>) {
     let origin = event.origin().or_else(|| event.client().map(Origin::Client));
     if let Some(origin) = origin {
         put(entry, "protocol", origin.protocol());
-        put(entry, "principalId", origin.principal().identifier());
+        if let Some(principal) = origin.principal() {
+            put(entry, "principalId", principal.identifier());
+        }
         if let Some(peer) = origin.peer() {
             put(entry, "sourceIp", &peer.ip().to_string());
             entry.insert("sourcePort".into(), json!(peer.port()));
@@ -81,6 +83,14 @@ fn who(entry: &mut Map<String, Value>, event: &Event<'_>) {
     }
     if let Some(topic) = event.topic() {
         put(entry, "topicName", topic);
+    }
+}
+
+fn certificate(entry: &mut Map<String, Value>, id: &str, ca: &str) {
+    for (name, value) in [("certificateId", id), ("caCertificateId", ca)] {
+        if !value.is_empty() {
+            put(entry, name, value);
+        }
     }
 }
 
@@ -105,6 +115,10 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
             put(entry, "divergence", e.divergence.id());
             put(entry, "standard", e.divergence.row().standard);
         }
+        Event::CertificateRegistered(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
+        Event::CertificateNotRegistered(e) => certificate(entry, e.certificate_id, ""),
+        Event::DeviceProvisioned(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
+        Event::ProvisioningFailed(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
         Event::ApiCall(e) => put(entry, "operation", e.operation),
         Event::ApiRefused(e) => {
             put(entry, "operation", e.operation);

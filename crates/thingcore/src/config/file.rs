@@ -11,6 +11,7 @@ use identity::{AccountId, Region};
 use serde::Deserialize;
 
 use super::functions::{FunctionSection, FunctionsSection};
+use super::iam::IamSection;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName};
 
 /// The whole file. Everything is optional.
@@ -35,6 +36,8 @@ pub struct ConfigFile {
     pub api: ListenSection,
     /// `[[access_key]]`
     pub access_key: Vec<AccessKeySection>,
+    /// `[iam]`
+    pub iam: IamSection,
     /// `[functions]`
     pub functions: FunctionsSection,
     /// `[[function]]`
@@ -203,6 +206,7 @@ mod tests {
         let parsed = ConfigFile::parse(&active, Path::new("example")).unwrap();
         assert_eq!(parsed.devices.mqtt_port, Some(8883));
         assert_eq!((parsed.access_key.len(), parsed.quirks.len(), parsed.function.len()), (1, 1, 1));
+        assert_eq!((parsed.iam.user.len(), parsed.iam.role.len()), (1, 1));
         assert!(parsed.functions.endpoint.is_some());
     }
 

@@ -2,6 +2,7 @@
 
 mod file;
 mod functions;
+mod iam;
 mod settings;
 
 pub use file::ConfigFile;

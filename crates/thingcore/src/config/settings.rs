@@ -48,6 +48,8 @@ pub struct Settings {
     pub own_certificate: Option<(PathBuf, PathBuf)>,
     /// Key pairs beside the generated one.
     pub access_keys: Vec<AccessKey>,
+    /// IAM users and roles.
+    pub iam: services::iam::IamConfiguration,
     /// Where Lambda functions run.
     pub functions: FunctionPlaces,
     /// What a peer may cost.
@@ -136,6 +138,7 @@ impl Settings {
             server_names,
             own_certificate: own_certificate(file.devices.certificate_file, file.devices.private_key_file)?,
             access_keys: access_keys(file.access_key)?,
+            iam: file.iam.read()?,
             functions: FunctionPlaces::new(file.functions, file.function)?,
             limits: limits(&file.limits)?,
             connections_chosen,

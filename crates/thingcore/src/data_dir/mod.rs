@@ -7,6 +7,7 @@ mod api_key;
 mod certificates;
 mod lock;
 mod secret_file;
+mod session_key;
 
 use std::fmt;
 use std::fs;
@@ -31,6 +32,8 @@ pub struct DataDir {
     pub account: Account,
     /// The generated key pair.
     pub api_key: AccessKey,
+    /// What session tokens are made with.
+    pub session_key: services::SessionKey,
     /// The private CA.
     pub authority: Arc<pki::CertificateAuthority>,
     /// What the TLS ports show.
@@ -76,6 +79,7 @@ impl DataDir {
         let first_start = !path.join(account::FILE).exists();
         let account = Account::open(&path, settings)?;
         let api_key = api_key::open(&path)?;
+        let session_key = session_key::open(&path)?;
         let authority = Arc::new(certificates::open_authority(&path)?);
         let names = certificates::wanted_names(settings, &account);
         let server_source = match &settings.own_certificate {
@@ -83,7 +87,7 @@ impl DataDir {
             None => ServerSource::Issued { folder: path.clone(), authority: Arc::clone(&authority), names },
         };
         let server = server_source.read()?;
-        Ok(Self { path, account, api_key, authority, server, server_source, first_start, lock })
+        Ok(Self { path, account, api_key, session_key, authority, server, server_source, first_start, lock })
     }
 
     /// The embedded store's file.

@@ -64,7 +64,7 @@ fn nothing_is_readable_for_others() {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
         files += 1;
     }
-    assert_eq!(files, 6, "lock, account, key pair, CA certificate and key, server certificate");
+    assert_eq!(files, 7, "lock, account, key pair, session key, CA certificate and key, server certificate");
 }
 
 #[cfg(unix)]

@@ -35,6 +35,7 @@ pub struct House {
     pub broker: Broker,
     pub gateway: Gateway,
     pub api: ApiServer,
+    pub services: Arc<Services>,
     pub admin: Arc<Admin>,
     pub store: Arc<RedbStore>,
     pub clock: Clock,
@@ -126,6 +127,7 @@ impl House {
             endpoint: EndpointAddress::new(card.endpoint.clone()),
             entropy: Arc::new(entropy::fill),
             owner_keys: owner_keys(&data.api_key, settings),
+            session_key: data.session_key.clone(),
             functions: Arc::new(settings.functions.functions()),
         }));
         let ticking = clock.clone();
@@ -149,6 +151,7 @@ impl House {
             broker,
             gateway,
             api,
+            services,
             admin,
             store,
             clock,

@@ -42,6 +42,7 @@ impl Running {
             broker,
             gateway,
             api,
+            services: _,
             admin: metrics,
             store,
             clock,

@@ -80,15 +80,41 @@ pub const IOT: &[&str] = &[
     "ListThingPrincipalsV2",
     "ListPrincipalThings",
     "ListPrincipalThingsV2",
+    // provisioning
+    "CreateProvisioningTemplate",
+    "DescribeProvisioningTemplate",
+    "UpdateProvisioningTemplate",
+    "DeleteProvisioningTemplate",
+    "ListProvisioningTemplates",
+    "CreateProvisioningTemplateVersion",
+    "DescribeProvisioningTemplateVersion",
+    "DeleteProvisioningTemplateVersion",
+    "ListProvisioningTemplateVersions",
+    "RegisterThing",
     // tags and the endpoint
     "TagResource",
     "UntagResource",
     "ListTagsForResource",
     "DescribeEndpoint",
+    // domain configurations
+    "CreateDomainConfiguration",
+    "DescribeDomainConfiguration",
+    "UpdateDomainConfiguration",
+    "DeleteDomainConfiguration",
+    "ListDomainConfigurations",
 ];
 
 /// Operations of `iot-data`.
-pub const IOT_DATA: &[&str] = &["Publish", "GetRetainedMessage", "ListRetainedMessages"];
+pub const IOT_DATA: &[&str] = &[
+    "Publish",
+    "GetRetainedMessage",
+    "ListRetainedMessages",
+    // connections
+    "DeleteConnection",
+    "GetConnection",
+    "ListSubscriptions",
+    "SendDirectMessage",
+];
 
 /// Operations of `iot-jobs-data`.
 pub const IOT_JOBS_DATA: &[&str] = &[];

@@ -1,0 +1,45 @@
+//! When the disk does not keep up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use mqtt::Version;
+use store::{Batch, Key, Space};
+
+use super::house::House;
+use crate::durable::{Job, Then};
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_was_not_read_from_is_woken_when_the_disk_has_caught_up() {
+    let journal = Arc::new(store::memory::MemoryJournal::new());
+    let house = House::on(Arc::new(store::memory::MemoryStore::new()), Some(journal), |_| {});
+    let mut client = house.client("c", Version::V5);
+    assert!(client.is_read());
+    let mut batch = Batch::new();
+    batch.put(Space::new("test"), Key::of(&["large"]), vec![0; 65 << 20]);
+    house.broker.0.committer.submit(Job {
+        appends: Vec::new(),
+        saves: Vec::new(),
+        logs: None,
+        batch,
+        then: Then::Rest,
+    });
+    let bell = Arc::new(Bell::default());
+    client.sleeps(&Waker::from(bell.clone()));
+    assert!(!client.is_read());
+    assert_eq!(bell.0.load(Ordering::Relaxed), 0);
+    house.work();
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1, "nothing of its own would have woken it");
+    assert!(client.is_read());
+}

@@ -1,0 +1,73 @@
+//! What the broker itself tells under `$aws/events/`.
+//!
+//! Source: developer guide, *Event messages*, *Reserved topics*.
+
+use bytes::Bytes;
+use dialect::Fault;
+use identity::{PolicyName, Timestamp};
+use mqtt::{Message, MessageProperties, QoS, Text};
+use policy::{Authorizer, ConnectionContext, PolicySet};
+use router::Matches;
+use session::check;
+use std::sync::Arc;
+
+use crate::broker::Inner;
+use crate::durable::{Then, Ticket};
+use crate::publish::{Permits, Sender};
+use crate::{Broker, PublishRefusal};
+
+impl Broker {
+    /// Publishes a message of the service itself, at QoS 1 and without RETAIN, to whoever subscribed to the topic and
+    /// may receive it. It counts against no quota of the account.
+    ///
+    /// # Errors
+    /// Invalid for a topic or payload beyond the limits of a publish; Unavailable when the store does not answer.
+    pub async fn publish_event(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        now: Timestamp,
+    ) -> Result<(), PublishRefusal> {
+        let inner = &self.0;
+        let message = event_message(inner, topic, payload)?;
+        let permits = own_permits(inner, &message, now)?;
+        let outcome = inner.distribute(permits, message, Sender::service(), &mut Matches::default(), now);
+        if outcome.is_empty() {
+            return Ok(());
+        }
+        let ticket = Ticket::new();
+        inner.committer.submit(outcome.job(Then::Tell(ticket.clone())));
+        ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
+    }
+}
+
+fn event_message(inner: &Inner, topic: &str, payload: Bytes) -> Result<Message, PublishRefusal> {
+    let invalid = |fault, message: String| PublishRefusal::Invalid { fault, message };
+    let topic = Text::try_from(topic).map_err(|error| invalid(Fault::TopicInvalid, error.to_string()))?;
+    let topic =
+        mqtt::TopicName::try_from(topic).map_err(|error| invalid(Fault::TopicInvalid, error.to_string()))?;
+    check::payload(payload.len(), &inner.dialect)
+        .map_err(|violation| invalid(violation.fault, violation.detail.into_owned()))?;
+    Ok(Message {
+        topic,
+        payload,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        properties: MessageProperties::default(),
+        expires_at: None,
+        published_by_v5: false,
+    })
+}
+
+/// The broker's own permission: even for it there is no way into the router without a policy.
+fn own_permits(inner: &Inner, message: &Message, now: Timestamp) -> Result<Permits, PublishRefusal> {
+    let set = match PolicyName::new("service") {
+        Ok(name) => PolicySet::allow_all(name),
+        Err(_) => PolicySet::compile(Vec::new()),
+    };
+    let epoch = inner.principals.next_epoch();
+    let authorizer = Authorizer::new(inner.site.clone(), Arc::new(set), ConnectionContext::default(), epoch);
+    let publish = authorizer.publish(message.topic.as_str(), now);
+    let publish = publish.map_err(|denial| PublishRefusal::Forbidden(denial.to_string()))?;
+    Ok(Permits { publish, retain: None })
+}
