@@ -122,6 +122,14 @@ class Account:
         """The server's own access key, which may do everything."""
         return AccessKey(self.server)
 
+    def user(self, *statements):
+        """The access key of a new IAM user that may do this."""
+        iam, name = self.server.boto("iam"), unique("user")
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(*statements))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return AccessKey(self.server, key["AccessKeyId"], key["SecretAccessKey"])
+
     def everything(self):
         """A device that may do everything, shared by all tests that do not care; any client id."""
         with self._lock:

@@ -18,9 +18,10 @@ import wire
 from clients import Refused
 from doors import TOKEN_KEY, House
 from lambdas import Signer
-from provision import AccessKey, unique
+from provision import AccessKey, allow, unique
 from refusal import connect_refused
 from server import Server
+from test_iam import Iam, unsigned
 from test_tls import NEITHER, self_signed
 from websocket import CLOSE, WebSocket, host_of, read_response, tls_socket, upgrade_request
 from websocket import Refused as UpgradeRefused
@@ -329,6 +330,73 @@ def test_a_session_token_may_be_appended_after_signing_or_signed(house, closing,
     """AWS's devices append it. The owner's key needs none, and what comes with it counts for the signature only."""
     path = signing.presigned_path(house.server, host_of(house.server), token="a/token+==", sign_token=is_signed)
     assert closing(wss(house, path)).connect(unique("door")).code == 0
+
+
+# ---- temporary credentials ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def session(house):
+    """The keys of a role's session that may connect and use `ok/...`."""
+    server, iam = house.server, Iam(house.server)
+    role = iam.role(
+        allow("iot:Connect", "*"), allow(["iot:Publish", "iot:Receive"], server.arn("topic/ok/*")),
+        allow("iot:Subscribe", server.arn("topicfilter/ok/*")))
+    made = iam.sts.assume_role(RoleArn=role, RoleSessionName="door")["Credentials"]
+    return AccessKey(server, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+
+@pytest.mark.parametrize("kind", [clients.AwsSdk5Wss, clients.AwsSdk311Wss], ids=["v5", "v311"])
+def test_websocket_by_temporary_credentials(house, closing, session, kind):
+    client = closing(kind(house.server, session, unique("door")))
+    client.connect()
+    talk(client)
+    with pytest.raises(Refused):
+        client.subscribe("elsewhere")
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["appended", "signed"])
+def test_presigned_url_of_temporary_credentials(house, closing, session, is_signed):
+    """AWS's devices append the token after signing; who signs it is let in too."""
+    connection = closing(wss(house, session.presigned_path(host_of(house.server), sign_token=is_signed)))
+    assert connection.connect(unique("door")).code == 0
+    assert connection.subscribe("ok/a") == [1]
+    assert connection.subscribe("elsewhere") == [0x87]
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["appended", "signed"])
+@pytest.mark.parametrize("token", [None, "forged", "changed"])
+def test_presigned_url_with_a_wrong_session_token(house, session, is_signed, token):
+    token = session.token[:-6] + "AAAAAA" if token == "changed" else token
+    mark = house.server.log_mark()
+    with pytest.raises(UpgradeRefused) as refused:
+        WebSocket.dial(house.server, session.presigned_path(host_of(house.server), token=token, sign_token=is_signed))
+    assert refused.value.response.status == 403
+    refusal(house.server, mark, "SECURITY_TOKEN_INVALID", "session token")
+
+
+def test_a_guest_of_an_identity_pool_comes_in_by_websocket(house, closing):
+    server, iam = house.server, Iam(house.server)
+    own = "${cognito-identity.amazonaws.com:sub}"
+    pool = iam.pool(unauthenticated=[
+        allow("iot:Connect", server.arn(f"client/{own}")), allow(["iot:Publish", "iot:Receive"], server.arn(f"topic/{own}/*")),
+        allow("iot:Subscribe", server.arn(f"topicfilter/{own}/*"))])
+    guest = unsigned(server)
+    identity = guest.get_id(IdentityPoolId=pool)["IdentityId"]
+    made = guest.get_credentials_for_identity(IdentityId=identity)["Credentials"]
+    key = AccessKey(server, made["AccessKeyId"], made["SecretKey"], made["SessionToken"])
+    connection = closing(wss(house, key.presigned_path(host_of(server))))
+    assert connection.connect(identity).code == 0
+    assert connection.subscribe(f"{identity}/#") == [1]
+    assert connection.subscribe("elsewhere") == [0x87]
+    connection.publish(f"{identity}/a", b"x")
+    assert connection.message().payload == b"x"
+    stranger = closing(wss(house, key.presigned_path(host_of(server))))
+    stranger.send(wire.connect(V5, unique("other")))
+    connect_refused(stranger, 0x87)
+
+
+# ---- how a WebSocket behaves ----------------------------------------------------------------------------------------
 
 
 def test_a_close_frame_is_an_orderly_end(house, closing):

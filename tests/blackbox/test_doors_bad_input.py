@@ -330,8 +330,8 @@ def test_requests_one_behind_the_other(server, device, heard):
 
 
 @pytest.mark.parametrize("headers", [
-    ["X-A: " + "a" * 40_000], [f"X-{n}: a" for n in range(1000)], ["X-" + "a" * 40_000 + ": a"],
-    [f"X-{n}: " + "a" * 1000 for n in range(60)],
+    ["X-A: " + "a" * 100_000], [f"X-{n}: a" for n in range(1000)], ["X-" + "a" * 100_000 + ": a"],
+    [f"X-{n}: " + "a" * 2000 for n in range(60)],
 ], ids=["long", "many", "long-name", "long-together"])
 def test_headers_beyond_the_limits(server, device, heard, headers):
     assert ask(server, device, post("/topics/heard/a", *headers, "Content-Length: 1", body=b"a")) in ([431], [400], [])
@@ -342,7 +342,7 @@ def test_a_path_beyond_the_limits(server, device, heard):
     assert ask(server, device, post("/topics/" + "a" * 70_000, "Content-Length: 1", body=b"a")) in ([414], [431], [400], [])
 
 
-@pytest.mark.parametrize("length", [131_073, 140_000, 1 << 20])
+@pytest.mark.parametrize("length", [131_073, 1100_000, 1 << 20])
 def test_bodies_beyond_the_limit(server, device, heard, length):
     head = post("/topics/heard/a", f"Content-Length: {length}", CLOSES)
     assert ask(server, device, head + b"x" * length) == [413]
