@@ -183,12 +183,13 @@ fn a_renewal_that_fails_ends_its_own_connection_only() {
 fn disconnect_after_seconds_ends_it_whatever_was_renewed() {
     let house = House::new();
     let (mut watcher, authorizer) = (watcher(&house), Authorizer::new());
-    let ends = Some((house.now() + Duration::from_secs(700), Fault::GrantExpired));
-    let mut client = enter(&house, &authorizer, "dev", Link { ends, ..House::link() });
+    let end = house.now() + Duration::from_secs(700);
+    let link = Link { ends: Some((end, Fault::GrantExpired)), ..House::link() };
+    let mut client = enter(&house, &authorizer, "dev", link);
     pass(&house, 699);
     assert_eq!(client.on_time(), Flow::Continue);
     assert!(may(&mut client, "first"));
-    assert_eq!(client.next_deadline(), ends.unwrap().0);
+    assert_eq!(client.next_deadline(), end);
     pass(&house, 1);
     assert_eq!(client.on_time(), Flow::Close);
     assert_ended(&mut client, &mut watcher, ReasonCode::NotAuthorized);
@@ -202,14 +203,14 @@ fn a_link_that_ends_takes_its_connection_with_it() {
         let house = House::with(|dialect| assert!(dialect.has(Divergence::Ws24h)));
         let mut watcher = watcher(&house);
         let life = house.broker.dialect().limits().websocket_duration;
-        let ends = Some((house.now() + life, Fault::WebsocketExpired));
+        let end = house.now() + life;
         let mut asked = connect("dev", version);
         asked.keep_alive = 0;
         asked.will = will("will", "gone");
-        let link = Link { ends, ..House::link() };
+        let link = Link { ends: Some((end, Fault::WebsocketExpired)), ..House::link() };
         let mut client = house.try_connect_over(link, House::anybody(), asked).unwrap();
         client.connack();
-        assert!(client.next_deadline() <= ends.unwrap().0);
+        assert!(client.next_deadline() <= end);
         let mut left = life.as_secs() - 1;
         while left > 0 {
             let step = left.min(600);
