@@ -3,6 +3,7 @@ each with a real client, and beside each the refusal of a client that has no rig
 
 import json
 import random
+import select
 import socket
 import ssl
 
@@ -524,3 +525,23 @@ def test_a_websocket_ends_after_its_duration(tmp_path, new_server, closing):
     server.wait_for_log("WEBSOCKET_TTL_EXPIRATION", since=mark)
     # A connection without WebSocket lives on.
     assert watcher.ping() == []
+
+
+def test_ws_24h_and_ws_subprotocol_lenient_are_switches(tmp_path, new_server, closing):
+    """Without the first a WebSocket has no longest life; with the second its subprotocol is taken as it comes."""
+    config = tmp_path / "thingcore.toml"
+    config.write_text("[quotas]\nwebsocket-duration = 1\n[divergences]\nws-24h = false\nws-subprotocol-lenient = true\n")
+    server = new_server("--config", config)
+    path = signing.presigned_path(server, host_of(server))
+    sockets = {
+        "mqtt": WebSocket.dial(server, path), "mqttv3.1": WebSocket.dial(server, path, sec_websocket_protocol="mqttv3.1"),
+        None: WebSocket.dial(server, path, without=["sec-websocket-protocol"])}
+    connections = [closing(Wire(socket_, V5)) for socket_ in sockets.values()]
+    for (subprotocol, socket_), connection in zip(sockets.items(), connections):
+        assert socket_.response.headers.get("sec-websocket-protocol") == subprotocol
+        assert connection.connect(unique("door")).code == 0
+    with pytest.raises(UpgradeRefused):
+        WebSocket.dial(server, path, sec_websocket_protocol="wamp")
+    ended, _, _ = select.select([socket_.sock for socket_ in sockets.values()], [], [], 1.5)
+    assert not ended
+    assert all(connection.ping() == [] for connection in connections)
