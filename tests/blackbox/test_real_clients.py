@@ -20,8 +20,7 @@ def open_client(kind, server):
     opened = []
 
     def make(device=None, client_id=None, will=None):
-        everything = server.account.owner() if kind.signs else server.account.everything()
-        client = kind(server, device or everything, client_id or unique("real"))
+        client = kind(server, device or kind.anybody(server), client_id or unique("real"))
         opened.append(client)
         client.connect(will=will)
         return client
