@@ -28,6 +28,7 @@ pub(crate) struct Seated {
     pub generation: u64,
     pub session: u64,
     pub version: Version,
+    pub session_identifier: Arc<str>,
 }
 
 /// The broker's side of one link. Owned by the task that drives the link; dropping it counts as a lost connection.
@@ -39,6 +40,8 @@ pub struct Connection {
     generation: u64,
     session: u64,
     version: Version,
+    /// `sessionIdentifier` of its lifecycle events.
+    pub(crate) session_identifier: Arc<str>,
     /// The conversation after it lost its seat: only its last words are left.
     farewell: Option<Conversation>,
     over: bool,
@@ -82,7 +85,7 @@ impl Throughput {
 
 impl Connection {
     pub(crate) fn new(broker: Broker, cell: Arc<Cell>, seat: Seated, standing: Arc<Standing>) -> Self {
-        let Seated { generation, session, version } = seat;
+        let Seated { generation, session, version, session_identifier } = seat;
         let matches = Matches::default();
         let (reading, writing) = (Throughput::default(), Throughput::default());
         let (farewell, over) = (None, false);
@@ -93,6 +96,7 @@ impl Connection {
             generation,
             session,
             version,
+            session_identifier,
             farewell,
             over,
             matches,

@@ -10,6 +10,7 @@ mod feed;
 mod grants;
 mod house;
 mod iam;
+mod lifecycle;
 mod policies;
 mod quirks;
 mod quotas;
