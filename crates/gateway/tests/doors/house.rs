@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Access, AccessParts, HttpsGuest, NoFunctions, OwnerKeys, SessionKey};
 use broker::{Broker, BrokerParts};
 use bytes::{Bytes, BytesMut};
 use dialect::Dialect;
@@ -22,7 +23,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
 };
-use services::{EndpointAddress, HttpsGuest, OwnerKeys, Services, ServicesParts};
+use services::commit::Records;
+use services::{EndpointAddress, Services, ServicesParts};
 use store::Store;
 use store::memory::MemoryStore;
 use thingcore_gateway::{Answering, Clock, Door, Gateway, GatewayParts, Limits, Requests, ServerIdentity};
@@ -97,20 +99,32 @@ impl House {
             durability: broker::Durability::Group,
             seed: 1,
         });
+        let authority = Arc::new(authority);
+        let records = Records::new(store.clone(), observers.clone());
+        let access = Arc::new(Access::new(AccessParts {
+            broker: broker.clone(),
+            records: records.clone(),
+            site: Arc::clone(&site),
+            authority: Arc::clone(&authority),
+            endpoint: EndpointAddress::new("localhost"),
+            entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
+            session_key: SessionKey::new([7; 32]),
+            functions: Arc::new(NoFunctions),
+        }));
         let services = Arc::new(Services::new(ServicesParts {
             broker: broker.clone(),
-            store: store.clone(),
+            records,
             site: Arc::clone(&site),
-            authority: Arc::new(authority),
+            authority,
             observers: observers.clone(),
             endpoint: EndpointAddress::new("localhost"),
             entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
-            functions: Arc::new(services::NoFunctions),
-            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
         }));
         let gateway = Gateway::new(GatewayParts {
             broker: broker.clone(),
             services,
+            access,
             requests: Arc::new(Mirror),
             observers,
             clock: clock.clone(),
