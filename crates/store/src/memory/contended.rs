@@ -126,3 +126,44 @@ pub fn take_turns(callers: Vec<Boxed<'_, ()>>, turns: impl IntoIterator<Item = u
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Keyspace, block_on};
+
+    const WORDS: Keyspace<String> = Keyspace::new("words");
+
+    async fn put(store: &dyn Store, key: &Key, word: &str) {
+        let mut batch = Batch::new();
+        WORDS.put(&mut batch, key, &word.to_owned());
+        store.commit(batch).await.unwrap();
+    }
+
+    #[test]
+    fn each_commit_is_overtaken_once_and_in_order() {
+        let (behind, key) = (MemoryStore::new(), Key::of(&["k"]));
+        let store = Overtaken::new(behind.clone());
+        for word in ["one", "two"] {
+            let (key, other) = (key.clone(), Key::of(&["other"]));
+            store.overtake(move |store| {
+                assert_eq!(block_on(WORDS.get(store, &key)).unwrap().is_some(), word == "two");
+                block_on(put(store, &other, word));
+            });
+        }
+        let other = || block_on(WORDS.get(&behind, &Key::of(&["other"]))).unwrap().map(|found| found.value);
+        for expected in ["one", "two", "two"] {
+            block_on(put(&store, &key, "mine"));
+            assert_eq!(other().as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn callers_go_on_when_it_is_their_turn() {
+        let (behind, key) = (MemoryStore::new(), Key::of(&["k"]));
+        let store = Interleaved(behind.clone());
+        let caller = |word| Box::pin(put(&store, &key, word)) as Boxed<'_, ()>;
+        take_turns(vec![caller("first"), caller("second")], [1, 7, 1, 0, 0]);
+        assert_eq!(block_on(WORDS.get(&behind, &key)).unwrap().unwrap().value, "first");
+    }
+}
