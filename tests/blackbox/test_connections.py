@@ -254,14 +254,15 @@ def test_receiver_must_be_allowed_to_receive(server, connected, data):
 
 def test_bad_direct_messages_are_refused(connected, data):
     client = connected(V5)
-    send = {"operation": "send_direct_message", "clientId": client.client_id}
+    send, to = "send_direct_message", {"clientId": client.client_id}
     for topic in ["$aws/things/x/shadow/get", "a/+", "1/2/3/4/5/6/7/8/9", "x" * 257]:
-        refused(data, *INVALID, topic=topic, **send)
+        refused(data, *INVALID, send, topic=topic, **to)
     for timeout in [0, 16]:
-        refused(data, *INVALID, topic="a", confirmation=True, timeout=timeout, **send)
-    refused(data, *INVALID, topic="a", userProperties='{"k": "v"}', **send)
-    refused(data, *INVALID, "send_direct_message", clientId="$x", topic="a")
-    refused(data, "RequestEntityTooLargeException", 413, topic="a", payload=b"x" * (128 * 1024 + 1), **send)
+        refused(data, *INVALID, send, topic="a", confirmation=True, timeout=timeout, **to)
+    refused(data, *INVALID, send, topic="a", userProperties='{"k": "v"}', **to)
+    refused(data, *INVALID, send, clientId="$x", topic="a")
+    large = {"topic": "a", "payload": b"x" * (128 * 1024 + 1)}
+    refused(data, "RequestEntityTooLargeException", 413, send, **large, **to)
     assert client.ping() == []
 
 

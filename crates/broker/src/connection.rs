@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dialect::{DisconnectReason, Fault, QuotaId, Rate};
+use dialect::{DisconnectReason, Divergence, Fault, QuotaId, Rate};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet, ReasonCode, Version};
@@ -126,6 +126,11 @@ impl Connection {
     /// Who this is, for events. Does not enter the cell.
     pub(crate) fn client(&self) -> Client<'_> {
         Client { version: Some(self.version), ..report::standing_of(&self.standing) }
+    }
+
+    /// The link has seen a divergence of the dialect that the broker does not see.
+    pub fn met(&self, divergence: Divergence, packet: &'static str, detail: &dyn Display, now: Timestamp) {
+        self.inner().diverges(divergence, self.client(), packet, detail, now);
     }
 
     /// So many bytes came over the link. Beyond the connection's throughput the link is not read for a while:

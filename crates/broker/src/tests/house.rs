@@ -292,6 +292,15 @@ impl Client {
         packets
     }
 
+    /// The bytes that the broker has for the client.
+    pub(super) fn raw(&mut self) -> BytesMut {
+        let now = self.house.now();
+        let mut out = BytesMut::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        while self.connection().poll_output(&mut cx, &mut out, now) == Poll::Ready(Flow::Continue) {}
+        out
+    }
+
     pub(super) fn connack(&mut self) -> mqtt::ConnAck {
         let mut packets = self.take();
         let first = packets.remove(0);
