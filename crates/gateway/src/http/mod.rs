@@ -12,6 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::HttpsGuest;
 use broker::Link;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -22,7 +23,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use serde_json::json;
-use services::HttpsGuest;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::budget::Place;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Access, AccessParts, HttpsGuest, OwnerKeys, SessionKey};
 use broker::{Broker, BrokerParts};
 use bytes::{Bytes, BytesMut};
 use dialect::Dialect;
@@ -22,7 +23,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
 };
-use services::{EndpointAddress, HttpsGuest, OwnerKeys, Services, ServicesParts};
+use services::commit::Records;
+use services::{EndpointAddress, Services, ServicesParts};
 use store::Store;
 use store::memory::MemoryStore;
 use thingcore_gateway::{Answering, Clock, Door, Gateway, GatewayParts, Limits, Requests, ServerIdentity};
@@ -58,8 +60,8 @@ pub const KEY: (&str, &str) = ("AKIDEXAMPLE", "secret");
 #[derive(Default)]
 pub struct Function(pub parking_lot::Mutex<String>);
 
-impl services::Functions for Function {
-    fn invoke<'a>(&'a self, _arn: &'a str, _event: Bytes, _limit: Duration) -> services::Invoking<'a> {
+impl access::Functions for Function {
+    fn invoke<'a>(&'a self, _arn: &'a str, _event: Bytes, _limit: Duration) -> access::Invoking<'a> {
         Box::pin(std::future::ready(Ok(Bytes::from(self.0.lock().clone()))))
     }
 }
@@ -109,21 +111,32 @@ impl House {
             seed: 1,
         });
         let function = Arc::new(Function::default());
+        let authority = Arc::new(authority);
+        let records = Records::new(store.clone(), observers.clone());
+        let access = Arc::new(Access::new(AccessParts {
+            broker: broker.clone(),
+            records: records.clone(),
+            site: Arc::clone(&site),
+            authority: Arc::clone(&authority),
+            endpoint: EndpointAddress::new("localhost"),
+            entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
+            session_key: SessionKey::new([7; 32]),
+            functions: function.clone(),
+        }));
         let services = Arc::new(Services::new(ServicesParts {
             broker: broker.clone(),
-            store: store.clone(),
+            records,
             site: Arc::clone(&site),
-            authority: Arc::new(authority),
+            authority,
             observers: observers.clone(),
             endpoint: EndpointAddress::new("localhost"),
             entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
-            functions: function.clone(),
-            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
-            session_key: services::SessionKey::new([7; 32]),
         }));
         let gateway = Gateway::new(GatewayParts {
             broker: broker.clone(),
             services,
+            access,
             requests: Arc::new(Mirror),
             observers,
             clock: clock.clone(),
