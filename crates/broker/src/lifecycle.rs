@@ -84,7 +84,7 @@ impl Inner {
     pub fn tell_connected(&self, who: &Named<'_>, now: Timestamp) {
         let bearer = &who.standing.bearer;
         self.tell("presence/connected", bearer, now, || {
-            let mut fields = common(who.standing, "connected", who.session_identifier, now);
+            let mut fields = fields_of(who.standing, "connected", who.session_identifier, now);
             fields.insert("ipAddress".into(), bearer.peer.ip().to_string().into());
             fields.insert("versionNumber".into(), who.version_number.into());
             fields
@@ -94,7 +94,7 @@ impl Inner {
     /// `presence/disconnected`.
     pub fn tell_disconnected(&self, who: &Named<'_>, reason: DisconnectReason, now: Timestamp) {
         self.tell("presence/disconnected", &who.standing.bearer, now, || {
-            let mut fields = common(who.standing, "disconnected", who.session_identifier, now);
+            let mut fields = fields_of(who.standing, "disconnected", who.session_identifier, now);
             let by_client = reason == DisconnectReason::ClientInitiatedDisconnect;
             fields.insert("clientInitiatedDisconnect".into(), by_client.into());
             fields.insert("disconnectReason".into(), reason.as_str().into());
@@ -109,7 +109,7 @@ impl Inner {
             return;
         }
         self.tell("presence/connect_failed", &standing.bearer, now, || {
-            let mut fields = common(standing, "connect_failed", &self.uuid(), now);
+            let mut fields = fields_of(standing, "connect_failed", &self.uuid(), now);
             fields.insert("connectFailureReason".into(), "AUTHORIZATION_FAILED".into());
             fields.insert("ipAddress".into(), standing.bearer.peer.ip().to_string().into());
             fields
@@ -133,7 +133,7 @@ impl Inner {
             Change::Unsubscribed => "unsubscribed",
         };
         self.tell(&format!("subscriptions/{kind}"), &who.standing.bearer, now, || {
-            let mut fields = common(who.standing, kind, who.session_identifier, now);
+            let mut fields = fields_of(who.standing, kind, who.session_identifier, now);
             fields.insert("topics".into(), filters.collect());
             fields
         });
@@ -172,7 +172,7 @@ impl Inner {
 }
 
 /// The fields that all of them have.
-fn common(standing: &Standing, kind: &str, session_identifier: &str, now: Timestamp) -> Map<String, Value> {
+fn fields_of(standing: &Standing, kind: &str, session_identifier: &str, now: Timestamp) -> Map<String, Value> {
     let bearer = &standing.bearer;
     let mut fields = Map::new();
     let client_id = bearer.client_id.as_ref().map_or("", ClientId::as_str);
