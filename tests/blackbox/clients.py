@@ -43,13 +43,21 @@ class Message:
 
 
 class Client:
-    """What they have in common: queues of messages and of disconnections."""
+    """What they have in common: queues of messages and of disconnections.
+
+    `device` is who connects: a `provision.Device` by its certificate, a `provision.AccessKey` by its signature (`signs`)."""
 
     v5 = False
+    signs = False
 
     def __init__(self, server, device, client_id):
         self.server, self.device, self.client_id = server, device, client_id
         self.messages, self.ends = queue.Queue(), queue.Queue()
+
+    @classmethod
+    def anybody(cls, server):
+        """Who may do everything and comes as this kind of client does."""
+        return server.account.owner() if cls.signs else server.account.everything()
 
     def message(self):
         return self.messages.get(timeout=WITHIN)
@@ -89,9 +97,8 @@ class AwsSdk5(Client):
             self.messages.put(Message(packet.topic, packet.payload or b"", packet.qos, packet.retain))
 
         self.stopped, self.closed = queue.Queue(), False
-        self.client = mqtt5_client_builder.mtls_from_path(
-            endpoint="localhost", port=self.server.ports["mqtt"], cert_filepath=self.device.certificate_file,
-            pri_key_filepath=self.device.key_file, ca_filepath=self.server.ca_file, client_id=self.client_id, will=will,
+        self.client = self.build(
+            endpoint="localhost", ca_filepath=self.server.ca_file, client_id=self.client_id, will=will,
             min_reconnect_delay_ms=60_000, max_reconnect_delay_ms=120_000,
             on_lifecycle_connection_success=lambda data: opened.put(data.connack_packet), on_lifecycle_connection_failure=on_failure,
             on_lifecycle_disconnection=on_disconnection, on_publish_received=on_publish,
@@ -100,6 +107,11 @@ class AwsSdk5(Client):
         answer = opened.get(timeout=WITHIN)
         if isinstance(answer, Refused):
             raise answer
+
+    def build(self, **options):
+        return mqtt5_client_builder.mtls_from_path(
+            port=self.server.ports["mqtt"], cert_filepath=self.device.certificate_file, pri_key_filepath=self.device.key_file,
+            **options)
 
     def subscribe(self, topic_filter, qos=1):
         packet = crt5.SubscribePacket([crt5.Subscription(topic_filter, crt5.QoS(qos))])
@@ -120,15 +132,36 @@ class AwsSdk5(Client):
             self.stopped.get(timeout=WITHIN)
 
 
+class AwsSdk5Custom(AwsSdk5):
+    """awsiotsdk, MQTT 5, with whatever `builder` of the SDK and its `options`."""
+
+    def __init__(self, server, client_id, builder, **options):
+        super().__init__(server, None, client_id)
+        self.builder, self.options = builder, {"port": server.ports["tls"], **options}
+
+    def build(self, **options):
+        return self.builder(**{**options, **self.options})
+
+
+class AwsSdk5Wss(AwsSdk5):
+    """awsiotsdk, MQTT 5 over WebSocket, signed."""
+
+    signs = True
+
+    def build(self, **options):
+        return mqtt5_client_builder.websockets_with_default_aws_signing(
+            region=self.device.region or self.server.region, credentials_provider=self.device.provider(),
+            port=self.server.ports["tls"], **options)
+
+
 class AwsSdk311(Client):
     """awsiotsdk, MQTT 3.1.1, mutual TLS from files."""
 
     def connect(self, will=None):
         if will:
             will = crt3.Will(will["topic"], crt3.QoS(will.get("qos", 0)), will["payload"].encode(), will.get("retain", False))
-        self.connection = mqtt_connection_builder.mtls_from_path(
-            endpoint="localhost", port=self.server.ports["mqtt"], cert_filepath=self.device.certificate_file,
-            pri_key_filepath=self.device.key_file, ca_filepath=self.server.ca_file, client_id=self.client_id, clean_session=True,
+        self.connection = self.build(
+            endpoint="localhost", ca_filepath=self.server.ca_file, client_id=self.client_id, clean_session=True,
             keep_alive_secs=60, will=will, reconnect_min_timeout_secs=60, reconnect_max_timeout_secs=120,
             on_connection_interrupted=self._on_interrupted)
         self.interrupted = False
@@ -137,6 +170,11 @@ class AwsSdk311(Client):
             self.connection.connect().result(WITHIN)
         except Exception as error:
             raise Refused(detail=str(error)) from error
+
+    def build(self, **options):
+        return mqtt_connection_builder.mtls_from_path(
+            port=self.server.ports["mqtt"], cert_filepath=self.device.certificate_file, pri_key_filepath=self.device.key_file,
+            **options)
 
     def subscribe(self, topic_filter, qos=1):
         future, _ = self.connection.subscribe(topic_filter, crt3.QoS(qos))
@@ -168,16 +206,45 @@ class AwsSdk311(Client):
             done.result(WITHIN)
 
 
+class AwsSdk311Custom(AwsSdk311):
+    """awsiotsdk, MQTT 3.1.1, with whatever `builder` of the SDK and its `options`."""
+
+    def __init__(self, server, client_id, builder, **options):
+        super().__init__(server, None, client_id)
+        self.builder, self.options = builder, {"port": server.ports["tls"], **options}
+
+    def build(self, **options):
+        return self.builder(**{**options, **self.options})
+
+
+class AwsSdk311Wss(AwsSdk311):
+    """awsiotsdk, MQTT 3.1.1 over WebSocket, signed."""
+
+    signs = True
+
+    def build(self, **options):
+        return mqtt_connection_builder.websockets_with_default_aws_signing(
+            region=self.device.region or self.server.region, credentials_provider=self.device.provider(),
+            port=self.server.ports["tls"], **options)
+
+
 # ---- paho ------------------------------------------------------------------------------------------------------
 
 
 class Paho(Client):
-    protocol = paho.MQTTv311
+    protocol, transport = paho.MQTTv311, "tcp"
+
+    def prepare(self):
+        """Sets up the way in; returns the port."""
+        self.client.tls_set(
+            self.server.ca_file, self.device.certificate_file, self.device.key_file, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        return self.server.ports["mqtt"]
 
     def connect(self, will=None):
         self.opened, self.acks = queue.Queue(), queue.Queue()
-        self.client = client = paho.Client(CallbackAPIVersion.VERSION2, self.client_id, protocol=self.protocol, reconnect_on_failure=False)
-        client.tls_set(self.server.ca_file, self.device.certificate_file, self.device.key_file, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        self.client = client = paho.Client(
+            CallbackAPIVersion.VERSION2, self.client_id, protocol=self.protocol, transport=self.transport, reconnect_on_failure=False)
+        port = self.prepare()
         if will:
             client.will_set(will["topic"], will["payload"], will.get("qos", 0), will.get("retain", False))
         client.on_connect = lambda _c, _u, _f, reason, _p: self.opened.put(reason)
@@ -185,7 +252,10 @@ class Paho(Client):
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: self.acks.put(reasons[0].value)
         client.on_publish = lambda _c, _u, mid, reason, _p: self.acks.put(reason.value)
         client.on_message = lambda _c, _u, m: self.messages.put(Message(m.topic, m.payload, m.qos, m.retain))
-        client.connect("localhost", self.server.ports["mqtt"], keepalive=60)
+        try:
+            client.connect("localhost", port, keepalive=60)
+        except paho.WebsocketConnectionError as error:
+            raise Refused(detail=str(error)) from error
         client.loop_start()
         answer = self.opened.get(timeout=WITHIN)
         if answer is None or answer.is_failure:
@@ -220,6 +290,22 @@ class Paho5(Paho):
     protocol, v5 = paho.MQTTv5, True
 
 
+class PahoWss(Paho):
+    """Over WebSocket, with a presigned path."""
+
+    transport, signs = "websockets", True
+
+    def prepare(self):
+        port = self.server.ports["tls"]
+        self.client.tls_set(self.server.ca_file, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        self.client.ws_set_options(path=self.device.presigned_path(f"localhost:{port}"))
+        return port
+
+
+class PahoWss5(PahoWss):
+    protocol, v5 = paho.MQTTv5, True
+
+
 # ---- Node ------------------------------------------------------------------------------------------------------
 
 
@@ -232,8 +318,11 @@ class Node(Client):
         self.process = subprocess.Popen(["node", self.script], cwd=NODE_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answers = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._ask("connect", host="localhost", port=self.server.ports["mqtt"], ca=self.server.ca_file, cert=self.device.certificate_file,
-                  key=self.device.key_file, clientId=self.client_id, will=will, **self.options)
+        self._ask("connect", host="localhost", ca=self.server.ca_file, clientId=self.client_id, will=will, **self.way(), **self.options)
+
+    def way(self):
+        """Where and how the script gets in."""
+        return dict(port=self.server.ports["mqtt"], cert=self.device.certificate_file, key=self.device.key_file)
 
     def _read(self):
         for line in self.process.stdout:
@@ -286,7 +375,38 @@ class NodeAwsSdk311(Node):
     script = "aws-sdk-311.js"
 
 
+class NodeMqttWss(NodeMqtt):
+    """MQTT.js over WebSocket, with a presigned URL."""
+
+    signs = True
+
+    def way(self):
+        port = self.server.ports["tls"]
+        return dict(port=port, url=f"wss://localhost:{port}" + self.device.presigned_path(f"localhost:{port}"))
+
+
+class NodeMqttWss5(NodeMqttWss):
+    options, v5 = {"version": 5}, True
+
+
+class NodeAwsSdkWss311(NodeAwsSdk311):
+    """The SDK for JavaScript over WebSocket, signed."""
+
+    signs = True
+
+    def way(self):
+        return dict(port=self.server.ports["tls"], region=self.device.region or self.server.region, accessKeyId=self.device.key_id,
+                    secretAccessKey=self.device.secret, sessionToken=self.device.token)
+
+
+class NodeAwsSdkWss5(NodeAwsSdk5):
+    signs, way = True, NodeAwsSdkWss311.way
+
+
 ALL = {
     "awsiotsdk-v5": AwsSdk5, "awsiotsdk-v311": AwsSdk311, "paho-v5": Paho5, "paho-v311": Paho, "node-mqtt-v5": NodeMqtt5,
     "node-mqtt-v311": NodeMqtt, "node-awssdk-v5": NodeAwsSdk5, "node-awssdk-v311": NodeAwsSdk311,
+    "awsiotsdk-wss-v5": AwsSdk5Wss, "awsiotsdk-wss-v311": AwsSdk311Wss, "paho-wss-v5": PahoWss5, "paho-wss-v311": PahoWss,
+    "node-mqtt-wss-v5": NodeMqttWss5, "node-mqtt-wss-v311": NodeMqttWss, "node-awssdk-wss-v5": NodeAwsSdkWss5,
+    "node-awssdk-wss-v311": NodeAwsSdkWss311,
 }

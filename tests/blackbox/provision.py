@@ -5,6 +5,8 @@ import json
 import os
 import threading
 
+from signing import presigned_path
+
 _counter = itertools.count(1)
 _run = f"{os.environ.get('PYTEST_XDIST_WORKER', 'w')}{os.getpid() % 10000:04d}"
 
@@ -59,6 +61,26 @@ class Device:
         iot.create_policy_version(policyName=self.policy_name, policyDocument=document(*statements), setAsDefault=True)
 
 
+class AccessKey:
+    """An access key; whatever is given replaces what is right."""
+
+    def __init__(self, server, key_id=None, secret=None, token=None, region=None):
+        self.server, self.region, self.token = server, region, token
+        self.key_id = key_id or server.ready["access_key_id"]
+        self.secret = secret or server.ready["secret_access_key"]
+
+    def provider(self):
+        """For the AWS SDKs."""
+        from awscrt.auth import AwsCredentialsProvider
+
+        return AwsCredentialsProvider.new_static(self.key_id, self.secret, self.token)
+
+    def presigned_path(self, host, **changes):
+        """`/mqtt` with its signature, see `signing.presigned_path`."""
+        given = dict(key=self.key_id, secret=self.secret, token=self.token, region=self.region)
+        return presigned_path(self.server, host, **{**given, **changes})
+
+
 class Account:
     """The registry of one server."""
 
@@ -95,6 +117,18 @@ class Account:
             more = {"thingPrincipalType": "EXCLUSIVE_THING"} if exclusive else {}
             self.iot.attach_thing_principal(thingName=device.name, principal=device.arn, **more)
         return device
+
+    def owner(self):
+        """The server's own access key, which may do everything."""
+        return AccessKey(self.server)
+
+    def user(self, *statements):
+        """The access key of a new IAM user that may do this."""
+        iam, name = self.server.boto("iam"), unique("user")
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(*statements))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return AccessKey(self.server, key["AccessKeyId"], key["SecretAccessKey"])
 
     def everything(self):
         """A device that may do everything, shared by all tests that do not care; any client id."""

@@ -1,9 +1,12 @@
 """Divergences from OASIS MQTT: each row as a client sees it, switched on and off, and the report that names who met it."""
 
 import json
+import queue
 import subprocess
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 import wire
 from clients import Paho, Paho5
@@ -501,3 +504,34 @@ def test_a_wrong_quirk_keeps_the_server_from_starting(new_server, tmp_path):
     assert server.process.wait(30) != 0
     assert "no quirk is called" in server.log_text()
     server.process = None
+
+
+def mqtt31(server):
+    """paho still speaks MQTT 3.1 (MQIsdp, level 3)."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="old", protocol=paho.MQTTv31)
+    ends = queue.Queue()
+    client.on_connect = lambda *args: ends.put(None if args[3].is_failure else "connected")
+    client.on_disconnect = lambda *args: ends.put(None)
+    client.connect("127.0.0.1", server.ports["plain"])
+    client.loop_start()
+    return client, ends
+
+
+def test_mqtt_3_1_is_refused_without_mqtt31_accepted(server):
+    client, ends = mqtt31(server)
+    assert ends.get(timeout=20) is None
+    client.loop_stop()
+
+
+def test_mqtt_3_1_is_taken_for_3_1_1_mqtt31_accepted(tmp_path, new_server):
+    server = new_server("--config", write(tmp_path, "[divergences]\nmqtt31-accepted = true\n"))
+    client, ends = mqtt31(server)
+    messages = queue.Queue()
+    client.on_message = lambda _client, _data, message: messages.put(message.payload)
+    assert ends.get(timeout=20) == "connected"
+    client.on_subscribe = lambda *args: client.publish("a", b"hello", qos=1)
+    client.subscribe("a", qos=1)
+    assert messages.get(timeout=20) == b"hello"
+    client.disconnect()
+    client.loop_stop()
+    assert met(server, "old")["mqtt31-accepted"][0] == 1

@@ -20,7 +20,7 @@ def open_client(kind, server):
     opened = []
 
     def make(device=None, client_id=None, will=None):
-        client = kind(server, device or server.account.everything(), client_id or unique("real"))
+        client = kind(server, device or kind.anybody(server), client_id or unique("real"))
         opened.append(client)
         client.connect(will=will)
         return client
@@ -34,9 +34,15 @@ def open_client(kind, server):
 
 
 @pytest.fixture
-def restricted(account, server):
+def make_device(kind, account):
+    """make_device(*statements): somebody who may do this and comes as this kind of client does."""
+    return account.user if kind.signs else account.device
+
+
+@pytest.fixture
+def restricted(make_device, server):
     """May connect, and use `ok/...`; may subscribe to `half/...` without receiving from it."""
-    return account.device(
+    return make_device(
         allow("iot:Connect", "*"), allow(["iot:Publish", "iot:Receive"], server.arn("topic/ok/*")),
         allow("iot:Subscribe", [server.arn("topicfilter/ok/*"), server.arn("topicfilter/half/*")]))
 
@@ -62,8 +68,8 @@ def test_own_message_comes_back(open_client, topic):
     assert client.message().payload == b"to myself"
 
 
-def test_denied_connect(kind, open_client, account, server):
-    device = account.device(allow("iot:Connect", server.arn("client/somebody-else")))
+def test_denied_connect(kind, open_client, make_device, server):
+    device = make_device(allow("iot:Connect", server.arn("client/somebody-else")))
     with pytest.raises(Refused) as refused:
         open_client(device)
     expect_code(kind, refused.value.code, 0x87)

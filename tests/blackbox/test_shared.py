@@ -53,7 +53,7 @@ def test_each_message_goes_to_one_member(plain, version):
 
 @pytest.mark.parametrize("kind", ALL.values(), ids=ALL.keys())
 def test_a_fleet_of_real_clients(server, kind):
-    device, group = server.account.everything(), unique("fleet")
+    device, group = kind.anybody(server), unique("fleet")
     members = [kind(server, device, unique("member")) for _ in range(3)]
     publisher = kind(server, device, unique("boss"))
     try:

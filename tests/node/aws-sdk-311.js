@@ -1,7 +1,8 @@
-// aws-iot-device-sdk-v2, MQTT 3.1.1, mutual TLS from files.
+// aws-iot-device-sdk-v2, MQTT 3.1.1, mutual TLS from files; with an access key, a signed WebSocket.
 'use strict';
 const { mqtt, iot } = require('aws-iot-device-sdk-v2');
 const { emit, hex, serve, refusal } = require('./lines');
+const { provider } = require('./aws-keys');
 
 let connection;
 let over = false; // interrupted: disconnecting would wait for the next attempt to connect
@@ -13,7 +14,9 @@ function orEnd(promise) {
 
 const commands = {
   connect: async (o) => {
-    const builder = iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder_from_path(o.cert, o.key);
+    const builder = o.accessKeyId
+      ? iot.AwsIotMqttConnectionConfigBuilder.new_with_websockets({ region: o.region, credentials_provider: provider(o) })
+      : iot.AwsIotMqttConnectionConfigBuilder.new_mtls_builder_from_path(o.cert, o.key);
     builder.with_certificate_authority_from_path(undefined, o.ca).with_endpoint(o.host).with_port(o.port);
     builder.with_client_id(o.clientId).with_clean_session(true).with_keep_alive_seconds(60).with_reconnect_min_sec(60).with_reconnect_max_sec(120);
     if (o.will) builder.with_will({ topic: o.will.topic, payload: o.will.payload, qos: o.will.qos || 0, retain: !!o.will.retain });

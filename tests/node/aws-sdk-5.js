@@ -1,13 +1,16 @@
-// aws-iot-device-sdk-v2, MQTT 5, mutual TLS from files: as in the SDK's samples.
+// aws-iot-device-sdk-v2, MQTT 5, mutual TLS from files, or with an access key a signed WebSocket: as in the SDK's samples.
 'use strict';
 const { mqtt5, iot } = require('aws-iot-device-sdk-v2');
 const { emit, hex, serve, refusal } = require('./lines');
+const { provider } = require('./aws-keys');
 
 let client;
 
 const commands = {
   connect: (o) => new Promise((resolve, reject) => {
-    const builder = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromPath(o.host, o.cert, o.key);
+    const builder = o.accessKeyId
+      ? iot.AwsIotMqtt5ClientConfigBuilder.newWebsocketMqttBuilderWithSigv4Auth(o.host, { region: o.region, credentialsProvider: provider(o) })
+      : iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromPath(o.host, o.cert, o.key);
     builder.withCertificateAuthorityFromPath(undefined, o.ca).withPort(o.port).withMinReconnectDelayMs(60000).withMaxReconnectDelayMs(120000);
     const connect = { clientId: o.clientId, keepAliveIntervalSeconds: 60 };
     if (o.will) {

@@ -1,4 +1,4 @@
-// The `mqtt` package (MQTT.js), MQTT 3.1.1 and 5, mutual TLS.
+// The `mqtt` package (MQTT.js), MQTT 3.1.1 and 5, mutual TLS; with a URL, whatever the URL says.
 'use strict';
 const fs = require('fs');
 const mqtt = require('mqtt');
@@ -16,9 +16,12 @@ function orEnd(run) {
 
 const commands = {
   connect: (o) => orEnd((resolve, reject) => {
-    client = mqtt.connect({
-      protocol: 'mqtts', host: o.host, port: o.port, protocolVersion: o.version, clientId: o.clientId, clean: true, reconnectPeriod: 0,
-      ca: fs.readFileSync(o.ca), cert: fs.readFileSync(o.cert), key: fs.readFileSync(o.key),
+    const ca = fs.readFileSync(o.ca);
+    const way = o.url
+      ? { wsOptions: { ca } }
+      : { protocol: 'mqtts', host: o.host, port: o.port, ca, cert: fs.readFileSync(o.cert), key: fs.readFileSync(o.key) };
+    client = mqtt.connect(o.url, {
+      ...way, protocolVersion: o.version, clientId: o.clientId, clean: true, reconnectPeriod: 0,
       will: o.will ? { topic: o.will.topic, payload: Buffer.from(o.will.payload), qos: o.will.qos || 0, retain: !!o.will.retain } : undefined,
     });
     let code = null;

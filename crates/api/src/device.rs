@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use access::{HttpsGuest, http_part};
 use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
 use http::request::Parts;
@@ -13,13 +14,12 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 use identity::Timestamp;
-use services::{HttpsGuest, http_part};
 
-use crate::access;
 use crate::answer::{Fault, Reply};
 use crate::body;
 use crate::exchange::{Caller, Claimed, Exchange, Known, Success, Wire, claims_signature, unrouted};
 use crate::model::{Operation, Service};
+use crate::permissions;
 use crate::route::{self, Labels, Unrouted};
 
 /// Answers requests that came to device endpoints. Cheap to clone.
@@ -37,7 +37,7 @@ impl DeviceApi {
         let started = (exchange.clock)();
         let mut known = Known::default();
         let outcome = exchange.device_outcome(request, guest, &mut known, started).await;
-        exchange.respond(outcome, &known, started, Wire::SilentLikeAws)
+        exchange.respond(outcome, &known, (guest.peer, started), Wire::SilentLikeAws)
     }
 }
 
@@ -86,7 +86,7 @@ impl Exchange {
         let origin =
             HttpOrigin { credential: caller, peer: guest.peer, server_name: guest.server_name.clone() };
         self.may_call(operation, &labels, &origin, now).await?;
-        let resources = access::resources(&labels);
+        let resources = permissions::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
         let HttpOrigin { credential, peer, server_name } = origin;
         let caller = Caller { credential, peer, server_name };

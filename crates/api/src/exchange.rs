@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use access::iam::Resource;
+use access::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
 use customauth::HttpPart;
@@ -15,8 +17,6 @@ use http_body_util::Full;
 use hyper::body::Body;
 use identity::{IamKind, IamPrincipal, Principal, Region, Timestamp};
 use serde_json::{Map, Value};
-use services::iam::Resource;
-use services::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use sigv4::{Claim, Expected};
 
 use crate::answer::{self, Fault, Reply};
@@ -26,7 +26,7 @@ use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
-use crate::{access, account, acm, browser, constraints, json_protocol, record, service_quotas};
+use crate::{account, acm, browser, constraints, json_protocol, permissions, record, service_quotas};
 
 /// The Region of what is not regional.
 const GLOBAL_REGION: &str = "us-east-1";
@@ -188,15 +188,15 @@ impl Exchange {
         let started = (self.clock)();
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
-        self.respond(outcome, &known, started, Wire::Tells)
+        self.respond(outcome, &known, (peer, started), Wire::Tells)
     }
 
-    /// The response to an outcome, and the record of the call.
+    /// The response to an outcome, and the record of the call: whence it came and when.
     pub(crate) fn respond(
         &self,
         outcome: Result<Success, Fault>,
         known: &Known,
-        started: Timestamp,
+        (peer, started): (SocketAddr, Timestamp),
         wire: Wire,
     ) -> Response<Full<Bytes>> {
         let request_id = uuid::Uuid::new_v4().to_string();
@@ -206,7 +206,7 @@ impl Exchange {
             Ok(Success::Account(entry, output)) => answer::account(entry, output, &request_id),
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
-                record::refusal(&self.observers, known, &fault, ended);
+                record::refusal(&self.observers, known, &fault, peer, ended);
                 if wire == Wire::SilentLikeAws && fault.status == 403 {
                     fault.message = "Forbidden".into();
                 }
@@ -268,7 +268,7 @@ impl Exchange {
         }
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
         known.operation = Some(operation.name);
-        let resources = access::resources(&labels);
+        let resources = permissions::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
         self.permit(operation, resources, &input, &caller, now).await?;
         let reply = self.perform.perform(operation, input, caller, now).await?;
@@ -328,14 +328,14 @@ impl Exchange {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        if caller.is_owner() || access::is_asked_later(operation) {
+        if caller.is_owner() || permissions::is_asked_later(operation) {
             return Ok(());
         }
         for resource in resources {
-            let allowed = self.perform.allow(access::actions(operation), resource, caller, now).await;
-            allowed.map_err(|fault| access::in_words_of(operation, fault))?;
+            let allowed = self.perform.allow(permissions::actions(operation), resource, caller, now).await;
+            allowed.map_err(|fault| permissions::in_words_of(operation, fault))?;
         }
-        for role in access::passed_roles(&input.members) {
+        for role in permissions::passed_roles(&input.members) {
             self.perform.allow(vec!["iam:PassRole".into()], Resource::Arn(role), caller, now).await?;
         }
         Ok(())

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use access::{Access, NoSigner, Signer};
 use identity::Timestamp;
-use services::{NoSigner, Services, Signer};
 
 /// The owner of an access key, some time.
 pub type Finding<'a> = Pin<Box<dyn Future<Output = Result<Signer, NoSigner>> + Send + 'a>>;
@@ -20,7 +20,7 @@ pub trait AccessKeys: Send + Sync {
     ) -> Finding<'a>;
 }
 
-impl AccessKeys for Services {
+impl AccessKeys for Access {
     fn find<'a>(
         &'a self,
         access_key_id: &'a str,

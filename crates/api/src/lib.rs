@@ -4,7 +4,6 @@
 //! checked against the constraints of its service model, nor for anybody whose policies do not allow it. (Two operations of
 //! Amazon Cognito are there for whoever has no credentials yet.) What is known of the models is data under `generated/`.
 
-mod access;
 mod account;
 mod acm;
 mod answer;
@@ -21,6 +20,7 @@ mod keys;
 mod model;
 mod operations;
 mod own;
+mod permissions;
 mod record;
 mod route;
 mod server;

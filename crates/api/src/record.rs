@@ -1,5 +1,7 @@
 //! What observers are told of a call.
 
+use std::net::SocketAddr;
+
 use events::{ApiCall, ApiRefused, Event, Observers};
 use identity::Timestamp;
 
@@ -15,7 +17,7 @@ pub fn call(observers: &Observers, known: &Known, status: u16, started: Timestam
 
 /// A call was answered with a fault. That a resource is not there is an answer, not a refusal: whoever asks first
 /// whether it is there alarms nobody.
-pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, at: Timestamp) {
+pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, peer: SocketAddr, at: Timestamp) {
     if known.operation.is_some() && fault.error_type == "ResourceNotFoundException" {
         return;
     }
@@ -26,6 +28,7 @@ pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, at: Timestam
             error: &fault.error_type,
             message: &fault.message,
             access_key: access_key(known),
+            peer,
         }),
     );
 }

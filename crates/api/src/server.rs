@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Access;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -66,6 +67,8 @@ impl Default for ServerLimits {
 pub struct ApiParts {
     /// What performs the operations.
     pub services: Arc<Services>,
+    /// What performs those of IAM, ACM, authorizers and domains, and says what a caller may do.
+    pub access: Arc<Access>,
     /// What can be done beside AWS's operations.
     pub own: OwnOperations,
     /// Who may call.
@@ -95,7 +98,7 @@ impl ApiServer {
     /// A server that is not listening yet.
     pub fn new(parts: ApiParts) -> Self {
         let exchange = Exchange {
-            perform: Arc::new(Dispatch::new(parts.services)),
+            perform: Arc::new(Dispatch::new(parts.services, parts.access)),
             own: parts.own,
             keys: parts.keys,
             observers: parts.observers,

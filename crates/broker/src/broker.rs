@@ -21,6 +21,7 @@ use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
 use crate::groups::Groups;
+use crate::lifecycle::Versions;
 use crate::principals::Principals;
 use crate::publish::Kept;
 use crate::throttle::Throttles;
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     pub principals: Principals,
     pub expiry: Expiry,
     pub throttles: Throttles,
+    pub versions: Versions,
     pub quirks: Arc<Quirks>,
     pub departed: Departures,
     pub confirmations: Confirmations,
@@ -116,6 +118,7 @@ impl Broker {
             principals: Principals::default(),
             expiry: Expiry::default(),
             throttles,
+            versions: Versions::default(),
             quirks: Arc::default(),
             departed: Departures::default(),
             confirmations: Confirmations::default(),

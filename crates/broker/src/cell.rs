@@ -41,8 +41,8 @@ pub(crate) struct Seat {
     pub ousted: Vec<(u64, Conversation)>,
     /// The cell has left the directory: look there again.
     pub retired: bool,
-    /// How many connections this client has had: `versionNumber` of its lifecycle events.
-    pub connections: u64,
+    /// `versionNumber` of the next connection's lifecycle events; nothing while the cell is new.
+    pub next_version: Option<u64>,
     /// How often it was asked for quirks.
     pub dice: Dice,
     /// What the store holds of it.
@@ -82,6 +82,8 @@ pub(crate) struct Live {
     pub until: (Timestamp, Fault),
     /// `sessionIdentifier` of its lifecycle events.
     pub session_identifier: Arc<str>,
+    /// `versionNumber` of its lifecycle events.
+    pub version_number: u64,
     /// Our side of its link.
     pub local: SocketAddr,
     /// Direct messages whose senders wait for the client's acknowledgement.
@@ -95,6 +97,7 @@ pub(crate) struct Ended {
     pub since: Timestamp,
     pub version: mqtt::Version,
     pub session_identifier: Arc<str>,
+    pub version_number: u64,
     pub will: Option<WillPlan>,
     /// The session that ended with it, to be unrouted.
     pub over: Option<Kept>,
@@ -206,7 +209,7 @@ impl Seat {
 
     /// What a connection leaves behind: its session goes on or ends.
     pub(crate) fn conclude(&mut self, live: Live, now: Timestamp) -> (Ended, Conversation) {
-        let Live { mut talk, standing, since, session_identifier, awaited, .. } = live;
+        let Live { mut talk, standing, since, session_identifier, version_number, awaited, .. } = live;
         let version = talk.terms().version;
         let terms = LastTerms::of(talk.terms());
         let will = talk.terms_mut().will.take();
@@ -228,6 +231,7 @@ impl Seat {
         }
         let ended = Ended {
             standing,
+            version_number,
             since,
             version,
             session_identifier,

@@ -13,6 +13,7 @@ use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
 
 use crate::cell::{Cell, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
+use crate::lifecycle::Named;
 use crate::link::{Credential, Link};
 use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::Report;
@@ -35,6 +36,8 @@ struct Admitted {
     client_id: ClientId,
     assigned: bool,
     standing: Arc<Standing>,
+    /// `versionNumber`, if the client has no cell.
+    version_number: u64,
     /// When the link ends it at the latest.
     ends: Option<(Timestamp, Fault)>,
     local: SocketAddr,
@@ -72,7 +75,9 @@ impl Broker {
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
         let (ends, local) = (link.ends, link.local);
-        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local };
+        let version_number = inner.versions.take(&client_id, now);
+        let admitted =
+            Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local, version_number };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
@@ -147,6 +152,10 @@ impl Broker {
         inner.await_renewal(&standing);
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
         inner.report_connected(connection.client(), &terms, &taken.arrived, now);
+        let Arrived { session_identifier, version_number, .. } = &taken.arrived;
+        let standing = &connection.standing;
+        let named = Named { standing, session_identifier, version_number: Some(*version_number) };
+        inner.tell_connected(&named, now);
         if taken.arrived.queued > 1 && inner.dialect.has(Divergence::ReplayRate) {
             let detail =
                 &format_args!("came back to {} waiting messages, ten a second", taken.arrived.queued);
@@ -237,6 +246,7 @@ impl Inner {
             last_will_topic: terms.will.as_ref().map(|will| will.topic.as_str()),
         };
         let refused = |fault, denial: policy::Denial<'_>| {
+            self.tell_connect_failed(standing, fault, now);
             let remedy = denial.remedy();
             self.refuse_for(client, (fault, &denial), Some(&remedy), terms.version, now)
         };
@@ -319,6 +329,7 @@ impl Inner {
             let mut talk = Conversation::begin(terms.clone(), connack, &self.dialect, now);
             talk.share(&self.throttles.publishes_in, &self.throttles.publishes_out);
             let arrived = Arrived {
+                version_number: seat.next_version.unwrap_or(admitted.version_number),
                 resumed,
                 subscriptions: kept.session.subscription_count(),
                 queued: kept.session.queued(),
@@ -328,9 +339,15 @@ impl Inner {
                 true => self.resume(&mut kept.session, &mut talk, standing, now),
                 false => Vec::new(),
             };
-            seat.connections += 1;
-            let seated = Seated { generation, session: kept.id, version: terms.version };
+            let version_number = seat.next_version.unwrap_or(admitted.version_number);
+            seat.next_version = Some(version_number + 1);
             let session_identifier = arrived.session_identifier.clone();
+            let seated = Seated {
+                generation,
+                session: kept.id,
+                version: terms.version,
+                session_identifier: session_identifier.clone(),
+            };
             let standing = standing.clone();
             seat.live = Some(Live {
                 generation,
@@ -341,6 +358,7 @@ impl Inner {
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
                 session_identifier,
+                version_number,
                 local: *local,
                 awaited: Vec::new(),
             });

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dialect::{DisconnectReason, Fault, QuotaId, Rate};
+use dialect::{DisconnectReason, Divergence, Fault, QuotaId, Rate};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet, ReasonCode, Version};
@@ -28,6 +28,7 @@ pub(crate) struct Seated {
     pub generation: u64,
     pub session: u64,
     pub version: Version,
+    pub session_identifier: Arc<str>,
 }
 
 /// The broker's side of one link. Owned by the task that drives the link; dropping it counts as a lost connection.
@@ -39,6 +40,8 @@ pub struct Connection {
     generation: u64,
     session: u64,
     version: Version,
+    /// `sessionIdentifier` of its lifecycle events.
+    pub(crate) session_identifier: Arc<str>,
     /// The conversation after it lost its seat: only its last words are left.
     farewell: Option<Conversation>,
     over: bool,
@@ -82,7 +85,7 @@ impl Throughput {
 
 impl Connection {
     pub(crate) fn new(broker: Broker, cell: Arc<Cell>, seat: Seated, standing: Arc<Standing>) -> Self {
-        let Seated { generation, session, version } = seat;
+        let Seated { generation, session, version, session_identifier } = seat;
         let matches = Matches::default();
         let (reading, writing) = (Throughput::default(), Throughput::default());
         let (farewell, over) = (None, false);
@@ -93,6 +96,7 @@ impl Connection {
             generation,
             session,
             version,
+            session_identifier,
             farewell,
             over,
             matches,
@@ -126,6 +130,11 @@ impl Connection {
     /// Who this is, for events. Does not enter the cell.
     pub(crate) fn client(&self) -> Client<'_> {
         Client { version: Some(self.version), ..report::standing_of(&self.standing) }
+    }
+
+    /// The link has seen a divergence of the dialect that the broker does not see.
+    pub fn met(&self, divergence: Divergence, packet: &'static str, detail: &dyn Display, now: Timestamp) {
+        self.inner().diverges(divergence, self.client(), packet, detail, now);
     }
 
     /// So many bytes came over the link. Beyond the connection's throughput the link is not read for a while:

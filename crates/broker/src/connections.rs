@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use dialect::{DisconnectReason, Fault, Limits, QuotaId};
+use dialect::{DisconnectReason, Divergence, Fault, Limits, QuotaId};
 use hashbrown::HashMap;
 use identity::{ClientId, Timestamp};
 use mqtt::QoS;
@@ -283,6 +283,10 @@ impl Inner {
     fn deleted(&self, cell: &Arc<Cell>, deleted: Deleted, deletion: Deletion, trace: &str, now: Timestamp) {
         if let Some((ended, waker)) = deleted.ended {
             waker.into_iter().for_each(Waker::wake);
+            if ended.version == mqtt::Version::V311 && self.dialect.tells_v3(Fault::AdministrativeAction) {
+                let (row, detail) = (Divergence::ServerDisconnectV3Api, &"was told of DeleteConnection");
+                self.diverges_for(row, cell.client_id.as_str(), "DISCONNECT", detail, now);
+            }
             let by = Departure::by(Fault::AdministrativeAction, &"by DeleteConnection", trace);
             self.conclude(cell, ended, &Departure { will: by.will && !deletion.prevent_will, ..by }, now);
         }

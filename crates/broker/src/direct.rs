@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::Fault;
+use dialect::{Divergence, Fault};
 use events::Origin;
 use identity::{ClientId, Timestamp};
 use mqtt::{Message, MessageProperties, PacketId, QoS, Text};
@@ -193,12 +193,15 @@ impl Confirmations {
 struct Handed {
     report: Report,
     packet_id: Option<PacketId>,
+    is_subscribed: bool,
 }
 
 /// Why it is not, as found inside the cell.
 enum Undelivered {
     NotFound,
     NotConnected,
+    /// The dialect delivers only what was subscribed to.
+    NotSubscribed,
     Denied(Arc<Standing>),
     Unsent(Unsent),
 }
@@ -265,6 +268,16 @@ impl Inner {
         let (handed, waker) = handed.map_err(|why| undelivered(direct, why, now))?;
         waker.into_iter().for_each(std::task::Waker::wake);
         self.report(&cell.client_id, &handed.report, now);
+        if !handed.is_subscribed {
+            let detail = &format_args!("got a direct message on {} without a subscription", direct.topic);
+            self.diverges_for(
+                Divergence::UnsubscribedDelivery,
+                direct.client_id.as_str(),
+                "PUBLISH",
+                detail,
+                now,
+            );
+        }
         let (Some(packet_id), Some(receipt), Some(patience)) =
             (handed.packet_id, receipt, direct.confirmation)
         else {
@@ -329,6 +342,16 @@ impl Inner {
     ) -> Result<(Handed, Option<std::task::Waker>), Undelivered> {
         let kept = seat.kept.as_mut().ok_or(Undelivered::NotFound)?;
         let live = seat.live.as_mut().ok_or(Undelivered::NotConnected)?;
+        let topic = &parcel.message.topic;
+        let rules = crate::broker::match_rules(&self.dialect);
+        let is_subscribed = kept
+            .session
+            .subscriptions()
+            .any(|one| mqtt::matches(plain(one.filter.as_str()), topic.as_str(), rules));
+        // unsubscribed-delivery: a direct message needs no subscription.
+        if !is_subscribed && !self.dialect.has(Divergence::UnsubscribedDelivery) {
+            return Err(Undelivered::NotSubscribed);
+        }
         let view = live.standing.view_full();
         let permit = view.authorizer.receive(parcel.message.topic.as_str(), now);
         let permit = permit.map_err(|_| Undelivered::Denied(live.standing.clone()))?;
@@ -338,8 +361,13 @@ impl Inner {
         if let (Some(packet_id), Some(receipt)) = (handed.packet_id, receipt) {
             live.awaited.push(Awaited { packet_id, receipt: receipt.clone() });
         }
-        Ok((handed, live.waker.take()))
+        Ok((Handed { is_subscribed, ..handed }, live.waker.take()))
     }
+}
+
+/// The filter of a subscription without the name of a shared group.
+fn plain(filter: &str) -> &str {
+    filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |(_, filter)| filter)
 }
 
 /// The only way of a direct message into a client's outbox: it takes the permit.
@@ -364,7 +392,7 @@ fn hand_over(
     let standing = Some(live.standing.clone());
     let report =
         Report { parcel: parcel.clone(), qos, standing, version: kept.session.version(), fate: Fate::Sent };
-    Ok(Handed { report, packet_id })
+    Ok(Handed { report, packet_id, is_subscribed: true })
 }
 
 fn refusal(failure: DirectFailure, message: impl Into<String>) -> DirectRefusal {
@@ -385,6 +413,13 @@ fn undelivered(direct: &DirectMessage, why: Undelivered, now: Timestamp) -> Dire
         Undelivered::NotFound => refusal(
             DirectFailure::ClientNotFound,
             format!("The client {client_id} does not exist: it is not connected and has no session"),
+        ),
+        Undelivered::NotSubscribed => refusal(
+            DirectFailure::NotWritable,
+            format!(
+                "The client {client_id} has no subscription to {}, and unsubscribed-delivery is switched off",
+                direct.topic
+            ),
         ),
         Undelivered::NotConnected => refusal(
             DirectFailure::ClientNotConnected,

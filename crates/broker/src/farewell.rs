@@ -16,6 +16,7 @@ use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
 use crate::direct::Awaited;
 use crate::durable::{Job, Then};
+use crate::lifecycle::Named;
 use crate::principals::Standing;
 use crate::publish::Sender;
 use crate::report::{self, Departure};
@@ -55,6 +56,15 @@ impl Inner {
         self.report_disconnected(client, departure, now.since(ended.since), &ended.session_identifier, now);
         self.departed.remember(&cell.client_id, &ended, departure.reason, now);
         ended.awaited.iter().for_each(Awaited::lost);
+        let named = Named {
+            standing: &ended.standing,
+            session_identifier: &ended.session_identifier,
+            version_number: Some(ended.version_number),
+        };
+        self.tell_disconnected(&named, departure.reason, now);
+        if ended.over.is_some() {
+            self.versions.keep(&cell.client_id, ended.version_number + 1, now);
+        }
         let session_over = ended.over.is_some() || departure.over;
         if let Some(kept) = &ended.over {
             self.unroute(kept);

@@ -21,6 +21,7 @@ mod farewell;
 mod feed;
 mod groups;
 mod http;
+mod lifecycle;
 mod link;
 mod principals;
 mod provoke;

@@ -350,6 +350,7 @@ impl Inner {
 /// What a CONNECT brought about, for its event.
 #[derive(Default)]
 pub(crate) struct Arrived {
+    pub version_number: u64,
     pub resumed: bool,
     pub subscriptions: usize,
     pub queued: usize,

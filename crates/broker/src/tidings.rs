@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::broker::Inner;
 use crate::durable::{Then, Ticket};
-use crate::publish::{Permits, Sender};
+use crate::publish::{Outcome, Permits, Sender};
 use crate::{Broker, PublishRefusal};
 
 impl Broker {
@@ -29,15 +29,35 @@ impl Broker {
         now: Timestamp,
     ) -> Result<(), PublishRefusal> {
         let inner = &self.0;
-        let message = event_message(inner, topic, payload)?;
-        let permits = own_permits(inner, &message, now)?;
-        let outcome = inner.distribute(permits, message, Sender::service(), &mut Matches::default(), now);
+        let outcome = inner.distribute_tiding(topic, payload, now)?;
         if outcome.is_empty() {
             return Ok(());
         }
         let ticket = Ticket::new();
         inner.committer.submit(outcome.job(Then::Tell(ticket.clone())));
         ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
+    }
+}
+
+impl Inner {
+    /// The same without waiting for the disk. What does not fit a message is told of and not sent.
+    pub fn publish_tiding(&self, topic: &str, payload: Bytes, now: Timestamp) {
+        match self.distribute_tiding(topic, payload, now) {
+            Ok(outcome) if outcome.is_empty() => {}
+            Ok(outcome) => self.committer.submit(outcome.job(Then::Rest)),
+            Err(refusal) => self.store_failed(&format!("the event {topic}"), &format!("{refusal:?}"), now),
+        }
+    }
+
+    fn distribute_tiding(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        now: Timestamp,
+    ) -> Result<Outcome, PublishRefusal> {
+        let message = event_message(self, topic, payload)?;
+        let permits = own_permits(self, &message, now)?;
+        Ok(self.distribute(permits, message, Sender::service(), &mut Matches::default(), now))
     }
 }
 

@@ -130,6 +130,11 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "Whether the upgrade to a WebSocket without any credential is refused at once",
+        reading: "it waits for CONNECT, whose user name may name a custom authorizer: AWS's SDKs say it nowhere else",
+        built: true,
+    },
+    OpenQuestion {
         question: "Whether a WebSocket URL that signs its session token is accepted",
         reading: "it is; so is one that appends the token after signing, as the AWS SDKs do",
         built: true,

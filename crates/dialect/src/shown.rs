@@ -26,6 +26,11 @@ impl Fault {
 }
 
 impl Dialect {
+    /// Whether an MQTT 3.1.1 client is sent a DISCONNECT for a fault, which the standard does not know.
+    pub fn tells_v3(&self, fault: Fault) -> bool {
+        fault == Fault::AdministrativeAction && self.has(Divergence::ServerDisconnectV3Api)
+    }
+
     /// The divergences that a client sees in this dialect's answer to a fault once the CONNACK was sent.
     pub fn shown(&self, fault: Fault, version: Version) -> impl Iterator<Item = Divergence> + '_ {
         let (reply, cause) = (fault.row().reply(version), fault.cause());

@@ -453,6 +453,8 @@ catalogue! {
         message: &'a dyn Display,
         /// Who signed it; empty if nobody did.
         access_key: &'a str,
+        /// Where it came from.
+        peer: SocketAddr,
     }
     /// Something in the configuration is wrong or odd.
     ConfigProblem<'a> = "config.problem", Warn, -, -,

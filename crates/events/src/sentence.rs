@@ -101,7 +101,8 @@ sentences! {
     };
     ApiRefused<'_> |e, f| {
         let operation = if e.operation.is_empty() { "a request" } else { e.operation };
-        write!(f, "{operation} by {} refused: {}: {}", Key(e.access_key), e.error, e.message)
+        let who = Key(e.access_key);
+        write!(f, "{operation} by {who} from {} refused: {}: {}", e.peer, e.error, e.message)
     };
     ConfigProblem<'_> |e, f| write!(f, "setting {}: {}", e.setting, e.detail);
 }

@@ -2,9 +2,9 @@
 
 use std::process::Stdio;
 
+use access::FunctionFailed;
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process_group};
-use services::FunctionFailed;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 
+use access::FunctionFailed;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -13,7 +14,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use services::FunctionFailed;
 use tokio::net::TcpStream;
 
 use crate::ANSWER_MAX;

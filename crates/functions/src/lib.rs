@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use access::{FunctionFailed, Functions, Invoking};
 use bytes::Bytes;
-use services::{FunctionFailed, Functions, Invoking};
 use tokio::sync::Semaphore;
 
 pub use command::Program;

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
+use access::{HttpsAuthorizer, HttpsGuest};
 use broker::{Credential, Link};
 use bytes::{Bytes, BytesMut};
 use customauth::AuthorizerChoice;
 use identity::{CustomPrincipal, Principal};
 use parking_lot::Mutex;
-use services::{HttpsAuthorizer, HttpsGuest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -91,7 +91,7 @@ async fn certified(shared: &Shared, endpoint: &Endpoint, chain: &[Vec<u8>]) -> R
     let name = endpoint.name.as_deref();
     let credential = credential_of(shared, chain, name, Clock::wall()).await?;
     if let Some(arn) = &endpoint.certificate_callback {
-        let asked = shared.services.validate_client_certificate(arn, &credential, name, chain);
+        let asked = shared.access.validate_client_certificate(arn, &credential, name, chain);
         Box::pin(asked).await.map_err(|why| Refusal::callback_refused(arn, &why))?;
     }
     Ok(credential)
@@ -153,9 +153,7 @@ fn speak_http(shared: &Arc<Shared>, stream: Rewound<TlsStream<TcpStream>>, arriv
     };
     let place = Mutex::new(Some(place));
     let authentication = way.authentication;
-    // By ALPN `mqtt` the authorizer may be named in CONNECT.
-    let may_wait = way.speech == Speech::MqttOrWebSocket;
-    let visit = HttpVisit { guest, link, authentication, requests, websocket, may_wait, place };
+    let visit = HttpVisit { guest, link, authentication, requests, websocket, place };
     tokio::spawn(http::serve(Arc::clone(shared), stream, visit));
 }
 

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use access::{Access, Authenticated, AuthenticationRefused};
 use broker::{Credential, Grant, GrantedDocument, Renewal, Renewing};
 use customauth::{AuthorizerChoice, HttpPart, MqttPart, Presented, TlsPart};
 use dialect::Fault;
 use identity::{CustomPrincipal, Principal, Timestamp};
-use services::{Authenticated, AuthenticationRefused, Services};
 
 use crate::door::Shared;
 use crate::refusal::Refusal;
@@ -48,11 +48,6 @@ impl Presenting {
         Self { presented, choice, certificate }
     }
 
-    /// Whether there is an authorizer to ask before CONNECT has said anything.
-    pub(crate) async fn can_choose(&self, shared: &Shared) -> bool {
-        shared.services.can_choose_authorizer(&self.presented, &self.choice, shared.clock.now()).await
-    }
-
     /// Asks the authorizer about a client that sent CONNECT.
     pub(crate) async fn admit(
         mut self,
@@ -67,7 +62,7 @@ impl Presenting {
         });
         let Self { presented, choice, certificate } = self;
         let is_custom_only = certificate.is_none();
-        let asking = Asking { services: Arc::clone(&shared.services), presented, choice };
+        let asking = Asking { access: Arc::clone(&shared.access), presented, choice };
         let answer = asking.ask(shared.clock.now()).await;
         let answer = answer.map_err(|why| refused(&why, is_custom_only))?;
         // The function took its time.
@@ -88,14 +83,14 @@ impl Presenting {
 
 /// All that is needed to ask an authorizer about a connection, again and again.
 struct Asking {
-    services: Arc<Services>,
+    access: Arc<Access>,
     presented: Presented,
     choice: AuthorizerChoice,
 }
 
 impl Asking {
     async fn ask(&self, now: Timestamp) -> Result<Authenticated, AuthenticationRefused> {
-        self.services.authenticate(&self.presented, &self.choice, now).await
+        self.access.authenticate(&self.presented, &self.choice, now).await
     }
 
     fn grant(self, answer: Authenticated, now: Timestamp) -> Grant {

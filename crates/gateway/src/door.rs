@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Access;
 use arc_swap::ArcSwap;
 use broker::Broker;
 use events::Observers;
@@ -37,8 +38,10 @@ pub struct GatewayParts {
     pub limits: Limits,
     /// What the TLS doors show.
     pub server: ServerIdentity,
-    /// Who knows the registry, the endpoints and the authorizers.
+    /// Who knows the registry: certificates, and what is done about new ones.
     pub services: Arc<Services>,
+    /// Who knows the endpoints, the authorizers and who signs.
+    pub access: Arc<Access>,
     /// Who answers HTTPS requests.
     pub requests: Arc<dyn Requests>,
 }
@@ -84,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) limits: Arc<Limits>,
     pub(crate) services: Arc<Services>,
+    pub(crate) access: Arc<Access>,
     pub(crate) requests: Arc<dyn Requests>,
     shown: ArcSwap<Shown>,
     domains: Domains,
@@ -103,7 +107,7 @@ impl Shared {
     /// The endpoint that a peer asked for by name.
     pub(crate) async fn endpoint(&self, asked: Option<&str>) -> Result<Endpoint, Refusal> {
         if let Some(name) = asked
-            && let Some(endpoint) = self.domains.endpoint(&self.services, name).await?
+            && let Some(endpoint) = self.domains.endpoint(&self.access, name).await?
         {
             return Ok(endpoint);
         }
@@ -119,6 +123,7 @@ impl Gateway {
             observers: parts.observers,
             clock: parts.clock,
             services: parts.services,
+            access: parts.access,
             requests: parts.requests,
             shown: ArcSwap::from_pointee(Shown::new(parts.server)?),
             domains: Domains::default(),

@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use access::{Access, Domain};
 use customauth::AuthorizerChoice;
 use parking_lot::Mutex;
 use registry::domain_configurations::{ApplicationProtocol, AuthenticationType, SecurityPolicy};
-use services::{Domain, Services};
 use store::Revision;
 
 use crate::clock::Clock;
@@ -85,19 +85,19 @@ impl Domains {
     /// The store does not answer, the domain is DISABLED, or its certificate cannot be used.
     pub(crate) async fn endpoint(
         &self,
-        services: &Services,
+        access: &Access,
         server_name: &str,
     ) -> Result<Option<Endpoint>, Refusal> {
-        let found = services.domain(server_name).await.map_err(|error| Refusal::store_failed(&error))?;
+        let found = access.domain(server_name).await.map_err(|error| Refusal::store_failed(&error))?;
         let Some(domain) = found else { return Ok(None) };
         if !domain.enabled {
             return Err(Refusal::disabled_domain(&domain.domain_name));
         }
-        let shown = self.shown(services, &domain)?;
+        let shown = self.shown(access, &domain)?;
         Ok(Some(Endpoint::of(domain, shown)))
     }
 
-    fn shown(&self, services: &Services, domain: &Domain) -> Result<Arc<Shown>, Refusal> {
+    fn shown(&self, access: &Access, domain: &Domain) -> Result<Arc<Shown>, Refusal> {
         if let Some(ready) = self.0.lock().get(&*domain.domain_name)
             && ready.revision == domain.revision
         {
@@ -107,7 +107,7 @@ impl Domains {
         let identity = match &domain.server_certificate {
             Some(own) => ServerIdentity::from_pem(own.chain_pem.as_bytes(), own.private_key_pem.as_bytes()),
             None => {
-                let issued = services.issue_domain_certificate(&domain.domain_name, Clock::wall());
+                let issued = access.issue_domain_certificate(&domain.domain_name, Clock::wall());
                 let (chain, key) = issued.map_err(|fault| unusable(&fault))?;
                 ServerIdentity::from_pem(chain.as_bytes(), key.as_bytes())
             }

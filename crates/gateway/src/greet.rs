@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use broker::{Connection, Link};
 use bytes::{Bytes, BytesMut};
-use dialect::{Answer, Fault};
+use dialect::{Answer, Divergence, Fault};
 use identity::{Principal, Timestamp};
 use mqtt::{ConnAck, Decoder, Malformed, MalformedFault, Packet, ReasonCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -44,7 +44,10 @@ pub(crate) async fn greet<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut decoder = Decoder::for_server(shared.broker.dialect().limits().packet_bytes);
+    let dialect = shared.broker.dialect();
+    // mqtt31-accepted
+    let takes_mqtt31 = dialect.has(Divergence::Mqtt31Accepted);
+    let mut decoder = Decoder::for_server(dialect.limits().packet_bytes).with_mqtt31(takes_mqtt31);
     let deadline = Instant::now() + shared.limits.first_packet;
     let first = timeout_at(deadline, first_packet(stream, &mut decoder, &mut input)).await;
     let connect = match first.unwrap_or(Err(Silence::TooSlow)) {
@@ -67,7 +70,13 @@ where
         },
     };
     match shared.broker.connect(connect, credential, link, shared.clock.now()).await {
-        Ok(connection) => Some(Greeted { connection, decoder, input }),
+        Ok(connection) => {
+            if decoder.is_mqtt31() {
+                let (row, detail) = (Divergence::Mqtt31Accepted, &"came in with MQTT 3.1");
+                connection.met(row, "CONNECT", detail, shared.clock.now());
+            }
+            Some(Greeted { connection, decoder, input })
+        }
         Err(refused) => {
             answer(shared, stream, refused).await;
             None

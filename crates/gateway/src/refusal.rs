@@ -195,8 +195,8 @@ impl Refusal {
     pub(crate) fn no_credential() -> Self {
         Self::new(
             "NOT_AUTHENTICATED",
-            "the request has no signature, and no custom authorizer is to be asked",
-            "sign it with Signature Version 4 (service iotdevicegateway), or name a custom authorizer",
+            "the request has no signature, and its endpoint takes nothing else",
+            "sign it with Signature Version 4 (service iotdevicegateway)",
         )
         .by("AWS_SIGV4")
     }
@@ -209,6 +209,16 @@ impl Refusal {
             "use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT",
         )
         .by("CUSTOM_AUTH")
+    }
+
+    /// What came is no HTTP/1.1. The library has answered as far as it could.
+    pub(crate) fn not_http(error: &dyn std::fmt::Display) -> Self {
+        Self::new(
+            "PROTOCOL_MISMATCH",
+            format!("what the peer sent is no HTTP/1.1 request: {error}"),
+            "for MQTT on port 443 offer ALPN x-amzn-mqtt-ca (client certificate) or mqtt (custom authorizer), or use \
+             port 8883; without them the port speaks HTTP and WebSocket",
+        )
     }
 
     /// The peer speaks another protocol than its ALPN said.

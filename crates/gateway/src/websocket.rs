@@ -84,7 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketBytes<S> {
             };
             match message {
                 Message::Binary(bytes) => self.incoming = bytes,
-                Message::Close(_) => return Poll::Ready(Err(io::Error::other(ClosedByClient))),
+                Message::Close(_) => {
+                    // The library has a Close frame to answer with [RFC 6455, 5.5.1]. As much of it as goes out at once.
+                    let _ = Pin::new(&mut self.socket).poll_flush(cx);
+                    return Poll::Ready(Err(io::Error::other(ClosedByClient)));
+                }
                 Message::Text(_) => return Poll::Ready(Err(self.refuse_text(cx))),
                 // The library answers pings by itself.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -170,6 +174,7 @@ mod tests {
         client.send(Message::Close(None)).await.unwrap();
         let error = server.read(&mut [0; 8]).await.unwrap_err();
         assert!(error.get_ref().is_some_and(|inner| inner.is::<ClosedByClient>()), "{error}");
+        assert!(matches!(client.next().await, Some(Ok(Message::Close(_)))), "it is answered");
     }
 
     #[tokio::test]

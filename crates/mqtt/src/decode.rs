@@ -30,6 +30,17 @@ pub struct Decoder {
     version: Option<Version>,
     awaits_connect: bool,
     max_packet_size: u32,
+    /// MQTT 3.1, and whether it is taken.
+    mqtt31: Mqtt31,
+}
+
+/// What is done with a CONNECT of MQTT 3.1 (protocol name MQIsdp, level 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mqtt31 {
+    Refused,
+    Taken,
+    /// The connection is one.
+    Spoken,
 }
 
 /// Who reads, hence what may arrive.
@@ -58,7 +69,26 @@ impl Decoder {
     /// `max_packet_size`: bytes of the largest packet taken, fixed header included.
     #[must_use]
     pub const fn for_server(max_packet_size: u32) -> Self {
-        Self { direction: Direction::ToServer, version: None, awaits_connect: true, max_packet_size }
+        Self {
+            direction: Direction::ToServer,
+            version: None,
+            awaits_connect: true,
+            max_packet_size,
+            mqtt31: Mqtt31::Refused,
+        }
+    }
+
+    /// Takes MQTT 3.1 for 3.1.1, which it is but for its name and level, or refuses it as the standard does.
+    #[must_use]
+    pub const fn with_mqtt31(mut self, taken: bool) -> Self {
+        self.mqtt31 = if taken { Mqtt31::Taken } else { Mqtt31::Refused };
+        self
+    }
+
+    /// True if the CONNECT that was read is of MQTT 3.1.
+    #[must_use]
+    pub const fn is_mqtt31(&self) -> bool {
+        matches!(self.mqtt31, Mqtt31::Spoken)
     }
 
     /// Reads what a server sends to a client of this version.
@@ -71,6 +101,7 @@ impl Decoder {
             version: Some(version),
             awaits_connect: false,
             max_packet_size,
+            mqtt31: Mqtt31::Refused,
         }
     }
 
@@ -138,7 +169,10 @@ impl Decoder {
     }
 
     fn connect(&mut self, header: Header, reader: &mut Reader<'_>) -> Result<Packet, Flaw> {
-        let version = connect::protocol(reader)?;
+        let (version, is_old) = connect::protocol(reader, self.mqtt31 != Mqtt31::Refused)?;
+        if is_old {
+            self.mqtt31 = Mqtt31::Spoken;
+        }
         if self.awaits_connect {
             self.version = Some(version);
         }
@@ -254,5 +288,19 @@ mod tests {
     #[test]
     fn nothing_is_needed_from_an_empty_buffer() {
         assert_eq!(Decoder::for_client(Version::V5, 10).decode(&mut BytesMut::new()), Ok(None));
+    }
+
+    #[test]
+    fn mqtt_3_1_is_taken_for_3_1_1_or_refused_mqtt31_accepted() {
+        const OLD: &[u8] = b"\x10\x0f\0\x06MQIsdp\x03\x02\0\x3c\0\x01c";
+        let refused = Decoder::for_server(1000).decode(&mut buffer(&[OLD])).unwrap_err();
+        assert!(matches!(refused.fault, MalformedFault::UnsupportedProtocol { name: "MQIsdp", level: 3 }));
+        let mut decoder = Decoder::for_server(1000).with_mqtt31(true);
+        let Some(Packet::Connect(connect)) = decoder.decode(&mut buffer(&[OLD])).unwrap() else { panic!() };
+        assert_eq!((connect.version, connect.client_id.as_str()), (Version::V311, "c"));
+        assert!(decoder.is_mqtt31());
+        let mut decoder = Decoder::for_server(1000).with_mqtt31(true);
+        decoder.decode(&mut buffer(&[CONNECT])).unwrap().unwrap();
+        assert!(!decoder.is_mqtt31());
     }
 }

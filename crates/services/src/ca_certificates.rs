@@ -28,7 +28,7 @@ use crate::shapes::{
     RegisterCACertificateRequest, RegisterCACertificateResponse, RegisterCertificateRequest,
     RegisterCertificateResponse, RegistrationConfig, UpdateCACertificateRequest,
 };
-use crate::tags::tags_at_creation;
+use crate::tags::{forget_tags, tags_at_creation};
 use crate::{ApiError, ErrorCode, Services};
 
 impl Services {
@@ -50,7 +50,7 @@ impl Services {
                 "The CA certificate is not valid: its basic constraints do not say that it is a CA",
             ));
         }
-        until_committed!(self, now, |batch| self.plan_register_ca(&ca, &input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_register_ca(&ca, &input, now, &mut batch))
     }
 
     async fn plan_register_ca(
@@ -63,7 +63,7 @@ impl Services {
         let id = ca.id().as_str();
         let arn = self.ca_certificate_arn(id);
         let key = ca_certificate_key(id);
-        if self.get(&CA_CERTIFICATES, &key, now).await?.is_some() {
+        if self.records.get(&CA_CERTIFICATES, &key, now).await?.is_some() {
             return Err(ApiError::exists(
                 format!("The CA certificate is already registered (id={id})"),
                 id,
@@ -73,9 +73,9 @@ impl Services {
         self.require_config(input.registration_config.as_ref(), now, batch).await?;
         let mode = self.proven_mode(ca, input, now).await?;
         let subject = ca.subject_fingerprint();
-        let guard = self.watch(Guarded::CaSubject, subject, now).await?;
+        let guard = self.records.watch(Guarded::CaSubject, subject, now).await?;
         let limit = (limits::CA_CERTIFICATES_PER_SUBJECT + 1, now);
-        check_subject_room(self.scan(&CA_SUBJECTS, &Key::of(&[subject]), None, limit).await?.len())?;
+        check_subject_room(self.records.scan(&CA_SUBJECTS, &Key::of(&[subject]), None, limit).await?.len())?;
         CA_CERTIFICATES.put_if_absent(batch, &key, &self.ca_record(ca, input, mode, now));
         CA_SUBJECTS.put(batch, &ca_subject_key(subject, id), &CaSubjectRow {});
         List::CaCertificates.add(batch, now, id);
@@ -158,7 +158,7 @@ impl Services {
         let named = input.ca_certificate_pem.as_deref().map(Certificate::from_pem).transpose();
         let named = named.map_err(|fault| error::certificate("CA certificate", &fault))?;
         let status = registered_status(input.status.map(status_in), input.set_as_active)?;
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let ca = self.issuing_ca(&certificate, named.as_ref(), now).await?;
             CA_CERTIFICATES.check(&mut batch, &ca.key, Condition::Revision(ca.revision));
             let entry = Entry { status, mode: ca.value.mode, ca_certificate_id: Some(ca.value.id) };
@@ -178,11 +178,13 @@ impl Services {
         now: Timestamp,
     ) -> Result<Vec<Stored<CaCertificateRecord>>, ApiError> {
         let limit = (limits::CA_CERTIFICATES_PER_SUBJECT, now);
-        let rows =
-            self.scan(&CA_SUBJECTS, &Key::of(&[certificate.issuer_fingerprint()]), None, limit).await?;
+        let rows = self
+            .records
+            .scan(&CA_SUBJECTS, &Key::of(&[certificate.issuer_fingerprint()]), None, limit)
+            .await?;
         let mut signers = Vec::new();
         for id in rows.iter().filter_map(|row| row.key.parts().pop()) {
-            let found = self.get(&CA_CERTIFICATES, &ca_certificate_key(&id), now).await?;
+            let found = self.records.get(&CA_CERTIFICATES, &ca_certificate_key(&id), now).await?;
             signers.extend(found.filter(|stored| signed_by(certificate, &stored.value)));
         }
         Ok(signers)
@@ -266,7 +268,7 @@ impl Services {
                 "registrationConfig and removeAutoRegistration exclude each other",
             ));
         }
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.ca_certificate(&input.certificate_id, now).await?;
             self.require_config(input.registration_config.as_ref(), now, &mut batch).await?;
             let before = stored.value.clone();
@@ -290,14 +292,14 @@ impl Services {
         input: DeleteCACertificateRequest,
         now: Timestamp,
     ) -> Result<DeleteCACertificateResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let stored = self.ca_certificate(&input.certificate_id, now).await?;
             check_delete(&stored.value)?;
             let id = stored.value.id.as_str();
             CA_CERTIFICATES.delete_if(&mut batch, &stored.key, stored.revision);
             CA_SUBJECTS.delete(&mut batch, &ca_subject_key(&stored.value.subject, id));
             List::CaCertificates.remove(&mut batch, stored.value.created, id);
-            self.forget_tags(&self.ca_certificate_arn(id), now, &mut batch).await?;
+            forget_tags(&self.records, &self.ca_certificate_arn(id), now, &mut batch).await?;
             Ok::<_, ApiError>(DeleteCACertificateResponse {})
         })
     }
@@ -314,11 +316,13 @@ impl Services {
     ) -> Result<ListCACertificatesResponse, ApiError> {
         let prefix = List::CaCertificates.prefix(input.ascending_order.unwrap_or(false));
         let page = Page::marker(&prefix, input.marker.as_deref(), input.page_size)?;
-        let mut rows = self.scan(&ORDER, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
+        let mut rows =
+            self.records.scan(&ORDER, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
         let next_marker = page.cut(&mut rows, |row| row.key.clone());
         let mut certificates = Vec::with_capacity(rows.len());
         for id in rows.iter().filter_map(|row| order::member(&row.key)) {
-            let Some(stored) = self.get(&CA_CERTIFICATES, &ca_certificate_key(&id), now).await? else {
+            let Some(stored) = self.records.get(&CA_CERTIFICATES, &ca_certificate_key(&id), now).await?
+            else {
                 continue;
             };
             let template = stored.value.registration_config.as_ref().and_then(|it| it.template_name.as_ref());
@@ -374,7 +378,8 @@ impl Services {
         id: &str,
         now: Timestamp,
     ) -> Result<Stored<CaCertificateRecord>, ApiError> {
-        let found = self.get(&CA_CERTIFICATES, &ca_certificate_key(&id.to_ascii_lowercase()), now).await?;
+        let found =
+            self.records.get(&CA_CERTIFICATES, &ca_certificate_key(&id.to_ascii_lowercase()), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("CA certificate {id} does not exist")))
     }
 }

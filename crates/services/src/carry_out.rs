@@ -51,7 +51,7 @@ impl Services {
     /// # Errors
     /// Those of the single operations, with the name that the resource has in the template.
     pub(crate) async fn carry_out(&self, plan: &Plan, now: Timestamp) -> Result<Done, ApiError> {
-        until_committed!(self, now, |batch| self.stage(plan, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.stage(plan, now, &mut batch))
     }
 
     /// The same, into a batch.
@@ -61,7 +61,7 @@ impl Services {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<Done, ApiError> {
-        let staged = Arc::new(Staged::new(self.store.clone()));
+        let staged = Arc::new(Staged::new(self.records.shared_store()));
         let done = self.over(staged.clone()).perform(plan, now).await?;
         batch.absorb(staged.batch());
         Ok(done)
@@ -128,7 +128,7 @@ impl Services {
         let certificate =
             Certificate::from_pem(pem).map_err(|fault| crate::error::certificate("certificate", &fault))?;
         let id = certificate.id().to_string();
-        if self.get(&CERTIFICATES, &certificate_key(&id), now).await?.is_some() {
+        if self.records.get(&CERTIFICATES, &certificate_key(&id), now).await?.is_some() {
             self.settle_status(&id, plan, now).await?;
             return Ok(id);
         }
@@ -168,7 +168,7 @@ impl Services {
         principal: Option<&(String, Attachment)>,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        let existed = self.get(&THINGS, &thing_key(&plan.name), now).await?.is_some();
+        let existed = self.records.get(&THINGS, &thing_key(&plan.name), now).await?.is_some();
         if existed {
             self.override_thing(plan, now).await?;
         } else {
@@ -234,7 +234,7 @@ impl Services {
         let mut leave = Vec::new();
         if plan.groups_override == Override::Replace {
             let rows = Key::of(&[&plan.name]);
-            let present = self.scan(&THING_MEMBERSHIPS, &rows, None, (READ_GROUPS, now)).await?;
+            let present = self.records.scan(&THING_MEMBERSHIPS, &rows, None, (READ_GROUPS, now)).await?;
             leave.extend(present.iter().filter_map(|row| row.key.parts().pop()));
             leave.retain(|name| !groups.contains(name));
         }
@@ -257,7 +257,7 @@ impl Services {
         now: Timestamp,
     ) -> Result<(), ApiError> {
         let name = plan.name().to_owned();
-        let present = self.get(&POLICIES, &policy_key(&name), now).await?;
+        let present = self.records.get(&POLICIES, &policy_key(&name), now).await?;
         match &plan.source {
             PolicySource::Existing(_) if present.is_none() => {
                 return Err(ApiError::not_found(format!("Policy {name} does not exist")));

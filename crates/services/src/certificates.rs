@@ -117,7 +117,7 @@ impl Services {
         entry: &Entry,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        until_committed!(self, now, |batch| self.plan_register(certificate, entry, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_register(certificate, entry, now, &mut batch))
     }
 
     /// Adds a certificate to the batch, and to the lists that show it.
@@ -130,7 +130,7 @@ impl Services {
     ) -> Result<(), ApiError> {
         let id = certificate.id();
         let key = certificate_key(id.as_str());
-        if self.get(&CERTIFICATES, &key, now).await?.is_some() {
+        if self.records.get(&CERTIFICATES, &key, now).await?.is_some() {
             let message = format!("The certificate is already provisioned or registered (id={id})");
             return Err(ApiError::exists(message, id.as_str(), self.certificate_arn(id.as_str())));
         }
@@ -202,7 +202,7 @@ impl Services {
         now: Timestamp,
     ) -> Result<(), ApiError> {
         let status = status_in(input.new_status);
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.certificate(&input.certificate_id, now).await?;
             check_update(stored.value.status, status)?;
             if stored.value.status != status {
@@ -226,7 +226,7 @@ impl Services {
         input: DeleteCertificateRequest,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        until_committed!(self, now, |batch| self.plan_delete_certificate(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_delete_certificate(&input, now, &mut batch))
     }
 
     async fn plan_delete_certificate(
@@ -238,11 +238,11 @@ impl Services {
         let stored = self.certificate(&input.certificate_id, now).await?;
         let record = &stored.value;
         let arn = self.certificate_arn(record.id.as_str());
-        let policies = self.watch(Guarded::TargetPolicies, &arn, now).await?;
-        let things = self.watch(Guarded::PrincipalThings, &arn, now).await?;
+        let policies = self.records.watch(Guarded::TargetPolicies, &arn, now).await?;
+        let things = self.records.watch(Guarded::PrincipalThings, &arn, now).await?;
         let rows = Key::of(&[&arn]);
-        let has_policies = self.any(&TARGET_POLICIES, &rows, now).await?;
-        let has_things = self.any(&PRINCIPAL_THINGS, &rows, now).await?;
+        let has_policies = self.records.any(&TARGET_POLICIES, &rows, now).await?;
+        let has_things = self.records.any(&PRINCIPAL_THINGS, &rows, now).await?;
         check_delete(record, input.force_delete.unwrap_or(false), has_policies, has_things)?;
         CERTIFICATES.delete_if(batch, &stored.key, stored.revision);
         policies.gone(batch);
@@ -291,12 +291,13 @@ impl Services {
         page: &Page,
         now: Timestamp,
     ) -> Result<(Vec<shapes::Certificate>, Option<String>), ApiError> {
-        let mut rows = self.scan(&ORDER, prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
+        let mut rows =
+            self.records.scan(&ORDER, prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
         let next = page.cut(&mut rows, |row| row.key.clone());
         let mut certificates = Vec::with_capacity(rows.len());
         for id in rows.iter().filter_map(|row| order::member(&row.key)) {
             // One that was deleted since the scan is left out.
-            if let Some(stored) = self.get(&CERTIFICATES, &certificate_key(&id), now).await? {
+            if let Some(stored) = self.records.get(&CERTIFICATES, &certificate_key(&id), now).await? {
                 certificates.push(self.certificate_row(stored.value));
             }
         }
@@ -319,7 +320,7 @@ impl Services {
         id: &str,
         now: Timestamp,
     ) -> Result<Stored<CertificateRecord>, ApiError> {
-        let found = self.get(&CERTIFICATES, &certificate_key(&id.to_ascii_lowercase()), now).await?;
+        let found = self.records.get(&CERTIFICATES, &certificate_key(&id.to_ascii_lowercase()), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Certificate {id} does not exist")))
     }
 }

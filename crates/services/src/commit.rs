@@ -1,38 +1,49 @@
 //! Read, decide, commit; and again if somebody else was faster.
+//!
+//! What the operations of this crate, and of those below it, do with the store: through [`Records`], and with
+//! [`until_committed`].
 
-use events::{Event, StoreFailed};
+use std::fmt;
+use std::sync::Arc;
+
+use events::{Event, Observers, StoreFailed};
 use identity::Timestamp;
 use registry::guard::{GUARDS, Guard, Guarded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{Batch, CommitError, Condition, Key, Keyspace, Limit, Revision, StoreError, Stored};
+use store::{Batch, CommitError, Condition, Key, Keyspace, Limit, Revision, Store, StoreError, Stored};
 
-use crate::{ApiError, ErrorCode, Services};
+use crate::{ApiError, ErrorCode};
 
 /// How often an operation decides anew.
 const ATTEMPTS: u32 = 32;
 
-/// Counts the attempts of one operation.
+/// Counts the attempts of one operation; it has 32.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(u32);
+pub struct Attempts(u32);
 
-/// Runs `$plan`, which reads and fills `$batch`, until the batch commits; answers what the plan answered.
+/// Runs `$plan`, which reads and fills `$batch`, until the batch commits; answers what the plan answered, or its error,
+/// or that of [`Records::commit`].
+#[macro_export]
+#[doc(hidden)]
 macro_rules! until_committed {
-    ($services:expr, $now:expr, |$batch:ident| $plan:expr) => {{
+    ($records:expr, $now:expr, |$batch:ident| $plan:expr) => {{
         let mut attempts = $crate::commit::Attempts::default();
         loop {
             let mut $batch = ::store::Batch::new();
             let answer = $plan.await?;
-            if $services.commit($batch, &mut attempts, $now).await? {
+            if $records.commit($batch, &mut attempts, $now).await? {
                 break Ok(answer);
             }
         }
     }};
 }
-pub(crate) use until_committed;
+#[doc(inline)]
+pub use until_committed;
 
 /// A guard as it was read; see [`registry::guard`].
-pub(crate) struct Watched {
+#[derive(Debug)]
+pub struct Watched {
     key: Key,
     found: Option<(Guard, Revision)>,
 }
@@ -61,9 +72,48 @@ impl Watched {
     }
 }
 
-impl Services {
+/// The records of the control plane: a store, and who is told when it fails. Cheap to clone.
+///
+/// Every error says for the caller what the store could not do, and an event says it to the operator.
+#[derive(Clone)]
+pub struct Records {
+    store: Arc<dyn Store>,
+    observers: Observers,
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// Those of a store.
+    pub fn new(store: Arc<dyn Store>, observers: Observers) -> Self {
+        Self { store, observers }
+    }
+
+    /// The same, told of to the same observers, in another store.
+    pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
+        Self { store, observers: self.observers.clone() }
+    }
+
+    /// Where they are.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Commits. `false`: a condition did not hold, decide anew. A batch without writes commits without asking.
-    pub(crate) async fn commit(
+    ///
+    /// # Errors
+    /// Throttling after so many attempts as [`Attempts`] has; ServiceUnavailable, InternalFailure for the store;
+    /// InvalidRequest for a record that is larger than can be stored.
+    pub async fn commit(
         &self,
         batch: Batch,
         attempts: &mut Attempts,
@@ -89,7 +139,11 @@ impl Services {
         }
     }
 
-    pub(crate) async fn get<V: DeserializeOwned>(
+    /// The record with this key.
+    ///
+    /// # Errors
+    /// ServiceUnavailable, InternalFailure.
+    pub async fn get<V: DeserializeOwned>(
         &self,
         space: &Keyspace<V>,
         key: &Key,
@@ -98,7 +152,11 @@ impl Services {
         space.get(self.store(), key).await.map_err(|error| self.failed("reading", &error, now))
     }
 
-    pub(crate) async fn scan<V: DeserializeOwned>(
+    /// The records below `prefix` in the order of their keys, after `after`, so many at most.
+    ///
+    /// # Errors
+    /// ServiceUnavailable, InternalFailure.
+    pub async fn scan<V: DeserializeOwned>(
         &self,
         space: &Keyspace<V>,
         prefix: &Key,
@@ -110,7 +168,10 @@ impl Services {
     }
 
     /// Whether there is any record below `prefix`.
-    pub(crate) async fn any<V: DeserializeOwned>(
+    ///
+    /// # Errors
+    /// ServiceUnavailable, InternalFailure.
+    pub async fn any<V: DeserializeOwned>(
         &self,
         space: &Keyspace<V>,
         prefix: &Key,
@@ -120,12 +181,10 @@ impl Services {
     }
 
     /// Reads a guard. Must come before the rows that it guards are counted.
-    pub(crate) async fn watch(
-        &self,
-        what: Guarded,
-        owner: &str,
-        now: Timestamp,
-    ) -> Result<Watched, ApiError> {
+    ///
+    /// # Errors
+    /// ServiceUnavailable, InternalFailure.
+    pub async fn watch(&self, what: Guarded, owner: &str, now: Timestamp) -> Result<Watched, ApiError> {
         let key = what.key(owner);
         let found = self.get(&GUARDS, &key, now).await?.map(|stored| (stored.value, stored.revision));
         Ok(Watched { key, found })

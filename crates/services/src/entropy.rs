@@ -16,19 +16,19 @@ impl<F: Fn(&mut [u8]) + Send + Sync> Entropy for F {
 }
 
 /// So many random bytes.
-pub(crate) fn bytes<const LENGTH: usize>(entropy: &dyn Entropy) -> [u8; LENGTH] {
+pub fn bytes<const LENGTH: usize>(entropy: &dyn Entropy) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     entropy.fill(&mut bytes);
     bytes
 }
 
 /// A version 4 UUID: ids of things, types and groups; generation ids.
-pub(crate) fn uuid(entropy: &dyn Entropy) -> String {
+pub fn uuid(entropy: &dyn Entropy) -> String {
     uuid::Builder::from_random_bytes(bytes(entropy)).into_uuid().to_string()
 }
 
 /// A certificate's serial number.
-pub(crate) fn serial(entropy: &dyn Entropy) -> Serial {
+pub fn serial(entropy: &dyn Entropy) -> Serial {
     Serial::from_random(bytes(entropy))
 }
 

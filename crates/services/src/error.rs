@@ -130,15 +130,18 @@ impl ApiError {
         Self { code, message: message.into(), resource: None }
     }
 
-    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+    /// InvalidRequest.
+    pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidRequest, message)
     }
 
-    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+    /// ResourceNotFound.
+    pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ResourceNotFound, message)
     }
 
-    pub(crate) fn exists(message: impl Into<String>, id: &str, arn: String) -> Self {
+    /// ResourceAlreadyExists, with the id and the ARN of what is there.
+    pub fn exists(message: impl Into<String>, id: &str, arn: String) -> Self {
         let resource = Some((id.to_owned(), arn));
         Self { code: ErrorCode::ResourceAlreadyExists, message: message.into(), resource }
     }

@@ -149,7 +149,7 @@ impl Services {
             Err(trouble) => return Ok(self.turned_away("", trouble, now)),
         };
         let key = certificate_key(certificate.id().as_str());
-        match self.get(&CERTIFICATES, &key, now).await? {
+        match self.records.get(&CERTIFICATES, &key, now).await? {
             Some(found) => self.contact_again(&certificate, &found.value, now).await,
             None => self.contact_first(&certificate, chain, server_name, now).await,
         }
@@ -172,8 +172,8 @@ impl Services {
             return Ok(self.turned_away(id.as_str(), trouble, now));
         }
         let key = &ca.key;
-        let newcomer: Result<Newcomer, ApiError> =
-            until_committed!(self, now, |batch| self.plan_newcomer(certificate, key, now, &mut batch));
+        let newcomer: Result<Newcomer, ApiError> = until_committed!(self.records, now, |batch| self
+            .plan_newcomer(certificate, key, now, &mut batch));
         match newcomer? {
             Newcomer::Registered(ca) => {
                 let device = Device { certificate, ca: &ca, registered: now, repeated: false };
@@ -192,7 +192,7 @@ impl Services {
         now: Timestamp,
     ) -> Result<Result<Option<Stored<CaCertificateRecord>>, Trouble>, ApiError> {
         let key = ca_certificate_key(certificate.id().as_str());
-        if self.get(&CA_CERTIFICATES, &key, now).await?.is_some() {
+        if self.records.get(&CA_CERTIFICATES, &key, now).await?.is_some() {
             return Ok(Err(Trouble::new(
                 "the peer's own certificate is a registered CA certificate",
                 "send the device's certificate first, then that of its CA",
@@ -248,10 +248,10 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<Newcomer, ApiError> {
         let key = certificate_key(certificate.id().as_str());
-        if let Some(found) = self.get(&CERTIFICATES, &key, now).await? {
+        if let Some(found) = self.records.get(&CERTIFICATES, &key, now).await? {
             return Ok(Newcomer::Present(found.value));
         }
-        let Some(ca) = self.get(&CA_CERTIFICATES, ca, now).await? else {
+        let Some(ca) = self.records.get(&CA_CERTIFICATES, ca, now).await? else {
             let reason = "the CA that signed the certificate was just deleted";
             return Ok(Newcomer::Refused(Trouble::new(reason, "register the CA again")));
         };
@@ -278,7 +278,8 @@ impl Services {
             return Ok(known);
         }
         let turned_away = |trouble| Ok(self.turned_away(record.id.as_str(), trouble, now));
-        let Some(ca) = self.get(&CA_CERTIFICATES, &ca_certificate_key(ca.as_str()), now).await? else {
+        let Some(ca) = self.records.get(&CA_CERTIFICATES, &ca_certificate_key(ca.as_str()), now).await?
+        else {
             return turned_away(Trouble::new(
                 format_args!("CA {ca}, which signed the certificate, is not registered any more"),
                 "activate the certificate yourself, or register the CA again",
@@ -380,8 +381,8 @@ impl Services {
     async fn try_provision(&self, device: &Device<'_>, now: Timestamp) -> Result<Tried, ApiError> {
         let parameters = subject_parameters(device.certificate.facts());
         let key = certificate_key(device.certificate.id().as_str());
-        until_committed!(self, now, |batch| async {
-            let status = self.get(&CERTIFICATES, &key, now).await?.map(|found| found.value.status);
+        until_committed!(self.records, now, |batch| async {
+            let status = self.records.get(&CERTIFICATES, &key, now).await?.map(|found| found.value.status);
             if status != Some(CertificateStatus::PendingActivation) {
                 return Ok(Tried::Overtaken(status));
             }

@@ -16,7 +16,7 @@ const TOKEN_MAX: usize = 1024;
 
 /// What the caller asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
+pub struct Page {
     /// Where the page before ended.
     pub after: Option<Key>,
     /// How many at most; at least one.
@@ -39,11 +39,17 @@ impl Page {
     }
 
     /// For `marker` and `pageSize`: a list in the order of creation, whose rows end with time and name.
+    ///
+    /// # Errors
+    /// InvalidRequest for a marker that this list did not give, and for a size that is none.
     pub fn marker(prefix: &Key, marker: Option<&str>, size: Option<i32>) -> Result<Self, ApiError> {
         Self::new((prefix, 2), marker, size, limits::PAGE_MARKER)
     }
 
     /// For `nextToken` and `maxResults`: a list whose rows end with a name.
+    ///
+    /// # Errors
+    /// InvalidRequest for a token that this list did not give, and for a size that is none.
     pub fn token(prefix: &Key, token: Option<&str>, size: Option<i32>) -> Result<Self, ApiError> {
         Self::new((prefix, 1), token, size, limits::PAGE_TOKEN)
     }
@@ -73,20 +79,26 @@ fn is_row(key: &Key, prefix: &Key, more: usize) -> bool {
         && Key::of(&names) == *key
 }
 
-/// The size of a page: 1 to 250.
-pub(crate) fn size(asked: Option<i32>, default: usize) -> Result<usize, ApiError> {
+/// The size of a page: 1 to 250, or the default.
+///
+/// # Errors
+/// InvalidRequest.
+pub fn size(asked: Option<i32>, default: usize) -> Result<usize, ApiError> {
     let Some(asked) = asked else { return Ok(default) };
     let size = usize::try_from(asked).ok().filter(|size| (1..=limits::PAGE_MAX).contains(size));
     size.ok_or_else(|| ApiError::invalid(format!("{asked} is not a page size: 1 to {}", limits::PAGE_MAX)))
 }
 
 /// A token from its content.
-pub(crate) fn write(content: &[u8]) -> String {
+pub fn write(content: &[u8]) -> String {
     STANDARD.encode(content)
 }
 
 /// A token's content.
-pub(crate) fn read(token: &str) -> Result<Vec<u8>, ApiError> {
+///
+/// # Errors
+/// InvalidRequest for what is no base64, or longer than 1024 bytes.
+pub fn read(token: &str) -> Result<Vec<u8>, ApiError> {
     if token.len() > TOKEN_MAX {
         return Err(bad_token());
     }
@@ -98,7 +110,10 @@ pub(crate) fn bad_token() -> ApiError {
 }
 
 /// A page of a short list that was read whole: the token is how many came before.
-pub(crate) fn of_whole<T>(
+///
+/// # Errors
+/// InvalidRequest for a token that is none.
+pub fn of_whole<T>(
     items: Vec<T>,
     token: Option<&str>,
     size: usize,

@@ -18,7 +18,7 @@ use crate::shapes::{
     ListPolicyVersionsRequest, ListPolicyVersionsResponse, Policy, PolicyVersion,
     SetDefaultPolicyVersionRequest,
 };
-use crate::tags::tags_at_creation;
+use crate::tags::{forget_tags, tags_at_creation};
 use crate::{ApiError, ErrorCode, Services};
 
 impl Services {
@@ -33,7 +33,7 @@ impl Services {
     ) -> Result<CreatePolicyResponse, ApiError> {
         let name = policy_name(&input.policy_name)?;
         check_document(&input.policy_document)?;
-        until_committed!(self, now, |batch| self.plan_create_policy(&name, &input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_create_policy(&name, &input, now, &mut batch))
     }
 
     async fn plan_create_policy(
@@ -45,7 +45,7 @@ impl Services {
     ) -> Result<CreatePolicyResponse, ApiError> {
         let arn = self.policy_arn(name.as_str());
         let key = policy_key(name.as_str());
-        if self.get(&POLICIES, &key, now).await?.is_some() {
+        if self.records.get(&POLICIES, &key, now).await?.is_some() {
             let message = format!("Policy cannot be created - name already exists (name={name})");
             return Err(ApiError::exists(message, name.as_str(), arn));
         }
@@ -71,7 +71,7 @@ impl Services {
         now: Timestamp,
     ) -> Result<CreatePolicyVersionResponse, ApiError> {
         check_document(&input.policy_document)?;
-        until_committed!(self, now, |batch| self.plan_policy_version(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_policy_version(&input, now, &mut batch))
     }
 
     async fn plan_policy_version(
@@ -101,7 +101,7 @@ impl Services {
         input: SetDefaultPolicyVersionRequest,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.policy(&input.policy_name, now).await?;
             let id = version_id(&stored.value, &input.policy_version_id)?;
             if id != stored.value.default_version {
@@ -121,7 +121,7 @@ impl Services {
         input: DeletePolicyVersionRequest,
         now: Timestamp,
     ) -> Result<(), ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.policy(&input.policy_name, now).await?;
             let id = version_id(&stored.value, &input.policy_version_id)?;
             stored.value.delete_version(id, now)?;
@@ -139,7 +139,7 @@ impl Services {
         let mut attempts = Attempts::default();
         loop {
             let mut stored = self.policy(&input.policy_name, now).await?;
-            let attached = self.any(&POLICY_TARGETS, &targets, now).await?;
+            let attached = self.records.any(&POLICY_TARGETS, &targets, now).await?;
             stored.value.check_delete(attached)?;
             let mut batch = Batch::new();
             // Attachments that began before the mark fail on it, later ones take it off: see `registry::guard`.
@@ -151,7 +151,7 @@ impl Services {
                 stored.value.closing = true;
                 POLICIES.put_if(&mut batch, &stored.key, stored.revision, &stored.value);
             }
-            if self.commit(batch, &mut attempts, now).await? && is_marked {
+            if self.records.commit(batch, &mut attempts, now).await? && is_marked {
                 return Ok(());
             }
         }
@@ -166,7 +166,7 @@ impl Services {
         let name = stored.value.name.as_str();
         POLICIES.delete_if(batch, &stored.key, stored.revision);
         List::Policies.remove(batch, stored.value.created, name);
-        self.forget_tags(&self.policy_arn(name), now, batch).await
+        forget_tags(&self.records, &self.policy_arn(name), now, batch).await
     }
 
     /// `GetPolicy`.
@@ -224,7 +224,8 @@ impl Services {
     ) -> Result<ListPoliciesResponse, ApiError> {
         let prefix = List::Policies.prefix(input.ascending_order.unwrap_or(false));
         let page = Page::marker(&prefix, input.marker.as_deref(), input.page_size)?;
-        let mut rows = self.scan(&ORDER, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
+        let mut rows =
+            self.records.scan(&ORDER, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
         let next_marker = page.cut(&mut rows, |row| row.key.clone());
         let names = rows.iter().filter_map(|row| order::member(&row.key));
         Ok(ListPoliciesResponse {
@@ -253,7 +254,7 @@ impl Services {
 
     /// The policy with this name.
     pub(crate) async fn policy(&self, name: &str, now: Timestamp) -> Result<Stored<PolicyRecord>, ApiError> {
-        let found = self.get(&POLICIES, &policy_key(name), now).await?;
+        let found = self.records.get(&POLICIES, &policy_key(name), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Policy not found (name={name})")))
     }
 

@@ -83,7 +83,7 @@ impl Services {
         let target = self.require_target(&input.target, now, &mut Batch::new()).await?;
         let mut targets = vec![input.target.clone()];
         if let (Target::ThingGroup(name), Some(true)) = (target, input.recursive) {
-            let group = self.get(&THING_GROUPS, &thing_group_key(name), now).await?;
+            let group = self.records.get(&THING_GROUPS, &thing_group_key(name), now).await?;
             let ancestors = group.into_iter().flat_map(|group| group.value.ancestors);
             targets.extend(ancestors.map(|name| self.thing_group_arn(name.as_str())));
         }
@@ -156,7 +156,7 @@ impl Services {
     }
 
     async fn attach(&self, policy: &str, target: &str, now: Timestamp) -> Result<(), ApiError> {
-        until_committed!(self, now, |batch| self.plan_attach(policy, target, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_attach(policy, target, now, &mut batch))
     }
 
     async fn plan_attach(
@@ -169,7 +169,7 @@ impl Services {
         let stored = self.policy(policy, now).await?;
         keep_open(&POLICIES, &stored, |policy| &mut policy.closing, batch);
         let kind = self.require_target(target, now, batch).await?;
-        let guard = self.watch(Guarded::TargetPolicies, target, now).await?;
+        let guard = self.records.watch(Guarded::TargetPolicies, target, now).await?;
         let present = self.attached(target, now).await?;
         if present.iter().any(|(name, _)| name == policy) {
             return Ok(());
@@ -185,7 +185,7 @@ impl Services {
 
     async fn detach(&self, policy: &str, target: &str, now: Timestamp) -> Result<(), ApiError> {
         Target::parse(&self.site, target)?;
-        until_committed!(self, now, |batch| self.plan_detach(policy, target, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_detach(policy, target, now, &mut batch))
     }
 
     async fn plan_detach(
@@ -196,7 +196,7 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
         let key = target_policy_key(target, policy);
-        if let Some(stored) = self.get(&TARGET_POLICIES, &key, now).await? {
+        if let Some(stored) = self.records.get(&TARGET_POLICIES, &key, now).await? {
             forget_attachment(batch, policy, target, &stored);
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Services {
         target: &str,
         now: Timestamp,
     ) -> Result<Vec<(String, AttachmentRecord)>, ApiError> {
-        let rows = self.scan(&TARGET_POLICIES, &Key::of(&[target]), None, (READ, now)).await?;
+        let rows = self.records.scan(&TARGET_POLICIES, &Key::of(&[target]), None, (READ, now)).await?;
         Ok(rows.into_iter().filter_map(|row| Some((row.key.parts().pop()?, row.value))).collect())
     }
 
@@ -219,7 +219,7 @@ impl Services {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
-        let rows = self.scan(&TARGET_POLICIES, &Key::of(&[target]), None, (READ, now)).await?;
+        let rows = self.records.scan(&TARGET_POLICIES, &Key::of(&[target]), None, (READ, now)).await?;
         for row in &rows {
             if let Some(policy) = row.key.parts().pop() {
                 forget_attachment(batch, &policy, target, row);
@@ -234,7 +234,8 @@ impl Services {
         page: &Page,
         now: Timestamp,
     ) -> Result<(Vec<String>, Option<String>), ApiError> {
-        let mut rows = self.scan(&ORDER, prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
+        let mut rows =
+            self.records.scan(&ORDER, prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
         let next = page.cut(&mut rows, |row| row.key.clone());
         Ok((rows.iter().filter_map(|row| order::member(&row.key)).collect(), next))
     }

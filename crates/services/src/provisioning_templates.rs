@@ -26,7 +26,7 @@ use crate::shapes::{
     ProvisioningTemplateSummary, ProvisioningTemplateVersionSummary, UpdateProvisioningTemplateRequest,
     UpdateProvisioningTemplateResponse,
 };
-use crate::tags::tags_at_creation;
+use crate::tags::{forget_tags, tags_at_creation};
 use crate::{ApiError, Services};
 
 impl Services {
@@ -45,7 +45,7 @@ impl Services {
         check_body(&input.template_body, kind)?;
         check_role("provisioningRoleArn", &input.provisioning_role_arn)?;
         check_hook(kind, input.pre_provisioning_hook.as_ref())?;
-        until_committed!(self, now, |batch| self.plan_create_template(kind, &input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_create_template(kind, &input, now, &mut batch))
     }
 
     async fn plan_create_template(
@@ -58,12 +58,14 @@ impl Services {
         let name = &input.template_name;
         let arn = self.provisioning_template_arn(name);
         let key = provisioning_template_key(name);
-        if self.get(&PROVISIONING_TEMPLATES, &key, now).await?.is_some() {
+        if self.records.get(&PROVISIONING_TEMPLATES, &key, now).await?.is_some() {
             return Err(ApiError::exists(format!("Provisioning template {name} already exists"), name, arn));
         }
-        let guard = self.watch(Guarded::ProvisioningTemplates, "", now).await?;
+        let guard = self.records.watch(Guarded::ProvisioningTemplates, "", now).await?;
         let limit = (limits::PROVISIONING_TEMPLATES + 1, now);
-        check_template_room(self.scan(&PROVISIONING_TEMPLATES, &Key::EMPTY, None, limit).await?.len())?;
+        check_template_room(
+            self.records.scan(&PROVISIONING_TEMPLATES, &Key::EMPTY, None, limit).await?.len(),
+        )?;
         PROVISIONING_TEMPLATES.put_if_absent(batch, &key, &new_record(kind, input, now));
         guard.added(batch);
         tags_at_creation(batch, &arn, input.tags.as_ref())?;
@@ -117,7 +119,7 @@ impl Services {
                 "preProvisioningHook and removePreProvisioningHook exclude each other",
             ));
         }
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.provisioning_template(&input.template_name, now).await?;
             let before = stored.value.clone();
             change_template(&mut stored.value, &input)?;
@@ -137,11 +139,11 @@ impl Services {
         input: DeleteProvisioningTemplateRequest,
         now: Timestamp,
     ) -> Result<DeleteProvisioningTemplateResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let stored = self.provisioning_template(&input.template_name, now).await?;
             PROVISIONING_TEMPLATES.delete_if(&mut batch, &stored.key, stored.revision);
             let arn = self.provisioning_template_arn(&stored.value.name);
-            self.forget_tags(&arn, now, &mut batch).await?;
+            forget_tags(&self.records, &arn, now, &mut batch).await?;
             Ok::<_, ApiError>(DeleteProvisioningTemplateResponse {})
         })
     }
@@ -157,7 +159,8 @@ impl Services {
     ) -> Result<ListProvisioningTemplatesResponse, ApiError> {
         let page = Page::token(&Key::EMPTY, input.next_token.as_deref(), input.max_results)?;
         let limit = (page.scan_limit(), now);
-        let mut rows = self.scan(&PROVISIONING_TEMPLATES, &Key::EMPTY, page.after.as_ref(), limit).await?;
+        let mut rows =
+            self.records.scan(&PROVISIONING_TEMPLATES, &Key::EMPTY, page.after.as_ref(), limit).await?;
         let next_token = page.cut(&mut rows, |row| row.key.clone());
         let templates = rows.into_iter().map(|row| self.template_row(row.value)).collect();
         Ok(ListProvisioningTemplatesResponse { next_token, templates: Some(templates) })
@@ -184,7 +187,7 @@ impl Services {
         input: CreateProvisioningTemplateVersionRequest,
         now: Timestamp,
     ) -> Result<CreateProvisioningTemplateVersionResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.provisioning_template(&input.template_name, now).await?;
             check_body(&input.template_body, stored.value.kind)?;
             let is_default = input.set_as_default.unwrap_or(false);
@@ -227,7 +230,7 @@ impl Services {
         input: DeleteProvisioningTemplateVersionRequest,
         now: Timestamp,
     ) -> Result<DeleteProvisioningTemplateVersionResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.provisioning_template(&input.template_name, now).await?;
             stored.value.delete_version(id_in(input.version_id), now)?;
             rewrite(stored, now, &mut batch);
@@ -261,7 +264,7 @@ impl Services {
         name: &str,
         now: Timestamp,
     ) -> Result<Stored<ProvisioningTemplateRecord>, ApiError> {
-        let found = self.get(&PROVISIONING_TEMPLATES, &provisioning_template_key(name), now).await?;
+        let found = self.records.get(&PROVISIONING_TEMPLATES, &provisioning_template_key(name), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Provisioning template {name} does not exist")))
     }
 }

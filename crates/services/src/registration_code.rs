@@ -21,7 +21,7 @@ impl Services {
         _input: GetRegistrationCodeRequest,
         now: Timestamp,
     ) -> Result<GetRegistrationCodeResponse, ApiError> {
-        until_committed!(self, now, |batch| self.plan_registration_code(now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_registration_code(now, &mut batch))
     }
 
     async fn plan_registration_code(
@@ -43,7 +43,7 @@ impl Services {
 
     /// The account's code, if one was made.
     pub(crate) async fn registration_code(&self, now: Timestamp) -> Result<Option<String>, ApiError> {
-        let found = self.get(&REGISTRATION_CODE, &registration_code_key(), now).await?;
+        let found = self.records.get(&REGISTRATION_CODE, &registration_code_key(), now).await?;
         Ok(found.map(|stored| stored.value.code))
     }
 
@@ -56,7 +56,7 @@ impl Services {
         _input: DeleteRegistrationCodeRequest,
         now: Timestamp,
     ) -> Result<DeleteRegistrationCodeResponse, ApiError> {
-        until_committed!(self, now, |batch| self.plan_forget_code(now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_forget_code(now, &mut batch))
     }
 
     async fn plan_forget_code(
@@ -64,7 +64,7 @@ impl Services {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<DeleteRegistrationCodeResponse, ApiError> {
-        let Some(stored) = self.get(&REGISTRATION_CODE, &registration_code_key(), now).await? else {
+        let Some(stored) = self.records.get(&REGISTRATION_CODE, &registration_code_key(), now).await? else {
             return Err(ApiError::not_found("There is no registration code"));
         };
         REGISTRATION_CODE.delete_if(batch, &stored.key, stored.revision);

@@ -7,18 +7,18 @@ use broker::Broker;
 use events::Observers;
 use identity::Site;
 use pki::CertificateAuthority;
-use session::throttle::SharedBucket;
 use store::Store;
 
+use crate::commit::Records;
 use crate::throttle::Throttle;
-use crate::{ApiError, EndpointAddress, Entropy, Functions, OwnerKeys, SessionKey, entropy};
+use crate::{ApiError, EndpointAddress, Entropy, entropy};
 
 /// What the services are made of.
 pub struct ServicesParts {
     /// For the data plane.
     pub broker: Broker,
-    /// Where the registry is kept: the store whose feed the broker follows.
-    pub store: Arc<dyn Store>,
+    /// Where the registry is kept: in the store whose feed the broker follows.
+    pub records: Records,
     /// The Region and account that they play.
     pub site: Arc<Site>,
     /// Issues device certificates.
@@ -29,12 +29,6 @@ pub struct ServicesParts {
     pub endpoint: EndpointAddress,
     /// Where ids, serial numbers and the registration code come from.
     pub entropy: Arc<dyn Entropy>,
-    /// The owner's access keys.
-    pub owner_keys: OwnerKeys,
-    /// What session tokens are made with.
-    pub session_key: SessionKey,
-    /// Where Lambda functions run.
-    pub functions: Arc<dyn Functions>,
 }
 
 /// All operations, one method each, in one file per resource.
@@ -44,17 +38,12 @@ pub struct ServicesParts {
 #[derive(Clone)]
 pub struct Services {
     pub(crate) broker: Broker,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) records: Records,
     pub(crate) site: Arc<Site>,
     pub(crate) authority: Arc<CertificateAuthority>,
     pub(crate) observers: Observers,
     pub(crate) endpoint: EndpointAddress,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) owner_keys: Arc<OwnerKeys>,
-    pub(crate) session_key: SessionKey,
-    /// GetId is called without a signature.
-    pub(crate) get_id_bucket: Arc<SharedBucket>,
-    pub(crate) functions: Arc<dyn Functions>,
     pub(crate) throttle: Arc<Throttle>,
 }
 
@@ -73,16 +62,12 @@ impl Services {
         let throttle = Arc::new(Throttle::new(parts.broker.dialect()));
         Self {
             broker: parts.broker,
-            store: parts.store,
+            records: parts.records,
             site: parts.site,
             authority: parts.authority,
             observers: parts.observers,
             endpoint: parts.endpoint,
             entropy: parts.entropy,
-            owner_keys: Arc::new(parts.owner_keys),
-            session_key: parts.session_key,
-            get_id_bucket: Arc::default(),
-            functions: parts.functions,
             throttle,
         }
     }
@@ -102,11 +87,7 @@ impl Services {
 
     /// The same services over another store, with the same rates.
     pub(crate) fn over(&self, store: Arc<dyn Store>) -> Self {
-        Self { store, ..self.clone() }
-    }
-
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.store
+        Self { records: self.records.over(store), ..self.clone() }
     }
 
     pub(crate) fn uuid(&self) -> String {
@@ -123,10 +104,6 @@ impl Services {
 
     pub(crate) fn ca_certificate_arn(&self, id: &str) -> String {
         self.site.arn("cacert", id)
-    }
-
-    pub(crate) fn authorizer_arn(&self, name: &str) -> String {
-        self.site.arn("authorizer", name)
     }
 
     pub(crate) fn provisioning_template_arn(&self, name: &str) -> String {

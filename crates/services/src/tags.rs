@@ -19,7 +19,7 @@ use registry::thing_types::{THING_TYPES, thing_type_key};
 use serde::de::DeserializeOwned;
 use store::{Batch, Condition, Key, Keyspace};
 
-use crate::commit::until_committed;
+use crate::commit::{Records, until_committed};
 use crate::page;
 use crate::shapes::{
     ListTagsForResourceRequest, ListTagsForResourceResponse, Tag, TagResourceRequest, TagResourceResponse,
@@ -40,7 +40,7 @@ impl Services {
         input: TagResourceRequest,
         now: Timestamp,
     ) -> Result<TagResourceResponse, ApiError> {
-        until_committed!(self, now, |batch| self.plan_tags(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_tags(&input, now, &mut batch))
     }
 
     async fn plan_tags(
@@ -52,8 +52,8 @@ impl Services {
         let arn = &input.resource_arn;
         let added = checked(Some(&input.tags))?;
         self.require_taggable(arn, now, batch).await?;
-        let guard = self.watch(Guarded::Tags, arn, now).await?;
-        let present = self.tags_of(arn, now).await?;
+        let guard = self.records.watch(Guarded::Tags, arn, now).await?;
+        let present = tags_of(&self.records, arn, now).await?;
         let new = added.keys().filter(|key| !present.contains_key(*key)).count();
         check_count(present.len() + new)?;
         guard.added(batch);
@@ -70,7 +70,7 @@ impl Services {
         input: UntagResourceRequest,
         now: Timestamp,
     ) -> Result<UntagResourceResponse, ApiError> {
-        until_committed!(self, now, |batch| self.plan_untag(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_untag(&input, now, &mut batch))
     }
 
     async fn plan_untag(
@@ -99,30 +99,10 @@ impl Services {
         now: Timestamp,
     ) -> Result<ListTagsForResourceResponse, ApiError> {
         self.require_taggable(&input.resource_arn, now, &mut Batch::new()).await?;
-        let tags = self.tags_of(&input.resource_arn, now).await?;
+        let tags = tags_of(&self.records, &input.resource_arn, now).await?;
         let tags = tags.into_iter().map(|(key, value)| Tag { key, value: Some(value) }).collect();
         let (tags, next_token) = page::of_whole(tags, input.next_token.as_deref(), limits::TAGS)?;
         Ok(ListTagsForResourceResponse { tags: Some(tags), next_token })
-    }
-
-    async fn tags_of(&self, arn: &str, now: Timestamp) -> Result<BTreeMap<String, String>, ApiError> {
-        let rows = self.scan(&TAGS, &Key::of(&[arn]), None, (limits::TAGS, now)).await?;
-        Ok(rows.into_iter().filter_map(|row| Some((row.key.parts().pop()?, row.value.value))).collect())
-    }
-
-    /// Takes all tags of a resource away with it.
-    pub(crate) async fn forget_tags(
-        &self,
-        arn: &str,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) -> Result<(), ApiError> {
-        let guard = self.watch(Guarded::Tags, arn, now).await?;
-        for key in self.tags_of(arn, now).await?.keys() {
-            TAGS.delete(batch, &tag_key(arn, key));
-        }
-        guard.gone(batch);
-        Ok(())
     }
 
     async fn require_taggable(&self, arn: &str, now: Timestamp, batch: &mut Batch) -> Result<(), ApiError> {
@@ -159,7 +139,7 @@ impl Services {
         (now, batch): (Timestamp, &mut Batch),
     ) -> Result<(), ApiError> {
         let key = domain_configuration_key(name);
-        let found = self.get(&DOMAIN_CONFIGURATIONS, &key, now).await?;
+        let found = self.records.get(&DOMAIN_CONFIGURATIONS, &key, now).await?;
         let Some(found) = found.filter(|found| found.value.id == id) else {
             return Err(ApiError::not_found(format!("{arn} does not exist")));
         };
@@ -174,7 +154,7 @@ impl Services {
         arn: &str,
         (now, batch): (Timestamp, &mut Batch),
     ) -> Result<(), ApiError> {
-        if self.get(space, &key, now).await?.is_none() {
+        if self.records.get(space, &key, now).await?.is_none() {
             return Err(ApiError::not_found(format!("{arn} does not exist")));
         }
         space.check(batch, &key, Condition::Exists);
@@ -202,15 +182,34 @@ fn put_all(batch: &mut Batch, arn: &str, tags: &BTreeMap<String, String>) {
     }
 }
 
-/// Tags that a resource is created with.
+async fn tags_of(records: &Records, arn: &str, now: Timestamp) -> Result<BTreeMap<String, String>, ApiError> {
+    let rows = records.scan(&TAGS, &Key::of(&[arn]), None, (limits::TAGS, now)).await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.key.parts().pop()?, row.value.value))).collect())
+}
+
+/// Takes all tags of a resource away with it, in the batch that deletes it.
+///
+/// # Errors
+/// ServiceUnavailable, InternalFailure.
+pub async fn forget_tags(
+    records: &Records,
+    arn: &str,
+    now: Timestamp,
+    batch: &mut Batch,
+) -> Result<(), ApiError> {
+    let guard = records.watch(Guarded::Tags, arn, now).await?;
+    for key in tags_of(records, arn, now).await?.keys() {
+        TAGS.delete(batch, &tag_key(arn, key));
+    }
+    guard.gone(batch);
+    Ok(())
+}
+
+/// Tags that a resource is created with, in the batch that creates it.
 ///
 /// # Errors
 /// InvalidRequest; 51 tags are invalid here, because the operations that create declare no LimitExceeded.
-pub(crate) fn tags_at_creation(
-    batch: &mut Batch,
-    arn: &str,
-    tags: Option<&Vec<Tag>>,
-) -> Result<(), ApiError> {
+pub fn tags_at_creation(batch: &mut Batch, arn: &str, tags: Option<&Vec<Tag>>) -> Result<(), ApiError> {
     if tags.is_some_and(|tags| tags.len() > limits::TAGS) {
         return Err(ApiError::invalid(format!("A resource can have at most {} tags", limits::TAGS)));
     }

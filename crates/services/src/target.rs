@@ -26,7 +26,7 @@ impl Services {
             Target::Certificate(id) => self.require_certificate(id, now, batch).await?,
             Target::ThingGroup(name) => {
                 let key = thing_group_key(name);
-                let Some(group) = self.get(&THING_GROUPS, &key, now).await? else {
+                let Some(group) = self.records.get(&THING_GROUPS, &key, now).await? else {
                     return Err(ApiError::not_found(format!("Thing group {name} does not exist")));
                 };
                 keep_open(&THING_GROUPS, &group, |group| &mut group.closing, batch);
@@ -43,7 +43,7 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
         let key = certificate_key(id);
-        if self.get(&CERTIFICATES, &key, now).await?.is_none() {
+        if self.records.get(&CERTIFICATES, &key, now).await?.is_none() {
             return Err(ApiError::not_found(format!("Certificate {id} does not exist")));
         }
         CERTIFICATES.check(batch, &key, Condition::Exists);

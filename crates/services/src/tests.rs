@@ -1,6 +1,5 @@
 //! The scene in which the tests of all operations play: services over a store in memory, and somebody who meddles.
 
-mod functions;
 mod invariants;
 
 use std::future::Future;
@@ -11,14 +10,13 @@ use broker::{Broker, BrokerParts};
 use dialect::Dialect;
 use events::Observers;
 use identity::{AccountId, Region, Site, Timestamp};
-use parking_lot::Mutex;
 use pki::{CertificateAuthority, Serial};
-use store::memory::MemoryStore;
-use store::{Batch, Boxed, CommitError, Entry, Feed, Revision, Space, Store, StoreError, Versioned};
+use store::Store;
+use store::memory::{MemoryStore, Overtaken};
 
-pub(crate) use functions::{FUNCTION, Scripted};
 pub(crate) use invariants::check_store;
 
+use crate::commit::Records;
 use crate::shapes::*;
 use crate::{ApiError, EndpointAddress, ErrorCode, Services, ServicesParts};
 
@@ -48,53 +46,7 @@ pub(crate) static AUTHORITY: LazyLock<Arc<CertificateAuthority>> = LazyLock::new
     Arc::new(CertificateAuthority::generate("test", Serial::from_random([7; 16]), NOW).unwrap())
 });
 
-/// What the meddler does before the next commit.
-type Hook = Box<dyn FnOnce(&Services) + Send>;
-
-/// A store in memory in which somebody else may be faster.
-#[derive(Clone)]
-struct Meddled {
-    inner: MemoryStore,
-    hooks: Arc<Mutex<Vec<Hook>>>,
-}
-
-impl Store for Meddled {
-    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Boxed<'a, Result<Option<Versioned>, StoreError>> {
-        self.inner.get(space, key)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        space: Space,
-        prefix: &'a [u8],
-        after: Option<&'a [u8]>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        self.inner.scan(space, prefix, after, limit)
-    }
-
-    fn commit(&self, batch: Batch) -> Boxed<'_, Result<Revision, CommitError>> {
-        let hook = self.hooks.lock().pop();
-        if let Some(hook) = hook {
-            hook(&services(Arc::new(self.inner.clone()), 128));
-        }
-        self.inner.commit(batch)
-    }
-
-    fn revision(&self) -> Boxed<'_, Result<Revision, StoreError>> {
-        self.inner.revision()
-    }
-
-    fn feed(&self, after: Revision) -> Box<dyn Feed> {
-        self.inner.feed(after)
-    }
-}
-
 fn services(store: Arc<dyn Store>, first_byte: u8) -> Services {
-    services_with(store, first_byte, Arc::new(crate::NoFunctions))
-}
-
-fn services_with(store: Arc<dyn Store>, first_byte: u8, functions: Arc<dyn crate::Functions>) -> Services {
     let site =
         Site { region: Region::new("eu-west-1").unwrap(), account: AccountId::new("123456789012").unwrap() };
     let site = Arc::new(site);
@@ -110,16 +62,13 @@ fn services_with(store: Arc<dyn Store>, first_byte: u8, functions: Arc<dyn crate
     let counter = AtomicU8::new(first_byte);
     let entropy = move |bytes: &mut [u8]| bytes.fill(counter.fetch_add(1, Ordering::Relaxed));
     Services::new(ServicesParts {
-        owner_keys: crate::OwnerKeys::new([("AKIAOWNER".to_owned(), "owner".to_owned())]),
-        session_key: crate::SessionKey::new([7; 32]),
         broker,
-        store,
+        records: Records::new(store, Observers::default()),
         site,
         authority: AUTHORITY.clone(),
         observers: Observers::default(),
         endpoint: EndpointAddress::new("iot.test"),
         entropy: Arc::new(entropy),
-        functions,
     })
 }
 
@@ -127,17 +76,14 @@ fn services_with(store: Arc<dyn Store>, first_byte: u8, functions: Arc<dyn crate
 pub(crate) struct Scene {
     pub services: Services,
     pub store: MemoryStore,
-    pub functions: Arc<Scripted>,
-    hooks: Arc<Mutex<Vec<Hook>>>,
+    contended: Overtaken,
 }
 
 impl Scene {
     pub fn new() -> Self {
         let store = MemoryStore::new();
-        let hooks = Arc::new(Mutex::new(Vec::new()));
-        let meddled = Meddled { inner: store.clone(), hooks: hooks.clone() };
-        let functions = Arc::new(Scripted::default());
-        Self { services: services_with(Arc::new(meddled), 0, functions.clone()), store, functions, hooks }
+        let contended = Overtaken::new(store.clone());
+        Self { services: services(Arc::new(contended.clone()), 0), store, contended }
     }
 
     pub fn run<F: Future>(&self, future: F) -> F::Output {
@@ -146,7 +92,7 @@ impl Scene {
 
     /// Before the next commit, `act` happens; once for each call.
     pub fn meddle(&self, act: impl FnOnce(&Services) + Send + 'static) {
-        self.hooks.lock().insert(0, Box::new(act));
+        self.contended.overtake(|store| act(&services(Arc::new(store.clone()), 128)));
     }
 
     pub fn policy(&self, name: &str) {

@@ -49,8 +49,10 @@ impl Services {
         let page = Page::token(&Key::EMPTY, input.next_token.as_deref(), input.max_results)?;
         let mut walk = Filtered::new(&page, input);
         loop {
-            let rows =
-                self.scan(&THING_GROUPS, &Key::EMPTY, walk.after.as_ref(), (page.scan_limit(), now)).await?;
+            let rows = self
+                .records
+                .scan(&THING_GROUPS, &Key::EMPTY, walk.after.as_ref(), (page.scan_limit(), now))
+                .await?;
             let is_end = rows.len() < page.scan_limit();
             if let Some(done) = walk.take(rows.into_iter().map(|row| row.key), is_end) {
                 return Ok(done);
@@ -68,8 +70,10 @@ impl Services {
         let page = Page::token(&prefix, input.next_token.as_deref(), input.max_results)?;
         let mut walk = Filtered::new(&page, input);
         loop {
-            let rows =
-                self.scan(&GROUP_CHILDREN, &prefix, walk.after.as_ref(), (page.scan_limit(), now)).await?;
+            let rows = self
+                .records
+                .scan(&GROUP_CHILDREN, &prefix, walk.after.as_ref(), (page.scan_limit(), now))
+                .await?;
             let is_end = rows.len() < page.scan_limit();
             if let Some(done) = walk.take(rows.into_iter().map(|row| row.key), is_end) {
                 return Ok(done);
@@ -145,7 +149,7 @@ impl Services {
         let prefix = Key::of(&[&place.group]);
         let after = (!place.thing.is_empty()).then(|| prefix.then(&place.thing));
         let room = size.saturating_sub(things.len());
-        let rows = self.scan(&GROUP_MEMBERS, &prefix, after.as_ref(), (room + 1, now)).await?;
+        let rows = self.records.scan(&GROUP_MEMBERS, &prefix, after.as_ref(), (room + 1, now)).await?;
         let has_more = rows.len() > room;
         for name in rows.iter().take(room).filter_map(|row| row.key.parts().pop()) {
             place.thing.clone_from(&name);
@@ -159,7 +163,9 @@ impl Services {
         if let Some(child) = self.child_after(Some(at), None, now).await? {
             return Ok(Some(child));
         }
-        let Some(group) = self.get(&THING_GROUPS, &thing_group_key(at), now).await? else { return Ok(None) };
+        let Some(group) = self.records.get(&THING_GROUPS, &thing_group_key(at), now).await? else {
+            return Ok(None);
+        };
         let line = group.value.ancestors.iter().map(ThingGroupName::as_str);
         let mut own = at;
         for parent in line {
@@ -182,7 +188,7 @@ impl Services {
     ) -> Result<Option<String>, ApiError> {
         let prefix = Key::of(&[parent.unwrap_or_default()]);
         let after = after.map(|after| child_key(parent, after));
-        let rows = self.scan(&GROUP_CHILDREN, &prefix, after.as_ref(), (1, now)).await?;
+        let rows = self.records.scan(&GROUP_CHILDREN, &prefix, after.as_ref(), (1, now)).await?;
         Ok(rows.first().and_then(|row| row.key.parts().pop()))
     }
 }

@@ -19,7 +19,7 @@ use crate::shapes::{
     DeleteThingGroupResponse, DescribeThingGroupRequest, DescribeThingGroupResponse, GroupNameAndArn,
     ThingGroupMetadata, ThingGroupProperties, UpdateThingGroupRequest, UpdateThingGroupResponse,
 };
-use crate::tags::tags_at_creation;
+use crate::tags::{forget_tags, tags_at_creation};
 use crate::things::version_out;
 use crate::{ApiError, Services};
 
@@ -52,7 +52,12 @@ impl Services {
         };
         attributes::check_group(&record.attributes)?;
         check_description(record.description.as_deref())?;
-        until_committed!(self, now, |batch| self.plan_create_group(record.clone(), &input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_create_group(
+            record.clone(),
+            &input,
+            now,
+            &mut batch
+        ))
     }
 
     async fn plan_create_group(
@@ -70,7 +75,7 @@ impl Services {
             thing_group_id: Some(id.to_owned()),
             thing_group_name: Some(name.to_string()),
         };
-        if let Some(present) = self.get(&THING_GROUPS, &key, now).await? {
+        if let Some(present) = self.records.get(&THING_GROUPS, &key, now).await? {
             if present.value.is_same_configuration(&record) {
                 return Ok(created(&present.value.id));
             }
@@ -95,12 +100,14 @@ impl Services {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<Vec<ThingGroupName>, ApiError> {
-        let Some(stored) = self.get(&THING_GROUPS, &thing_group_key(parent.as_str()), now).await? else {
+        let Some(stored) = self.records.get(&THING_GROUPS, &thing_group_key(parent.as_str()), now).await?
+        else {
             return Err(ApiError::invalid(format!("Parent thing group {parent} does not exist")));
         };
-        let guard = self.watch(Guarded::ThingGroupChildren, parent.as_str(), now).await?;
+        let guard = self.records.watch(Guarded::ThingGroupChildren, parent.as_str(), now).await?;
         let prefix = Key::of(&[parent.as_str()]);
-        let children = self.scan(&GROUP_CHILDREN, &prefix, None, (limits::GROUP_CHILDREN + 1, now)).await?;
+        let children =
+            self.records.scan(&GROUP_CHILDREN, &prefix, None, (limits::GROUP_CHILDREN + 1, now)).await?;
         check_new_child(parent, stored.value.depth(), children.len())?;
         THING_GROUPS.check(batch, &stored.key, Condition::Exists);
         guard.added(batch);
@@ -150,7 +157,7 @@ impl Services {
         now: Timestamp,
     ) -> Result<UpdateThingGroupResponse, ApiError> {
         check_description(input.thing_group_properties.thing_group_description.as_deref())?;
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.thing_group(&input.thing_group_name, now).await?;
             let group = &mut stored.value;
             check_expected(input.expected_version, group.version)?;
@@ -177,7 +184,8 @@ impl Services {
     ) -> Result<DeleteThingGroupResponse, ApiError> {
         let mut attempts = Attempts::default();
         loop {
-            let found = self.get(&THING_GROUPS, &thing_group_key(&input.thing_group_name), now).await?;
+            let found =
+                self.records.get(&THING_GROUPS, &thing_group_key(&input.thing_group_name), now).await?;
             let Some(mut stored) = found else { return Ok(DeleteThingGroupResponse {}) };
             check_expected(input.expected_version, stored.value.version)?;
             let mut batch = Batch::new();
@@ -191,7 +199,7 @@ impl Services {
                 stored.value.closing = true;
                 THING_GROUPS.put_if(&mut batch, &stored.key, stored.revision, &stored.value);
             }
-            if self.commit(batch, &mut attempts, now).await? && is_marked {
+            if self.records.commit(batch, &mut attempts, now).await? && is_marked {
                 return Ok(DeleteThingGroupResponse {});
             }
         }
@@ -205,8 +213,8 @@ impl Services {
     ) -> Result<(), ApiError> {
         let name = stored.value.name.as_str();
         let arn = self.thing_group_arn(name);
-        let children = self.watch(Guarded::ThingGroupChildren, name, now).await?;
-        let policies = self.watch(Guarded::TargetPolicies, &arn, now).await?;
+        let children = self.records.watch(Guarded::ThingGroupChildren, name, now).await?;
+        let policies = self.records.watch(Guarded::TargetPolicies, &arn, now).await?;
         self.check_no_children(name, now).await?;
         THING_GROUPS.delete_if(batch, &stored.key, stored.revision);
         let parent = stored.value.parent.as_ref().map(ThingGroupName::as_str);
@@ -214,11 +222,11 @@ impl Services {
         children.gone(batch);
         policies.gone(batch);
         self.forget_attachments(&arn, now, batch).await?;
-        self.forget_tags(&arn, now, batch).await
+        forget_tags(&self.records, &arn, now, batch).await
     }
 
     async fn check_no_children(&self, name: &str, now: Timestamp) -> Result<(), ApiError> {
-        if self.any(&GROUP_CHILDREN, &Key::of(&[name]), now).await? {
+        if self.records.any(&GROUP_CHILDREN, &Key::of(&[name]), now).await? {
             return Err(ApiError::invalid(format!(
                 "Cannot delete thing group {name} because it has child groups"
             )));
@@ -229,7 +237,7 @@ impl Services {
     async fn expel_members(&self, group: &str, now: Timestamp) -> Result<(), ApiError> {
         let prefix = Key::of(&[group]);
         loop {
-            let members = self.scan(&GROUP_MEMBERS, &prefix, None, (MEMBERS_PER_BATCH, now)).await?;
+            let members = self.records.scan(&GROUP_MEMBERS, &prefix, None, (MEMBERS_PER_BATCH, now)).await?;
             if members.is_empty() {
                 return Ok(());
             }
@@ -240,7 +248,7 @@ impl Services {
                     THING_MEMBERSHIPS.delete(&mut batch, &thing_membership_key(&thing, group));
                 }
             }
-            self.commit(batch, &mut Attempts::default(), now).await?;
+            self.records.commit(batch, &mut Attempts::default(), now).await?;
         }
     }
 
@@ -250,7 +258,7 @@ impl Services {
         name: &str,
         now: Timestamp,
     ) -> Result<Stored<ThingGroupRecord>, ApiError> {
-        let found = self.get(&THING_GROUPS, &thing_group_key(name), now).await?;
+        let found = self.records.get(&THING_GROUPS, &thing_group_key(name), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Thing group {name} does not exist")))
     }
 

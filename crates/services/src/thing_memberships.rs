@@ -100,14 +100,14 @@ impl Services {
         let prefix = Key::of(&[&input.thing_name]);
         let page = Page::token(&prefix, input.next_token.as_deref(), input.max_results)?;
         let limit = (page.scan_limit(), now);
-        let mut rows = self.scan(&THING_MEMBERSHIPS, &prefix, page.after.as_ref(), limit).await?;
+        let mut rows = self.records.scan(&THING_MEMBERSHIPS, &prefix, page.after.as_ref(), limit).await?;
         let next_token = page.cut(&mut rows, |row| row.key.clone());
         let groups = rows.iter().filter_map(|row| row.key.parts().pop()).map(|name| self.group_row(&name));
         Ok(ListThingGroupsForThingResponse { next_token, thing_groups: Some(groups.collect()) })
     }
 
     async fn change_memberships(&self, moves: &Moves<'_>, now: Timestamp) -> Result<(), ApiError> {
-        until_committed!(self, now, |batch| self.plan_memberships(moves, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_memberships(moves, now, &mut batch))
     }
 
     async fn plan_memberships(
@@ -117,7 +117,7 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
         let thing = self.thing(moves.thing, now).await?;
-        let guard = self.watch(Guarded::Thing, moves.thing, now).await?;
+        let guard = self.records.watch(Guarded::Thing, moves.thing, now).await?;
         let mut present = self.memberships(moves.thing, now).await?;
         for name in moves.leave {
             let group = self.thing_group(name, now).await?;
@@ -167,9 +167,10 @@ impl Services {
         now: Timestamp,
     ) -> Result<BTreeMap<ThingGroupName, ThingGroupName>, ApiError> {
         let mut present = BTreeMap::new();
-        let rows = self.scan(&THING_MEMBERSHIPS, &Key::of(&[thing]), None, (READ_GROUPS, now)).await?;
+        let rows =
+            self.records.scan(&THING_MEMBERSHIPS, &Key::of(&[thing]), None, (READ_GROUPS, now)).await?;
         for name in rows.iter().filter_map(|row| row.key.parts().pop()) {
-            if let Some(group) = self.get(&THING_GROUPS, &thing_group_key(&name), now).await? {
+            if let Some(group) = self.records.get(&THING_GROUPS, &thing_group_key(&name), now).await? {
                 present.insert(group.value.name.clone(), group.value.root().clone());
             }
         }

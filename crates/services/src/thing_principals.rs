@@ -46,7 +46,7 @@ impl Services {
         input: AttachThingPrincipalRequest,
         now: Timestamp,
     ) -> Result<AttachThingPrincipalResponse, ApiError> {
-        until_committed!(self, now, |batch| self.plan_attach_thing(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_attach_thing(&input, now, &mut batch))
     }
 
     async fn plan_attach_thing(
@@ -59,12 +59,12 @@ impl Services {
         let kind = input.thing_principal_type.map_or(ThingPrincipalType::NonExclusive, kind_in);
         let stored = self.thing(thing, now).await?;
         self.require_principal(principal, kind, now, batch).await?;
-        let things = self.watch(Guarded::PrincipalThings, principal, now).await?;
-        let owner = self.watch(Guarded::Thing, thing, now).await?;
+        let things = self.records.watch(Guarded::PrincipalThings, principal, now).await?;
+        let owner = self.records.watch(Guarded::Thing, thing, now).await?;
         let own_key = principal_thing_key(principal, thing);
-        let own = self.get(&PRINCIPAL_THINGS, &own_key, now).await?;
+        let own = self.records.get(&PRINCIPAL_THINGS, &own_key, now).await?;
         // Two rows are enough: an exclusive attachment is the only one, and a second one tells of another thing.
-        let some = self.scan(&PRINCIPAL_THINGS, &Key::of(&[principal]), None, (2, now)).await?;
+        let some = self.records.scan(&PRINCIPAL_THINGS, &Key::of(&[principal]), None, (2, now)).await?;
         let present: Vec<_> = own
             .iter()
             .chain(&some)
@@ -110,10 +110,10 @@ impl Services {
     ) -> Result<DetachThingPrincipalResponse, ApiError> {
         let (thing, principal) = (input.thing_name.as_str(), input.principal.as_str());
         self.check_principal(principal)?;
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             self.thing(thing, now).await?;
             let key = thing_principal_key(thing, principal);
-            if let Some(stored) = self.get(&THING_PRINCIPALS, &key, now).await? {
+            if let Some(stored) = self.records.get(&THING_PRINCIPALS, &key, now).await? {
                 THING_PRINCIPALS.delete_if(&mut batch, &key, stored.revision);
                 PRINCIPAL_THINGS.delete(&mut batch, &principal_thing_key(principal, thing));
             }
@@ -216,7 +216,7 @@ impl Services {
         let prefix = Key::of(&[asked.owner]);
         let page = Page::token(&prefix, asked.token, asked.size)?;
         let limit = if asked.kind.is_some() { LOOKED_AT } else { page.scan_limit() };
-        let rows = self.scan(space, &prefix, page.after.as_ref(), (limit, now)).await?;
+        let rows = self.records.scan(space, &prefix, page.after.as_ref(), (limit, now)).await?;
         let (mut found, mut last, looked_at) = (Vec::new(), None, rows.len());
         for row in rows {
             if found.len() == page.size {

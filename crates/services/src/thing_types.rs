@@ -18,7 +18,7 @@ use crate::shapes::{
     PropagatingAttribute, ThingTypeDefinition, ThingTypeMetadata, ThingTypeProperties,
     UpdateThingTypeRequest, UpdateThingTypeResponse,
 };
-use crate::tags::tags_at_creation;
+use crate::tags::{forget_tags, tags_at_creation};
 use crate::things::type_name;
 use crate::{ApiError, Services};
 
@@ -42,7 +42,7 @@ impl Services {
             created: now,
             deprecated: None,
         };
-        until_committed!(self, now, |batch| self.plan_create_type(&record, &input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_create_type(&record, &input, now, &mut batch))
     }
 
     async fn plan_create_type(
@@ -60,7 +60,7 @@ impl Services {
             thing_type_id: Some(record.id.clone()),
             thing_type_name: Some(name.to_owned()),
         };
-        if let Some(present) = self.get(&THING_TYPES, &key, now).await? {
+        if let Some(present) = self.records.get(&THING_TYPES, &key, now).await? {
             if present.value.properties == record.properties {
                 return Ok(created(&present.value));
             }
@@ -101,7 +101,7 @@ impl Services {
         input: UpdateThingTypeRequest,
         now: Timestamp,
     ) -> Result<UpdateThingTypeResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.thing_type(&input.thing_type_name, now).await?;
             change_properties(&mut stored.value.properties, input.thing_type_properties.clone());
             stored.value.properties.check()?;
@@ -119,7 +119,7 @@ impl Services {
         input: DeprecateThingTypeRequest,
         now: Timestamp,
     ) -> Result<DeprecateThingTypeResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let mut stored = self.thing_type(&input.thing_type_name, now).await?;
             let record = &mut stored.value;
             record.deprecated = match input.undo_deprecate {
@@ -141,12 +141,12 @@ impl Services {
         input: DeleteThingTypeRequest,
         now: Timestamp,
     ) -> Result<DeleteThingTypeResponse, ApiError> {
-        until_committed!(self, now, |batch| async {
+        until_committed!(self.records, now, |batch| async {
             let stored = self.thing_type(&input.thing_type_name, now).await?;
-            let used = self.any(&TYPE_THINGS, &Key::of(&[&input.thing_type_name]), now).await?;
+            let used = self.records.any(&TYPE_THINGS, &Key::of(&[&input.thing_type_name]), now).await?;
             stored.value.check_delete(used, now)?;
             THING_TYPES.delete_if(&mut batch, &stored.key, stored.revision);
-            self.forget_tags(&self.thing_type_arn(&input.thing_type_name), now, &mut batch).await?;
+            forget_tags(&self.records, &self.thing_type_arn(&input.thing_type_name), now, &mut batch).await?;
             Ok::<_, ApiError>(DeleteThingTypeResponse {})
         })
     }
@@ -163,7 +163,7 @@ impl Services {
         let prefix = input.thing_type_name.as_deref().map_or(Key::EMPTY, thing_type_key);
         let page = Page::token(&prefix, input.next_token.as_deref(), input.max_results)?;
         let mut rows =
-            self.scan(&THING_TYPES, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
+            self.records.scan(&THING_TYPES, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
         let next_token = page.cut(&mut rows, |row| row.key.clone());
         let thing_types = rows.into_iter().map(|row| ThingTypeDefinition {
             thing_type_arn: Some(self.thing_type_arn(row.value.name.as_str())),
@@ -175,7 +175,7 @@ impl Services {
     }
 
     async fn thing_type(&self, name: &str, now: Timestamp) -> Result<Stored<ThingTypeRecord>, ApiError> {
-        let found = self.get(&THING_TYPES, &thing_type_key(name), now).await?;
+        let found = self.records.get(&THING_TYPES, &thing_type_key(name), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Thing type {name} does not exist")))
     }
 }

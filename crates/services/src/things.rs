@@ -50,7 +50,7 @@ impl Services {
             modified: now,
         };
         attributes::check_thing(&record.attributes, record.type_name.is_some())?;
-        until_committed!(self, now, |batch| self.plan_create_thing(&record, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_create_thing(&record, now, &mut batch))
     }
 
     async fn plan_create_thing(
@@ -61,7 +61,7 @@ impl Services {
     ) -> Result<CreateThingResponse, ApiError> {
         let name = record.name.as_str();
         let key = thing_key(name);
-        if let Some(present) = self.get(&THINGS, &key, now).await? {
+        if let Some(present) = self.records.get(&THINGS, &key, now).await? {
             if present.value.is_same_configuration(record) {
                 return Ok(self.created_thing(&present.value));
             }
@@ -91,7 +91,7 @@ impl Services {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
-        let Some(stored) = self.get(&THING_TYPES, &thing_type_key(name.as_str()), now).await? else {
+        let Some(stored) = self.records.get(&THING_TYPES, &thing_type_key(name.as_str()), now).await? else {
             return Err(ApiError::not_found(format!("Thing type {name} does not exist")));
         };
         stored.value.check_association()?;
@@ -133,7 +133,7 @@ impl Services {
         if input.remove_thing_type == Some(true) && input.thing_type_name.is_some() {
             return Err(ApiError::invalid("removeThingType and thingTypeName exclude each other"));
         }
-        until_committed!(self, now, |batch| self.plan_update_thing(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_update_thing(&input, now, &mut batch))
     }
 
     async fn plan_update_thing(
@@ -192,7 +192,7 @@ impl Services {
         input: DeleteThingRequest,
         now: Timestamp,
     ) -> Result<DeleteThingResponse, ApiError> {
-        until_committed!(self, now, |batch| self.plan_delete_thing(&input, now, &mut batch))
+        until_committed!(self.records, now, |batch| self.plan_delete_thing(&input, now, &mut batch))
     }
 
     async fn plan_delete_thing(
@@ -202,16 +202,16 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<DeleteThingResponse, ApiError> {
         let name = &input.thing_name;
-        let Some(stored) = self.get(&THINGS, &thing_key(name), now).await? else {
+        let Some(stored) = self.records.get(&THINGS, &thing_key(name), now).await? else {
             return Ok(DeleteThingResponse {});
         };
         check_expected(input.expected_version, stored.value.version)?;
-        let guard = self.watch(Guarded::Thing, name, now).await?;
+        let guard = self.records.watch(Guarded::Thing, name, now).await?;
         let rows = Key::of(&[name]);
-        stored.value.check_delete(self.any(&THING_PRINCIPALS, &rows, now).await?)?;
+        stored.value.check_delete(self.records.any(&THING_PRINCIPALS, &rows, now).await?)?;
         THINGS.delete_if(batch, &stored.key, stored.revision);
         guard.gone(batch);
-        for membership in self.scan(&THING_MEMBERSHIPS, &rows, None, (READ_GROUPS, now)).await? {
+        for membership in self.records.scan(&THING_MEMBERSHIPS, &rows, None, (READ_GROUPS, now)).await? {
             THING_MEMBERSHIPS.delete(batch, &membership.key);
             if let Some(group) = membership.key.parts().pop() {
                 GROUP_MEMBERS.delete(batch, &group_member_key(&group, name));
@@ -252,7 +252,8 @@ impl Services {
         let mut things = Vec::new();
         let (mut after, mut looked_at) = (page.after.clone(), 0);
         while looked_at < LOOKED_AT {
-            let rows = self.scan(&THINGS, &Key::EMPTY, after.as_ref(), (page.scan_limit(), now)).await?;
+            let rows =
+                self.records.scan(&THINGS, &Key::EMPTY, after.as_ref(), (page.scan_limit(), now)).await?;
             let is_end = rows.len() < page.scan_limit();
             looked_at += rows.len();
             for row in rows {
@@ -280,11 +281,11 @@ impl Services {
         let prefix = Key::of(&[type_name]);
         let page = Page::token(&prefix, input.next_token.as_deref(), input.max_results)?;
         let mut rows =
-            self.scan(&TYPE_THINGS, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
+            self.records.scan(&TYPE_THINGS, &prefix, page.after.as_ref(), (page.scan_limit(), now)).await?;
         let next = page.cut(&mut rows, |row| row.key.clone());
         let mut things = Vec::with_capacity(rows.len());
         for name in rows.iter().filter_map(|row| row.key.parts().pop()) {
-            let found = self.get(&THINGS, &thing_key(&name), now).await?;
+            let found = self.records.get(&THINGS, &thing_key(&name), now).await?;
             things.extend(found.map(|stored| stored.value).filter(|thing| is_wanted(thing, input)));
         }
         Ok((things, next))
@@ -302,7 +303,7 @@ impl Services {
 
     /// The thing with this name.
     pub(crate) async fn thing(&self, name: &str, now: Timestamp) -> Result<Stored<ThingRecord>, ApiError> {
-        let found = self.get(&THINGS, &thing_key(name), now).await?;
+        let found = self.records.get(&THINGS, &thing_key(name), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Thing {name} does not exist")))
     }
 }

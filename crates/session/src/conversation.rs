@@ -277,7 +277,10 @@ impl Conversation {
         let code = dialect.answer(fault, self.terms.version).code();
         // Messages that wait are not worth the wait; unacknowledged ones stay in the session.
         self.outbox.clear();
-        if let Some(code) = code.filter(|_| self.terms.version == Version::V5) {
+        let code = code.filter(|_| self.terms.version == Version::V5);
+        // server-disconnect-v3-api: the one DISCONNECT that a 3.1.1 client may get; the code is not written there.
+        let code = code.or_else(|| dialect.tells_v3(fault).then_some(ReasonCode::AdministrativeAction));
+        if let Some(code) = code {
             self.outbox.packet(Packet::Disconnect(Disconnect {
                 code,
                 session_expiry_interval: None,

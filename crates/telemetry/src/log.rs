@@ -185,6 +185,7 @@ fn address(event: &Event<'_>) -> Option<std::net::IpAddr> {
     match event {
         Event::HandshakeFailed(e) => Some(e.peer.ip()),
         Event::ConnectionRefusedLimit(e) => Some(e.peer.ip()),
+        Event::ApiRefused(e) => Some(e.peer.ip()),
         _ => event.client()?.peer.map(|peer| peer.ip()),
     }
 }

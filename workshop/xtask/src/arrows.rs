@@ -42,6 +42,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-registry", Tier::Engine),
     ("thingcore-broker", Tier::Heart),
     ("thingcore-services", Tier::Heart),
+    ("thingcore-access", Tier::Heart),
     ("thingcore-functions", Tier::Adapter),
     ("thingcore-store-redb", Tier::Adapter),
     ("thingcore-gateway", Tier::Adapter),

@@ -26,16 +26,16 @@ pub(super) const UNSIGNED: &[Entry] = &[
         service: Service::CognitoIdentity,
         name: "GetId",
         on: On::Anything,
-        call: |services, input, _caller, now| {
-            Box::pin(async move { written(services.get_id(read(input)?, now).await) })
+        call: |access, input, _caller, now| {
+            Box::pin(async move { written(access.get_id(read(input)?, now).await) })
         },
     },
     Entry {
         service: Service::CognitoIdentity,
         name: "GetCredentialsForIdentity",
         on: On::Anything,
-        call: |services, input, _caller, now| {
-            Box::pin(async move { written(services.get_credentials_for_identity(read(input)?, now).await) })
+        call: |access, input, _caller, now| {
+            Box::pin(async move { written(access.get_credentials_for_identity(read(input)?, now).await) })
         },
     },
 ];

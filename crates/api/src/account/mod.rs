@@ -1,6 +1,6 @@
 //! The services that say who may sign: IAM and AWS STS in the query protocol, Amazon Cognito identity pools in JSON 1.1.
 //!
-//! An operation has one line in a table: its name, what it is performed on, and the method of the services that
+//! An operation has one line in a table: its name, what it is performed on, and the method of `access` that
 //! performs it. `query` and `xml` are the protocol.
 
 mod cognito;
@@ -12,17 +12,18 @@ mod xml;
 use std::future::Future;
 use std::pin::Pin;
 
+use access::Access;
+use access::iam::Resource;
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use services::iam::Resource;
-use services::{ApiError, ErrorCode, Services};
+use services::{ApiError, ErrorCode};
 
-use crate::access;
 use crate::answer::Fault;
 use crate::exchange::Caller;
 use crate::model::Service;
+use crate::permissions;
 
 pub(crate) use query::parameters;
 pub(crate) use xml::{failure, success};
@@ -30,7 +31,7 @@ pub(crate) use xml::{failure, success};
 /// The outcome of an operation, some time. `null` for one that answers nothing.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Value, Fault>> + Send + 'a>>;
 
-type Call = for<'a> fn(&'a Services, Map<String, Value>, &'a Caller, identity::Timestamp) -> Answering<'a>;
+type Call = for<'a> fn(&'a Access, Map<String, Value>, &'a Caller, identity::Timestamp) -> Answering<'a>;
 
 /// What an operation is performed on, and so what the caller must be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +63,8 @@ macro_rules! operations {
             service: crate::model::Service::$service,
             name: stringify!($name),
             on: crate::account::On::$on,
-            call: |services, input, _caller, now| Box::pin(async move {
-                crate::account::written(services.$method(crate::account::read(input)?, now).await)
+            call: |access, input, _caller, now| Box::pin(async move {
+                crate::account::written(access.$method(crate::account::read(input)?, now).await)
             }),
         }),+]
     };
@@ -125,12 +126,12 @@ impl Entry {
     /// Performs it.
     pub(crate) fn perform<'a>(
         &self,
-        services: &'a Services,
+        access: &'a Access,
         input: Map<String, Value>,
         caller: &'a Caller,
         now: identity::Timestamp,
     ) -> Answering<'a> {
-        (self.call)(services, input, caller, now)
+        (self.call)(access, input, caller, now)
     }
 
     /// Completes the input by what follows from the caller: IAM's operations on users are about the caller's own without
@@ -168,7 +169,7 @@ impl Entry {
         };
         let mut questions = vec![(format!("{}:{}", self.service.signing_name(), self.name), resource)];
         if self.service == Service::CognitoIdentity {
-            let roles = access::passed_roles(input).into_iter();
+            let roles = permissions::passed_roles(input).into_iter();
             questions.extend(roles.map(|arn| ("iam:PassRole".to_owned(), Resource::Arn(arn))));
         }
         questions

@@ -15,22 +15,22 @@ pub(super) const OPERATIONS: &[Entry] = &[
         service: Service::Sts,
         name: "GetCallerIdentity",
         on: On::Anything,
-        call: |services, _input, caller, _now| {
-            Box::pin(async move { written(Ok(services.get_caller_identity(&caller.credential.principal))) })
+        call: |access, _input, caller, _now| {
+            Box::pin(async move { written(Ok(access.get_caller_identity(&caller.credential.principal))) })
         },
     },
     Entry {
         service: Service::Sts,
         name: "AssumeRole",
         on: On::Anything,
-        call: |services, input, caller, now| {
+        call: |access, input, caller, now| {
             Box::pin(async move {
                 let unbuilt = |name: &&String| NARROWING.iter().any(|prefix| name.starts_with(prefix));
                 if let Some(name) = input.keys().find(unbuilt) {
                     let message = format!("{name} is not built in thingcore: use Policy.");
                     return Err(Fault::new(400, "ValidationException", message));
                 }
-                written(services.assume_role(read(input)?, &origin(caller), now).await)
+                written(access.assume_role(read(input)?, &origin(caller), now).await)
             })
         },
     },
@@ -38,9 +38,9 @@ pub(super) const OPERATIONS: &[Entry] = &[
         service: Service::Sts,
         name: "GetSessionToken",
         on: On::Anything,
-        call: |services, input, caller, now| {
+        call: |access, input, caller, now| {
             Box::pin(async move {
-                written(services.get_session_token(&read(input)?, &caller.credential.principal, now))
+                written(access.get_session_token(&read(input)?, &caller.credential.principal, now))
             })
         },
     },

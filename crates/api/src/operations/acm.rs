@@ -2,7 +2,7 @@
 
 use super::{Entry, built};
 
-pub(super) const BUILT: &[Entry] = built![Acm:
+pub(super) const BUILT: &[Entry] = built![Acm by access:
     DeleteCertificate => delete_server_certificate,
     DescribeCertificate => describe_server_certificate,
     GetCertificate => get_server_certificate,

@@ -2,7 +2,7 @@
 
 use super::{Entry, built};
 
-pub(super) const BUILT: &[Entry] = built![Iot:
+pub(super) const BUILT: &[Entry] = built![Iot by access:
     CreateAuthorizer => create_authorizer,
     UpdateAuthorizer => update_authorizer,
     DescribeAuthorizer => describe_authorizer,

@@ -19,7 +19,7 @@ pub(super) const BUILT: &[Entry] = built_for_caller![IotData:
 pub(super) const DIRECT: &[Entry] = &[Entry {
     service: Service::IotData,
     name: "SendDirectMessage",
-    call: |services, input, caller, now| Box::pin(direct(services, input, caller, now)),
+    call: |by, input, caller, now| Box::pin(direct(&by.services, input, caller, now)),
 }];
 
 /// `SendDirectMessage` has a raw payload.

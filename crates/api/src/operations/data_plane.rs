@@ -19,7 +19,7 @@ pub(super) const BUILT: &[Entry] = built![IotData:
 pub(super) const PUBLISH: &[Entry] = &[Entry {
     service: Service::IotData,
     name: "Publish",
-    call: |services, input, caller, now| Box::pin(publish(services, input, caller, now)),
+    call: |by, input, caller, now| Box::pin(publish(&by.services, input, caller, now)),
 }];
 
 /// `Publish` has a raw payload and an origin, and answers a body that the model does not mention.

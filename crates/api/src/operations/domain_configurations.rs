@@ -2,7 +2,7 @@
 
 use super::{Entry, built};
 
-pub(super) const BUILT: &[Entry] = built![Iot:
+pub(super) const BUILT: &[Entry] = built![Iot by access:
     CreateDomainConfiguration => create_domain_configuration,
     DeleteDomainConfiguration => delete_domain_configuration,
     DescribeDomainConfiguration => describe_domain_configuration,

@@ -23,14 +23,15 @@ mod things;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use access::iam::Resource;
+use access::{Access, HttpsAuthorizer, HttpsGuest};
 use broker::HttpOrigin;
 use customauth::HttpPart;
 use identity::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use services::iam::Resource;
-use services::{ApiError, HttpsAuthorizer, HttpsGuest, Services};
+use services::{ApiError, Services};
 
 use crate::account;
 use crate::answer::{Fault, Reply};
@@ -39,7 +40,13 @@ use crate::exchange::{Allowing, Authenticating, Authorising, Caller, Perform, Pe
 use crate::model::{Operation, Service};
 
 /// How an operation is performed.
-type Call = for<'a> fn(&'a Services, Decoded, Caller, Timestamp) -> Performing<'a>;
+type Call = for<'a> fn(&'a Performers, Decoded, Caller, Timestamp) -> Performing<'a>;
+
+/// Who performs operations.
+pub(crate) struct Performers {
+    services: Arc<Services>,
+    access: Arc<Access>,
+}
 
 /// One built operation.
 pub(crate) struct Entry {
@@ -48,14 +55,16 @@ pub(crate) struct Entry {
     call: Call,
 }
 
-/// `built![Iot: CreatePolicy => create_policy, ...]`: operations whose input and output are JSON throughout.
+/// `built![Iot: CreatePolicy => create_policy, ...]`: operations of the services whose input and output are JSON
+/// throughout. `built![Iot by access: ...]`: operations of `access`.
 macro_rules! built {
-    ($service:ident: $($name:ident => $method:ident),+ $(,)?) => {
+    ($service:ident: $($lines:tt)+) => { crate::operations::built![$service by services: $($lines)+] };
+    ($service:ident by $performer:ident: $($name:ident => $method:ident),+ $(,)?) => {
         &[$(crate::operations::Entry {
             service: crate::model::Service::$service,
             name: stringify!($name),
-            call: |services, input, _caller, now| Box::pin(async move {
-                crate::operations::reply(services.$method(crate::operations::read(input)?, now).await)
+            call: |by, input, _caller, now| Box::pin(async move {
+                crate::operations::reply(by.$performer.$method(crate::operations::read(input)?, now).await)
             }),
         }),+]
     };
@@ -68,9 +77,9 @@ macro_rules! built_for_caller {
         &[$(crate::operations::Entry {
             service: crate::model::Service::$service,
             name: stringify!($name),
-            call: |services, input, caller, now| Box::pin(async move {
+            call: |by, input, caller, now| Box::pin(async move {
                 let origin = crate::operations::origin(caller);
-                crate::operations::reply(services.$method(crate::operations::read(input)?, origin, now).await)
+                crate::operations::reply(by.services.$method(crate::operations::read(input)?, origin, now).await)
             }),
         }),+]
     };
@@ -106,18 +115,18 @@ pub(crate) fn is_built(operation: &Operation) -> bool {
     entries.any(|entry| entry.service == operation.service && entry.name == operation.name)
 }
 
-/// Performs the built operations by calling the services.
+/// Performs the built operations by calling services and access.
 pub struct Dispatch {
-    services: Arc<Services>,
+    by: Performers,
     calls: HashMap<(Service, &'static str), Call>,
 }
 
 impl Dispatch {
-    /// Over the services.
-    pub fn new(services: Arc<Services>) -> Self {
+    /// Over both.
+    pub fn new(services: Arc<Services>, access: Arc<Access>) -> Self {
         let entries = BUILT.iter().flat_map(|entries| entries.iter());
         let calls = entries.map(|entry| ((entry.service, entry.name), entry.call)).collect();
-        Self { services, calls }
+        Self { by: Performers { services, access }, calls }
     }
 }
 
@@ -131,9 +140,9 @@ impl Perform for Dispatch {
     ) -> Performing<'a> {
         match self.calls.get(&(operation.service, operation.name)) {
             // The rates are IoT's: ACM has operations of the same names.
-            Some(call) if operation.service == Service::Acm => call(&self.services, input, caller, now),
-            Some(call) => match self.services.admit(operation.name, now) {
-                Ok(()) => call(&self.services, input, caller, now),
+            Some(call) if operation.service == Service::Acm => call(&self.by, input, caller, now),
+            Some(call) => match self.by.services.admit(operation.name, now) {
+                Ok(()) => call(&self.by, input, caller, now),
                 Err(error) => Box::pin(std::future::ready(Err(fault(error)))),
             },
             None => Box::pin(std::future::ready(Err(not_built(operation)))),
@@ -147,7 +156,7 @@ impl Perform for Dispatch {
         caller: &'a Caller,
         now: Timestamp,
     ) -> account::Answering<'a> {
-        entry.perform(&self.services, input, caller, now)
+        entry.perform(&self.by.access, input, caller, now)
     }
 
     fn allow<'a>(
@@ -160,7 +169,7 @@ impl Perform for Dispatch {
         Box::pin(async move {
             let origin = origin(caller.clone());
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-            self.services.authorize(&origin, &actions, &resource, now).await.map_err(fault)
+            self.by.access.authorize(&origin, &actions, &resource, now).await.map_err(fault)
         })
     }
 
@@ -172,7 +181,7 @@ impl Perform for Dispatch {
         now: Timestamp,
     ) -> Authenticating<'a> {
         Box::pin(async move {
-            let asked = self.services.authenticate_request(guest, authorizer, request, now).await;
+            let asked = self.by.access.authenticate_request(guest, authorizer, request, now).await;
             asked.map_err(|why| {
                 let text = format!("{why} ({}). {}", why.reason.code(), why.remedy());
                 Fault::new(403, "ForbiddenException", text)
@@ -188,7 +197,7 @@ impl Perform for Dispatch {
         now: Timestamp,
     ) -> Authorising<'a> {
         Box::pin(async move {
-            let asked = self.services.authorise_call(origin, action, resource, now).await;
+            let asked = self.by.services.authorise_call(origin, action, resource, now).await;
             asked.map_err(fault)
         })
     }

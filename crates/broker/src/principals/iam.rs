@@ -66,7 +66,14 @@ impl Reader<'_> {
             propagates = travels;
         }
         let revoked = holder.revoked.map(Into::into);
-        Ok(View { authorizer, status: None, revoked, propagates, read: self.read })
+        Ok(View {
+            authorizer,
+            status: None,
+            revoked,
+            propagates,
+            is_exclusive: self.is_exclusive,
+            read: self.read,
+        })
     }
 
     async fn user(&mut self, name: &str, who: &IamPrincipal) -> Result<Holder, StoreError> {

@@ -38,6 +38,8 @@ pub(super) struct Reader<'a> {
     /// Taken before the first read: a view with a higher epoch is not older.
     pub epoch: policy::Epoch,
     pub read: Vec<Record>,
+    /// The thing that was found holds the principal exclusively.
+    pub is_exclusive: bool,
     sources: BTreeMap<(PolicyName, String), Source>,
 }
 
@@ -48,6 +50,7 @@ impl Inner {
             inner: self,
             epoch: self.principals.next_epoch(),
             read: Vec::new(),
+            is_exclusive: false,
             sources: BTreeMap::new(),
         };
         match &bearer.principal {
@@ -93,7 +96,14 @@ impl Reader<'_> {
         self.grant(bearer);
         let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
         let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
-        View { authorizer, status: None, revoked: None, propagates: UserProperties::EMPTY, read: self.read }
+        View {
+            authorizer,
+            status: None,
+            revoked: None,
+            propagates: UserProperties::EMPTY,
+            is_exclusive: false,
+            read: self.read,
+        }
     }
 
     /// Adds the policies of a custom authorizer: alone, or beside those of a certificate (`CUSTOM_AUTH_X509`).
@@ -114,7 +124,14 @@ impl Reader<'_> {
             Err(_) => PolicySet::compile(Vec::new()),
         };
         let authorizer = Authorizer::new(self.site().clone(), Arc::new(set), bearer.context(), self.epoch);
-        View { authorizer, status: None, revoked: None, propagates: UserProperties::EMPTY, read: self.read }
+        View {
+            authorizer,
+            status: None,
+            revoked: None,
+            propagates: UserProperties::EMPTY,
+            is_exclusive: false,
+            read: self.read,
+        }
     }
 
     async fn certificate(mut self, bearer: &Bearer, id: &str, now: Timestamp) -> Result<View, StoreError> {
@@ -127,7 +144,14 @@ impl Reader<'_> {
         let propagates = self.thing(&arn, &mut context, now).await?;
         let set = self.collected();
         let authorizer = Authorizer::new(self.site().clone(), set, context, self.epoch);
-        Ok(View { authorizer, status: Some(status), revoked: None, propagates, read: self.read })
+        Ok(View {
+            authorizer,
+            status: Some(status),
+            revoked: None,
+            propagates,
+            is_exclusive: self.is_exclusive,
+            read: self.read,
+        })
     }
 
     /// The policies attached to a target.
@@ -187,7 +211,8 @@ impl Reader<'_> {
         let exclusive = exclusive.and_then(|entry| entry.key.parts().pop());
         let own = self.get(&THING_PRINCIPALS, thing_principal_key(client_id.as_str(), arn)).await?.is_some();
         context.is_attached = Some(own);
-        let name = if own { Some(client_id.as_str().to_owned()) } else { exclusive };
+        let name = if own { Some(client_id.as_str().to_owned()) } else { exclusive.clone() };
+        self.is_exclusive = name.is_some() && name == exclusive;
         let Some(name) = name else { return Ok(nothing) };
         let Some(stored) = self.get(&THINGS, thing_key(&name)).await? else { return Ok(nothing) };
         let thing = stored.value;

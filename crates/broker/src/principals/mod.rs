@@ -104,6 +104,8 @@ pub(crate) struct View {
     pub status: Option<CertificateStatus>,
     /// Why an IAM principal may not sign any more: its key, user or role is switched off or gone.
     pub revoked: Option<Box<str>>,
+    /// The thing holds the principal exclusively.
+    pub is_exclusive: bool,
     /// User properties that are added to what it publishes.
     pub propagates: UserProperties,
     /// Every record and every prefix that was read.

@@ -16,6 +16,7 @@ use crate::broker::{Durability, Inner};
 use crate::cell::{Cell, Subscriber};
 use crate::connection::Connection;
 use crate::durable::{Job, Then};
+use crate::lifecycle::{Change, Named};
 use crate::link::Flow;
 use crate::principals::Standing;
 use crate::publish::Outcome;
@@ -264,6 +265,8 @@ fn conclude(
     let lasts = !granted.is_empty();
     let answer = move |asker: &Asker, inner: &Inner, now: Timestamp| {
         asker.tell(|talk| talk.suback(packet_id, codes));
+        let filters = granted.iter().map(|granted| granted.asked.filter.as_str());
+        inner.tell_subscriptions(&asker.named(), Change::Subscribed, filters, now);
         for Granted { asked, new } in granted {
             inner.report_subscribed(asker.client(), asked.filter.as_str(), asked.qos, now);
             if wants_retained(inner, &asked, new) {
@@ -282,9 +285,15 @@ struct Asker {
     session: u64,
     standing: Arc<Standing>,
     version: Version,
+    session_identifier: Arc<str>,
 }
 
 impl Asker {
+    fn named(&self) -> Named<'_> {
+        let session_identifier = &self.session_identifier;
+        Named { standing: &self.standing, session_identifier, version_number: None }
+    }
+
     fn client(&self) -> Client<'_> {
         Client { version: Some(self.version), ..report::standing_of(&self.standing) }
     }
@@ -314,6 +323,7 @@ fn when_written(
         session: connection.session(),
         standing: connection.standing.clone(),
         version: connection.version(),
+        session_identifier: connection.session_identifier.clone(),
     };
     let (cell, generation) = (asker.cell.clone(), asker.generation);
     if !lasts || !inner.is_kept(&cell) {
@@ -360,18 +370,31 @@ fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
 
 /// UNSUBSCRIBE: every filter is forgotten; MQTT 5 hears of each.
 pub(super) fn forget(connection: &mut Connection, asked: UnsubscribeAsked, now: Timestamp) -> Flow {
-    let codes: Codes = asked.filters.iter().map(|filter| forget_one(connection, filter, now)).collect();
-    let answer = move |asker: &Asker, _: &Inner, _: Timestamp| {
+    let mut gone = Vec::new();
+    let mut forget = |filter| {
+        let (code, was_there) = forget_one(connection, filter, now);
+        if was_there {
+            gone.push(filter.clone());
+        }
+        code
+    };
+    let codes: Codes = asked.filters.iter().map(&mut forget).collect();
+    let answer = move |asker: &Asker, inner: &Inner, now: Timestamp| {
         asker.tell(|talk| talk.unsuback(asked.packet_id, codes));
+        let filters = gone.iter().map(|filter: &Text| &**filter);
+        inner.tell_subscriptions(&asker.named(), Change::Unsubscribed, filters, now);
     };
     when_written(connection, true, answer, now)
 }
 
-fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonCode {
+/// The code of the UNSUBACK, and whether there was such a subscription.
+fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> (ReasonCode, bool) {
     let inner = connection.inner();
-    let Ok(parsed) = TopicFilter::try_from(filter.clone()) else { return ReasonCode::TopicFilterInvalid };
+    let Ok(parsed) = TopicFilter::try_from(filter.clone()) else {
+        return (ReasonCode::TopicFilterInvalid, false);
+    };
     if let Some(code) = throttled(connection, &parsed, now) {
-        return code;
+        return (code, false);
     }
     let generation = connection.generation();
     let gone = connection.cell().enter(|seat| {
@@ -386,12 +409,13 @@ fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> ReasonC
         let detail = &format_args!("unsubscribed from {filter}, which it had not subscribed to");
         inner.diverges(Divergence::UnsubackCodes, connection.client(), "UNSUBSCRIBE", detail, now);
     }
-    match gone {
+    let code = match gone {
         Some(_) => ReasonCode::Success,
         // unsuback-codes: AWS does not list 0x11.
         None if inner.dialect.has(Divergence::UnsubackCodes) => ReasonCode::Success,
         None => ReasonCode::NoSubscriptionExisted,
-    }
+    };
+    (code, gone.is_some())
 }
 
 /// The code for a request that comes too soon after others for the same shared group. An MQTT 3.1.1 client cannot be

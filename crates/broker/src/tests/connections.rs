@@ -199,3 +199,17 @@ fn connections_of_one_client_id_are_asked_about_once_in_a_second() {
     house.pass(1);
     assert!(describe(&house, "c").is_ok() && describe(&house, "other").is_err());
 }
+
+#[test]
+fn a_client_of_3_1_1_may_hear_of_it_server_disconnect_v3_api() {
+    let row = dialect::Divergence::ServerDisconnectV3Api;
+    for on in [false, true] {
+        let house = House::with(|dialect| dialect.set(row, on));
+        let mut client = house.client("c", Version::V311);
+        delete(&house, "c", KEEP).unwrap();
+        // No client of 3.1.1 expects it: it is read by hand.
+        let last = client.raw();
+        assert_eq!(&last[..], if on { &[0xe0, 0][..] } else { &[] });
+        assert_eq!(house.heard("server-disconnect-v3-api"), on, "{:?}", house.events());
+    }
+}

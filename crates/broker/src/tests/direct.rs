@@ -189,3 +189,20 @@ fn a_client_that_takes_small_packets_only_says_so() {
     large.payload = vec![0; 600].into();
     assert_eq!(send(&house, large), Err(DirectFailure::NotWritable));
 }
+
+#[test]
+fn without_a_subscription_it_is_aws_that_delivers_unsubscribed_delivery() {
+    let row = dialect::Divergence::UnsubscribedDelivery;
+    let house = House::with(|dialect| dialect.set(row, false));
+    let mut client = house.client("c", Version::V5);
+    assert_eq!(send(&house, direct("a/b", None)), Err(DirectFailure::NotWritable));
+    client.subscribe("$share/g/a/+", QoS::AtMostOnce);
+    assert_eq!(send(&house, direct("a/b", None)), Ok(()));
+    assert_eq!(client.payloads(), ["hello"]);
+    assert!(!house.heard("(unsubscribed-delivery, in"));
+
+    let house = House::new();
+    let _client = house.client("c", Version::V5);
+    assert_eq!(send(&house, direct("a/b", None)), Ok(()));
+    assert!(house.heard("(unsubscribed-delivery, in"), "{:?}", house.events());
+}

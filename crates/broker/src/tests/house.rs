@@ -162,9 +162,17 @@ impl House {
         credential: Credential,
         connect: Connect,
     ) -> Result<Client, Refused> {
+        self.try_connect_over(Self::link(), credential, connect)
+    }
+
+    pub(super) fn try_connect_over(
+        self: &Arc<Self>,
+        link: Link,
+        credential: Credential,
+        connect: Connect,
+    ) -> Result<Client, Refused> {
         let version = connect.version;
-        let connection =
-            self.drive(self.broker.connect(Box::new(connect), credential, Self::link(), self.now()))?;
+        let connection = self.drive(self.broker.connect(Box::new(connect), credential, link, self.now()))?;
         let decoder = Decoder::for_client(version, u32::MAX);
         Ok(Client {
             house: self.clone(),
@@ -290,6 +298,15 @@ impl Client {
             packets.push(packet);
         }
         packets
+    }
+
+    /// The bytes that the broker has for the client.
+    pub(super) fn raw(&mut self) -> BytesMut {
+        let now = self.house.now();
+        let mut out = BytesMut::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        while self.connection().poll_output(&mut cx, &mut out, now) == Poll::Ready(Flow::Continue) {}
+        out
     }
 
     pub(super) fn connack(&mut self) -> mqtt::ConnAck {

@@ -11,9 +11,9 @@ rows! {
         "any Connect Reason Code" =>
         "the page lists eight; on = where none of them fits the connection is closed without a CONNACK",
         "send a malformed MQTT 5 CONNECT";
-    Mqtt31Accepted ["MQTT-3.1.2-2"] Unconfirmed MustDiffer off Pending "developer guide, MQTT",
+    Mqtt31Accepted ["MQTT-3.1.2-2"] Unconfirmed MustDiffer off Switch "developer guide, MQTT",
         "protocol name MQTT; others are refused" =>
-        "whether MQTT 3.1 (MQIsdp) is accepted is not known; off = refused",
+        "whether MQTT 3.1 (MQIsdp) is accepted is not known; off = refused, on = taken for 3.1.1",
         "connect with MQTT 3.1";
     EmptyClientIdV3Refused ["v3 MQTT-3.1.3-6", "v3 MQTT-3.1.3-8"] Unconfirmed MustDiffer off Switch "none",
         "an empty id gets a generated one with Clean Session 1, and is refused with 0" =>

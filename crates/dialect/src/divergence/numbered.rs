@@ -148,7 +148,7 @@ rows! {
         "$ topics are the server's; it should keep clients from using them" =>
         "only the topics of the reserved-topic table; others close the connection or get 0x8F",
         "subscribe to $SYS/#";
-    UnsubscribedDelivery ["4.8.1"] Documented MustDiffer on Pending "developer guide, Reserved topics",
+    UnsubscribedDelivery ["4.8.1"] Documented MustDiffer on Switch "developer guide, Reserved topics",
         "a client gets what it subscribed to" =>
         "answers of jobs, streams, commands and provisioning, and direct messages, come without a subscription",
         "ask for a job without subscribing to the answer";
@@ -200,7 +200,7 @@ rows! {
         "0x11 says that no such subscription existed" =>
         "0x11 is not in the list of codes; on = 0x00 is sent",
         "unsubscribe from a filter never subscribed to";
-    ServerDisconnectV3Api ["v3 3.14"] Unconfirmed MustDiffer off Pending "developer guide, MQTT",
+    ServerDisconnectV3Api ["v3 3.14"] Unconfirmed MustDiffer off Switch "developer guide, MQTT",
         "3.1.1 servers send no DISCONNECT" =>
         "the text on DeleteConnection says that one is sent; off = 3.1.1 connections are just closed",
         "DeleteConnection of a 3.1.1 client";

@@ -79,7 +79,8 @@ fn of_the_house(principal: &Principal, each: &mut dyn FnMut(Event<'_>)) {
     each(FeedLagged {}.into());
     each(StoreFailed { what: "it", detail: &"full" }.into());
     let (error, message) = ("AccessDeniedException", &"no");
-    each(ApiRefused { operation: "CreateThing", error, message, access_key: "AKIA" }.into());
+    let peer = ([10, 0, 0, 7], 5).into();
+    each(ApiRefused { operation: "CreateThing", error, message, access_key: "AKIA", peer }.into());
     each(ConfigProblem { setting: "s", detail: &"odd" }.into());
 }
 

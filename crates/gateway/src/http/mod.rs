@@ -12,6 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::HttpsGuest;
 use broker::Link;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
@@ -22,7 +23,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use serde_json::json;
-use services::HttpsGuest;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::budget::Place;
@@ -56,8 +56,6 @@ pub(crate) struct HttpVisit {
     pub(crate) requests: bool,
     /// The upgrade to a WebSocket is taken.
     pub(crate) websocket: bool,
-    /// A custom authorizer may be named as late as in CONNECT.
-    pub(crate) may_wait: bool,
     /// The socket's place; it goes with the WebSocket.
     pub(crate) place: Mutex<Option<Place>>,
 }
@@ -70,8 +68,9 @@ where
     let visit = Arc::new(visit);
     let limits = Arc::clone(&shared.limits);
     let answering = Arc::clone(&shared);
+    let visiting = Arc::clone(&visit);
     let answer = service_fn(move |request| {
-        let (shared, visit) = (Arc::clone(&answering), Arc::clone(&visit));
+        let (shared, visit) = (Arc::clone(&answering), Arc::clone(&visiting));
         async move { Ok::<_, Infallible>(answer::<S>(&shared, request, &visit).await) }
     });
     let serving = http1::Builder::new()
@@ -83,13 +82,19 @@ where
         .with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
-        // The peer's end of a broken conversation is not worth an event.
-        _ = &mut serving => return,
+        served = &mut serving => return served.unwrap_or_else(|error| broken(&shared, &visit, &error)),
         () = shared.closing() => {}
         () = tokio::time::sleep(CONNECTION_AGE) => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(limits.flush, serving).await;
+}
+
+/// The peer's end of a conversation is not worth an event, unless it was none from the start on.
+fn broken(shared: &Shared, visit: &HttpVisit, error: &hyper::Error) {
+    if error.is_parse() {
+        report::refused(shared, &visit.link, &Refusal::not_http(error));
+    }
 }
 
 async fn answer<S>(

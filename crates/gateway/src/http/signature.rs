@@ -3,9 +3,9 @@
 //! Source: developer guide, *MQTT over the WebSocket protocol*; service name `iotdevicegateway`. The expiry of the
 //! signature is that of the upgrade: the connection lives on.
 
+use access::NoSigner;
 use http::request::Parts;
 use identity::{Principal, Timestamp};
-use services::NoSigner;
 use sigv4::{Claim, Expected, Refused, Request};
 
 use crate::door::Shared;
@@ -25,7 +25,7 @@ pub(super) fn is_there(parts: &Parts) -> bool {
 pub(super) async fn verify(shared: &Shared, parts: &Parts, wall: Timestamp) -> Result<Principal, Refusal> {
     let (claim, token) = read(parts, |request| (Claim::read(request), request.session_token()));
     let claim = claim.map_err(|why| refused(&why))?;
-    let signer = shared.services.signer(claim.access_key_id(), token.as_deref(), wall).await;
+    let signer = shared.access.signer(claim.access_key_id(), token.as_deref(), wall).await;
     let signer = signer.map_err(|why| no_signer(&why, &claim))?;
     let region = shared.services.site().region.as_str();
     let expected = Expected { region, services: &SERVICES, now: wall };

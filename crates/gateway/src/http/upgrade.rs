@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use access::http_part;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -19,7 +20,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use services::http_part;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -34,6 +34,9 @@ use crate::websocket::WebSocketBytes;
 
 /// The one path of MQTT over WebSocket.
 const PATH: &str = "/mqtt";
+
+/// The one version of the WebSocket protocol.
+const VERSION: &str = "13";
 
 /// True if the request wants to become a WebSocket.
 pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
@@ -55,7 +58,12 @@ where
     let granted = match (visit.websocket, agree(&parts, lenient)) {
         (true, Ok(granted)) => granted,
         (true, Err((status, why))) => {
-            return refuse(shared, visit, &Refusal::wrong_speech(why), status);
+            let mut response = refuse(shared, visit, &Refusal::wrong_speech(why), status);
+            if status == StatusCode::UPGRADE_REQUIRED {
+                // [RFC 6455, 4.4] the version that is spoken here.
+                response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+            }
+            return response;
         }
         (false, _) => {
             let refusal = Refusal::no_websocket_here();
@@ -102,7 +110,8 @@ where
     Some(Rewound::new(parts.read_buf, parts.io.into_inner()))
 }
 
-/// Who asks. A signature counts first; without one, a custom authorizer is asked when CONNECT is there.
+/// Who asks. A signature counts first; without one, a custom authorizer is asked when CONNECT is there: AWS's SDKs name
+/// it in the user name only, and offer no ALPN that would say so before.
 async fn introduce(shared: &Shared, parts: &Parts, visit: &HttpVisit) -> Result<Introduction, Refusal> {
     let is_signed = signature::is_there(parts);
     if is_signed && visit.authentication.takes_signature() {
@@ -116,10 +125,7 @@ async fn introduce(shared: &Shared, parts: &Parts, visit: &HttpVisit) -> Result<
     let server_name = visit.guest.server_name.as_deref();
     let http = Some(http_part(&parts.headers, parts.uri.query().unwrap_or_default()));
     let presenting = Presenting::new(server_name, http, authorizer.choice.clone(), None);
-    match visit.may_wait || presenting.can_choose(shared).await {
-        true => Ok(Introduction::Custom(Box::new(presenting))),
-        false => Err(Refusal::no_credential()),
-    }
+    Ok(Introduction::Custom(Box::new(presenting)))
 }
 
 /// What was agreed on.
@@ -144,7 +150,7 @@ fn agree(parts: &Parts, lenient: bool) -> Result<Granted, (StatusCode, &'static 
     if !lists(parts.headers.get_all(CONNECTION).iter(), "upgrade") {
         return Err((BAD, "the Connection header does not say upgrade"));
     }
-    if header(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if header(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
         return Err((StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version is not 13"));
     }
     let key = header(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();

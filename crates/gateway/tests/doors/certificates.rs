@@ -179,6 +179,9 @@ async fn mqtt_without_its_alpn_finds_http() {
         let connector = house.connector(Some(&device), alpn, DEFAULT_VERSIONS);
         let answer = house.say(address, connector, &connect_packet(Version::V5, "device")).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{alpn:?}: {answer}");
+        let text = house.told(Kind::HandshakeFailed).await.remove(0);
+        assert!(text.contains("no HTTP/1.1 request"), "{text}");
+        house.recorder.clear();
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Access, AccessParts, HttpsGuest, OwnerKeys, SessionKey};
 use broker::{Broker, BrokerParts};
 use bytes::{Bytes, BytesMut};
 use dialect::Dialect;
@@ -22,7 +23,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
 };
-use services::{EndpointAddress, HttpsGuest, OwnerKeys, Services, ServicesParts};
+use services::commit::Records;
+use services::{EndpointAddress, Services, ServicesParts};
 use store::Store;
 use store::memory::MemoryStore;
 use thingcore_gateway::{Answering, Clock, Door, Gateway, GatewayParts, Limits, Requests, ServerIdentity};
@@ -45,6 +47,7 @@ pub struct House {
     pub https: SocketAddr,
     pub plain: SocketAddr,
     pub clock: Clock,
+    pub function: Arc<Function>,
     store: Arc<MemoryStore>,
     site: Arc<Site>,
     roots: Arc<RootCertStore>,
@@ -52,6 +55,16 @@ pub struct House {
 
 /// The owner's access key.
 pub const KEY: (&str, &str) = ("AKIDEXAMPLE", "secret");
+
+/// The function of every custom authorizer: it answers what a test says.
+#[derive(Default)]
+pub struct Function(pub parking_lot::Mutex<String>);
+
+impl access::Functions for Function {
+    fn invoke<'a>(&'a self, _arn: &'a str, _event: Bytes, _limit: Duration) -> access::Invoking<'a> {
+        Box::pin(std::future::ready(Ok(Bytes::from(self.0.lock().clone()))))
+    }
+}
 
 /// Answers every HTTPS request with who asked.
 struct Mirror;
@@ -97,20 +110,33 @@ impl House {
             durability: broker::Durability::Group,
             seed: 1,
         });
+        let function = Arc::new(Function::default());
+        let authority = Arc::new(authority);
+        let records = Records::new(store.clone(), observers.clone());
+        let access = Arc::new(Access::new(AccessParts {
+            broker: broker.clone(),
+            records: records.clone(),
+            site: Arc::clone(&site),
+            authority: Arc::clone(&authority),
+            endpoint: EndpointAddress::new("localhost"),
+            entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
+            session_key: SessionKey::new([7; 32]),
+            functions: function.clone(),
+        }));
         let services = Arc::new(Services::new(ServicesParts {
             broker: broker.clone(),
-            store: store.clone(),
+            records,
             site: Arc::clone(&site),
-            authority: Arc::new(authority),
+            authority,
             observers: observers.clone(),
             endpoint: EndpointAddress::new("localhost"),
             entropy: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
-            functions: Arc::new(services::NoFunctions),
-            owner_keys: OwnerKeys::new([(KEY.0.into(), KEY.1.into())]),
         }));
         let gateway = Gateway::new(GatewayParts {
             broker: broker.clone(),
             services,
+            access,
             requests: Arc::new(Mirror),
             observers,
             clock: clock.clone(),
@@ -127,7 +153,32 @@ impl House {
         let https = listen(&gateway, Door::Https).await;
         let plain = listen(&gateway, Door::Plain { principal: "tester".into() }).await;
         let roots = Arc::new(roots);
-        Self { gateway, broker, recorder, mqtt, tls, https, plain, clock, store, site, roots }
+        Self { gateway, broker, recorder, mqtt, tls, https, plain, clock, function, store, site, roots }
+    }
+
+    /// Makes an authorizer the default; tokens go without signature.
+    pub async fn set_default_authorizer(&self, name: &str) {
+        use registry::authorizers::{
+            AUTHORIZERS, AuthorizerRecord, AuthorizerStatus, DEFAULT_AUTHORIZER, DefaultAuthorizerRecord,
+            authorizer_key, default_authorizer_key,
+        };
+        let now = self.clock.now();
+        let record = AuthorizerRecord {
+            name: name.into(),
+            function_arn: "arn:aws:lambda:us-east-1:123456789012:function:auth".into(),
+            token_key_name: None,
+            public_keys: Default::default(),
+            status: AuthorizerStatus::Active,
+            signing_disabled: true,
+            caching_for_http: false,
+            created: now,
+            modified: now,
+        };
+        let mut batch = store::Batch::new();
+        AUTHORIZERS.put(&mut batch, &authorizer_key(name), &record);
+        let default = DefaultAuthorizerRecord { name: name.into() };
+        DEFAULT_AUTHORIZER.put(&mut batch, &default_authorizer_key(), &default);
+        self.store.commit(batch).await.unwrap();
     }
 
     /// Registers a certificate; it is allowed everything.

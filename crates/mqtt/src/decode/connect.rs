@@ -14,8 +14,8 @@ use crate::version::{QoS, Version};
 const PROTOCOL: &[u8] = b"MQTT";
 const OLD_PROTOCOL: &[u8] = b"MQIsdp";
 
-/// Protocol name and level `[MQTT-3.1.2-1]`, `[MQTT-3.1.2-2]`.
-pub(crate) fn protocol(reader: &mut Reader<'_>) -> Result<Version, Flaw> {
+/// Protocol name and level `[MQTT-3.1.2-1]`, `[MQTT-3.1.2-2]`. True with MQTT 3.1, if that is taken.
+pub(crate) fn protocol(reader: &mut Reader<'_>, takes_mqtt31: bool) -> Result<(Version, bool), Flaw> {
     let protocol = reader.binary()?;
     let level = reader.u8()?;
     let (name, broken) = match &protocol[..] {
@@ -24,8 +24,9 @@ pub(crate) fn protocol(reader: &mut Reader<'_>) -> Result<Version, Flaw> {
         _ => ("another name", clause::PROTOCOL_NAME),
     };
     match (&protocol[..], level) {
-        (PROTOCOL, 4) => Ok(Version::V311),
-        (PROTOCOL, 5) => Ok(Version::V5),
+        (PROTOCOL, 4) => Ok((Version::V311, false)),
+        (PROTOCOL, 5) => Ok((Version::V5, false)),
+        (OLD_PROTOCOL, 3) if takes_mqtt31 => Ok((Version::V311, true)),
         _ => Err(Flaw::new(MalformedFault::UnsupportedProtocol { name, level }, broken)),
     }
 }

@@ -60,7 +60,7 @@ fn contact(scene: &Scene, chain: &[Vec<u8>], name: Option<&str>, now: Timestamp)
 
 fn status(scene: &Scene, id: &CertificateId) -> Option<CertificateStatus> {
     let key = certificate_key(id.as_str());
-    scene.run(scene.services.get(&CERTIFICATES, &key, NOW)).unwrap().map(|found| found.value.status)
+    scene.run(scene.services.records.get(&CERTIFICATES, &key, NOW)).unwrap().map(|found| found.value.status)
 }
 
 #[track_caller]

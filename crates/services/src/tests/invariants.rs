@@ -1,17 +1,13 @@
 //! What must be true of the store after any sequence of operations, from one caller or from several at once.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use identity::Timestamp;
 use proptest::prelude::*;
 use registry::attachments::{POLICY_TARGETS, TARGET_POLICIES, Target};
-use registry::authorizers::{AUTHORIZERS, AuthorizerStatus, DEFAULT_AUTHORIZER, default_authorizer_key};
 use registry::ca_certificates::CA_CERTIFICATES;
 use registry::certificates::CERTIFICATES;
-use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, DOMAIN_NAMES};
 use registry::limits;
 use registry::order::ORDER;
 use registry::policies::POLICIES;
@@ -22,8 +18,8 @@ use registry::thing_principals::{PRINCIPAL_THINGS, THING_PRINCIPALS, ThingPrinci
 use registry::thing_types::{THING_TYPES, TYPE_THINGS};
 use registry::things::THINGS;
 use serde::de::DeserializeOwned;
-use store::memory::MemoryStore;
-use store::{Key, Keyspace, Stored, block_on};
+use store::memory::{Interleaved, MemoryStore, take_turns};
+use store::{Boxed, Key, Keyspace, Stored, block_on};
 
 use super::*;
 
@@ -50,23 +46,8 @@ pub(crate) fn check_store(store: &MemoryStore) {
     check_principals(store);
     check_groups(store);
     check_types(store);
-    check_authorizers(store);
     check_order(store);
     check_tags(store);
-    check_domains(store);
-}
-
-/// Every domain name leads to its configuration and back.
-fn check_domains(store: &MemoryStore) {
-    let by_name: BTreeSet<_> = all(store, &DOMAIN_NAMES)
-        .iter()
-        .map(|row| (row.key.parts().remove(0), row.value.configuration.clone()))
-        .collect();
-    let by_configuration: BTreeSet<_> = all(store, &DOMAIN_CONFIGURATIONS)
-        .into_iter()
-        .map(|row| (row.value.domain_name, row.value.name))
-        .collect();
-    assert_eq!(by_name, by_configuration);
 }
 
 fn site() -> Site {
@@ -161,16 +142,6 @@ fn check_types(store: &MemoryStore) {
     assert!(typed.iter().all(|row| types.contains(&row[0])), "a thing of a type that is gone");
 }
 
-fn check_authorizers(store: &MemoryStore) {
-    let authorizers = all(store, &AUTHORIZERS);
-    let active = authorizers.iter().filter(|row| row.value.status == AuthorizerStatus::Active).count();
-    assert!(authorizers.len() <= limits::AUTHORIZERS && active <= limits::AUTHORIZERS_ACTIVE);
-    let default = block_on(DEFAULT_AUTHORIZER.get(store, &default_authorizer_key())).unwrap();
-    if let Some(default) = default {
-        assert!(names(store, &AUTHORIZERS).contains(&default.value.name), "the default authorizer is gone");
-    }
-}
-
 fn check_order(store: &MemoryStore) {
     let rows = keys(store, &ORDER);
     let members = |list: &str, direction: &str| -> BTreeSet<Vec<String>> {
@@ -183,7 +154,6 @@ fn check_order(store: &MemoryStore) {
     for direction in ["up", "down"] {
         assert_eq!(members("certificates", direction), unowned(names(store, &CERTIFICATES)));
         assert_eq!(members("ca-certificates", direction), unowned(names(store, &CA_CERTIFICATES)));
-        assert_eq!(members("authorizers", direction), unowned(names(store, &AUTHORIZERS)));
         assert_eq!(members("policies", direction), unowned(names(store, &POLICIES)));
         assert_eq!(members("policy-targets", direction), keys(store, &POLICY_TARGETS));
     }
@@ -193,23 +163,17 @@ fn check_order(store: &MemoryStore) {
 fn check_tags(store: &MemoryStore) {
     let site = site();
     for row in keys(store, &TAGS) {
-        let domain = all(store, &DOMAIN_CONFIGURATIONS)
-            .iter()
-            .any(|one| row[0].ends_with(&format!("domainconfiguration/{}/{}", one.value.name, one.value.id)));
-        let exists = domain
-            || ["policy", "thinggroup", "thingtype", "cacert", "authorizer", "provisioningtemplate"]
-                .iter()
-                .any(|kind| {
-                    let name = site.name_in(kind, &row[0]);
-                    name.is_some_and(|name| match *kind {
-                        "policy" => names(store, &POLICIES).contains(name),
-                        "thinggroup" => names(store, &THING_GROUPS).contains(name),
-                        "thingtype" => names(store, &THING_TYPES).contains(name),
-                        "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
-                        "authorizer" => names(store, &AUTHORIZERS).contains(name),
-                        _ => names(store, &CA_CERTIFICATES).contains(name),
-                    })
-                });
+        let kinds = ["policy", "thinggroup", "thingtype", "cacert", "provisioningtemplate"];
+        let exists = kinds.iter().any(|kind| {
+            let name = site.name_in(kind, &row[0]);
+            name.is_some_and(|name| match *kind {
+                "policy" => names(store, &POLICIES).contains(name),
+                "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                "thingtype" => names(store, &THING_TYPES).contains(name),
+                "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
+                _ => names(store, &CA_CERTIFICATES).contains(name),
+            })
+        });
         assert!(exists, "{row:?} of a resource that is gone");
     }
 }
@@ -234,12 +198,6 @@ enum Step {
     Join(u8, u8),
     Leave(u8, u8),
     Tag(u8, u8),
-    Authorizer(u8),
-    TurnAuthorizer(u8, bool),
-    DropAuthorizer(u8),
-    DefaultAuthorizer(u8),
-    NoDefaultAuthorizer,
-    TagAuthorizer(u8),
     Register(u8, u8, u8, u8),
 }
 
@@ -263,12 +221,6 @@ fn step() -> impl Strategy<Value = Step> {
         (few(), few()).prop_map(|(t, g)| Step::Join(t, g)),
         (few(), few()).prop_map(|(t, g)| Step::Leave(t, g)),
         (few(), few()).prop_map(|(g, n)| Step::Tag(g, n)),
-        few().prop_map(Step::Authorizer),
-        (few(), any::<bool>()).prop_map(|(a, active)| Step::TurnAuthorizer(a, active)),
-        few().prop_map(Step::DropAuthorizer),
-        few().prop_map(Step::DefaultAuthorizer),
-        Just(Step::NoDefaultAuthorizer),
-        few().prop_map(Step::TagAuthorizer),
         (few(), few(), few(), few()).prop_map(|(t, c, g, p)| Step::Register(t, c, g, p)),
     ]
 }
@@ -364,48 +316,6 @@ async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> R
             let input = RegisterThingRequest { parameters: None, template_body };
             services.register_thing(input, now).await.map(|_| ())
         }
-        _ => act_on_authorizers(services, step, now).await,
-    }
-}
-
-async fn act_on_authorizers(services: &Services, step: &Step, now: Timestamp) -> Result<(), ApiError> {
-    match *step {
-        Step::Authorizer(a) => {
-            let input = CreateAuthorizerRequest {
-                authorizer_name: format!("a{a}"),
-                authorizer_function_arn: super::FUNCTION.into(),
-                signing_disabled: Some(true),
-                ..Default::default()
-            };
-            services.create_authorizer(input, now).await.map(|_| ())
-        }
-        Step::TurnAuthorizer(a, active) => {
-            let status =
-                if active { super::AuthorizerStatus::Active } else { super::AuthorizerStatus::Inactive };
-            let input = UpdateAuthorizerRequest {
-                authorizer_name: format!("a{a}"),
-                status: Some(status),
-                ..Default::default()
-            };
-            services.update_authorizer(input, now).await.map(|_| ())
-        }
-        Step::DropAuthorizer(a) => {
-            let input = DeleteAuthorizerRequest { authorizer_name: format!("a{a}") };
-            services.delete_authorizer(input, now).await.map(|_| ())
-        }
-        Step::DefaultAuthorizer(a) => {
-            let input = SetDefaultAuthorizerRequest { authorizer_name: format!("a{a}") };
-            services.set_default_authorizer(input, now).await.map(|_| ())
-        }
-        Step::NoDefaultAuthorizer => {
-            services.clear_default_authorizer(ClearDefaultAuthorizerRequest {}, now).await.map(|_| ())
-        }
-        Step::TagAuthorizer(a) => {
-            let tags = vec![Tag { key: "k".into(), value: None }];
-            let resource_arn = services.authorizer_arn(&format!("a{a}"));
-            services.tag_resource(TagResourceRequest { resource_arn, tags }, now).await.map(|_| ())
-        }
-        _ => Ok(()),
     }
 }
 
@@ -465,20 +375,8 @@ proptest! {
         let (scene, cast) = prepared();
         let store = Arc::new(Interleaved(scene.store.clone()));
         let callers: Vec<Services> = (0..3).map(|caller| services(store.clone(), 10 + caller * 70)).collect();
-        let mut running: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = callers
-            .iter()
-            .zip(&plans)
-            .map(|(services, steps)| Box::pin(perform(services, &cast, steps)) as Pin<Box<dyn Future<Output = ()>>>)
-            .collect();
-        let mut done = [false; 3];
-        for turn in turns.into_iter().chain((0..3).cycle()) {
-            if !done[turn] {
-                done[turn] = running[turn].as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-            }
-            if done == [true; 3] {
-                break;
-            }
-        }
+        let running = callers.iter().zip(&plans);
+        take_turns(running.map(|(services, steps)| Box::pin(perform(services, &cast, steps)) as Boxed<'_, ()>).collect(), turns);
         check_store(&scene.store);
     }
 }
@@ -488,54 +386,5 @@ async fn perform(services: &Services, cast: &Cast, steps: &[Step]) {
         let now = Timestamp(NOW.millis() + turn as u64);
         let result = act(services, cast, step, now).await;
         assert!(!is_fault_of_ours(&result), "{step:?}: {result:?}");
-    }
-}
-
-/// A store whose every operation lets others go first.
-struct Interleaved(MemoryStore);
-
-/// Ready at the second poll.
-async fn step_aside() {
-    let mut waited = false;
-    std::future::poll_fn(
-        |_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending },
-    )
-    .await;
-}
-
-impl Store for Interleaved {
-    fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Boxed<'a, Result<Option<Versioned>, StoreError>> {
-        Box::pin(async move {
-            step_aside().await;
-            self.0.get(space, key).await
-        })
-    }
-
-    fn scan<'a>(
-        &'a self,
-        space: Space,
-        prefix: &'a [u8],
-        after: Option<&'a [u8]>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move {
-            step_aside().await;
-            self.0.scan(space, prefix, after, limit).await
-        })
-    }
-
-    fn commit(&self, batch: Batch) -> Boxed<'_, Result<Revision, CommitError>> {
-        Box::pin(async move {
-            step_aside().await;
-            self.0.commit(batch).await
-        })
-    }
-
-    fn revision(&self) -> Boxed<'_, Result<Revision, StoreError>> {
-        self.0.revision()
-    }
-
-    fn feed(&self, after: Revision) -> Box<dyn Feed> {
-        self.0.feed(after)
     }
 }

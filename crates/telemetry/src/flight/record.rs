@@ -104,6 +104,7 @@ impl<'a> Whom<'a> {
         let own = match event {
             Event::HandshakeFailed(e) => Some(e.peer),
             Event::ConnectionRefusedLimit(e) => Some(e.peer),
+            Event::ApiRefused(e) => Some(e.peer),
             _ => None,
         };
         let principal = match event {
@@ -331,7 +332,7 @@ impl Record {
                 let mut words = other.split(' ');
                 let mut word = || words.next().unwrap_or_default();
                 let (access_key, error, operation) = (word(), word(), word());
-                ApiRefused { operation, error, message: detail, access_key }.into()
+                ApiRefused { operation, error, message: detail, access_key, peer: self.peer? }.into()
             }
             _ => return None,
         })

@@ -185,6 +185,7 @@ fn every_kind_that_is_kept_comes_back_as_it_was() {
             error: "AccessDeniedException",
             message: detail,
             access_key: "AKIA",
+            peer,
         }
         .into(),
     ];

@@ -102,6 +102,7 @@ fn own_peer(event: &Event<'_>) -> Option<std::net::SocketAddr> {
     match event {
         Event::HandshakeFailed(e) => Some(e.peer),
         Event::ConnectionRefusedLimit(e) => Some(e.peer),
+        Event::ApiRefused(e) => Some(e.peer),
         _ => None,
     }
 }

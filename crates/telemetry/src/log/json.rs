@@ -120,7 +120,11 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
         Event::DeviceProvisioned(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
         Event::ProvisioningFailed(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
         Event::ApiCall(e) => put(entry, "operation", e.operation),
-        Event::ApiRefused(e) => put(entry, "operation", e.operation),
+        Event::ApiRefused(e) => {
+            put(entry, "operation", e.operation);
+            put(entry, "sourceIp", &e.peer.ip().to_string());
+            entry.insert("sourcePort".into(), json!(e.peer.port()));
+        }
         _ => {}
     }
 }

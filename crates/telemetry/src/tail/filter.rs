@@ -120,7 +120,7 @@ impl TailFilter {
             Event::CertificateDeactivated(e) => (Some(e.principal.identifier()), None),
             Event::CertificateNotRegistered(e) => (Some(e.certificate_id), None),
             Event::ProvisioningFailed(e) => (Some(e.certificate_id), None),
-            Event::ApiRefused(e) => (Some(e.access_key), None),
+            Event::ApiRefused(e) => (Some(e.access_key), Some(e.peer)),
             _ => (
                 origin.and_then(|origin| origin.principal()).map(Principal::identifier),
                 origin.and_then(|origin| origin.peer()),

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use access::iam::{ConfiguredRole, ConfiguredUser, IamConfiguration};
 use serde::Deserialize;
-use services::iam::{ConfiguredRole, ConfiguredUser, IamConfiguration};
 use services::shapes::Secret;
 
 use super::file::ConfigProblem;

@@ -50,7 +50,7 @@ pub struct Settings {
     /// Key pairs beside the generated one.
     pub access_keys: Vec<AccessKey>,
     /// IAM users and roles.
-    pub iam: services::iam::IamConfiguration,
+    pub iam: access::iam::IamConfiguration,
     /// Where Lambda functions run.
     pub functions: FunctionPlaces,
     /// What a peer may cost.

@@ -33,7 +33,7 @@ pub struct DataDir {
     /// The generated key pair.
     pub api_key: AccessKey,
     /// What session tokens are made with.
-    pub session_key: services::SessionKey,
+    pub session_key: access::SessionKey,
     /// The private CA.
     pub authority: Arc<pki::CertificateAuthority>,
     /// What the TLS ports show.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use services::SessionKey;
+use access::SessionKey;
 
 use super::{DataDirProblem, read_optional, write};
 use crate::entropy;

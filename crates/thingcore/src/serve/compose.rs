@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use access::{Access, AccessParts};
 use api::{AccessKeys, ApiParts, ApiServer, ServerLimits};
 use broker::{Broker, BrokerParts, Durability};
 use dialect::{Dialect, QuotaProfile};
@@ -11,6 +12,7 @@ use events::{ConfigProblem, Event, Observers};
 use gateway::{Clock, Gateway, GatewayParts, Requests, ServerIdentity};
 use identity::Site;
 use quirks::Rules;
+use services::commit::Records;
 use services::{EndpointAddress, Services, ServicesParts};
 use store::{Journal, Store};
 use store_redb::{Options, RedbStore};
@@ -36,7 +38,7 @@ pub struct House {
     pub broker: Broker,
     pub gateway: Gateway,
     pub api: ApiServer,
-    pub services: Arc<Services>,
+    pub access: Arc<Access>,
     pub admin: Arc<Admin>,
     pub store: Arc<RedbStore>,
     pub clock: Clock,
@@ -116,33 +118,26 @@ impl House {
         let quirks = Arc::clone(broker.quirks());
         quirks.replace(rules(settings)?);
         let region = card.site.region.clone();
-        let services = Arc::new(Services::new(ServicesParts {
-            broker: broker.clone(),
-            store: port,
-            site: Arc::clone(&card.site),
-            authority: Arc::clone(&data.authority),
-            observers: observers.clone(),
-            endpoint: EndpointAddress::new(card.endpoint.clone()),
-            entropy: Arc::new(entropy::fill),
-            owner_keys: owner_keys(&data.api_key, settings),
-            session_key: data.session_key.clone(),
-            functions: Arc::new(settings.functions.functions()),
-        }));
+        let records = Records::new(port, observers.clone());
+        let access = Arc::new(access(settings, &data, card, (&broker, &records)));
+        let services = Arc::new(services(&data, card, (&broker, records), &observers));
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
+            access: Arc::clone(&access),
             own: own::operations(&listeners, &quirks, &clock),
-            keys: Arc::clone(&services) as Arc<dyn AccessKeys>,
+            keys: Arc::clone(&access) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
             wall: Arc::new(Clock::wall),
             // Everybody knows the key of development mode.
             guard_against_browsers: settings.dev,
             region,
-            limits: ServerLimits::default(),
+            limits: api_limits(settings),
         });
-        let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
+        let doors =
+            Doors { broker: &broker, services, access: &access, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
         pulse::show(&listeners.metrics, &broker, &store);
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
@@ -150,7 +145,7 @@ impl House {
             broker,
             gateway,
             api,
-            services,
+            access,
             admin,
             store,
             clock,
@@ -205,10 +200,48 @@ fn rules(settings: &Settings) -> Result<Rules, ServeProblem> {
     rules.map_err(|error| ServeProblem(format!("[[quirks]] {error}")))
 }
 
+/// Who is let in.
+fn access(
+    settings: &Settings,
+    data: &DataDir,
+    card: &Card,
+    (broker, records): (&Broker, &Records),
+) -> Access {
+    Access::new(AccessParts {
+        broker: broker.clone(),
+        records: records.clone(),
+        site: Arc::clone(&card.site),
+        authority: Arc::clone(&data.authority),
+        endpoint: EndpointAddress::new(card.endpoint.clone()),
+        entropy: Arc::new(entropy::fill),
+        owner_keys: owner_keys(&data.api_key, settings),
+        session_key: data.session_key.clone(),
+        functions: Arc::new(settings.functions.functions()),
+    })
+}
+
+fn services(
+    data: &DataDir,
+    card: &Card,
+    (broker, records): (&Broker, Records),
+    observers: &Observers,
+) -> Services {
+    Services::new(ServicesParts {
+        broker: broker.clone(),
+        records,
+        site: Arc::clone(&card.site),
+        authority: Arc::clone(&data.authority),
+        observers: observers.clone(),
+        endpoint: EndpointAddress::new(card.endpoint.clone()),
+        entropy: Arc::new(entropy::fill),
+    })
+}
+
 /// What is behind the doors.
 struct Doors<'a> {
     broker: &'a Broker,
-    services: &'a Arc<Services>,
+    services: Arc<Services>,
+    access: &'a Arc<Access>,
     observers: &'a Observers,
     clock: &'a Clock,
 }
@@ -227,7 +260,8 @@ fn gateway(
         clock: doors.clock.clone(),
         limits: settings.limits.clone(),
         server,
-        services: Arc::clone(doors.services),
+        services: doors.services,
+        access: Arc::clone(doors.access),
         requests,
     })
     .map_err(ServeProblem::new)
@@ -246,6 +280,13 @@ fn is_well(store: &RedbStore) -> Result<(), String> {
 }
 
 /// The host name that DescribeEndpoint gives: the operator's, or one under which this machine can be reached.
+/// A body of a request is held to the time of a packet, where that is the shorter one.
+fn api_limits(settings: &Settings) -> ServerLimits {
+    let mut limits = ServerLimits::default();
+    limits.body.patience = limits.body.patience.min(settings.limits.partial_packet);
+    limits
+}
+
 fn endpoint(settings: &Settings) -> String {
     let chosen = settings.endpoint.clone().or_else(|| settings.server_names.first().cloned());
     let bound = settings.ports.mqtt.addresses.first().filter(|ip| !ip.is_unspecified() && !ip.is_loopback());

@@ -1,10 +1,10 @@
 //! HTTPS requests of device endpoints: the gateway has them, the API answers them.
 
+use access::HttpsGuest;
 use api::DeviceApi;
 use gateway::{Answering, Requests};
 use http::Request;
 use hyper::body::Incoming;
-use services::HttpsGuest;
 
 /// Hands them over.
 pub struct DeviceRequests(pub DeviceApi);

@@ -1,6 +1,6 @@
 //! The owner's access keys: the generated pair, those of the configuration, and `test`/`test` in development.
 
-use services::OwnerKeys;
+use access::OwnerKeys;
 
 use crate::config::{AccessKey, Settings};
 

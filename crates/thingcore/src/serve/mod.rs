@@ -105,7 +105,7 @@ async fn serve(
     let house = House::compose(settings, data, &card)?;
     // Sessions and retained messages are there before the first client is.
     house.broker.recover(house.clock.now()).await.map_err(ServeProblem::new)?;
-    let configured = house.services.configure_iam(&settings.iam, house.clock.now()).await;
+    let configured = house.access.configure_iam(&settings.iam, house.clock.now()).await;
     configured.map_err(|error| ServeProblem(error.message))?;
     let observers = house.observers.clone();
     let (clock, divergences) = (house.clock.clone(), house.divergences.clone());

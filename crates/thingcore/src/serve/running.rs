@@ -42,7 +42,7 @@ impl Running {
             broker,
             gateway,
             api,
-            services: _,
+            access: _,
             admin: metrics,
             store,
             clock,

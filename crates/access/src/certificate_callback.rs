@@ -1,0 +1,55 @@
+//! Custom validation of client certificates: the function of a domain's `clientCertificateConfig`.
+//!
+//! Source: developer guide, *Custom client certificate validation*.
+
+use std::time::Duration;
+
+use broker::Credential;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::Access;
+
+/// How long the function may take: that of custom authorizers.
+const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// Certificates of a chain that the function gets to see.
+const LONGEST_CHAIN: usize = 10;
+
+/// What the function answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    is_authenticated: bool,
+}
+
+impl Access {
+    /// Asks a domain's function about a client certificate that the registry knows. `chain` is in DER form, the
+    /// client's own first.
+    ///
+    /// # Errors
+    /// Why the client is not let in: anything but a plain yes.
+    pub async fn validate_client_certificate(
+        &self,
+        arn: &str,
+        credential: &Credential,
+        server_name: Option<&str>,
+        chain: &[Vec<u8>],
+    ) -> Result<(), String> {
+        let pem = |der: &Vec<u8>| pki::pem::encode(pki::pem::CERTIFICATE, der);
+        let event = json!({
+            "connectionMetadata": { "id": self.uuid() },
+            "principalId": credential.principal.identifier(),
+            "serverName": server_name,
+            "clientCertificateChain": chain.iter().take(LONGEST_CHAIN).map(pem).collect::<Vec<_>>(),
+        });
+        let answer = self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT).await;
+        let answer = answer.map_err(|failed| failed.to_string())?;
+        match serde_json::from_slice::<Answer>(&answer) {
+            Ok(Answer { is_authenticated: true }) => Ok(()),
+            Ok(_) => Err("the function answered isAuthenticated false".to_owned()),
+            Err(error) => Err(format!("the function's answer is none: {error}")),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Who came by HTTPS to a device endpoint: what the transport knows of a caller before a request is read, and what a
+//! custom authorizer said of it.
+//!
+//! Source: developer guide, *Custom authentication*: for HTTP the function is invoked for every request, unless the
+//! authorizer has `enableCachingForHttp` and the connection is the same.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use broker::{Credential, Grant, GrantedDocument};
+use customauth::{AuthorizerChoice, HttpPart, Presented, TlsPart};
+use http::HeaderMap;
+use identity::{CustomPrincipal, Principal, Timestamp};
+use parking_lot::Mutex;
+
+use crate::{Access, Authenticated, AuthenticationRefused};
+
+/// A connection of a device endpoint that speaks HTTPS.
+#[derive(Debug)]
+pub struct HttpsGuest {
+    /// The caller's address.
+    pub peer: SocketAddr,
+    /// The endpoint that it asked for, if the server has it.
+    pub server_name: Option<Arc<str>>,
+    /// Who its client certificate says it is, on endpoints that ask for one.
+    pub certificate: Option<Credential>,
+    /// Whether a signature counts here.
+    pub takes_signature: bool,
+    /// Whether a custom authorizer may be asked, or with a certificate must be.
+    pub authorizer: Option<HttpsAuthorizer>,
+}
+
+/// Custom authorizers for the requests of one connection.
+#[derive(Debug)]
+pub struct HttpsAuthorizer {
+    /// What the endpoint says about them.
+    pub choice: AuthorizerChoice,
+    /// The client's certificate, PEM.
+    certificate_pem: Option<String>,
+    /// `connectionMetadata.id`.
+    connection_id: String,
+    /// The answer to the last request that may serve for the next one.
+    cached: Mutex<Option<Cached>>,
+}
+
+/// An answer, for what it was given, and how long it serves.
+#[derive(Debug)]
+struct Cached {
+    asked: HttpPart,
+    until: Timestamp,
+    answer: Authenticated,
+}
+
+impl HttpsAuthorizer {
+    /// For a new connection.
+    pub fn new(choice: AuthorizerChoice, certificate_pem: Option<String>) -> Self {
+        let connection_id = uuid::Uuid::new_v4().to_string();
+        Self { choice, certificate_pem, connection_id, cached: Mutex::new(None) }
+    }
+
+    fn cached(&self, asked: &HttpPart, now: Timestamp) -> Option<Authenticated> {
+        let cached = self.cached.lock();
+        cached
+            .as_ref()
+            .filter(|cached| cached.until > now && cached.asked == *asked)
+            .map(|c| c.answer.clone())
+    }
+}
+
+/// What of a request an authorizer gets to see.
+pub fn http_part(headers: &HeaderMap, query: &str) -> HttpPart {
+    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    HttpPart { headers: headers.iter().map(header).collect(), query: query.to_owned() }
+}
+
+/// Without what differs from message to message and shows nothing of who sends it.
+fn without_message(part: &HttpPart) -> HttpPart {
+    let is_message = |name: &str| {
+        matches!(name, "content-length" | "content-type" | "date") || name.starts_with("x-amz-mqtt5-")
+    };
+    let headers = part.headers.iter().filter(|(name, _)| !is_message(name)).cloned().collect();
+    HttpPart { headers, query: part.query.clone() }
+}
+
+impl Access {
+    /// Asks the custom authorizer that is responsible for a request of a guest, or takes what it said of such a request
+    /// before on the same connection.
+    ///
+    /// # Errors
+    /// Why nobody is authenticated.
+    pub async fn authenticate_request(
+        &self,
+        guest: &HttpsGuest,
+        authorizer: &HttpsAuthorizer,
+        http: HttpPart,
+        now: Timestamp,
+    ) -> Result<Credential, AuthenticationRefused> {
+        let asked = without_message(&http);
+        if let Some(answer) = authorizer.cached(&asked, now) {
+            return Ok(credential(answer, guest.certificate.as_ref()));
+        }
+        let principal_id = guest.certificate.as_ref().map(|one| one.principal.identifier().to_owned());
+        let tls = TlsPart {
+            server_name: guest.server_name.as_deref().map(str::to_owned),
+            certificate_pem: authorizer.certificate_pem.clone(),
+            principal_id,
+        };
+        let connection_id = authorizer.connection_id.clone();
+        let presented = Presented { tls: Some(tls), http: Some(http), mqtt: None, connection_id };
+        let answer = self.authenticate(&presented, &authorizer.choice, now).await?;
+        if answer.cache_for_http {
+            let until = now + answer.grant.refresh_after;
+            *authorizer.cached.lock() = Some(Cached { asked, until, answer: answer.clone() });
+        }
+        Ok(credential(answer, guest.certificate.as_ref()))
+    }
+}
+
+/// Who a request is from, by an authorizer's answer. It is for one request and not renewed.
+fn credential(answer: Authenticated, certificate: Option<&Credential>) -> Credential {
+    let Authenticated { authorizer, grant, .. } = answer;
+    let principal = CustomPrincipal {
+        principal_id: grant.principal_id.as_ref().to_owned(),
+        authorizer: authorizer.as_ref().to_owned(),
+    };
+    let document =
+        |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
+    let documents = grant.documents.into_iter().map(document).collect();
+    let grant = Some(Grant { authorizer, documents, refresh_at: Timestamp::NEVER, renewal: None });
+    match certificate {
+        Some(certified) => Credential { grant, ..certified.clone() },
+        None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
+    }
+}

@@ -1,0 +1,338 @@
+//! Users, roles, sessions and identities over a store in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::HttpOrigin;
+use identity::{IamPrincipal, Principal, Timestamp};
+use registry::iam::cognito::{COGNITO_IDENTITIES, LOGINS, POOL_IDENTITIES};
+use registry::iam::{IAM_ACCESS_KEYS, IAM_USERS};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use services::shapes::Secret;
+use store::{Key, Keyspace};
+
+use super::shapes::*;
+use super::*;
+use crate::tests::{NOW, Scene, code};
+use crate::{NoSigner, Signer};
+
+fn input<T: DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn count<V: DeserializeOwned>(scene: &Scene, space: &Keyspace<V>) -> usize {
+    scene.run(space.scan(&scene.store, &Key::EMPTY, None, 1000)).unwrap().len()
+}
+
+fn user(scene: &Scene, name: &str) -> AccessKey {
+    scene.run(scene.access.create_user(input(json!({ "UserName": name })), NOW)).unwrap();
+    scene.run(scene.access.create_access_key(input(json!({ "UserName": name })), NOW)).unwrap().access_key
+}
+
+fn allow(action: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"{action}","Resource":"*"}}}}"#
+    )
+}
+
+fn role(scene: &Scene, name: &str, principal: &str) -> String {
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{principal},"Action":"sts:*"}}}}"#
+    );
+    let made = json!({ "RoleName": name, "AssumeRolePolicyDocument": trust });
+    scene.run(scene.access.create_role(input(made), NOW)).unwrap().role.arn
+}
+
+fn signer(scene: &Scene, key: &str, token: Option<&str>, now: Timestamp) -> Result<Signer, NoSigner> {
+    scene.run(scene.access.signer(key, token, now))
+}
+
+fn origin(principal: Principal) -> HttpOrigin {
+    HttpOrigin {
+        credential: broker::Credential::of(principal),
+        peer: "127.0.0.1:9".parse().unwrap(),
+        server_name: None,
+    }
+}
+
+fn who(signer: &Signer) -> IamPrincipal {
+    match &signer.principal {
+        Principal::Iam(who) => IamPrincipal::clone(who),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_key_signs_while_it_is_active_and_there() {
+    let scene = Scene::new();
+    let key = user(&scene, "u");
+    let found = signer(&scene, &key.access_key_id, None, NOW).unwrap();
+    assert_eq!(found.secret, key.secret_access_key);
+    assert_eq!(who(&found).arn("123456789012"), "arn:aws:iam::123456789012:user/u");
+    let change = |status: &str| {
+        let change = json!({ "UserName": "u", "AccessKeyId": key.access_key_id, "Status": status });
+        scene.run(scene.access.update_access_key(input(change), NOW))
+    };
+    change("Inactive").unwrap();
+    assert_eq!(signer(&scene, &key.access_key_id, None, NOW).unwrap_err(), NoSigner::InactiveKey);
+    assert_eq!(code(change("Perhaps")), ErrorCode::Validation);
+    change("Active").unwrap();
+    let token = signer(&scene, &key.access_key_id, Some("x"), NOW).unwrap_err();
+    assert_eq!(token, NoSigner::InvalidToken, "no token belongs to a key of a user");
+    let gone = json!({ "UserName": "u", "AccessKeyId": key.access_key_id });
+    scene.run(scene.access.delete_access_key(input(gone), NOW)).unwrap();
+    assert_eq!(signer(&scene, &key.access_key_id, None, NOW).unwrap_err(), NoSigner::UnknownKey);
+    assert_eq!(count(&scene, &IAM_ACCESS_KEYS), 0);
+    assert!(signer(&scene, "AKIAOWNER", Some("any token"), NOW).is_ok());
+}
+
+#[test]
+fn a_store_that_is_down_lets_nobody_in_but_the_owner() {
+    let scene = Scene::new();
+    let key = user(&scene, "u");
+    scene.store.fail("unplugged");
+    assert!(matches!(signer(&scene, &key.access_key_id, None, NOW), Err(NoSigner::Unavailable(_))));
+    assert!(signer(&scene, "AKIAOWNER", None, NOW).is_ok());
+    let who = Principal::Iam(Arc::new(IamPrincipal {
+        access_key_id: key.access_key_id,
+        unique_id: "AIDA".into(),
+        kind: identity::IamKind::User("u".into()),
+        cognito: None,
+        device: None,
+        session_policy: None,
+    }));
+    let asked = scene.run(scene.access.authorize(&origin(who), &["iot:ListThings"], &Resource::All, NOW));
+    assert_eq!(code(asked), ErrorCode::ServiceUnavailable);
+}
+
+#[test]
+fn two_who_change_a_user_at_once_both_count() {
+    let scene = Scene::new();
+    user(&scene, "u");
+    scene.meddle(|other| {
+        let put = json!({ "UserName": "u", "PolicyName": "theirs", "PolicyDocument": allow("iot:A") });
+        store::block_on(other.put_user_policy(input(put), NOW)).unwrap();
+    });
+    let put = json!({ "UserName": "u", "PolicyName": "mine", "PolicyDocument": allow("iot:B") });
+    scene.run(scene.access.put_user_policy(input(put), NOW)).unwrap();
+    let names = scene.run(scene.access.list_user_policies(input(json!({ "UserName": "u" })), NOW)).unwrap();
+    assert_eq!(names.policy_names, ["mine", "theirs"]);
+}
+
+#[test]
+fn a_session_ends_with_its_time_and_with_its_role() {
+    let scene = Scene::new();
+    let arn = role(&scene, "r", r#"{"AWS":"arn:aws:iam::123456789012:root"}"#);
+    let session = RoleSession { name: "s".into(), ..RoleSession::default() };
+    let made = scene.run(scene.access.role_session(&arn, session, Duration::from_secs(900), NOW));
+    let made = made.unwrap().unwrap();
+    let (key, token) = (made.access_key_id.as_str(), made.session_token.0.as_str());
+    let found = signer(&scene, key, Some(token), NOW).unwrap();
+    assert_eq!(found.secret, made.secret_access_key);
+    assert_eq!(who(&found).arn("1"), "arn:aws:sts::1:assumed-role/r/s");
+    assert_eq!(signer(&scene, "ASIAOTHER", Some(token), NOW).unwrap_err(), NoSigner::InvalidToken);
+    assert_eq!(signer(&scene, key, None, NOW).unwrap_err(), NoSigner::UnknownKey);
+    let later = NOW + Duration::from_secs(901);
+    assert_eq!(signer(&scene, key, Some(token), later).unwrap_err(), NoSigner::ExpiredToken);
+    scene.run(scene.access.delete_role(input(json!({ "RoleName": "r" })), NOW)).unwrap();
+    role(&scene, "r", r#""*""#);
+    let gone = signer(&scene, key, Some(token), NOW).unwrap_err();
+    assert_eq!(gone, NoSigner::Gone("the role r".into()), "another role of the same name");
+    assert!(
+        scene
+            .run(scene.access.role_session("x", RoleSession::default(), Duration::ZERO, NOW))
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_trust_policy_may_name_a_user_and_deny_another() {
+    let scene = Scene::new();
+    let key = user(&scene, "u");
+    let caller = origin(signer(&scene, &key.access_key_id, None, NOW).unwrap().principal);
+    let assume = |arn: &str| {
+        let asked = json!({ "RoleArn": arn, "RoleSessionName": "me", "DurationSeconds": "900" });
+        scene.run(scene.access.assume_role(input(asked), &caller, NOW))
+    };
+    let by_name = role(&scene, "named", r#"{"AWS":"arn:aws:iam::123456789012:user/u"}"#);
+    let by_account = role(&scene, "account", r#"{"AWS":"123456789012"}"#);
+    assert!(assume(&by_name).is_ok());
+    assert_eq!(code(assume(&by_account)), ErrorCode::AccessDenied);
+    let put = |action: &str, effect: &str| {
+        let document = allow(action).replace("Allow", effect);
+        let put = json!({ "UserName": "u", "PolicyName": "p", "PolicyDocument": document });
+        scene.run(scene.access.put_user_policy(input(put), NOW)).unwrap();
+    };
+    put("sts:AssumeRole", "Allow");
+    assert!(assume(&by_account).is_ok());
+    put("sts:AssumeRole", "Deny");
+    assert_eq!(code(assume(&by_name)), ErrorCode::AccessDenied);
+}
+
+#[test]
+fn older_and_newer_names_of_an_action_both_count() {
+    let scene = Scene::new();
+    let key = user(&scene, "u");
+    let caller = origin(signer(&scene, &key.access_key_id, None, NOW).unwrap().principal);
+    let ask = || {
+        let actions = ["iotjobsdata:GetPendingJobExecutions", "iot:GetPendingJobExecutions"];
+        scene.run(scene.access.authorize(&caller, &actions, &Resource::Iot("thing/t".into()), NOW))
+    };
+    let put = |name: &str, document: String| {
+        let put = json!({ "UserName": "u", "PolicyName": name, "PolicyDocument": document });
+        scene.run(scene.access.put_user_policy(input(put), NOW)).unwrap();
+    };
+    let refused = ask().unwrap_err();
+    assert!(refused.message.contains(
+        "iotjobsdata:GetPendingJobExecutions on resource: arn:aws:iot:eu-west-1:123456789012:thing/t"
+    ));
+    put("a", allow("iot:GetPendingJobExecutions"));
+    assert!(ask().is_ok());
+    put("b", allow("iotjobsdata:*").replace("Allow", "Deny"));
+    assert!(ask().unwrap_err().message.contains("with an explicit deny"));
+}
+
+fn configured(users: &[(&str, &str)]) -> IamConfiguration {
+    let user = |(name, key): &(&str, &str)| ConfiguredUser {
+        name: (*name).to_owned(),
+        access_key: Some(((*key).to_owned(), Secret("secret".into()))),
+        policy: Some(allow("iot:*")),
+    };
+    let roles = vec![ConfiguredRole { name: "r".into(), policy: Some(allow("iot:*")), trust: None }];
+    IamConfiguration { users: users.iter().map(user).collect(), roles }
+}
+
+#[test]
+fn the_store_follows_the_configuration() {
+    let scene = Scene::new();
+    let configure = |users: &[(&str, &str)]| scene.run(scene.access.configure_iam(&configured(users), NOW));
+    configure(&[("a", "K1"), ("b", "K2")]).unwrap();
+    let id = |key: &str| signer(&scene, key, None, NOW).map(|signer| who(&signer).unique_id);
+    let before = id("K1").unwrap();
+    // Keys change hands, which is one batch.
+    configure(&[("a", "K2"), ("c", "K1")]).unwrap();
+    assert_eq!(id("K2").unwrap(), before);
+    assert_ne!(id("K1").unwrap(), before);
+    assert_eq!((count(&scene, &IAM_USERS), count(&scene, &IAM_ACCESS_KEYS)), (2, 2));
+    let changed = json!({ "UserName": "a", "PolicyName": "p", "PolicyDocument": allow("x:y") });
+    assert_eq!(
+        code(scene.run(scene.access.put_user_policy(input(changed), NOW))),
+        ErrorCode::UnmodifiableEntity
+    );
+    scene.run(scene.access.configure_iam(&IamConfiguration::default(), NOW)).unwrap();
+    assert_eq!((count(&scene, &IAM_USERS), count(&scene, &IAM_ACCESS_KEYS)), (0, 0));
+    user(&scene, "a");
+    let taken = configure(&[("a", "K1")]).unwrap_err();
+    assert!(taken.message.contains("\"a\"") && taken.message.contains("API"), "{taken}");
+}
+
+#[test]
+fn a_configuration_that_is_not_valid_changes_nothing() {
+    let scene = Scene::new();
+    let twice = configured(&[("a", "K1"), ("b", "K1")]);
+    let mut bad = configured(&[("a", "K1")]);
+    bad.users[0].policy = Some("{".into());
+    let mut named = configured(&[]);
+    named.roles[0].name = "a b".into();
+    for (configuration, says) in
+        [(twice, "twice"), (bad, "[[iam.user]] \"a\": Syntax errors"), (named, "\"a b\"")]
+    {
+        let error = scene.run(scene.access.configure_iam(&configuration, NOW)).unwrap_err();
+        assert!(error.message.contains(says), "{error}");
+    }
+    let key = user(&scene, "made");
+    let theirs = configured(&[("a", &key.access_key_id)]);
+    let error = scene.run(scene.access.configure_iam(&theirs, NOW)).unwrap_err();
+    assert!(error.message.contains("belongs to user \"made\""), "{error}");
+    assert_eq!(count(&scene, &IAM_USERS), 1);
+}
+
+fn pool(scene: &Scene, unauthenticated: bool) -> String {
+    let made = json!({ "IdentityPoolName": "p", "AllowUnauthenticatedIdentities": unauthenticated, "DeveloperProviderName": "dev" });
+    scene.run(scene.access.create_identity_pool(input(made), NOW)).unwrap().identity_pool_id
+}
+
+#[test]
+fn identities_end_with_their_pool() {
+    let scene = Scene::new();
+    let id = pool(&scene, true);
+    for _ in 0..3 {
+        scene.run(scene.access.get_id(input(json!({ "IdentityPoolId": id })), NOW)).unwrap();
+    }
+    let asked = json!({ "IdentityPoolId": id, "Logins": { "dev": "alice" } });
+    let token = scene.run(scene.access.get_open_id_token_for_developer_identity(input(asked), NOW)).unwrap();
+    assert!(!format!("{token:?}").contains(&token.token.0), "a token is not printed");
+    assert_eq!((count(&scene, &COGNITO_IDENTITIES), count(&scene, &POOL_IDENTITIES)), (4, 4));
+    scene.run(scene.access.delete_identity_pool(input(json!({ "IdentityPoolId": id })), NOW)).unwrap();
+    assert_eq!(
+        (count(&scene, &COGNITO_IDENTITIES), count(&scene, &POOL_IDENTITIES), count(&scene, &LOGINS)),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn a_pool_that_goes_takes_the_identity_made_meanwhile() {
+    let scene = Scene::new();
+    let id = pool(&scene, true);
+    let gone = json!({ "IdentityPoolId": id });
+    scene.meddle(move |other| store::block_on(other.delete_identity_pool(input(gone), NOW)).unwrap());
+    let made = scene.run(scene.access.get_id(input(json!({ "IdentityPoolId": id })), NOW));
+    assert_eq!(code(made), ErrorCode::ResourceNotFound);
+    assert_eq!(count(&scene, &COGNITO_IDENTITIES), 0);
+}
+
+#[test]
+fn two_logins_of_one_user_at_once_are_one_identity() {
+    let scene = Scene::new();
+    let id = pool(&scene, false);
+    let asked = json!({ "IdentityPoolId": id, "Logins": { "dev": "alice" } });
+    let theirs = asked.clone();
+    scene.meddle(move |other| {
+        store::block_on(other.get_open_id_token_for_developer_identity(input(theirs), NOW)).unwrap();
+    });
+    let ask = |asked| scene.run(scene.access.get_open_id_token_for_developer_identity(input(asked), NOW));
+    let one = ask(asked.clone()).unwrap().identity_id;
+    assert_eq!(ask(asked).unwrap().identity_id, one);
+    assert_eq!(count(&scene, &COGNITO_IDENTITIES), 1);
+    let another = ask(json!({ "IdentityPoolId": id, "Logins": { "dev": "bob" } })).unwrap().identity_id;
+    let both = json!({ "IdentityPoolId": id, "IdentityId": another, "Logins": { "dev": "alice" } });
+    assert_eq!(code(ask(both)), ErrorCode::ResourceConflict);
+}
+
+#[test]
+fn identities_are_not_made_without_bounds() {
+    let scene = Scene::new();
+    let id = pool(&scene, true);
+    let ask = |now| scene.run(scene.access.get_id(input(json!({ "IdentityPoolId": id })), now));
+    for _ in 0..25 {
+        ask(NOW).unwrap();
+    }
+    assert_eq!(code(ask(NOW)), ErrorCode::Throttling);
+    assert!(ask(NOW + Duration::from_secs(1)).is_ok());
+    let closed = pool(&scene, false);
+    let refused = scene
+        .run(scene.access.get_id(input(json!({ "IdentityPoolId": closed })), NOW + Duration::from_secs(1)));
+    assert_eq!(code(refused), ErrorCode::NotAuthorized);
+}
+
+#[test]
+fn what_would_narrow_a_permission_is_not_ignored() {
+    let scene = Scene::new();
+    let boundary =
+        json!({ "UserName": "u", "PermissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess" });
+    assert_eq!(code(scene.run(scene.access.create_user(input(boundary), NOW))), ErrorCode::Validation);
+    user(&scene, "u");
+    let long = json!({ "UserName": "u", "PolicyName": "p", "PolicyDocument": allow(&format!("iot:{}", "x".repeat(2048))) });
+    assert_eq!(
+        code(scene.run(scene.access.put_user_policy(input(long), NOW))),
+        ErrorCode::MalformedPolicyDocument
+    );
+    let half = |name: &str| json!({ "UserName": "u", "PolicyName": name, "PolicyDocument": allow(&format!("iot:{}", "x".repeat(1000))) });
+    scene.run(scene.access.put_user_policy(input(half("a")), NOW)).unwrap();
+    assert_eq!(
+        code(scene.run(scene.access.put_user_policy(input(half("b")), NOW))),
+        ErrorCode::LimitExceeded
+    );
+}

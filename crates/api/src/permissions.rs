@@ -1,0 +1,133 @@
+//! Which action on which resource an operation needs, when it is not the account's owner who calls.
+//!
+//! Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT*, *AWS IoT Jobs
+//! DataPlane*; IAM user guide, *Grant a user permissions to pass a role to an AWS service*.
+
+use access::iam::Resource;
+use serde_json::{Map, Value};
+use services::ErrorCode;
+
+use crate::answer::Fault;
+use crate::model::{Operation, Service};
+use crate::route::Labels;
+
+/// By the label of a path: the kind of resource that it names. What is not here has no resource of its own.
+const KINDS: [(&str, &str); 24] = [
+    ("authorizerName", "authorizer"),
+    ("billingGroupName", "billinggroup"),
+    ("caCertificateId", "cacert"),
+    ("certificateId", "cert"),
+    ("clientId", "client"),
+    ("commandId", "command"),
+    ("domainConfigurationName", "domainconfiguration"),
+    ("indexName", "index"),
+    ("jobId", "job"),
+    ("jobTemplateId", "jobtemplate"),
+    ("otaUpdateId", "otaupdate"),
+    ("packageName", "package"),
+    ("policyName", "policy"),
+    ("certificateProviderName", "certificateprovider"),
+    ("roleAlias", "rolealias"),
+    ("ruleName", "rule"),
+    ("scheduledAuditName", "scheduledaudit"),
+    ("securityProfileName", "securityprofile"),
+    ("streamId", "stream"),
+    ("templateName", "provisioningtemplate"),
+    ("thingGroupName", "thinggroup"),
+    ("thingName", "thing"),
+    ("thingTypeName", "thingtype"),
+    ("topic", "topic"),
+];
+
+/// The names of the action of an operation. The jobs data plane has two: an older one is still in use.
+pub(crate) fn actions(operation: &Operation) -> Vec<String> {
+    let name = operation.name;
+    match operation.service {
+        Service::Iot | Service::IotData => vec![format!("iot:{name}")],
+        Service::IotJobsData => vec![format!("iotjobsdata:{name}"), format!("iot:{name}")],
+        other => vec![format!("{}:{name}", other.signing_name())],
+    }
+}
+
+/// Every resource that the labels name, else all.
+pub(crate) fn resources(labels: &Labels) -> Vec<Resource> {
+    let named = labels.iter().filter_map(|(label, value)| {
+        let (_, kind) = KINDS.iter().find(|(name, _)| name == label)?;
+        Some(Resource::Iot(format!("{kind}/{value}")))
+    });
+    let named: Vec<_> = named.collect();
+    if named.is_empty() { vec![Resource::All] } else { named }
+}
+
+/// The roles that an input hands over to a service: the caller must be allowed to pass them.
+pub(crate) fn passed_roles(members: &Map<String, Value>) -> Vec<String> {
+    let mut found = Vec::new();
+    members.iter().for_each(|(name, value)| collect(name, value, &mut found));
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn collect(name: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(arn)
+            if name.ends_with("oleArn") || (arn.starts_with("arn:") && arn.contains(":role/")) =>
+        {
+            found.push(arn.clone());
+        }
+        Value::Object(members) => members.iter().for_each(|(name, value)| collect(name, value, found)),
+        Value::Array(values) => values.iter().for_each(|value| collect(name, value, found)),
+        _ => {}
+    }
+}
+
+/// True for the operation that the broker asks the policies for itself, in the words of the data plane.
+pub(crate) fn is_asked_later(operation: &Operation) -> bool {
+    operation.service == Service::IotData && operation.name == "Publish"
+}
+
+/// The data plane calls a denial Forbidden.
+pub(crate) fn in_words_of(operation: &Operation, mut fault: Fault) -> Fault {
+    if operation.service == Service::IotData && fault.error_type == "AccessDeniedException" {
+        fault.error_type = ErrorCode::Forbidden.name().into();
+    }
+    fault
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::route;
+
+    fn asked(service: Service, method: &str, path: &str) -> (Vec<String>, Vec<Resource>) {
+        let (operation, labels) = route::find(service, method, path).unwrap();
+        (actions(operation), resources(&labels))
+    }
+
+    #[test]
+    fn paths_name_their_resources() {
+        let iot = |name: &str| Resource::Iot(name.to_owned());
+        assert_eq!(
+            asked(Service::Iot, "POST", "/things/a%3Ab"),
+            (vec!["iot:CreateThing".into()], vec![iot("thing/a:b")])
+        );
+        assert_eq!(asked(Service::Iot, "GET", "/things").1, [Resource::All]);
+        assert_eq!(asked(Service::Iot, "GET", "/policies/p/version/1").1, [iot("policy/p")]);
+        assert_eq!(asked(Service::Iot, "DELETE", "/certificates/c").1, [iot("cert/c")]);
+        assert_eq!(asked(Service::IotData, "GET", "/retainedMessage/a/b").1, [iot("topic/a/b")]);
+        assert_eq!(
+            asked(Service::IotJobsData, "GET", "/things/t/jobs").0[0],
+            "iotjobsdata:GetPendingJobExecutions"
+        );
+        assert_eq!(asked(Service::Iot, "GET", "/things/t/jobs/j").1, [iot("thing/t"), iot("job/j")]);
+    }
+
+    #[test]
+    fn roles_are_found_wherever_they_stand() {
+        let input = json!({"roleArn": "r1", "x": [{"targetArn": "t", "roleArn": "r2"}], "Roles": {"authenticated": "arn:aws:iam::1:role/a"}});
+        assert_eq!(passed_roles(input.as_object().unwrap()), ["arn:aws:iam::1:role/a", "r1", "r2"]);
+        assert!(passed_roles(json!({"target": "arn:aws:iot:r:1:thing/x"}).as_object().unwrap()).is_empty());
+    }
+}
