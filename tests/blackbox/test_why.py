@@ -237,13 +237,17 @@ def test_websocket_signature(home):
     """WebSocket answers 403: the signature"""
     context = ssl.create_default_context(cafile=home.ca_file)
     context.set_alpn_protocols(["http/1.1"])
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"{home.ready['access_key_id']}%2F{moment[:8]}%2F{home.region}%2Fiotdevicegateway%2Faws4_request"
+    query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={scope}&X-Amz-Date={moment}&X-Amz-SignedHeaders=host"
     with wire.Wire.dial(home, None, V5, port="tls", context=context) as connection:
-        connection.send(
-            b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
+        connection.send((
+            f"GET /mqtt?{query}&X-Amz-Signature={'0' * 64} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Sec-WebSocket-Protocol: mqtt\r\n\r\n").encode())
         assert b" 403 " in connection.sock.recv(4096)
-    entry = met(home, "127.0.0.1", "the request has no signature")
-    assert "Signature Version 4" in entry["remedy"]
+    entry = met(home, "127.0.0.1", "SECURITY_TOKEN_SIGNATURE_MISMATCH")
+    assert "iotdevicegateway in this server's Region, with the host as it is sent" in entry["remedy"]
 
 
 def refused_at_tls(server, device):
