@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::broker::Inner;
 use crate::cell::Subscriber;
-use crate::principals::{Bearer, Standing};
+use standing::{Bearer, Standing};
 
 /// How long a client that is away without a session keeps its number.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
@@ -172,7 +172,12 @@ impl Inner {
 }
 
 /// The fields that all of them have.
-fn fields_of(standing: &Standing, kind: &str, session_identifier: &str, now: Timestamp) -> Map<String, Value> {
+fn fields_of(
+    standing: &Standing,
+    kind: &str,
+    session_identifier: &str,
+    now: Timestamp,
+) -> Map<String, Value> {
     let bearer = &standing.bearer;
     let mut fields = Map::new();
     let client_id = bearer.client_id.as_ref().map_or("", ClientId::as_str);

@@ -1,0 +1,1 @@
+//! The invariant, and what views are made of.
