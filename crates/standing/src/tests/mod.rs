@@ -1,1 +1,5 @@
-//! The invariant, and what views are made of.
+//! A small registry, and what must be true of views of it whatever changes.
+
+mod invariant;
+mod views;
+mod world;
