@@ -65,6 +65,11 @@ impl Standing {
         });
     }
 
+    #[cfg(test)]
+    pub(crate) fn index(&self) -> &Dependents {
+        &self.index
+    }
+
     /// Says that it must not have a seat, before whoever says so looks for the seat that it has.
     pub fn condemn(&self) {
         self.condemned.store(true, Ordering::Release);

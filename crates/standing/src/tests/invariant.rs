@@ -86,11 +86,11 @@ proptest! {
     /// readings at once the newer one stays.
     #[test]
     fn no_change_passes_a_reading_by(
-        before in vec(any_change(), 8..24), changes in vec(any_change(), 1..8), who in 0..3usize,
-        turns in vec(0..3usize, 0..200),
+        before in vec(any_change(), 0..8), changes in vec(any_change(), 1..8), who in 0..3usize,
+        again in 0..4usize, turns in vec(0..3usize, 0..200),
     ) {
         let store = MemoryStore::new();
-        block_on(write_all(&store, &before));
+        block_on(write_all(&store, &[&everything(), &before[..]].concat()));
         let start = block_on(store.revision()).unwrap();
         let interleaved = Interleaved(store.clone());
         let (fresh, principals) = (principals(store.clone()), principals(interleaved.clone()));
@@ -98,7 +98,10 @@ proptest! {
         let comes = async {
             let bearer = everybody()[who].clone();
             let made = principals.lasting(bearer).await.unwrap();
-            principals.reread(standing.get_or_init(|| made)).await.unwrap();
+            let made = standing.get_or_init(|| made);
+            for _ in 0..again {
+                principals.reread(made).await.unwrap();
+            }
         };
         let writes = write_all(&interleaved, &changes);
         take_turns(vec![Box::pin(comes), Box::pin(writes), Box::pin(follow(&principals, &store, start))], turns);
@@ -138,4 +141,72 @@ proptest! {
         };
         take_turns(vec![Box::pin(writes), Box::pin(reads()), Box::pin(reads())], turns);
     }
+}
+
+#[test]
+fn a_change_while_a_connection_comes_is_seen() {
+    for polls in 0..40 {
+        let store = MemoryStore::new();
+        block_on(write_all(&store, &everything()));
+        let start = block_on(store.revision()).unwrap();
+        let (fresh, principals) = (principals(store.clone()), principals(Interleaved(store.clone())));
+        let standing = OnceLock::new();
+        let comes = async {
+            let _ = standing.set(principals.lasting(certificate()).await.unwrap());
+        };
+        let deactivates = async {
+            write_all(&store, &[Change::Certificate(false)]).await;
+            follow(&principals, &store, start).await;
+        };
+        let turns = std::iter::repeat_n(0, polls).chain(std::iter::repeat_n(1, 100));
+        take_turns(vec![Box::pin(comes), Box::pin(deactivates)], turns);
+        let (fresh, known) = block_on(both(&fresh, standing.get().unwrap()));
+        assert_eq!(fresh, known, "after {polls} polls");
+    }
+}
+
+/// A policy is attached, and written again just when whoever was told of that reads it for the first time: nothing was
+/// indexed under it yet.
+#[test]
+fn a_change_of_what_is_read_for_the_first_time_is_seen() {
+    for polls in 0..40 {
+        let store = MemoryStore::new();
+        block_on(write_all(&store, &[Change::Certificate(true), Change::Policy(0, Some(0))]));
+        let (fresh, behind) = (principals(store.clone()), Interleaved(store.clone()));
+        let principals = principals(behind);
+        let standing = OnceLock::new();
+        let comes = async {
+            let _ = standing.set(principals.lasting(certificate()).await.unwrap());
+        };
+        take_turns(vec![Box::pin(comes)], []);
+        let tell = async |changes: &[Change]| {
+            let start = store.revision().await.unwrap();
+            write_all(&store, changes).await;
+            for standing in principals.concerned(&changes_after(&store, start).await) {
+                principals.reread(&standing).await.unwrap();
+            }
+        };
+        let attaches = tell(&[Change::Attachment(0, 0, true)]);
+        let denies = tell(&[Change::Policy(0, Some(1))]);
+        let turns = std::iter::repeat_n(0, polls).chain(std::iter::repeat_n(1, 100));
+        take_turns(vec![Box::pin(attaches), Box::pin(denies)], turns);
+        let (fresh, known) = block_on(both(&fresh, standing.get().unwrap()));
+        assert_eq!(fresh, known, "after {polls} polls");
+    }
+}
+
+#[test]
+fn of_two_readings_the_newer_one_stays() {
+    let store = MemoryStore::new();
+    block_on(write_all(&store, &everything()));
+    let principals = principals(store.clone());
+    let standing = block_on(principals.lasting(certificate())).unwrap();
+    let older = block_on(principals.view(&certificate())).unwrap();
+    block_on(write_all(&store, &[Change::Certificate(false)]));
+    block_on(principals.reread(&standing)).unwrap();
+    let (epoch, records) = (older.authorizer.epoch(), principals.records());
+    standing.index().index(&standing, epoch, Vec::new());
+    standing.exchange(older);
+    assert!(!standing.is_active(), "the older reading was late");
+    assert_eq!(principals.records(), records);
 }

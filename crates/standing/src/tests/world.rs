@@ -89,6 +89,29 @@ pub(super) fn any_change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// All that there can be.
+pub(super) fn everything() -> [Change; 17] {
+    [
+        Change::Certificate(true),
+        Change::Policy(0, Some(0)),
+        Change::Policy(1, Some(2)),
+        Change::Attachment(0, 0, true),
+        Change::Attachment(1, 0, true),
+        Change::Attachment(2, 1, true),
+        Change::Attachment(3, 1, true),
+        Change::Thing(0, Some((true, true))),
+        Change::Thing(1, Some((false, true))),
+        Change::Principal(0, 0, Some(false)),
+        Change::Principal(1, 0, Some(false)),
+        Change::Membership(0, 0, true),
+        Change::Group(0, Some(true)),
+        Change::Group(1, Some(false)),
+        Change::Type(Some(true)),
+        Change::User(Some((true, 0))),
+        Change::Role(Some(0)),
+    ]
+}
+
 fn certificate_arn() -> String {
     site().arn("cert", ID)
 }
