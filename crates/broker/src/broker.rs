@@ -9,9 +9,11 @@ use events::{Event, Observers};
 use futures_util::future::join;
 use identity::{CertificateId, ClientId, Site, Timestamp};
 use mqtt::MatchRules;
+use parking_lot::Mutex;
 use quirks::Quirks;
 use registry::CertificateRecord;
 use router::{RetainedIndex, RouteTable};
+use standing::{Principals, Standing};
 use store::{Journal, Store, StoreError};
 
 use crate::cell::Subscriber;
@@ -22,8 +24,8 @@ use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
 use crate::groups::Groups;
 use crate::lifecycle::Versions;
-use crate::principals::Principals;
 use crate::publish::Kept;
+use crate::renew::Renewals;
 use crate::throttle::Throttles;
 
 /// Bytes of retained messages that are kept in memory. AWS counts messages only; a process has to count bytes too.
@@ -75,6 +77,10 @@ pub(crate) struct Inner {
     pub groups: Groups,
     pub retained: RetainedIndex<Kept>,
     pub principals: Principals,
+    /// Whose custom authorizer is to be asked again, and when.
+    pub renewals: Renewals,
+    /// Who learns later of changes (policy-propagation).
+    pub late: Mutex<Vec<(Timestamp, Arc<Standing>)>>,
     pub expiry: Expiry,
     pub throttles: Throttles,
     pub versions: Versions,
@@ -97,6 +103,7 @@ impl fmt::Debug for Broker {
 impl Broker {
     /// A broker without clients. It follows the store only while [`Broker::follow_feed`] runs.
     pub fn new(parts: BrokerParts) -> Self {
+        let principals = Principals::new(parts.site.clone(), parts.store.clone(), parts.dialect.clone());
         let rules = match_rules(&parts.dialect);
         let one_copy = !parts.dialect.has(Divergence::OverlappingSubscriptionsCopies);
         let throttles = Throttles::new(&parts.dialect);
@@ -115,7 +122,9 @@ impl Broker {
             routes: RouteTable::new(rules, one_copy),
             groups: Groups::default(),
             retained: RetainedIndex::new(most_retained, RETAINED_BYTES),
-            principals: Principals::default(),
+            principals,
+            renewals: Renewals::default(),
+            late: Mutex::default(),
             expiry: Expiry::default(),
             throttles,
             versions: Versions::default(),

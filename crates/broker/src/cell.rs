@@ -18,7 +18,7 @@ use crate::connections::LastTerms;
 use crate::direct::Awaited;
 use crate::durable::Saved;
 use crate::link::Flow;
-use crate::principals::Standing;
+use standing::Standing;
 
 /// A client's place in the directory.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use crate::cell::{Cell, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
 use crate::lifecycle::Named;
 use crate::link::{Credential, Link};
-use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
+use standing::{Bearer, Granted, Standing};
 
 use crate::{Broker, broker::Inner};
 
@@ -220,7 +220,8 @@ impl Inner {
             server_name: link.server_name.clone(),
             grant: credential.grant.clone().map(Granted::new),
         };
-        let standing = self.standing(bearer, now).await.map_err(|error| {
+        let standing = self.principals.lasting(bearer).await.map_err(|unread| {
+            let error = self.unread(unread, now);
             self.store_failed(&format!("the identity of client {client_id}"), &error, now);
             Violation::new(Fault::ServerError, error.to_string())
         })?;

@@ -17,8 +17,8 @@ use session::throttle::Bucket;
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Live, Subscriber};
 use crate::link::{Flow, LinkEnd};
-use crate::principals::Standing;
 use crate::report::{self, Departure};
+use standing::Standing;
 
 /// About how many bytes one `poll_output` gives.
 const WRITE_BUDGET: usize = 64 * 1024;

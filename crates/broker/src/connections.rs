@@ -21,8 +21,8 @@ use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Seat};
 use crate::durable::{Job, Then, Ticket};
-use crate::principals::Standing;
 use crate::report::Departure;
+use standing::Standing;
 
 /// How long it is remembered how and when a connection ended.
 const REMEMBERED: Duration = Duration::from_secs(30 * 60);

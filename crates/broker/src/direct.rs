@@ -21,9 +21,9 @@ use smallvec::SmallVec;
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat};
 use crate::durable::Ticket;
-use crate::principals::Standing;
 use crate::publish::{Fate, Report};
 use crate::{Broker, HttpOrigin};
+use standing::Standing;
 
 /// A message for one client.
 #[derive(Clone, Debug)]

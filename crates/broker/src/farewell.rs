@@ -17,9 +17,9 @@ use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
 use crate::direct::Awaited;
 use crate::durable::{Job, Then};
 use crate::lifecycle::Named;
-use crate::principals::Standing;
 use crate::publish::Sender;
 use crate::report::{self, Departure};
+use standing::Standing;
 
 type DueWills = VecDeque<(Arc<Standing>, WillPlan)>;
 

@@ -5,21 +5,18 @@ use std::sync::Arc;
 
 use dialect::Fault;
 use identity::Timestamp;
-use store::{Change, FeedError, Revision, StoreError};
+use store::{Change, FeedError, StoreError};
 
 use crate::Broker;
 use crate::broker::Inner;
-use crate::principals::{Bearer, Standing, View};
-
-/// How often a standing is read again because changes keep passing it by, before the connection is refused.
-const ATTEMPTS: usize = 64;
+use standing::{Standing, Unread};
 
 impl Broker {
     /// Applies changes for ever. `clock` tells the time; returns when the store is closed.
     pub async fn follow_feed(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) -> Result<(), StoreError> {
         let inner = &self.0;
         let start = inner.store.revision().await?;
-        inner.principals.set_applied(start);
+        inner.principals.follow_from(start);
         let mut feed = inner.store.feed(start);
         loop {
             match feed.next().await {
@@ -32,45 +29,16 @@ impl Broker {
 }
 
 impl Inner {
-    /// The standing of a new connection, indexed, and not older than the feed.
-    pub async fn standing(&self, bearer: Bearer, now: Timestamp) -> Result<Arc<Standing>, StoreError> {
-        let seen = self.principals.applied();
-        let view = self.view(&bearer, now).await?;
-        let (read, epoch) = (view.read.clone(), view.authorizer.epoch());
-        let standing = self.new_standing(bearer, view);
-        self.principals.dependents.index(&standing, epoch, read);
-        if self.principals.applied() != seen {
-            self.reload(&standing, now).await?;
+    /// Tells of a policy that is not understood, and makes of it what a store that does not serve is.
+    pub fn unread(&self, unread: Unread, now: Timestamp) -> StoreError {
+        if matches!(unread, Unread::Policy { .. }) {
+            self.store_failed(&unread.to_string(), &"write a new version of it", now);
         }
-        Ok(standing)
-    }
-
-    /// A standing that is in no index.
-    pub fn new_standing(&self, bearer: Bearer, view: View) -> Arc<Standing> {
-        Arc::new(Standing::new(self.next_id(), bearer, view, self.principals.dependents.clone()))
-    }
-
-    /// Reads the standing again. A change is announced (`set_applied`) before the readers of its record are looked
-    /// up; so if one slipped in between our reading a record and our being indexed under it, the number has moved.
-    async fn reload(&self, standing: &Arc<Standing>, now: Timestamp) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
-            let seen = self.principals.applied();
-            let view = self.view(&standing.bearer, now).await?;
-            self.principals.dependents.index(standing, view.authorizer.epoch(), view.read.clone());
-            standing.exchange(view);
-            if self.principals.applied() == seen {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Unavailable {
-            reason: "the registry changes faster than policies can be read".into(),
-        })
+        unread.into()
     }
 
     async fn apply(&self, changes: &[Change], now: Timestamp) {
-        let last = changes.iter().map(|change| change.revision).max().unwrap_or(Revision(0));
-        self.principals.set_applied(last);
-        for standing in self.principals.dependents.concerned(changes) {
+        for standing in self.principals.concerned(changes) {
             if !self.provoke_lateness(&standing, now) {
                 self.refresh(&standing, now).await;
             }
@@ -80,8 +48,9 @@ impl Inner {
     /// Reads a live connection's standing again. A certificate that is not ACTIVE any more costs the connection, and
     /// so does a store that does not answer: what can't be checked is not allowed.
     pub async fn refresh(&self, standing: &Arc<Standing>, now: Timestamp) {
-        match self.reload(standing, now).await {
-            Err(error) => {
+        match self.principals.reread(standing).await {
+            Err(unread) => {
+                let error = self.unread(unread, now);
                 self.store_failed("the policies of a live connection", &error, now);
                 self.turn_away(standing, Fault::ServerError, &"its policies could not be read", now);
             }
@@ -126,8 +95,7 @@ impl Inner {
     async fn catch_up(&self, now: Timestamp) -> Result<(), StoreError> {
         self.emit(now, &events::FeedLagged {}.into());
         let revision = self.store.revision().await?;
-        self.principals.set_applied(revision);
-        for standing in self.principals.dependents.everyone() {
+        for standing in self.principals.everyone(revision) {
             self.refresh(&standing, now).await;
         }
         Ok(())

@@ -17,8 +17,8 @@ use session::{Violation, check};
 use crate::Broker;
 use crate::durable::{Then, Ticket};
 use crate::link::Credential;
-use crate::principals::{Bearer, Granted, Standing};
 use crate::publish::{Kept, Sender};
+use standing::{Bearer, Granted, Standing};
 
 /// Who publishes over HTTP.
 #[derive(Clone, Debug)]
@@ -160,7 +160,8 @@ impl Broker {
         arn: &str,
         now: Timestamp,
     ) -> Result<policy::Decision, store::StoreError> {
-        let view = self.0.view(&origin.bearer(), now).await?;
+        let view = self.0.principals.view(&origin.bearer()).await;
+        let view = view.map_err(|unread| self.0.unread(unread, now))?;
         Ok(view.authorizer.decide_arn(action, arn, ConnectFacts::default(), now))
     }
 
@@ -193,10 +194,10 @@ impl Broker {
         origin: &HttpOrigin,
         now: Timestamp,
     ) -> Result<Arc<Standing>, PublishRefusal> {
-        let bearer = origin.bearer();
-        let view = self.0.view(&bearer, now).await;
-        let view = view.map_err(|error| PublishRefusal::Unavailable(error.to_string()))?;
-        let standing = self.0.new_standing(bearer, view);
+        let standing = self.0.principals.momentary(origin.bearer()).await.map_err(|unread| {
+            let error = self.0.unread(unread, now);
+            PublishRefusal::Unavailable(error.to_string())
+        })?;
         if !standing.is_active() {
             return Err(PublishRefusal::Forbidden("the certificate is not ACTIVE any more".to_owned()));
         }

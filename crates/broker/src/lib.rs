@@ -5,8 +5,8 @@
 //!
 //! The data's way: [`Broker::connect`] seats a client; the gateway's driver gives packets to
 //! [`Connection::receive`], whose steps are carried out under `receive/`; a message goes through the stages under
-//! `publish/`: authorise, retain, route, deliver. What a principal may do is kept up to date by `principals/`, which
-//! follows the store's feed: the only road from the control plane to here.
+//! `publish/`: authorise, retain, route, deliver. What a principal may do [`standing`] reads from the store; `feed`
+//! keeps it up to date, which follows the store's feed: the only road from the control plane to here.
 
 mod broker;
 mod cell;
@@ -23,7 +23,6 @@ mod groups;
 mod http;
 mod lifecycle;
 mod link;
-mod principals;
 mod provoke;
 mod publish;
 mod receive;
@@ -40,8 +39,9 @@ pub use connections::{
 };
 pub use direct::{DirectFailure, DirectMessage, DirectRefusal};
 pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
-pub use link::{Credential, Flow, Grant, GrantedDocument, Link, LinkEnd, Renewal, Renewing};
+pub use link::{Credential, Flow, Link, LinkEnd};
 pub use renew::Due;
+pub use standing::{Grant, GrantedDocument, Renewal, Renewing};
 
 #[cfg(test)]
 mod tests;

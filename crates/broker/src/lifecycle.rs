@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::broker::Inner;
 use crate::cell::Subscriber;
-use crate::principals::{Bearer, Standing};
+use standing::{Bearer, Standing};
 
 /// How long a client that is away without a session keeps its number.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);

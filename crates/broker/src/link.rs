@@ -1,13 +1,12 @@
 //! What the socket side tells the broker, and what it is told.
 
 use std::fmt;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use dialect::{DisconnectReason, Fault};
 use identity::{CertificateFacts, Principal, Timestamp};
+use standing::Grant;
 
 /// The socket side of a connection.
 #[derive(Clone, Debug)]
@@ -40,37 +39,6 @@ impl Credential {
     pub fn of(principal: Principal) -> Self {
         Self { principal, certificate: None, grant: None }
     }
-}
-
-/// What a custom authorizer granted: policies, and for how long they are believed.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// The authorizer's name, for reasons.
-    pub authorizer: Arc<str>,
-    /// Its policies: the text and what it means.
-    pub documents: Arc<[GrantedDocument]>,
-    /// When the authorizer is to be asked again.
-    pub refresh_at: Timestamp,
-    /// Asks it again. Without one the grant is not renewed, and never ends by itself.
-    pub renewal: Option<Arc<dyn Renewal>>,
-}
-
-/// One policy of a custom authorizer's answer.
-#[derive(Clone, Debug)]
-pub struct GrantedDocument {
-    /// As it came: kept with a will, which must outlive the process.
-    pub text: Arc<str>,
-    /// What it means.
-    pub document: Arc<policy::Document>,
-}
-
-/// The outcome of a renewal, some time.
-pub type Renewing = Pin<Box<dyn Future<Output = Result<Grant, String>> + Send>>;
-
-/// Asks a custom authorizer again about a connection that it let in.
-pub trait Renewal: Send + Sync + fmt::Debug {
-    /// The new grant, or why there is none: then the connection ends.
-    fn renew(self: Arc<Self>, now: Timestamp) -> Renewing;
 }
 
 /// What the driver does next.

@@ -12,9 +12,9 @@ use session::Offer;
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Subscriber};
 use crate::connection::Connection;
-use crate::principals::Standing;
 use crate::publish::{Fate, Report};
 use crate::receive::Acknowledgement;
+use standing::Standing;
 
 /// Changes of policies that wait, of all clients; beyond that they take effect at once.
 const MOST_LATE: usize = 10_000;
@@ -151,7 +151,7 @@ impl Inner {
         let Some(strike) = self.provoke(&cell, Quirk::PolicyPropagation, "PUBLISH", what, now) else {
             return false;
         };
-        let mut late = self.principals.late.lock();
+        let mut late = self.late.lock();
         let has_room = late.len() < MOST_LATE;
         if has_room {
             late.push((now + strike.extent, standing.clone()));
@@ -160,7 +160,7 @@ impl Inner {
     }
 
     fn due_late(&self, now: Timestamp) -> Vec<Arc<Standing>> {
-        let mut late = self.principals.late.lock();
+        let mut late = self.late.lock();
         let due =
             late.iter().filter(|(when, _)| *when <= now).map(|(_, standing)| standing.clone()).collect();
         late.retain(|(when, _)| *when > now);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::Broker;
 use crate::broker::Inner;
-use crate::principals::{Granted, Standing};
+use standing::{Granted, Standing};
 
 /// Standings by the moment when their authorizer is to be asked again.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Broker {
     /// The connections whose custom authorizer is to be asked again. To be called about once a second; each goes to
     /// [`Broker::renew`].
     pub fn due_renewals(&self, now: Timestamp) -> Vec<Due> {
-        self.0.principals.renewals.due(now).into_iter().map(Due).collect()
+        self.0.renewals.due(now).into_iter().map(Due).collect()
     }
 
     /// Asks the authorizer of a connection again, and puts its answer in force, or ends the connection.
@@ -66,7 +66,7 @@ impl Inner {
     pub fn await_renewal(&self, standing: &Arc<Standing>) {
         let grant = standing.bearer.grant.as_ref().map(Granted::now);
         if let Some(grant) = grant.filter(|grant| grant.renewal.is_some()) {
-            self.principals.renewals.add(standing, grant.refresh_at);
+            self.renewals.add(standing, grant.refresh_at);
         }
     }
 }

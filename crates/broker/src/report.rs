@@ -15,8 +15,8 @@ use session::{Dropped, Note, Terms, Violation};
 
 use crate::broker::Inner;
 use crate::link::Link;
-use crate::principals::Standing;
 use crate::publish::{Denied, Fate, Report, WayOut};
+use standing::Standing;
 
 /// A client at its CONNECT.
 pub(crate) fn arriving<'a>(

@@ -40,6 +40,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-sigv4", Tier::Engine),
     ("thingcore-provisioning", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
+    ("thingcore-standing", Tier::Heart),
     ("thingcore-broker", Tier::Heart),
     ("thingcore-services", Tier::Heart),
     ("thingcore-access", Tier::Heart),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use session::{ExactlyOnce, Session, Subscription};
 use store::{Key, Keyspace, Space};
 
-use crate::link::{Grant, GrantedDocument};
+use standing::{Grant, GrantedDocument};
 
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
 pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");

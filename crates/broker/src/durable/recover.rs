@@ -17,8 +17,8 @@ use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Kept, Subscriber};
-use crate::principals::{Bearer, Granted};
 use crate::publish;
+use standing::{Bearer, Granted};
 
 /// How many records are read at once.
 const PAGE: usize = 500;
@@ -176,8 +176,7 @@ impl Inner {
             server_name,
             grant,
         };
-        let view = self.view(&bearer, now).await?;
-        let standing = self.new_standing(bearer, view);
+        let standing = self.principals.momentary(bearer).await.map_err(|unread| self.unread(unread, now))?;
         let will = WillPlan::restored(message, record.expiry);
         let job = self.will_job(&standing, &will, &mut Matches::default(), now);
         // The record goes only after the will is where it has to be.

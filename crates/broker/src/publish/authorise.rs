@@ -8,7 +8,7 @@ use mqtt::Message;
 use policy::Permit;
 
 use crate::broker::Inner;
-use crate::principals::{Standing, View};
+use standing::{Standing, View};
 
 /// The proofs that a publish needs.
 pub(crate) struct Permits {

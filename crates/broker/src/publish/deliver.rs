@@ -17,8 +17,8 @@ use super::route::{Waiting, Waits};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
-use crate::principals::Standing;
 use crate::report::standing_of;
+use standing::Standing;
 
 /// What became of a message for a client, to be told outside the cell.
 pub(crate) struct Report {

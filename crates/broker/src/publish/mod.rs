@@ -2,6 +2,7 @@
 
 mod authorise;
 mod deliver;
+mod enrich;
 mod retain;
 mod route;
 mod share;

@@ -18,9 +18,9 @@ use crate::connection::Connection;
 use crate::durable::{Job, Then};
 use crate::lifecycle::{Change, Named};
 use crate::link::Flow;
-use crate::principals::Standing;
 use crate::publish::Outcome;
 use crate::report;
+use standing::Standing;
 
 /// How many refused filters of one packet are told of.
 const MOST_TOLD: usize = 8;

@@ -97,5 +97,5 @@ fn other_peoples_changes_cost_nothing() {
     });
     assert!(!house.heard("policy.reloaded"));
     client.cut();
-    assert_eq!(house.broker.0.principals.dependents.len(), 0, "nothing is left of a client that went");
+    assert_eq!(house.broker.0.principals.records(), 0, "nothing is left of a client that went");
 }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dialect::{Divergence, Fault};
+use dialect::{Divergence, Fault, QuotaProfile};
 use identity::{CustomPrincipal, Principal, Timestamp};
 use mqtt::{Packet, QoS, ReasonCode, Version};
 use store::block_on;
@@ -200,9 +200,13 @@ fn disconnect_after_seconds_ends_it_whatever_was_renewed() {
 #[test]
 fn a_link_that_ends_takes_its_connection_with_it() {
     for version in [Version::V311, Version::V5] {
-        let house = House::with(|dialect| assert!(dialect.has(Divergence::Ws24h)));
+        let house = House::with(|dialect| {
+            assert!(dialect.has(Divergence::Ws24h));
+            dialect.set_profile(QuotaProfile::Aws);
+        });
         let mut watcher = watcher(&house);
         let life = house.broker.dialect().limits().websocket_duration;
+        assert_eq!(life, Duration::from_secs(24 * 60 * 60));
         let end = house.now() + life;
         let mut asked = connect("dev", version);
         asked.keep_alive = 0;

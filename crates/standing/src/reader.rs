@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dialect::Divergence;
-use identity::{ClientId, PolicyName, Principal, Site, Timestamp};
+use identity::{ClientId, PolicyName, Principal, Site};
 use mqtt::UserProperties;
 use policy::{Authorizer, ConnectionContext, Document, Origin, PolicySet, Source, ThingFacts};
 use registry::CertificateStatus;
@@ -20,12 +20,12 @@ use registry::thing_principals::{
 use registry::thing_types::{THING_TYPES, thing_type_key};
 use registry::things::{THINGS, ThingRecord, thing_key};
 use serde::de::DeserializeOwned;
-use store::{Key, Keyspace, Store, StoreError, Stored};
+use store::{Key, Keyspace, Store, Stored};
 
-use super::documents::Text;
-use super::enrich::Traveller;
-use super::{Bearer, Granted, Record, View};
-use crate::broker::Inner;
+use crate::dependents::Record;
+use crate::documents::Text;
+use crate::enrich::Traveller;
+use crate::{Bearer, Granted, Principals, Unread, View};
 
 /// How many policies or groups are read for one target; the quotas are far below.
 const MOST: usize = 100;
@@ -33,8 +33,8 @@ const MOST: usize = 100;
 const DEPTH: usize = 16;
 
 /// Loads, and remembers what it read.
-pub(super) struct Reader<'a> {
-    pub inner: &'a Inner,
+pub(crate) struct Reader<'a> {
+    pub principals: &'a Principals,
     /// Taken before the first read: a view with a higher epoch is not older.
     pub epoch: policy::Epoch,
     pub read: Vec<Record>,
@@ -43,42 +43,38 @@ pub(super) struct Reader<'a> {
     sources: BTreeMap<(PolicyName, String), Source>,
 }
 
-impl Inner {
+impl<'a> Reader<'a> {
+    pub(crate) fn new(principals: &'a Principals) -> Self {
+        let (read, sources) = (Vec::new(), BTreeMap::new());
+        Self { principals, epoch: principals.next_epoch(), read, is_exclusive: false, sources }
+    }
+
     /// The bearer's view by the store's present state.
-    pub async fn view(&self, bearer: &Bearer, now: Timestamp) -> Result<View, StoreError> {
-        let reader = Reader {
-            inner: self,
-            epoch: self.principals.next_epoch(),
-            read: Vec::new(),
-            is_exclusive: false,
-            sources: BTreeMap::new(),
-        };
+    pub(crate) async fn view(self, bearer: &Bearer) -> Result<View, Unread> {
         match &bearer.principal {
-            Principal::Certificate(id) => reader.certificate(bearer, id.as_str(), now).await,
+            Principal::Certificate(id) => self.certificate(bearer, id.as_str()).await,
             // Keys of the account's owner and the plaintext listener's principal may do everything.
-            Principal::AccessKey(_) | Principal::Plain(_) => Ok(reader.unrestricted(bearer)),
-            Principal::Iam(who) => reader.iam(bearer, who, now).await,
-            Principal::Custom(_) => Ok(reader.granted(bearer)),
+            Principal::AccessKey(_) | Principal::Plain(_) => Ok(self.unrestricted(bearer)),
+            Principal::Iam(who) => self.iam(bearer, who).await,
+            Principal::Custom(_) => Ok(self.granted(bearer)),
         }
     }
-}
 
-impl Reader<'_> {
     fn store(&self) -> &dyn Store {
-        &*self.inner.store
+        &*self.principals.store
     }
 
-    pub(super) fn site(&self) -> &Arc<Site> {
-        &self.inner.site
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.principals.site
     }
 
-    pub(super) async fn get<V: DeserializeOwned>(
+    pub(crate) async fn get<V: DeserializeOwned>(
         &mut self,
         space: &Keyspace<V>,
         key: Key,
-    ) -> Result<Option<Stored<V>>, StoreError> {
+    ) -> Result<Option<Stored<V>>, Unread> {
         self.read.push(Record { space: space.space(), key: key.clone() });
-        space.get(self.store(), &key).await
+        Ok(space.get(self.store(), &key).await?)
     }
 
     async fn scan<V: DeserializeOwned>(
@@ -86,9 +82,9 @@ impl Reader<'_> {
         space: &Keyspace<V>,
         prefix: Key,
         limit: usize,
-    ) -> Result<Vec<Stored<V>>, StoreError> {
+    ) -> Result<Vec<Stored<V>>, Unread> {
         self.read.push(Record { space: space.space(), key: prefix.clone() });
-        space.scan(self.store(), &prefix, None, limit).await
+        Ok(space.scan(self.store(), &prefix, None, limit).await?)
     }
 
     /// What a custom authorizer granted and nothing else.
@@ -134,14 +130,14 @@ impl Reader<'_> {
         }
     }
 
-    async fn certificate(mut self, bearer: &Bearer, id: &str, now: Timestamp) -> Result<View, StoreError> {
+    async fn certificate(mut self, bearer: &Bearer, id: &str) -> Result<View, Unread> {
         let record = self.get(&registry::CERTIFICATES, registry::certificates::certificate_key(id)).await?;
         let status = record.map_or(CertificateStatus::Inactive, |record| record.value.status);
         let arn = self.site().arn("cert", id);
-        self.policies_of(&arn, &Origin::Certificate, now).await?;
+        self.policies_of(&arn, &Origin::Certificate).await?;
         self.grant(bearer);
         let mut context = bearer.context();
-        let propagates = self.thing(&arn, &mut context, now).await?;
+        let propagates = self.thing(&arn, &mut context).await?;
         let set = self.collected();
         let authorizer = Authorizer::new(self.site().clone(), set, context, self.epoch);
         Ok(View {
@@ -155,55 +151,42 @@ impl Reader<'_> {
     }
 
     /// The policies attached to a target.
-    pub(super) async fn policies_of(
-        &mut self,
-        target: &str,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn policies_of(&mut self, target: &str, origin: &Origin) -> Result<(), Unread> {
         let attached = self.scan(&TARGET_POLICIES, Key::of(&[target]), MOST).await?;
         for entry in attached {
             let Some(name) = entry.key.parts().pop().and_then(|name| PolicyName::new(&name).ok()) else {
                 continue;
             };
-            self.policy(name, origin, now).await?;
+            self.policy(name, origin).await?;
         }
         Ok(())
     }
 
-    async fn policy(&mut self, name: PolicyName, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
+    async fn policy(&mut self, name: PolicyName, origin: &Origin) -> Result<(), Unread> {
         let Some(stored) = self.get(&POLICIES, policy_key(name.as_str())).await? else { return Ok(()) };
         let Some(version) = stored.value.in_force() else {
-            return Err(self.unreadable(name.as_str(), &"no version is in force", now));
+            return Err(Unread::policy(name.as_str(), &"no version is in force"));
         };
         let text = Text { text: &version.document, longest: Document::LONGEST, revision: stored.revision };
-        let document = self.inner.principals.documents.parse(name.as_str(), &text);
-        let document = document.map_err(|error| self.unreadable(name.as_str(), &error, now))?;
+        let document = self.principals.documents.parse(name.as_str(), &text);
+        let document = document.map_err(|error| Unread::policy(name.as_str(), &error))?;
         let source = Source { policy: name.clone(), version: version.id, origin: origin.clone(), document };
         self.sources.insert((name, format!("{origin:?}")), source);
         Ok(())
     }
 
-    /// A policy that can't be read might deny something: nobody whom it concerns is let in.
-    pub(super) fn unreadable(&self, name: &str, why: &dyn std::fmt::Display, now: Timestamp) -> StoreError {
-        let what = format!("policy {name} is stored in a form that is not understood: {why}");
-        self.inner.store_failed(&what, &"write a new version of it", now);
-        StoreError::unavailable(what)
-    }
-
     /// The policies that were collected, put together.
-    pub(super) fn collected(&mut self) -> Arc<PolicySet> {
+    pub(crate) fn collected(&mut self) -> Arc<PolicySet> {
         Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()))
     }
 
     /// Associates the connection with a thing: the one of the client id's name if the principal is attached to it,
     /// else the one that holds the principal exclusively.
-    pub(super) async fn thing(
+    pub(crate) async fn thing(
         &mut self,
         arn: &str,
         context: &mut ConnectionContext,
-        now: Timestamp,
-    ) -> Result<UserProperties, StoreError> {
+    ) -> Result<UserProperties, Unread> {
         let nothing = UserProperties::EMPTY;
         let Some(client_id) = context.client_id.clone() else { return Ok(nothing) };
         let held = self.scan(&PRINCIPAL_THINGS, Key::of(&[arn]), 2).await?;
@@ -222,7 +205,7 @@ impl Reader<'_> {
             type_name: thing.type_name,
             attributes: thing.attributes,
         }));
-        self.groups(&name, now).await?;
+        self.groups(&name).await?;
         Ok(propagates)
     }
 
@@ -231,8 +214,8 @@ impl Reader<'_> {
         &mut self,
         client_id: &ClientId,
         thing: &ThingRecord,
-    ) -> Result<UserProperties, StoreError> {
-        let wanted = self.inner.dialect.has(Divergence::EnrichedUserProperties);
+    ) -> Result<UserProperties, Unread> {
+        let wanted = self.principals.dialect.has(Divergence::EnrichedUserProperties);
         let Some(type_name) = thing.type_name.as_ref().filter(|_| wanted) else {
             return Ok(UserProperties::EMPTY);
         };
@@ -243,7 +226,7 @@ impl Reader<'_> {
     }
 
     /// The policies of the thing's groups and of all their ancestors.
-    async fn groups(&mut self, thing: &str, now: Timestamp) -> Result<(), StoreError> {
+    async fn groups(&mut self, thing: &str) -> Result<(), Unread> {
         let memberships = self.scan(&THING_MEMBERSHIPS, Key::of(&[thing]), MOST).await?;
         for membership in memberships {
             let mut next = membership.key.parts().pop();
@@ -252,7 +235,7 @@ impl Reader<'_> {
                 let Some(stored) = self.get(&THING_GROUPS, thing_group_key(&group)).await? else { break };
                 let arn = self.site().arn("thinggroup", &group);
                 let origin = Origin::ThingGroup(stored.value.name.clone());
-                self.policies_of(&arn, &origin, now).await?;
+                self.policies_of(&arn, &origin).await?;
                 next = stored.value.parent.map(|parent| parent.as_str().to_owned());
             }
         }

@@ -6,18 +6,18 @@
 
 use std::sync::Arc;
 
-use identity::{CognitoIdentity, IamKind, IamPrincipal, PolicyName, Timestamp};
+use identity::{CognitoIdentity, IamKind, IamPrincipal, PolicyName};
 use mqtt::UserProperties;
 use policy::{Authorizer, Counts, Document, IamFacts, Origin, PolicySet, Source};
 use registry::iam::{
     AccessKeyStatus, IAM_ROLES, IAM_USERS, InlinePolicies, ROLE_POLICY_CHARACTERS, SESSION_POLICY_CHARACTERS,
     USER_POLICY_CHARACTERS, role_key, user_key,
 };
-use store::{Revision, StoreError};
+use store::Revision;
 
-use super::documents::Text;
-use super::load::Reader;
-use super::{Bearer, View};
+use crate::documents::Text;
+use crate::reader::Reader;
+use crate::{Bearer, Unread, View};
 
 /// Whose policies count.
 #[derive(Default)]
@@ -38,30 +38,25 @@ impl Holder {
 
 impl Reader<'_> {
     /// The view of an IAM principal.
-    pub(super) async fn iam(
-        mut self,
-        bearer: &Bearer,
-        who: &IamPrincipal,
-        now: Timestamp,
-    ) -> Result<View, StoreError> {
+    pub(crate) async fn iam(mut self, bearer: &Bearer, who: &IamPrincipal) -> Result<View, Unread> {
         let holder = match &who.kind {
             IamKind::User(name) => self.user(name, who).await?,
             IamKind::Role { name, .. } => self.role(name, who).await?,
         };
-        let set = Arc::new(PolicySet::compile(self.inline(&holder, now)?));
+        let set = Arc::new(PolicySet::compile(self.inline(&holder)?));
         let facts = Some(Arc::new(IamFacts::new(who, self.site())));
         // Keys of things are for AWS IoT policies only.
         let context = policy::ConnectionContext { iam: facts, is_attached: None, ..bearer.context() };
         let mut authorizer = Authorizer::new(self.site().clone(), set, context.clone(), self.epoch)
             .named(format!("the IAM policies of {}", holder.name));
         if let Some(text) = &who.session_policy {
-            let set = self.session_policy(text, now)?;
+            let set = self.session_policy(text)?;
             let session = Authorizer::new(self.site().clone(), Arc::new(set), context, self.epoch);
             authorizer = authorizer.and(Counts::Always, session.named("the session policy"));
         }
         let mut propagates = UserProperties::EMPTY;
         if let Some(identity) = who.cognito.as_ref().filter(|identity| identity.authenticated) {
-            let (attached, travels) = self.attached(bearer, identity, now).await?;
+            let (attached, travels) = self.attached(bearer, identity).await?;
             authorizer = authorizer.and(Counts::ForDevices, attached);
             propagates = travels;
         }
@@ -76,7 +71,7 @@ impl Reader<'_> {
         })
     }
 
-    async fn user(&mut self, name: &str, who: &IamPrincipal) -> Result<Holder, StoreError> {
+    async fn user(&mut self, name: &str, who: &IamPrincipal) -> Result<Holder, Unread> {
         let label = format!("user/{name}");
         let found = self.get(&IAM_USERS, user_key(name)).await?;
         let Some(stored) = found.filter(|found| found.value.id == who.unique_id) else {
@@ -97,7 +92,7 @@ impl Reader<'_> {
         Ok(Holder { name: label, policies, revision, longest: USER_POLICY_CHARACTERS, revoked })
     }
 
-    async fn role(&mut self, name: &str, who: &IamPrincipal) -> Result<Holder, StoreError> {
+    async fn role(&mut self, name: &str, who: &IamPrincipal) -> Result<Holder, Unread> {
         let label = format!("role/{name}");
         let found = self.get(&IAM_ROLES, role_key(name)).await?;
         let id = who.unique_id.split(':').next().unwrap_or_default();
@@ -108,22 +103,22 @@ impl Reader<'_> {
         Ok(Holder { name: label, policies, revision, longest: ROLE_POLICY_CHARACTERS, revoked: None })
     }
 
-    fn inline(&self, holder: &Holder, now: Timestamp) -> Result<Vec<Source>, StoreError> {
+    fn inline(&self, holder: &Holder) -> Result<Vec<Source>, Unread> {
         let Holder { name: owner, longest, revision, .. } = holder;
         let parsed = holder.policies.iter().map(|(name, text)| {
             let path = format!("{owner}/{name}");
             let stored = Text { text, longest: *longest, revision: *revision };
-            let document = self.inner.principals.documents.parse(&path, &stored);
-            let document = document.map_err(|error| self.unreadable(&path, &error, now))?;
-            let policy = PolicyName::new(name).map_err(|error| self.unreadable(&path, &error, now))?;
+            let document = self.principals.documents.parse(&path, &stored);
+            let document = document.map_err(|error| Unread::policy(&path, &error))?;
+            let policy = PolicyName::new(name).map_err(|error| Unread::policy(&path, &error))?;
             let origin = Origin::Other(owner.as_str().into());
             Ok(Source { policy, version: 1, origin, document })
         });
         parsed.collect()
     }
 
-    fn session_policy(&self, text: &str, now: Timestamp) -> Result<PolicySet, StoreError> {
-        let unreadable = |error: &dyn std::fmt::Display| self.unreadable("of the session", error, now);
+    fn session_policy(&self, text: &str) -> Result<PolicySet, Unread> {
+        let unreadable = |error: &dyn std::fmt::Display| Unread::policy("of the session", error);
         let document = Document::parse_within(text, SESSION_POLICY_CHARACTERS);
         let document = Arc::new(document.map_err(|error| unreadable(&error))?);
         let policy = PolicyName::new("session").map_err(|error| unreadable(&error))?;
@@ -136,12 +131,11 @@ impl Reader<'_> {
         &mut self,
         bearer: &Bearer,
         identity: &CognitoIdentity,
-        now: Timestamp,
-    ) -> Result<(Authorizer, UserProperties), StoreError> {
+    ) -> Result<(Authorizer, UserProperties), Unread> {
         let origin = Origin::Other(format!("Cognito identity {}", identity.id).into());
-        self.policies_of(&identity.id, &origin, now).await?;
+        self.policies_of(&identity.id, &origin).await?;
         let mut context = bearer.context();
-        let propagates = self.thing(&identity.id, &mut context, now).await?;
+        let propagates = self.thing(&identity.id, &mut context).await?;
         let set = self.collected();
         let authorizer = Authorizer::new(self.site().clone(), set, context, self.epoch);
         let name = format!("the AWS IoT policies of Cognito identity {}", identity.id);

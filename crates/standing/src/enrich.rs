@@ -5,16 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use dialect::Divergence;
-use identity::{ClientId, Timestamp};
+use identity::ClientId;
 use mqtt::{Message, Text, UserProperties};
 use registry::thing_types::PropagatingAttributeRecord;
 
-use super::Standing;
-use crate::broker::Inner;
+use crate::View;
 
 /// What a publisher's thing is, as far as it can travel.
-pub(super) struct Traveller<'a> {
+pub(crate) struct Traveller<'a> {
     pub client_id: &'a ClientId,
     pub thing: &'a str,
     pub attributes: &'a BTreeMap<String, String>,
@@ -22,7 +20,7 @@ pub(super) struct Traveller<'a> {
 
 impl Traveller<'_> {
     /// The user properties, in the order of the type's list. An attribute that the thing does not have is left out.
-    pub(super) fn properties(&self, propagating: &[PropagatingAttributeRecord]) -> UserProperties {
+    pub(crate) fn properties(&self, propagating: &[PropagatingAttributeRecord]) -> UserProperties {
         let pair = |one: &PropagatingAttributeRecord| {
             let key = Text::try_from(one.user_property_key.as_str()).ok()?;
             Some((key, Text::try_from(self.value(one)?).ok()?))
@@ -40,19 +38,16 @@ impl Traveller<'_> {
     }
 }
 
-impl Inner {
-    /// Appends to a message what its publisher's thing lets travel; mostly nothing.
-    pub fn enrich(&self, standing: &Standing, message: &mut Message, now: Timestamp) {
-        let view = standing.view();
-        if view.propagates.is_empty() {
-            return;
+impl View {
+    /// Appends to a message what its publisher's thing lets travel, mostly nothing. Says how many pairs.
+    pub fn enrich(&self, message: &mut Message) -> usize {
+        if self.propagates.is_empty() {
+            return 0;
         }
         let owned = |text: &str| Text::try_from(text).ok();
         let pair = |(key, value): (&str, &str)| Some((owned(key)?, owned(value)?));
         let own = message.properties.user_properties.iter().filter_map(pair);
-        message.properties.user_properties = own.chain(view.propagates.iter().filter_map(pair)).collect();
-        let client_id = standing.bearer.client_id.as_ref().map_or("", ClientId::as_str);
-        let detail = &format_args!("added {} user properties to {}", view.propagates.len(), message.topic);
-        self.diverges_for(Divergence::EnrichedUserProperties, client_id, "PUBLISH", detail, now);
+        message.properties.user_properties = own.chain(self.propagates.iter().filter_map(pair)).collect();
+        self.propagates.len()
     }
 }

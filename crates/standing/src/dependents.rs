@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 use policy::Epoch;
 use store::{Change, Key, Space};
 
-use super::Standing;
+use crate::Standing;
 
 /// A record that was read, or a prefix that was scanned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Record {
+pub struct Record {
+    /// The kind of record.
     pub space: Space,
+    /// Its key, or whole parts from the beginning of it.
     pub key: Key,
 }
 
@@ -76,7 +78,7 @@ impl Dependents {
         found.into_values().collect()
     }
 
-    #[cfg(test)]
+    /// How many records and prefixes it has.
     pub(crate) fn len(&self) -> usize {
         self.index.lock().readers.len()
     }

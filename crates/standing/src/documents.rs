@@ -11,7 +11,7 @@ use store::Revision;
 const MOST: usize = 10_000;
 
 /// A document as it is stored.
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     pub text: &'a str,
     /// Characters that it may have.
     pub longest: usize,
@@ -32,7 +32,7 @@ type Parsed = (Revision, Arc<Document>);
 impl Documents {
     /// The parsed form of a stored document. The registry stores only documents that parse; one that does not is
     /// reported by the caller and grants nothing.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         &self,
         name: &str,
         stored: &Text<'_>,

@@ -1,0 +1,104 @@
+//! What a connection may do, kept true to the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use mqtt::UserProperties;
+use policy::Authorizer;
+use registry::CertificateStatus;
+
+use crate::Bearer;
+use crate::dependents::{Dependents, Record};
+
+/// What the store says of a bearer at one moment.
+#[derive(Debug)]
+pub struct View {
+    /// Decides; its epoch is the view's.
+    pub authorizer: Authorizer,
+    /// `None` for principals that are not certificates.
+    pub status: Option<CertificateStatus>,
+    /// Why an IAM principal may not sign any more: its key, user or role is switched off or gone.
+    pub revoked: Option<Box<str>>,
+    /// The thing holds the principal exclusively.
+    pub is_exclusive: bool,
+    /// User properties that are added to what it publishes.
+    pub propagates: UserProperties,
+    /// Every record and every prefix that was read.
+    pub read: Vec<Record>,
+}
+
+/// What a connection may do, exchanged when the store changes.
+#[derive(Debug)]
+pub struct Standing {
+    /// Which of all standings.
+    pub id: u64,
+    /// Whose it is.
+    pub bearer: Bearer,
+    view: ArcSwap<View>,
+    /// It must not have a seat: its certificate or its policies failed it, perhaps before it had one.
+    condemned: AtomicBool,
+    index: Arc<Dependents>,
+}
+
+impl Standing {
+    pub(crate) fn new(id: u64, bearer: Bearer, view: View, index: Arc<Dependents>) -> Self {
+        Self { id, bearer, view: ArcSwap::from_pointee(view), condemned: AtomicBool::new(false), index }
+    }
+
+    /// What it may do now.
+    pub fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// The same, to keep for a while.
+    pub fn view_full(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Puts a view in place, unless a later reading was faster.
+    pub(crate) fn exchange(&self, view: View) {
+        let view = Arc::new(view);
+        self.view.rcu(|present| {
+            let newer = present.authorizer.epoch() > view.authorizer.epoch();
+            if newer { present.clone() } else { view.clone() }
+        });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn index(&self) -> &Dependents {
+        &self.index
+    }
+
+    /// Says that it must not have a seat, before whoever says so looks for the seat that it has.
+    pub fn condemn(&self) {
+        self.condemned.store(true, Ordering::Release);
+    }
+
+    /// To be asked after a seat was taken.
+    pub fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
+    /// True if the certificate or the access key may be used.
+    pub fn is_active(&self) -> bool {
+        let view = self.view();
+        view.revoked.is_none() && view.status.is_none_or(|status| status == CertificateStatus::Active)
+    }
+
+    /// Why it may not be used.
+    pub fn inactivity(&self) -> String {
+        let view = self.view();
+        match (&view.revoked, view.status) {
+            (Some(reason), _) => reason.to_string(),
+            (None, Some(status)) => format!("the certificate is {}", status.as_str()),
+            (None, None) => "the certificate is not registered".to_owned(),
+        }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.index.forget(self.id);
+    }
+}
