@@ -132,7 +132,7 @@ fn traffic_is_never_held_back() {
     let who = principal();
     let origin = client(&who).into();
     let publish =
-        PublishIn { origin, topic: "a", qos: QoS::AtLeastOnce, retain: true, bytes: 3, packet_id: Some(1) };
+        PublishIn { origin, topic: "a", qos: QoS::AtLeastOnce, retain: true, bytes: 3, packet_id: Some(1), properties: 0 };
     let text = logged(HUMAN, |log| (0..50).for_each(|_| log.observe(AT, &publish.into())));
     assert_eq!(text.lines().count(), 50);
     assert!(text.starts_with(
@@ -161,7 +161,7 @@ fn a_full_queue_costs_lines_and_no_time() {
     let (log, thread) = LogObserver::start(settings, Box::new(Stuck(stuck))).unwrap();
     let origin = client(&who).into();
     let publish =
-        PublishIn { origin, topic: "a", qos: QoS::AtMostOnce, retain: false, bytes: 3, packet_id: None };
+        PublishIn { origin, topic: "a", qos: QoS::AtMostOnce, retain: false, bytes: 3, packet_id: None, properties: 0 };
     // The buffer takes some, the queue four; a writer that waited would hang here for ever.
     (0..10_000).for_each(|_| log.observe(AT, &publish.into()));
     assert!(log.dropped() > 0);
@@ -216,6 +216,7 @@ fn json_of_a_connection() {
         clean: false,
         session_present: true,
         session_identifier: "s",
+        bytes: 9,
     };
     let ended = Disconnected {
         client: client(&who),

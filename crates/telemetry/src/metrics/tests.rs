@@ -26,6 +26,7 @@ fn a_scrape_shows_what_happened() {
         retain: true,
         bytes: 5,
         packet_id: None,
+        properties: 0,
     };
     metrics.observe(AT, &publish(Origin::Client(client(&who))).into());
     metrics.observe(AT, &publish(Origin::Http { principal: &who, peer: None }).into());
@@ -101,7 +102,7 @@ proptest! {
             if up {
                 let (keep_alive, session_expiry, session_identifier) = (30, 0, "s");
                 let (clean, session_present) = (true, false);
-                metrics.observe(AT, &Connected { client, keep_alive, session_expiry, clean, session_present, session_identifier }.into());
+                metrics.observe(AT, &Connected { client, keep_alive, session_expiry, clean, session_present, session_identifier, bytes: 0 }.into());
                 open += 1;
             } else if open > 0 {
                 let reason = DisconnectReason::ConnectionLost;
