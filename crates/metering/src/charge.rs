@@ -35,6 +35,7 @@ pub const WANTED: KindSet = KindSet::NONE
     .with(Kind::Queued)
     .with(Kind::WillPublished)
     .with(Kind::DeliveryDropped)
+    .with(Kind::SessionExpired)
     .with(Kind::ApiCall);
 
 /// Tells `count` each charge of an event.
@@ -49,7 +50,9 @@ pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
     };
     match event {
         Event::PublishIn(e) => publish_in(e, count),
-        Event::PublishOut(e) => count(message(from(&e.client, Item::Delivery, e.bytes + e.properties), e.topic)),
+        Event::PublishOut(e) => {
+            count(message(from(&e.client, Item::Delivery, e.bytes + e.properties), e.topic))
+        }
         Event::Acknowledged(e) => count(from(&e.client, Item::Acknowledgement, e.bytes)),
         Event::Queued(e) => count(message(away(Item::Queued, e.client_id, e.bytes + e.properties), e.topic)),
         Event::Redelivered(e) => {
@@ -69,6 +72,7 @@ pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
         Event::DeliveryDropped(e) if e.why == events::DropReason::Expired => {
             count(Charge { topic: e.topic, ..away(Item::QueueExpired, e.client_id, 0) });
         }
+        Event::SessionExpired(e) if e.queued > 0 => count(away(Item::QueueExpired, e.client_id, 0)),
         Event::ApiCall(e) => api_call(e, count),
         _ => {}
     }
@@ -81,7 +85,13 @@ fn away(item: Item, client: &str, bytes: usize) -> Charge<'_> {
 /// A charge for a message: its topic counts, and may make it another item.
 fn message<'a>(charge: Charge<'a>, topic: &'a str) -> Charge<'a> {
     let topic_bytes = topic.len() as u64;
-    Charge { item: reserved(charge.item, topic), topic, topic_bytes, bytes: charge.bytes + topic_bytes, ..charge }
+    Charge {
+        item: reserved(charge.item, topic),
+        topic,
+        topic_bytes,
+        bytes: charge.bytes + topic_bytes,
+        ..charge
+    }
 }
 
 /// What a reserved topic makes of a message.
@@ -104,8 +114,14 @@ fn is_shadow(rest: &str) -> bool {
 fn publish_in<'a>(e: &events::PublishIn<'a>, mut count: impl FnMut(Charge<'a>)) {
     let principal = e.origin.principal().map_or("", |principal| principal.identifier());
     let bytes = (e.bytes + e.properties) as u64;
-    let charge =
-        Charge { item: Item::PublishIn, client: e.origin.client_id(), principal, topic: "", topic_bytes: 0, bytes };
+    let charge = Charge {
+        item: Item::PublishIn,
+        client: e.origin.client_id(),
+        principal,
+        topic: "",
+        topic_bytes: 0,
+        bytes,
+    };
     let charge = match e.origin {
         // The topic stands in the request's path, not in its body.
         Origin::Http { .. } if !e.topic.starts_with("$aws/rules/") => {
@@ -144,7 +160,9 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
             count(charge(Item::HttpRequest, e.request_bytes));
             count(charge(Item::HttpResponse, e.response_bytes));
         }
-        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" | "ListNamedShadowsForThing" if is_success => {
+        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" | "ListNamedShadowsForThing"
+            if is_success =>
+        {
             count(charge(Item::ShadowOperation, record));
         }
         operation if is_success && REGISTRY_OPERATIONS.contains(&operation) => {
@@ -174,8 +192,15 @@ mod tests {
             true => Origin::Http { principal: &principal, peer: None },
             false => Origin::Client(client),
         };
-        let fact =
-            PublishIn { origin, topic, qos: QoS::AtMostOnce, retain, bytes: 100, packet_id: None, properties: 7 };
+        let fact = PublishIn {
+            origin,
+            topic,
+            qos: QoS::AtMostOnce,
+            retain,
+            bytes: 100,
+            packet_id: None,
+            properties: 7,
+        };
         all(fact)
     }
 

@@ -235,11 +235,12 @@ items! {
     ActionExecuted = "action-executed", Actions, Billed::Yes, MESSAGE, Documented, false,
         "An action, external function or protobuf decoding of a rule.", "the message", "pricing, rules engine";
     QueueExpired = "queue-expired", Messaging, Billed::Free, Step::One, Documented, true,
-        "A queued message that nobody came for. It was billed when it was queued.", "–", "developer guide, MQTT persistent sessions";
+        "A queued message that expired, or a session that ended with messages waiting. They were billed when they were queued.", "–", "developer guide, MQTT persistent sessions";
 }
 
 /// Packets that cost nothing and are not counted.
-pub const FREE_PACKETS: &str = "PINGRESP, CONNACK, DISCONNECT, SUBACK, UNSUBSCRIBE, UNSUBACK, PUBACK from the service";
+pub const FREE_PACKETS: &str =
+    "PINGRESP, CONNACK, DISCONNECT, SUBACK, UNSUBSCRIBE, UNSUBACK, PUBACK from the service";
 
 /// The operations of the registry that are billed.
 pub const REGISTRY_OPERATIONS: [&str; 18] = [

@@ -95,8 +95,12 @@ pub fn read(text: &str) -> Result<Vec<Record>, String> {
             Ok(Line::Begin(FORM, since, kilobyte)) => Record::Begin { since: Timestamp(since), kilobyte },
             Ok(Line::Name(row, name)) => Record::Name { row, name },
             Ok(Line::Counts(at, rows)) => Record::Counts { at: Timestamp(at), rows: unpacked(rows) },
-            Ok(Line::Minute(from, rows)) => Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows) }),
-            Ok(Line::Hour(from, rows)) => Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows) }),
+            Ok(Line::Minute(from, rows)) => {
+                Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows) })
+            }
+            Ok(Line::Hour(from, rows)) => {
+                Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows) })
+            }
             Ok(Line::Begin(..)) | Err(_) => break,
         };
         records.push(record);
@@ -113,7 +117,8 @@ mod tests {
     use crate::Item;
 
     fn records() -> Vec<Record> {
-        let name = Name { client: "c\n\"".into(), principal: "p".into(), topic: "a/b".into(), item: Item::Will };
+        let name =
+            Name { client: "c\n\"".into(), principal: "p".into(), topic: "a/b".into(), item: Item::Will };
         let rows = vec![(7, Counts { units: 3, bytes: 9000, extra: 2, spill: 1, near: 1 })];
         vec![
             Record::Begin { since: Timestamp(5), kilobyte: 1024 },

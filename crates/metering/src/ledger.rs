@@ -234,9 +234,9 @@ impl Ledger {
 
     /// Everything that is known, as records: what a fresh file begins with.
     pub fn whole(&self) -> Vec<Record> {
-        let mut records =
-            vec![Record::Begin { since: self.since, kilobyte: self.switches.kilobyte }];
-        let names = (0u32..).zip(&self.entries).map(|(row, entry)| Record::Name { row, name: entry.name.clone() });
+        let mut records = vec![Record::Begin { since: self.since, kilobyte: self.switches.kilobyte }];
+        let names =
+            (0u32..).zip(&self.entries).map(|(row, entry)| Record::Name { row, name: entry.name.clone() });
         records.extend(names);
         let rows: Vec<_> = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts)).collect();
         records.push(Record::Counts { at: self.read, rows });

@@ -189,19 +189,17 @@ impl Meter {
 
     /// Puts what was counted in an earlier run into a row. The row's number, or `None`: it went to the rest.
     pub(crate) fn restore(&self, name: &Name, counts: Counts) -> Option<u32> {
-        let found = self.table.find(self.key(&name.client, &name.principal, &name.topic, name.item));
-        match found {
-            Some(found) if name.client != crate::usage::OTHERS => {
+        if name.client != crate::usage::OTHERS {
+            let key = self.key(&name.client, &name.principal, &name.topic, name.item);
+            if let Some(found) = self.table.find(key) {
                 found.counters.add_all(counts);
-                Some(found.id)
-            }
-            _ => {
-                if let Some(counters) = self.rest.get(name.item as usize) {
-                    counters.add_all(counts);
-                }
-                None
+                return Some(found.id);
             }
         }
+        if let Some(counters) = self.rest.get(name.item as usize) {
+            counters.add_all(counts);
+        }
+        None
     }
 }
 
@@ -242,7 +240,8 @@ fn minutes(millis: u64) -> u64 {
 /// Whether a ping at `at` comes sooner than is free. `aux` is the time from which the next one is.
 fn is_beyond(counters: &Counters, at: Timestamp) -> bool {
     let at = at.millis();
-    let free = |next: u64| (at.saturating_add(PING_EARLY) >= next).then(|| next.max(at).saturating_add(PING_EVERY));
+    let free =
+        |next: u64| (at.saturating_add(PING_EARLY) >= next).then(|| next.max(at).saturating_add(PING_EVERY));
     counters.aux.fetch_update(Relaxed, Relaxed, free).is_err()
 }
 

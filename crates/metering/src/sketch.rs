@@ -18,7 +18,9 @@ impl Sketch {
 
     fn cells(&self, hash: u64) -> impl Iterator<Item = &AtomicU64> {
         let places = (0..DEPTH).map(move |row| {
-            let mixed = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ ((row as u64) << 1)).rotate_left(17 * row as u32 + 7);
+            let mixed = hash
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ ((row as u64) << 1))
+                .rotate_left(17 * row as u32 + 7);
             row * WIDTH + (mixed % WIDTH as u64) as usize
         });
         places.filter_map(|place| self.0.get(place))

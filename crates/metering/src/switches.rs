@@ -69,10 +69,7 @@ impl Switches {
 
     /// The items that have one.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        Item::ALL
-            .iter()
-            .filter(|item| matches!(item.row().billed, Billed::Switch(_)))
-            .map(|item| item.name())
+        Item::ALL.iter().filter(|item| matches!(item.row().billed, Billed::Switch(_))).map(|item| item.name())
     }
 }
 

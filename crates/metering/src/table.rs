@@ -164,11 +164,13 @@ mod tests {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
-                        (1..200u64).filter(|key| {
-                            let found = table.find(*key).unwrap();
-                            found.counters.add(one);
-                            found.new
-                        }).count()
+                        (1..200u64)
+                            .filter(|key| {
+                                let found = table.find(*key).unwrap();
+                                found.counters.add(one);
+                                found.new
+                            })
+                            .count()
                     })
                 })
                 .collect();
