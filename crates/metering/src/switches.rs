@@ -8,7 +8,7 @@ use crate::item::{Billed, Item};
 
 /// How the open points are decided. The default of each stands in the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Switches {
     /// Bytes in a KB of AWS's steps: 1024 or 1000.
     pub kilobyte: u64,

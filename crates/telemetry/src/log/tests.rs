@@ -131,8 +131,15 @@ fn different_denials_of_one_client_become_a_count_too() {
 fn traffic_is_never_held_back() {
     let who = principal();
     let origin = client(&who).into();
-    let publish =
-        PublishIn { origin, topic: "a", qos: QoS::AtLeastOnce, retain: true, bytes: 3, packet_id: Some(1), properties: 0 };
+    let publish = PublishIn {
+        origin,
+        topic: "a",
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        bytes: 3,
+        packet_id: Some(1),
+        properties: 0,
+    };
     let text = logged(HUMAN, |log| (0..50).for_each(|_| log.observe(AT, &publish.into())));
     assert_eq!(text.lines().count(), 50);
     assert!(text.starts_with(
@@ -160,8 +167,15 @@ fn a_full_queue_costs_lines_and_no_time() {
     let settings = LogSettings { capacity: 4, level: Level::Debug, ..LogSettings::default() };
     let (log, thread) = LogObserver::start(settings, Box::new(Stuck(stuck))).unwrap();
     let origin = client(&who).into();
-    let publish =
-        PublishIn { origin, topic: "a", qos: QoS::AtMostOnce, retain: false, bytes: 3, packet_id: None, properties: 0 };
+    let publish = PublishIn {
+        origin,
+        topic: "a",
+        qos: QoS::AtMostOnce,
+        retain: false,
+        bytes: 3,
+        packet_id: None,
+        properties: 0,
+    };
     // The buffer takes some, the queue four; a writer that waited would hang here for ever.
     (0..10_000).for_each(|_| log.observe(AT, &publish.into()));
     assert!(log.dropped() > 0);

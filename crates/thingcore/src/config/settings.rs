@@ -9,7 +9,7 @@ use std::time::Duration;
 use identity::{AccountId, Region};
 
 use super::DEFAULT_DATA_DIR;
-use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection};
+use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection, MeteringSection};
 use super::functions::FunctionPlaces;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
@@ -56,6 +56,8 @@ pub struct Settings {
     pub limits: gateway::Limits,
     /// True if the number of connections was chosen, and is not to be derived from what the process may open.
     pub connections_chosen: bool,
+    /// What is counted for the bill.
+    pub metering: MeteringSection,
     /// Development mode.
     pub dev: bool,
     /// Form of the log.
@@ -142,6 +144,7 @@ impl Settings {
             functions: FunctionPlaces::new(file.functions, file.function)?,
             limits: limits(&file.limits)?,
             connections_chosen,
+            metering: file.metering.checked()?,
             dev: args.dev,
             log: args.log.or(file.log.format).unwrap_or(LogFormat::Human),
             log_level: args.log_level.or(file.log.level).unwrap_or(LogLevel::Info),

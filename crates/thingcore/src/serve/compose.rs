@@ -21,6 +21,7 @@ use super::ServeProblem;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
+use super::metering::{Metering, MeteringThread};
 use super::observers::Listeners;
 use super::own;
 use super::ready::{Ready, ReadyPorts};
@@ -43,6 +44,7 @@ pub struct House {
     pub plain_principal: Arc<str>,
     pub observers: Observers,
     pub divergences: Arc<DivergenceReport>,
+    pub metering: Option<MeteringThread>,
     pub log: LogThread,
     pub lock: Lock,
 }
@@ -98,8 +100,12 @@ impl House {
     pub fn compose(settings: &Settings, data: DataDir, card: &Card) -> Result<Self, ServeProblem> {
         let clock = Clock::start();
         let dialect = Arc::new(dialect(settings)?);
-        let listeners =
-            Listeners::start(settings, data.account.account.as_str()).map_err(ServeProblem::new)?;
+        let metering = Metering::open(&settings.metering, &data.bill_file(), clock.now())
+            .map_err(|error| ServeProblem(format!("{}: {error}", data.bill_file().display())))?;
+        let (metering, writing) = metering.unzip();
+        let meter = metering.as_ref().map(|metering| Arc::clone(metering.meter()));
+        let listeners = Listeners::start(settings, data.account.account.as_str(), meter);
+        let listeners = listeners.map_err(ServeProblem::new)?;
         let observers = listeners.observers.clone();
         let store = Arc::new(
             RedbStore::open(&data.store_file(), Options { compact: true, ..Options::default() })
@@ -130,11 +136,13 @@ impl House {
             session_key: data.session_key.clone(),
             functions: Arc::new(settings.functions.functions()),
         }));
+        let own = own::operations(&listeners.divergences, &quirks);
+        let own = own::with_bill(own, metering.as_ref(), &region, &clock);
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
-            own: own::operations(&listeners.divergences, &quirks),
+            own,
             keys: Arc::clone(&services) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
@@ -146,6 +154,12 @@ impl House {
         });
         let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
+        watch_bill(&listeners.metrics, metering.as_ref());
+        let writing = metering.zip(writing);
+        let metering = writing.map(|(metering, writing)| {
+            MeteringThread::start(metering, writing, observers.clone(), clock.clone())
+        });
+        let metering = metering.transpose().map_err(ServeProblem::new)?;
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -159,6 +173,7 @@ impl House {
             plain_principal: settings.plain_principal.as_str().into(),
             observers,
             divergences: listeners.divergences,
+            metering,
             log: listeners.log,
             lock: data.lock,
         })
@@ -234,6 +249,16 @@ fn admin(metrics: Arc<MetricsObserver>, gateway: Gateway, store: Arc<RedbStore>)
     let sockets = move || i64::try_from(gateway.open()).unwrap_or(i64::MAX);
     metrics.watch_gauge("thingcore_open_sockets", "Open sockets of the device ports", sockets);
     Admin::new(metrics, Health::new(move || is_well(&store)))
+}
+
+/// Units of the bill among the metrics.
+fn watch_bill(metrics: &MetricsObserver, metering: Option<&Arc<Metering>>) {
+    let Some(metering) = metering else { return };
+    let (items, dimensions) = (Arc::clone(metering), Arc::clone(metering));
+    let help = "Units that AWS would count, billed or not, by kind of event";
+    metrics.watch_counters("thingcore_metered_units", help, "item", move || items.items());
+    let help = "Units that AWS would bill, by dimension of its price list";
+    metrics.watch_counters("thingcore_billed_units", help, "dimension", move || dimensions.dimensions());
 }
 
 /// Well is who can keep what it acknowledges.

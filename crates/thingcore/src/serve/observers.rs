@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use events::{Level, Observer, Observers};
+use metering::Meter;
 use telemetry::{DivergenceReport, Format, LogObserver, LogSettings, LogThread, MetricsObserver};
 
 use crate::cli::{LogFormat, LogLevel};
@@ -23,7 +24,7 @@ pub struct Listeners {
 
 impl Listeners {
     /// Starts the log's thread.
-    pub fn start(settings: &Settings, account: &str) -> io::Result<Self> {
+    pub fn start(settings: &Settings, account: &str, meter: Option<Arc<Meter>>) -> io::Result<Self> {
         let stderr = io::stderr();
         let format = match settings.log {
             LogFormat::Human => Format::Human { colour: stderr.is_terminal() && !no_colour() },
@@ -45,7 +46,8 @@ impl Listeners {
             move || lines.dropped(),
         );
         let divergences = DivergenceReport::new();
-        let list: [Arc<dyn Observer>; 3] = [writer, metrics.clone(), divergences.clone()];
+        let mut list: Vec<Arc<dyn Observer>> = vec![writer, metrics.clone(), divergences.clone()];
+        list.extend(meter.map(|meter| meter as Arc<dyn Observer>));
         Ok(Self { observers: Observers::new(list), metrics, divergences, log })
     }
 }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use api::{InvalidInput, OwnOperations};
+use gateway::Clock;
+use identity::{Region, Timestamp};
+use metering::Span;
 use quirks::{Quirks, Rule, Rules};
 use serde::Serialize;
 use serde_json::{Value, json};
 use telemetry::DivergenceReport;
+
+use super::metering::Metering;
 
 /// The operations under `/thingcore/`.
 pub fn operations(report: &Arc<DivergenceReport>, quirks: &Arc<Quirks>) -> OwnOperations {
@@ -23,6 +28,77 @@ pub fn operations(report: &Arc<DivergenceReport>, quirks: &Arc<Quirks>) -> OwnOp
             set.replace(rules(body)?);
             list(&set)
         })
+}
+
+/// The same, and what was used: `GET usage` since the first start, `POST usage` for a time or a client.
+pub fn with_bill(
+    own: OwnOperations,
+    metering: Option<&Arc<Metering>>,
+    region: &Region,
+    clock: &Clock,
+) -> OwnOperations {
+    let told = |metering: Option<&Arc<Metering>>| {
+        let (metering, region, clock) = (metering.cloned(), region.to_string(), clock.clone());
+        move |asked: UsageAsked| match &metering {
+            Some(metering) => usage(metering, &asked, &region, clock.now()),
+            None => Err(InvalidInput(NOT_METERED.to_owned())),
+        }
+    };
+    let (all, some) = (told(metering), told(metering));
+    own.with("GetUsage", "GET", "usage", move |_| all(UsageAsked::default())).with(
+        "QueryUsage",
+        "POST",
+        "usage",
+        move |body| some(asked(body)?),
+    )
+}
+
+const NOT_METERED: &str = "Nothing is metered: the configuration says [metering] enabled = false.";
+
+/// What `POST usage` takes. Times are milliseconds since 1970.
+#[derive(Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UsageAsked {
+    /// Only the running minute.
+    minute: bool,
+    /// Begin.
+    from: Option<Timestamp>,
+    /// End.
+    to: Option<Timestamp>,
+    /// A client for which an estimate is wanted of what has no row of its own.
+    client: Option<String>,
+}
+
+fn asked(body: Value) -> Result<UsageAsked, InvalidInput> {
+    let asked: UsageAsked = match body {
+        Value::Null => UsageAsked::default(),
+        body => serde_json::from_value(body).map_err(|error| {
+            InvalidInput(format!("The body must have minute, from, to or client, or nothing: {error}."))
+        })?,
+    };
+    match (asked.from, asked.to) {
+        (Some(from), Some(to)) if to <= from => Err(InvalidInput("to must be later than from.".to_owned())),
+        (Some(_), _) | (_, Some(_)) if asked.minute => {
+            Err(InvalidInput("minute is a time of its own: leave out from and to.".to_owned()))
+        }
+        _ => Ok(asked),
+    }
+}
+
+fn usage(
+    metering: &Metering,
+    asked: &UsageAsked,
+    region: &str,
+    now: Timestamp,
+) -> Result<Value, InvalidInput> {
+    let span = match (asked.minute, asked.from, asked.to) {
+        (true, ..) => Span::Minute,
+        (false, None, None) => Span::All,
+        (false, from, to) => Span::Between(from.unwrap_or_default(), to.unwrap_or(Timestamp::NEVER)),
+    };
+    let usage = written(&metering.usage(span, now))?;
+    let rest = asked.client.as_ref().map(|client| metering.rest_of(client));
+    Ok(json!({ "region": region, "usage": usage, "rest": rest }))
 }
 
 fn list(quirks: &Quirks) -> Result<Value, InvalidInput> {
@@ -42,6 +118,15 @@ fn written(value: &impl Serialize) -> Result<Value, InvalidInput> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_usage_are_checked() {
+        assert_eq!(asked(Value::Null).unwrap(), UsageAsked::default());
+        assert_eq!(asked(json!({ "from": 5 })).unwrap().from, Some(Timestamp(5)));
+        assert!(asked(json!({ "from": 5, "to": 5 })).unwrap_err().0.contains("later"));
+        assert!(asked(json!({ "from": 5, "minute": true })).unwrap_err().0.contains("leave out"));
+        assert!(asked(json!({ "since": 5 })).unwrap_err().0.contains("since"));
+    }
 
     #[test]
     fn rules_are_checked_as_a_whole() {
