@@ -266,9 +266,9 @@ impl Ledger {
 
     /// The kept periods that began in a time, and the running one if it did.
     fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, HashMap<u32, Counts>) {
-        let minutes_kept = self.minutes.front().map_or(self.minute.from, |first| first.from);
-        let hours_kept = self.hours.front().map_or(self.hour.from, |first| first.from);
-        let (periods, current) = match from >= minutes_kept || hours_kept >= minutes_kept {
+        let first = self.minutes.front().map_or(self.minute.from, |first| first.from);
+        // Hours only for what is so old that its minutes are gone.
+        let (periods, current) = match from >= first || self.minutes.len() < MINUTES {
             true => (&self.minutes, &self.minute),
             false => (&self.hours, &self.hour),
         };
