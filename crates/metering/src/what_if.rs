@@ -11,6 +11,8 @@ use crate::money::Money;
 use crate::prices::Prices;
 use crate::usage::{Counts, OTHERS, SHORT_TOPIC, Usage, UsageRow};
 
+/// Who sends fewer messages than this has little to put together.
+const FEW: u64 = 10;
 /// Messages that are put into one at most.
 const MOST_BATCHED: u64 = 10;
 
@@ -80,7 +82,7 @@ fn batching(usage: &Usage) -> Option<Suggestion> {
     let step = Item::PublishIn.row().step.bytes(usage.switches.kilobyte);
     // Of each prefix: so many as fit for every one of its publishers.
     let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
-    for row in rows(usage, &[Item::PublishIn]) {
+    for row in rows(usage, &[Item::PublishIn]).filter(|row| row.counts.events() >= FEW) {
         let fits = fits(row.counts, step);
         sizes.entry(&row.name.topic).and_modify(|size| *size = (*size).min(fits)).or_insert(fits);
     }
@@ -182,7 +184,7 @@ mod tests {
             vec![row("d", "t/x", Item::PublishIn, 100, 1000), row("s", "t/x", Item::Delivery, 100, 1000)];
         assert_eq!(found(rows), [("batching", 2 * 80)]);
         assert_eq!(
-            found(vec![row("d", "t", Item::PublishIn, 9, 4000), row("s", "t", Item::Delivery, 1, 1)]),
+            found(vec![row("d", "t", Item::PublishIn, 9, 100), row("s", "t", Item::Delivery, 1, 1)]),
             []
         );
     }
