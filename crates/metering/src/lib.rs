@@ -17,6 +17,8 @@ mod project;
 mod sketch;
 mod switches;
 mod table;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod what_if;
 

@@ -72,7 +72,7 @@ fn scaled(units: u64, numerator: u128, denominator: u128) -> u128 {
 
 fn time(millis: u64) -> String {
     match millis {
-        _ if millis % 86_400_000 == 0 => format!("{} days", millis / 86_400_000),
+        _ if millis.is_multiple_of(86_400_000) => format!("{} days", millis / 86_400_000),
         _ => format!("{} s", millis / 1000),
     }
 }

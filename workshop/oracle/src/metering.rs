@@ -33,99 +33,122 @@ pub type Units = BTreeMap<(&'static str, String, String), u64>;
 /// Registry operations that the tests use.
 const REGISTRY: [&str; 3] = ["CreateThing", "DescribeThing", "ListThings"];
 
+/// What is counted, and what has to be remembered meanwhile.
+struct Count {
+    kb: u64,
+    units: Units,
+    /// Open connections: whose, and since when.
+    open: BTreeMap<u64, (String, u64)>,
+    /// When each client's next ping is free.
+    pings: BTreeMap<String, u64>,
+}
+
 /// Counts everything, with a KB of `kb` bytes, until `end`. Topics count in full; callers shorten them.
 #[must_use]
 pub fn units(facts: &[Fact], kb: u64, end: u64) -> Units {
-    let mut units = Units::new();
-    let mut open: BTreeMap<u64, (String, u64)> = BTreeMap::new();
-    let mut pings: BTreeMap<String, u64> = BTreeMap::new();
+    let mut count = Count { kb, units: Units::new(), open: BTreeMap::new(), pings: BTreeMap::new() };
     for fact in facts {
-        let mut add = |item: &'static str, topic: &str, amount: u64| {
-            *units.entry((item, fact.client.clone(), topic.to_owned())).or_insert(0) += amount;
-        };
-        let steps = |bytes: u64| if bytes == 0 { 1 } else { bytes.div_ceil(5 * kb) };
-        let topic = fact.topic.as_str();
-        let message = steps(fact.bytes + fact.properties + topic.len() as u64);
+        count.fact(fact);
+    }
+    count.all_end(end);
+    count.units.retain(|_, amount| *amount > 0);
+    count.units
+}
+
+impl Count {
+    fn add(&mut self, item: &'static str, client: &str, topic: &str, amount: u64) {
+        *self.units.entry((item, client.to_owned(), topic.to_owned())).or_insert(0) += amount;
+    }
+
+    fn steps(&self, bytes: u64) -> u64 {
+        if bytes == 0 { 1 } else { bytes.div_ceil(5 * self.kb) }
+    }
+
+    fn all_end(&mut self, at: u64) {
+        for (client, since) in std::mem::take(&mut self.open).into_values() {
+            self.add("connection-minute", &client, "", minutes(since, at));
+        }
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        let (client, topic) = (fact.client.as_str(), fact.topic.as_str());
+        let packet = self.steps(fact.bytes);
+        let message = self.steps(fact.bytes + fact.properties + topic.len() as u64);
         match fact.name {
             "connect.accepted" => {
-                add("connect", "", steps(fact.bytes));
-                open.insert(fact.connection, (fact.client.clone(), fact.at));
+                self.add("connect", client, "", packet);
+                self.open.insert(fact.connection, (fact.client.clone(), fact.at));
             }
             "connection.ended" => {
-                if let Some((_, since)) = open.remove(&fact.connection) {
-                    add("connection-minute", "", minutes(since, fact.at));
+                if let Some((_, since)) = self.open.remove(&fact.connection) {
+                    self.add("connection-minute", client, "", minutes(since, fact.at));
                 }
             }
-            "killed" => {
-                for (client, since) in std::mem::take(&mut open).into_values() {
-                    let key = ("connection-minute", client, String::new());
-                    *units.entry(key).or_insert(0) += minutes(since, fact.at);
-                }
-            }
-            "connect.refused" => add("refused-connect", "", 1),
-            "publish.accepted" if topic.starts_with("$aws/rules/") => add("basic-ingest", topic, message),
-            "publish.accepted" => {
-                let body = steps(fact.bytes + fact.properties);
-                let item = match (fact.http, is_shadow(topic)) {
-                    (true, _) => "http-request",
-                    (false, true) => "shadow-message",
-                    (false, false) => "publish-in",
-                };
-                let amount = if fact.http { body } else { message };
-                add(item, topic, amount);
-                if fact.retain {
-                    add("retained", topic, amount);
-                }
-            }
+            "killed" => self.all_end(fact.at),
+            "connect.refused" => self.add("refused-connect", client, "", 1),
+            "publish.accepted" => self.publish(fact, message),
             "will.published" => {
-                add("will", topic, message);
-                if fact.retain {
-                    add("retained", topic, message);
-                }
+                self.add("will", client, topic, message);
+                self.add("retained", client, topic, if fact.retain { message } else { 0 });
             }
-            "delivery.sent" if topic.starts_with("$aws/events/") => add("lifecycle-delivery", topic, message),
-            "delivery.sent" if is_shadow(topic) => add("shadow-message", topic, message),
-            "delivery.sent" => add("delivery", topic, message),
-            "delivery.repeated" => add("repeated-delivery", topic, message),
-            "delivery.queued" => add("queued", topic, message),
-            "delivery.acknowledged" => add("puback", "", steps(fact.bytes)),
-            "subscribe.received" => add("subscribe", "", steps(fact.bytes)),
-            "ping.answered" => {
-                add("ping", "", 1);
-                // Every 30 seconds one is free; one that comes a second too early is forgiven.
-                let next = pings.entry(fact.client.clone()).or_insert(0);
-                if fact.at + 1000 >= *next {
-                    *next = fact.at.max(*next) + 30_000;
-                } else {
-                    add("ping-beyond", "", 1);
-                }
+            "delivery.sent" if topic.starts_with("$aws/events/") => {
+                self.add("lifecycle-delivery", client, topic, message);
             }
-            "api.call" => {
-                let (status, request, response) = fact.call;
-                let (ok, body) = (status < 300, response.div_ceil(5 * kb));
-                match topic {
-                    "Publish" if ok => add("http-response", topic, body),
-                    "Publish" | "SendDirectMessage" => {
-                        add("http-request", topic, steps(request));
-                        add("http-response", topic, body);
-                    }
-                    "GetRetainedMessage" => add("retained-read", topic, steps(response)),
-                    "ListRetainedMessages" => add("retained-list", topic, steps(response)),
-                    _ if ok && REGISTRY.contains(&topic) => {
-                        add("registry-operation", topic, request.max(response).div_ceil(kb).max(1));
-                    }
-                    _ => {}
-                }
+            "delivery.sent" if is_shadow(topic) => self.add("shadow-message", client, topic, message),
+            "delivery.sent" => self.add("delivery", client, topic, message),
+            "delivery.repeated" => self.add("repeated-delivery", client, topic, message),
+            "delivery.queued" => self.add("queued", client, topic, message),
+            "delivery.acknowledged" => self.add("puback", client, "", packet),
+            "subscribe.received" => self.add("subscribe", client, "", packet),
+            "ping.answered" => self.ping(fact),
+            "api.call" => self.call(fact),
+            _ => {}
+        }
+    }
+
+    fn publish(&mut self, fact: &Fact, message: u64) {
+        let (client, topic) = (fact.client.as_str(), fact.topic.as_str());
+        if topic.starts_with("$aws/rules/") {
+            return self.add("basic-ingest", client, topic, message);
+        }
+        let (item, amount) = match (fact.http, is_shadow(topic)) {
+            (true, _) => ("http-request", self.steps(fact.bytes + fact.properties)),
+            (false, true) => ("shadow-message", message),
+            (false, false) => ("publish-in", message),
+        };
+        self.add(item, client, topic, amount);
+        self.add("retained", client, topic, if fact.retain { amount } else { 0 });
+    }
+
+    /// Every 30 seconds one is free; one that comes a second too early is forgiven.
+    fn ping(&mut self, fact: &Fact) {
+        self.add("ping", &fact.client, "", 1);
+        let next = self.pings.entry(fact.client.clone()).or_insert(0);
+        if fact.at + 1000 >= *next {
+            *next = fact.at.max(*next) + 30_000;
+        } else {
+            self.add("ping-beyond", &fact.client, "", 1);
+        }
+    }
+
+    fn call(&mut self, fact: &Fact) {
+        let (operation, (status, request, response)) = (fact.topic.as_str(), fact.call);
+        let (ok, body) = (status < 300, response.div_ceil(5 * self.kb));
+        match operation {
+            "Publish" if ok => self.add("http-response", "", operation, body),
+            "Publish" | "SendDirectMessage" => {
+                self.add("http-request", "", operation, self.steps(request));
+                self.add("http-response", "", operation, body);
+            }
+            "GetRetainedMessage" => self.add("retained-read", "", operation, self.steps(response)),
+            "ListRetainedMessages" => self.add("retained-list", "", operation, self.steps(response)),
+            _ if ok && REGISTRY.contains(&operation) => {
+                let record = request.max(response).div_ceil(self.kb).max(1);
+                self.add("registry-operation", "", operation, record);
             }
             _ => {}
         }
     }
-    for (client, since) in open.into_values() {
-        let key = ("connection-minute", client, String::new());
-        *units.entry(key).or_insert(0) += minutes(since, end);
-    }
-    units.retain(|_, amount| *amount > 0);
-    units
 }
 
 fn minutes(since: u64, until: u64) -> u64 {
@@ -135,7 +158,7 @@ fn minutes(since: u64, until: u64) -> u64 {
 
 fn is_shadow(topic: &str) -> bool {
     let levels: Vec<&str> = topic.split('/').collect();
-    levels.len() > 3 && levels[..2] == ["$aws", "things"] && levels[3] == "shadow"
+    matches!(levels.as_slice(), ["$aws", "things", _, "shadow", ..])
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::ServeProblem;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
-use super::metering::{Metering, MeteringThread};
+use super::metering::{Metering, MeteringThread, Writing};
 use super::observers::Listeners;
 use super::own;
 use super::ready::{Ready, ReadyPorts};
@@ -100,11 +100,8 @@ impl House {
     pub fn compose(settings: &Settings, data: DataDir, card: &Card) -> Result<Self, ServeProblem> {
         let clock = Clock::start();
         let dialect = Arc::new(dialect(settings)?);
-        let metering = Metering::open(&settings.metering, &data.bill_file(), clock.now())
-            .map_err(|error| ServeProblem(format!("{}: {error}", data.bill_file().display())))?;
-        let (metering, writing) = metering.unzip();
-        let meter = metering.as_ref().map(|metering| Arc::clone(metering.meter()));
-        let listeners = Listeners::start(settings, data.account.account.as_str(), meter);
+        let (metering, writing) = metering(settings, &data, &clock)?;
+        let listeners = Listeners::start(settings, data.account.account.as_str(), metering.as_ref());
         let listeners = listeners.map_err(ServeProblem::new)?;
         let observers = listeners.observers.clone();
         let store = Arc::new(
@@ -112,15 +109,7 @@ impl House {
                 .map_err(ServeProblem::new)?,
         );
         let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let broker = Broker::new(BrokerParts {
-            site: Arc::clone(&card.site),
-            dialect,
-            store: Arc::clone(&port),
-            journal: Some(Arc::clone(&store) as Arc<dyn Journal>),
-            durability: Durability::Group,
-            observers: observers.clone(),
-            seed: entropy::seed(),
-        });
+        let broker = broker(card, dialect, &store, &observers);
         let quirks = Arc::clone(broker.quirks());
         quirks.replace(rules(settings)?);
         let region = card.site.region.clone();
@@ -155,11 +144,7 @@ impl House {
         let doors = Doors { broker: &broker, services: &services, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
         watch_bill(&listeners.metrics, metering.as_ref());
-        let writing = metering.zip(writing);
-        let metering = writing.map(|(metering, writing)| {
-            MeteringThread::start(metering, writing, observers.clone(), clock.clone())
-        });
-        let metering = metering.transpose().map_err(ServeProblem::new)?;
+        let metering = keep_books(metering.zip(writing), &observers, &clock)?;
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -188,6 +173,41 @@ impl House {
     pub fn warn(&self, setting: &str, detail: &str) {
         self.emit(&Event::ConfigProblem(ConfigProblem { setting, detail: &detail }));
     }
+}
+
+/// The broker over the embedded store.
+fn broker(card: &Card, dialect: Arc<Dialect>, store: &Arc<RedbStore>, observers: &Observers) -> Broker {
+    Broker::new(BrokerParts {
+        site: Arc::clone(&card.site),
+        dialect,
+        store: Arc::clone(store) as Arc<dyn Store>,
+        journal: Some(Arc::clone(store) as Arc<dyn Journal>),
+        durability: Durability::Group,
+        observers: observers.clone(),
+        seed: entropy::seed(),
+    })
+}
+
+/// The meter with the books of the data folder, if anything is metered.
+fn metering(
+    settings: &Settings,
+    data: &DataDir,
+    clock: &Clock,
+) -> Result<(Option<Arc<Metering>>, Option<Writing>), ServeProblem> {
+    let opened = Metering::open(&settings.metering, &data.bill_file(), clock.now());
+    let failed = |error| ServeProblem(format!("{}: {error}", data.bill_file().display()));
+    Ok(opened.map_err(failed)?.unzip())
+}
+
+/// Starts the thread that writes them down.
+fn keep_books(
+    metering: Option<(Arc<Metering>, Writing)>,
+    observers: &Observers,
+    clock: &Clock,
+) -> Result<Option<MeteringThread>, ServeProblem> {
+    let start =
+        |(metering, writing)| MeteringThread::start(metering, writing, observers.clone(), clock.clone());
+    metering.map(start).transpose().map_err(ServeProblem::new)
 }
 
 fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use events::{Level, Observer, Observers};
-use metering::Meter;
 use telemetry::{DivergenceReport, Format, LogObserver, LogSettings, LogThread, MetricsObserver};
 
+use super::metering::Metering;
 use crate::cli::{LogFormat, LogLevel};
 use crate::config::Settings;
 
@@ -24,7 +24,7 @@ pub struct Listeners {
 
 impl Listeners {
     /// Starts the log's thread.
-    pub fn start(settings: &Settings, account: &str, meter: Option<Arc<Meter>>) -> io::Result<Self> {
+    pub fn start(settings: &Settings, account: &str, metering: Option<&Arc<Metering>>) -> io::Result<Self> {
         let stderr = io::stderr();
         let format = match settings.log {
             LogFormat::Human => Format::Human { colour: stderr.is_terminal() && !no_colour() },
@@ -47,7 +47,7 @@ impl Listeners {
         );
         let divergences = DivergenceReport::new();
         let mut list: Vec<Arc<dyn Observer>> = vec![writer, metrics.clone(), divergences.clone()];
-        list.extend(meter.map(|meter| meter as Arc<dyn Observer>));
+        list.extend(metering.map(|metering| metering.meter().clone() as Arc<dyn Observer>));
         Ok(Self { observers: Observers::new(list), metrics, divergences, log })
     }
 }

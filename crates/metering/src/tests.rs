@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::{Ledger, Meter, Record, Span, Switches, Usage, read_records, written_records};
 use dialect::DisconnectReason;
 use events::{
     Acknowledged, ApiCall, Client, Connected, Disconnected, Event, Observer, Origin, PingAnswered, PublishIn,
@@ -12,7 +13,6 @@ use identity::{Principal, Timestamp};
 use mqtt::QoS;
 use oracle::metering::{Fact, Units, units};
 use proptest::prelude::*;
-use thingcore_metering::{Ledger, Meter, Record, Span, Switches, Usage, read_records, written_records};
 
 const TOPICS: [&str; 6] = [
     "a/b",
@@ -250,12 +250,8 @@ fn a_table_without_room_keeps_the_sums() {
     let usage = ledger.usage(Span::All);
     assert_eq!(usage.items().values().map(|counts| counts.units).sum::<u64>(), clients);
     assert!(usage.rows.len() <= 20_100, "{}", usage.rows.len());
-    let rest: u64 = usage
-        .rows
-        .iter()
-        .filter(|row| row.name.client == thingcore_metering::OTHERS)
-        .map(|row| row.counts.units)
-        .sum();
+    let rest: u64 =
+        usage.rows.iter().filter(|row| row.name.client == crate::OTHERS).map(|row| row.counts.units).sum();
     assert!(rest > 30_000);
     assert!(meter.estimate_rest("c329999") <= 30);
 }
