@@ -47,6 +47,7 @@ fn a_scrape_shows_what_happened() {
     metrics.observe(AT, &DeliveryDropped { client_id: "c", topic: "a", why: DropReason::QueueFull }.into());
     metrics.watch_gauge("thingcore_sessions", "Sessions", || 42);
     metrics.watch_counter("thingcore_log_lines_dropped", "Lines", || 7);
+    metrics.watch_counters("thingcore_units", "Units", "item", || vec![("a", 1), ("b", 2)]);
     let text = metrics.render();
     for line in [
         "# TYPE aws_iot_publish_in_success counter",
@@ -64,6 +65,7 @@ fn a_scrape_shows_what_happened() {
         "thingcore_connections 0",
         "thingcore_sessions 42",
         "thingcore_log_lines_dropped_total 7",
+        "thingcore_units_total{item=\"b\"} 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
     }

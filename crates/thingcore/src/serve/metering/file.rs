@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use identity::Timestamp;
 use metering::{Record, read_records, written_records};
 
+use crate::data_dir::write_secret;
+
 /// A file shorter than this is never written anew for its length.
 const LONG: u64 = 16 * 1024 * 1024;
 /// How often the system is asked to put the file on disk, milliseconds.
 pub const SYNC_EVERY: u64 = 60_000;
 /// A file longer than this is not read.
-const MOST: u64 = 4 * 1024 * 1024 * 1024;
+const MOST: u64 = 1024 * 1024 * 1024;
 
 /// The records of a file that is there, and what was odd about it. What cannot be continued is kept under another name.
 pub fn read(path: &Path, kilobyte: u64) -> io::Result<(Option<Vec<Record>>, Option<String>)> {
@@ -57,11 +59,7 @@ impl BillFile {
     /// Writes a new file with these records in place of the one that is there.
     pub fn create(path: &Path, records: &[Record]) -> io::Result<Self> {
         let text = written_records(records);
-        let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
+        write_secret(path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path)?;
         Ok(Self {
             path: path.to_owned(),
