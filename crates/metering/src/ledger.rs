@@ -41,6 +41,15 @@ struct Entry {
     counts: Counts,
 }
 
+impl Entry {
+    fn read(&self, meter: &Meter) -> Counts {
+        match self.id {
+            Some(id) => meter.read(id),
+            None => meter.read_rest(self.name.item),
+        }
+    }
+}
+
 /// What is wanted of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
@@ -204,11 +213,12 @@ impl Ledger {
         }
         // A period takes what is counted until it is seen to be over: a second more at most.
         let mut changed = Vec::new();
-        for (row, entry) in (0u32..).zip(&mut self.entries) {
-            let counts = match entry.id {
-                Some(id) => meter.read(id),
-                None => meter.read_rest(entry.name.item),
-            };
+        let rows: Vec<Counts> = self.entries.iter().map(|entry| entry.read(meter)).collect();
+        let lately = meter.lately();
+        for ((row, entry), counts) in (0u32..).zip(&mut self.entries).zip(rows) {
+            let more = entry.id.and_then(|id| lately.get(&id)).copied().unwrap_or_default();
+            // What is on its way from a thread to a row is missing for a moment.
+            let counts = (counts + more).max(entry.counts);
             if counts != entry.counts {
                 let more = counts - entry.counts;
                 entry.counts = counts;

@@ -9,6 +9,7 @@ mod charge;
 mod findings;
 mod item;
 mod journal;
+mod lane;
 mod ledger;
 mod meter;
 mod money;

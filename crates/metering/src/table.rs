@@ -5,7 +5,7 @@
 //! rows in use.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use crate::usage::Counts;
 
@@ -28,26 +28,49 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Two additions for an ordinary message; more only for what is larger than a step.
+    /// Two additions for an ordinary message; more only for what is larger than a step. Whoever reads them sees what
+    /// the thread did before.
     #[inline]
     pub fn add(&self, counts: Counts) {
-        self.units.fetch_add(counts.units, Relaxed);
-        self.bytes.fetch_add(counts.bytes, Relaxed);
+        self.units.fetch_add(counts.units, Release);
+        self.bytes.fetch_add(counts.bytes, Release);
         if counts.extra > 0 {
-            self.extra.fetch_add(counts.extra, Relaxed);
-            self.spill.fetch_add(counts.spill, Relaxed);
-            self.near.fetch_add(counts.near, Relaxed);
+            self.extra.fetch_add(counts.extra, Release);
+            self.spill.fetch_add(counts.spill, Release);
+            self.near.fetch_add(counts.near, Release);
         }
+    }
+
+    /// The same by the only thread that writes to them: plain additions.
+    #[inline]
+    pub fn add_alone(&self, counts: Counts) {
+        let add = |counter: &AtomicU64, more: u64| counter.store(counter.load(Relaxed) + more, Relaxed);
+        add(&self.units, counts.units);
+        add(&self.bytes, counts.bytes);
+        if counts.extra > 0 {
+            add(&self.extra, counts.extra);
+            add(&self.spill, counts.spill);
+            add(&self.near, counts.near);
+        }
+    }
+
+    /// Sets them to 0, by the only thread that writes to them.
+    pub fn take(&self) -> Counts {
+        let counts = self.read();
+        for counter in [&self.units, &self.bytes, &self.extra, &self.spill, &self.near] {
+            counter.store(0, Relaxed);
+        }
+        counts
     }
 
     /// What they say.
     pub fn read(&self) -> Counts {
         Counts {
-            units: self.units.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
-            extra: self.extra.load(Relaxed),
-            spill: self.spill.load(Relaxed),
-            near: self.near.load(Relaxed),
+            units: self.units.load(Acquire),
+            bytes: self.bytes.load(Acquire),
+            extra: self.extra.load(Acquire),
+            spill: self.spill.load(Acquire),
+            near: self.near.load(Acquire),
         }
     }
 }

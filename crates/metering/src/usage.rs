@@ -31,9 +31,23 @@ pub const SHORT_TOPIC: u64 = 16;
 pub const NEAR: u64 = 380;
 
 impl Counts {
+    /// Each number as large as the larger one.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            units: self.units.max(other.units),
+            bytes: self.bytes.max(other.bytes),
+            extra: self.extra.max(other.extra),
+            spill: self.spill.max(other.spill),
+            near: self.near.max(other.near),
+        }
+    }
+
     /// Of one event of `item`: `bytes` count, of which `topic_bytes` are the topic.
     #[inline]
     pub fn of(item: Item, bytes: u64, topic_bytes: u64, kilobyte: u64) -> Self {
+        if bytes <= kilobyte && bytes > 0 {
+            return Self { units: 1, bytes, ..Self::default() };
+        }
         let step = item.row().step;
         let units = step.units(bytes, kilobyte);
         if units <= 1 {

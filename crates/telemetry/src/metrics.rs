@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dialect::{DisconnectReason, Divergence, Fault, Metric};
-use events::{DropReason, Event, Observer};
+use events::{DropReason, Event, Kind, KindSet, Observer};
 use identity::Timestamp;
 
 use sharded::Sharded;
@@ -182,6 +182,11 @@ impl Observer for MetricsObserver {
     fn observe(&self, _: Timestamp, event: &Event<'_>) {
         self.aws_metric(event);
         self.own_metric(event);
+    }
+
+    /// All but what is told for the bill alone.
+    fn wanted(&self) -> KindSet {
+        KindSet::all().without(Kind::Acknowledged).without(Kind::SubscribeReceived)
     }
 }
 
