@@ -326,3 +326,73 @@ fn limited(mut rows: Vec<UsageRow>) -> Vec<UsageRow> {
     rows.extend(rest.into_iter().map(|(item, counts)| UsageRow { name: Name::others(item), counts }));
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::{Acknowledged, Client, Observer};
+    use identity::Principal;
+
+    fn acknowledge(meter: &Meter, client: &str) {
+        let principal = Principal::Plain("p".into());
+        let client = Client { client_id: client, principal: &principal, peer: None, version: None };
+        meter.observe(Timestamp(0), &Acknowledged { client, packet_id: 1, bytes: 0 }.into());
+    }
+
+    fn units(usage: &Usage) -> u64 {
+        usage.rows.iter().map(|row| row.counts.units).sum()
+    }
+
+    #[test]
+    fn a_past_minute_keeps_its_heaviest_rows_and_its_sums() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(HOUR));
+        for client in 0..MOST_KEPT + 50 {
+            let times = if client == 7 { 5 } else { 1 };
+            (0..times).for_each(|_| acknowledge(&meter, &format!("c{client}")));
+        }
+        ledger.read(&meter, Timestamp(HOUR + 500));
+        assert_eq!(units(&ledger.usage(Span::Minute)), MOST_KEPT as u64 + 54);
+        let records = ledger.read(&meter, Timestamp(HOUR + MINUTE));
+        let Some(Record::Minute(period)) = records.first() else { panic!("{records:?}") };
+        assert_eq!(period.rows.len(), MOST_KEPT + 1);
+        assert_eq!(units(&ledger.usage(Span::Minute)), 0);
+        let past = ledger.usage(Span::Between(Timestamp(HOUR), Timestamp(HOUR + MINUTE)));
+        assert_eq!((units(&past), past.rows[0].counts.units), (MOST_KEPT as u64 + 54, 50));
+        assert!(past.rows[0].name.client == OTHERS && past.rows[1].name.client == "c7");
+        let later = ledger.usage(Span::Between(Timestamp(HOUR + MINUTE), Timestamp::NEVER));
+        assert_eq!(units(&later), 0);
+    }
+
+    #[test]
+    fn minutes_that_are_gone_are_told_by_hours() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
+        for minute in 0..(MINUTES as u64 + 120) {
+            acknowledge(&meter, "c");
+            ledger.read(&meter, Timestamp(minute * MINUTE + 1));
+        }
+        assert_eq!(ledger.minutes.len(), MINUTES);
+        let all = ledger.usage(Span::Between(Timestamp(0), Timestamp::NEVER));
+        assert_eq!(units(&all), MINUTES as u64 + 120);
+        let recent = Timestamp((MINUTES as u64 + 60) * MINUTE);
+        // What is read when a minute is over is the old minute's.
+        assert_eq!(units(&ledger.usage(Span::Between(recent, Timestamp::NEVER))), 59);
+    }
+
+    #[test]
+    fn what_is_restored_goes_on() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(5));
+        acknowledge(&meter, "c");
+        ledger.read(&meter, Timestamp(MINUTE));
+        let again = Meter::new(1024, 2);
+        let mut restored =
+            Ledger::restore(&again, Switches::default(), ledger.whole(), Timestamp(2 * MINUTE));
+        acknowledge(&again, "c");
+        restored.read(&again, Timestamp(2 * MINUTE + 1));
+        let usage = restored.usage(Span::All);
+        assert_eq!((usage.from, usage.rows.len(), units(&usage)), (Timestamp(5), 1, 2));
+        assert_eq!(units(&restored.usage(Span::Minute)), 1);
+    }
+}
