@@ -74,7 +74,8 @@ impl Broker {
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
         let (ends, local, bytes) = (link.ends, link.local, report::connect_bytes(&connect));
-        let admitted = Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local, bytes };
+        let admitted =
+            Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local, bytes };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {

@@ -42,9 +42,10 @@ pub(crate) fn standing_of(standing: &Standing) -> Client<'_> {
 /// Bytes of a CONNECT that count for the bill: names, password and will, and the texts of the properties.
 pub(crate) fn connect_bytes(connect: &Connect) -> usize {
     let properties = &connect.properties;
-    let will = connect.will.as_deref().map_or(0, |will| {
-        will.topic.len() + will.payload.len() + will.properties.byte_len()
-    });
+    let will = connect
+        .will
+        .as_deref()
+        .map_or(0, |will| will.topic.len() + will.payload.len() + will.properties.byte_len());
     connect.client_id.len()
         + connect.user_name.as_ref().map_or(0, |text| text.len())
         + connect.password.as_ref().map_or(0, |bytes| bytes.len())
@@ -343,18 +344,14 @@ impl Inner {
             self.report_throttle_exceeded(client, QuotaId::PublishesPerConnection, now);
         }
         let event: Event<'_> = match (&report.fate, client) {
-            (Fate::Sent, Some(client)) => {
-                events::PublishOut { client, topic, qos, bytes, properties }.into()
-            },
+            (Fate::Sent, Some(client)) => events::PublishOut { client, topic, qos, bytes, properties }.into(),
             (Fate::SentAgain(attempt), Some(client)) => {
                 events::Redelivered { client, topic, attempt: *attempt, bytes, properties }.into()
             }
             (Fate::Denied(share), Some(client)) => {
                 return self.report_receive_denied(client, report, share.as_ref(), now);
             }
-            (Fate::Queued, None) => {
-                events::Queued { client_id, topic, bytes, properties }.into()
-            },
+            (Fate::Queued, None) => events::Queued { client_id, topic, bytes, properties }.into(),
             (Fate::Dropped(why), _) => match drop_reason(*why) {
                 Some(why) => events::DeliveryDropped { client_id, topic, why }.into(),
                 None => return,

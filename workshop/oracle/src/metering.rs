@@ -152,7 +152,8 @@ impl Count {
 }
 
 fn minutes(since: u64, until: u64) -> u64 {
-    let millis = until - since;
+    // The moment of an end may be that of the last tick.
+    let millis = until.saturating_sub(since);
     if millis == 0 { 1 } else { millis.div_ceil(60_000) }
 }
 

@@ -9,6 +9,7 @@ mod enrichment;
 mod feed;
 mod house;
 mod iam;
+mod metering;
 mod policies;
 mod quirks;
 mod quotas;
