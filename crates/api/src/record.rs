@@ -17,7 +17,10 @@ pub fn call(
     let request_bytes = known.request_bytes;
     let duration = ended.since(started);
     let (operation, access_key) = (operation(known), access_key(known));
-    observers.emit(ended, &Event::ApiCall(ApiCall { operation, access_key, status, duration, request_bytes, response_bytes }));
+    observers.emit(
+        ended,
+        &Event::ApiCall(ApiCall { operation, access_key, status, duration, request_bytes, response_bytes }),
+    );
 }
 
 /// A call was answered with a fault. That a resource is not there is an answer, not a refusal: whoever asks first

@@ -25,7 +25,7 @@ pub(crate) fn arriving<'a>(
     link: &Link,
     version: Version,
 ) -> Client<'a> {
-    Client { client_id, principal, peer: Some(link.peer), version: Some(version) }
+    Client { client_id, principal, peer: Some(link.peer), version: Some(version), standing: 0 }
 }
 
 /// A client by its standing alone.
@@ -36,6 +36,7 @@ pub(crate) fn standing_of(standing: &Standing) -> Client<'_> {
         principal: &standing.bearer.principal,
         peer: Some(standing.bearer.peer),
         version: None,
+        standing: standing.id,
     }
 }
 

@@ -14,7 +14,8 @@ fn observe(c: &mut Criterion) {
     let meter = Meter::new(1024, 2);
     let principal =
         Principal::Plain("3f2a0b1c4d5e6f708192a3b4c5d6e7f83f2a0b1c4d5e6f708192a3b4c5d6e7f8".into());
-    let client = Client { client_id: "sensor-0042", principal: &principal, peer: None, version: None };
+    let client =
+        Client { client_id: "sensor-0042", principal: &principal, peer: None, version: None, standing: 42 };
     let (topic, bytes, properties) = ("dt/sensor-0042/telemetry", 200, 0);
     let (qos, retain, packet_id) = (QoS::AtLeastOnce, false, None);
     let origin = Origin::Client(client);
@@ -28,10 +29,11 @@ fn observe(c: &mut Criterion) {
     }
     // With as many rows as a mid-sized fleet has, most of them elsewhere in memory.
     let ids: Vec<String> = (0..20_000).map(|n| format!("sensor-{n}")).collect();
-    let mut next = ids.iter().cycle();
+    let mut next = (0u64..).zip(ids.iter().cycle());
     c.bench_function("publish out, one of 20 000 clients", |b| {
         b.iter(|| {
-            let client = Client { client_id: next.next().map_or("", String::as_str), ..client };
+            let (number, client_id) = next.next().map_or((0, ""), |(number, id)| (number, id.as_str()));
+            let client = Client { client_id, standing: 100 + number % 20_000, ..client };
             meter.observe(Timestamp(1), &PublishOut { client, topic, qos, bytes, properties }.into());
         });
     });

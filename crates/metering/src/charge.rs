@@ -11,6 +11,8 @@ pub struct Charge<'a> {
     pub item: Item,
     /// The client id; empty if there is none.
     pub client: &'a str,
+    /// Stands for client and principal, as [`events::Client::standing`]; 0 if nothing does.
+    pub standing: u64,
     /// The principal's identifier; empty if it is not known.
     pub principal: &'a str,
     /// The whole topic, or the operation of an API call; empty if there is none.
@@ -43,6 +45,7 @@ pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
     let from = |client: &events::Client<'a>, item, bytes: usize| Charge {
         item,
         client: client.client_id,
+        standing: client.standing,
         principal: client.principal.identifier(),
         topic: "",
         topic_bytes: 0,
@@ -79,7 +82,7 @@ pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
 }
 
 fn away(item: Item, client: &str, bytes: usize) -> Charge<'_> {
-    Charge { item, client, principal: "", topic: "", topic_bytes: 0, bytes: bytes as u64 }
+    Charge { item, client, standing: 0, principal: "", topic: "", topic_bytes: 0, bytes: bytes as u64 }
 }
 
 /// A charge for a message: its topic counts, and may make it another item.
@@ -114,9 +117,11 @@ fn is_shadow(rest: &str) -> bool {
 fn publish_in<'a>(e: &events::PublishIn<'a>, mut count: impl FnMut(Charge<'a>)) {
     let principal = e.origin.principal().map_or("", |principal| principal.identifier());
     let bytes = (e.bytes + e.properties) as u64;
+    let standing = if let Origin::Client(client) = &e.origin { client.standing } else { 0 };
     let charge = Charge {
         item: Item::PublishIn,
         client: e.origin.client_id(),
+        standing,
         principal,
         topic: "",
         topic_bytes: 0,
@@ -141,6 +146,7 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
     let charge = |item, bytes: usize| Charge {
         item,
         client: "",
+        standing: 0,
         principal: e.access_key,
         topic: e.operation,
         topic_bytes: 0,
@@ -187,7 +193,7 @@ mod tests {
 
     fn published(topic: &str, retain: bool, http: bool) -> Vec<(Item, u64)> {
         let principal = Principal::Plain("p".into());
-        let client = Client { client_id: "c", principal: &principal, peer: None, version: None };
+        let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
         let origin = match http {
             true => Origin::Http { principal: &principal, peer: None },
             false => Origin::Client(client),
@@ -218,7 +224,7 @@ mod tests {
         assert_eq!(published("$aws/things/t/shadow/update", false, false)[0].0, Item::ShadowMessage);
         assert_eq!(published("$aws/things/t/jobs/get", false, false)[0].0, Item::PublishIn);
         let principal = Principal::Plain("p".into());
-        let client = Client { client_id: "c", principal: &principal, peer: None, version: None };
+        let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
         let topic = "$aws/events/presence/connected/c";
         let fact = PublishOut { client, topic, qos: QoS::AtMostOnce, bytes: 1, properties: 0 };
         assert_eq!(all(fact), [(Item::LifecycleDelivery, 1 + topic.len() as u64)]);

@@ -335,7 +335,8 @@ mod tests {
 
     fn acknowledge(meter: &Meter, client: &str) {
         let principal = Principal::Plain("p".into());
-        let client = Client { client_id: client, principal: &principal, peer: None, version: None };
+        let client =
+            Client { client_id: client, principal: &principal, peer: None, version: None, standing: 0 };
         meter.observe(Timestamp(0), &Acknowledged { client, packet_id: 1, bytes: 0 }.into());
     }
 

@@ -113,7 +113,8 @@ fn timed(steps: Vec<(u64, Fact)>) -> (Vec<Fact>, u64) {
 
 fn tell(meter: &Meter, fact: &Fact, since: &BTreeMap<u64, u64>) {
     let principal = Principal::Plain("p".into());
-    let client = Client { client_id: &fact.client, principal: &principal, peer: None, version: None };
+    let client =
+        Client { client_id: &fact.client, principal: &principal, peer: None, version: None, standing: 0 };
     let (topic, bytes, properties, retain) =
         (fact.topic.as_str(), fact.bytes as usize, fact.properties as usize, fact.retain);
     let (qos, session) = (QoS::AtLeastOnce, format!("s-{}", fact.connection));

@@ -45,7 +45,7 @@ fn principal() -> Principal {
 
 fn client(principal: &Principal) -> Client<'_> {
     let peer = Some("10.0.0.7:4711".parse().unwrap());
-    Client { client_id: "sensor-7", principal, peer, version: Some(Version::V5) }
+    Client { client_id: "sensor-7", principal, peer, version: Some(Version::V5), standing: 0 }
 }
 
 fn denied<'a>(client: Client<'a>, topic: &'a str) -> Event<'a> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 const AT: Timestamp = Timestamp(0);
 
 fn client(principal: &Principal) -> Client<'_> {
-    Client { client_id: "c", principal, peer: None, version: None }
+    Client { client_id: "c", principal, peer: None, version: None, standing: 0 }
 }
 
 #[test]
