@@ -76,6 +76,7 @@ impl Exchange {
         };
         let routed = find(&parts);
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
+        known.request_bytes = body.len();
         if let Some(claimed) = signed {
             claimed.verify(&parts, &body)?;
         }

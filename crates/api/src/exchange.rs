@@ -128,6 +128,13 @@ pub(crate) struct Known {
     pub service: Option<Service>,
     pub access_key_id: Option<Arc<str>>,
     pub operation: Option<&'static str>,
+    /// Of its body, as far as it was read.
+    pub request_bytes: usize,
+}
+
+/// Bytes of the body of a response.
+fn body_len(response: &Response<Full<Bytes>>) -> usize {
+    usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX)
 }
 
 /// What a caller is told of a refusal.
@@ -213,7 +220,8 @@ impl Exchange {
                 answer::failure(&fault, known.service, &request_id)
             }
         };
-        record::call(&self.observers, known, response.status().as_u16(), started, ended);
+        let answered = (response.status().as_u16(), body_len(&response));
+        record::call(&self.observers, known, answered, started, ended);
         response
     }
 
@@ -253,6 +261,7 @@ impl Exchange {
             _ => route::find(service, method, path),
         };
         let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
+        known.request_bytes = body.len();
         claimed.verify(&parts, &body)?;
 
         let credential = Credential::of(claimed.signer.principal);

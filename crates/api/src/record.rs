@@ -9,10 +9,20 @@ use crate::answer::Fault;
 use crate::exchange::Known;
 
 /// A call was answered with a success or a fault.
-pub fn call(observers: &Observers, known: &Known, status: u16, started: Timestamp, ended: Timestamp) {
+pub fn call(
+    observers: &Observers,
+    known: &Known,
+    (status, response_bytes): (u16, usize),
+    started: Timestamp,
+    ended: Timestamp,
+) {
+    let request_bytes = known.request_bytes;
     let duration = ended.since(started);
     let (operation, access_key) = (operation(known), access_key(known));
-    observers.emit(ended, &Event::ApiCall(ApiCall { operation, access_key, status, duration }));
+    observers.emit(
+        ended,
+        &Event::ApiCall(ApiCall { operation, access_key, status, duration, request_bytes, response_bytes }),
+    );
 }
 
 /// A call was answered with a fault. That a resource is not there is an answer, not a refusal: whoever asks first

@@ -41,6 +41,8 @@ struct Admitted {
     /// When the link ends it at the latest.
     ends: Option<(Timestamp, Fault)>,
     local: SocketAddr,
+    /// Of the CONNECT, as they count for the bill.
+    bytes: usize,
 }
 
 impl Broker {
@@ -74,10 +76,18 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
-        let (ends, local) = (link.ends, link.local);
+        let (ends, local, bytes) = (link.ends, link.local, report::connect_bytes(&connect));
         let version_number = inner.versions.take(&client_id, now);
-        let admitted =
-            Admitted { terms, client_id: client_id.clone(), assigned, standing, ends, local, version_number };
+        let admitted = Admitted {
+            terms,
+            client_id: client_id.clone(),
+            assigned,
+            standing,
+            ends,
+            local,
+            version_number,
+            bytes,
+        };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now);
         if let Some(connection) = &seated {
@@ -335,6 +345,7 @@ impl Inner {
                 subscriptions: kept.session.subscription_count(),
                 queued: kept.session.queued(),
                 session_identifier: session_identifier.into(),
+                bytes: admitted.bytes,
             };
             let reports = match resumed {
                 true => self.resume(&mut kept.session, &mut talk, standing, now),

@@ -146,7 +146,7 @@ impl Inner {
         let client = report::standing_of(standing);
         match self.authorise_publish(standing, &message, now) {
             Ok(permits) => {
-                self.report_will(client, message.topic.as_str(), now);
+                self.report_will(client, &message, now);
                 let outcome = self.distribute(permits, message, Sender::will(client), matches, now);
                 (!outcome.is_empty()).then(|| outcome.job(Then::Rest))
             }

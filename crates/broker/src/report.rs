@@ -9,7 +9,7 @@ use std::time::Duration;
 use dialect::{DisconnectReason, Divergence, Fault, QuotaId};
 use events::{Client, DropReason, Event, Origin};
 use identity::{ClientId, Principal, Timestamp};
-use mqtt::{Message, PacketId, QoS, Text, Version};
+use mqtt::{Ack, Connect, Message, Packet, PacketId, QoS, Subscribe, Text, Version};
 use session::throttle::Exceeded;
 use session::{Dropped, Note, Terms, Violation};
 
@@ -25,7 +25,7 @@ pub(crate) fn arriving<'a>(
     link: &Link,
     version: Version,
 ) -> Client<'a> {
-    Client { client_id, principal, peer: Some(link.peer), version: Some(version) }
+    Client { client_id, principal, peer: Some(link.peer), version: Some(version), standing: 0 }
 }
 
 /// A client by its standing alone.
@@ -36,7 +36,24 @@ pub(crate) fn standing_of(standing: &Standing) -> Client<'_> {
         principal: &standing.bearer.principal,
         peer: Some(standing.bearer.peer),
         version: None,
+        standing: standing.id,
     }
+}
+
+/// Bytes of a CONNECT that count for the bill: names, password and will, and the texts of the properties.
+pub(crate) fn connect_bytes(connect: &Connect) -> usize {
+    let properties = &connect.properties;
+    let will = connect
+        .will
+        .as_deref()
+        .map_or(0, |will| will.topic.len() + will.payload.len() + will.properties.byte_len());
+    connect.client_id.len()
+        + connect.user_name.as_ref().map_or(0, |text| text.len())
+        + connect.password.as_ref().map_or(0, |bytes| bytes.len())
+        + properties.user_properties.byte_len()
+        + properties.authentication_method.as_ref().map_or(0, |text| text.len())
+        + properties.authentication_data.as_ref().map_or(0, |bytes| bytes.len())
+        + will
 }
 
 impl Inner {
@@ -61,6 +78,7 @@ impl Inner {
             clean: terms.clean_start,
             session_present: arrived.resumed,
             session_identifier: &arrived.session_identifier,
+            bytes: arrived.bytes,
         };
         self.emit(now, &fact.into());
         if arrived.resumed {
@@ -189,6 +207,7 @@ impl Inner {
             retain: message.retain,
             bytes: message.payload.len(),
             packet_id: packet_id.map(PacketId::get),
+            properties: message.properties.byte_len(),
         };
         self.emit(now, &fact.into());
     }
@@ -224,8 +243,10 @@ impl Inner {
         self.emit(now, &events::ReservedUnserved { origin, topic, missing }.into());
     }
 
-    pub fn report_will(&self, client: Client<'_>, topic: &str, now: Timestamp) {
-        self.emit(now, &events::WillPublished { client, topic }.into());
+    pub fn report_will(&self, client: Client<'_>, message: &Message, now: Timestamp) {
+        let (topic, bytes) = (message.topic.as_str(), message.payload.len());
+        let (retain, properties) = (message.retain, message.properties.byte_len());
+        self.emit(now, &events::WillPublished { client, topic, retain, bytes, properties }.into());
     }
 
     pub fn report_will_refused(&self, client: Client<'_>, denied: &Denied<'_>, now: Timestamp) {
@@ -250,6 +271,31 @@ impl Inner {
     pub fn report_throttle_exceeded(&self, client: Client<'_>, quota: QuotaId, now: Timestamp) {
         let value = self.dialect.limits().get(quota).unwrap_or_default();
         self.emit(now, &events::ThrottleExceeded { client, quota: quota.row().name, value }.into());
+    }
+
+    /// Tells of the packets that say nothing but themselves. In the order in which they came; what follows a packet
+    /// that costs the connection is told of too.
+    pub fn report_received(&self, client: Client<'_>, packets: &[Packet], now: Timestamp) {
+        for packet in packets {
+            match packet {
+                Packet::PubAck(ack) => self.report_acknowledged(client, ack, now),
+                Packet::Subscribe(asked) => self.report_subscribe_received(client, asked, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn report_acknowledged(&self, client: Client<'_>, ack: &Ack, now: Timestamp) {
+        let bytes = ack.user_properties.byte_len() + ack.reason_string.as_ref().map_or(0, |text| text.len());
+        let packet_id = ack.packet_id.get();
+        self.emit(now, &events::Acknowledged { client, packet_id, bytes }.into());
+    }
+
+    fn report_subscribe_received(&self, client: Client<'_>, asked: &Subscribe, now: Timestamp) {
+        let filters: usize = asked.filters.iter().map(|request| request.filter.len()).sum();
+        let bytes = filters + asked.user_properties.byte_len();
+        let filters = asked.filters.len();
+        self.emit(now, &events::SubscribeReceived { client, filters, bytes }.into());
     }
 
     pub fn report_subscribed(&self, client: Client<'_>, filter: &str, qos: QoS, now: Timestamp) {
@@ -297,20 +343,22 @@ impl Inner {
         self.report_fate(client_id, report, now);
         let message = &report.parcel.message;
         let (topic, bytes, qos) = (message.topic.as_str(), message.payload.len(), report.qos);
+        // MQTT 3.1.1 carries no properties.
+        let properties = if report.version == Version::V5 { message.properties.byte_len() } else { 0 };
         let client = report.standing.as_deref().map(standing_of);
         let client_id = client_id.as_str();
         if let (Fate::Dropped(Dropped::Rate(Exceeded::Connection)), Some(client)) = (&report.fate, client) {
             self.report_throttle_exceeded(client, QuotaId::PublishesPerConnection, now);
         }
         let event: Event<'_> = match (&report.fate, client) {
-            (Fate::Sent, Some(client)) => events::PublishOut { client, topic, qos, bytes }.into(),
+            (Fate::Sent, Some(client)) => events::PublishOut { client, topic, qos, bytes, properties }.into(),
             (Fate::SentAgain(attempt), Some(client)) => {
-                events::Redelivered { client, topic, attempt: *attempt }.into()
+                events::Redelivered { client, topic, attempt: *attempt, bytes, properties }.into()
             }
             (Fate::Denied(share), Some(client)) => {
                 return self.report_receive_denied(client, report, share.as_ref(), now);
             }
-            (Fate::Queued, None) => events::Queued { client_id, topic, bytes }.into(),
+            (Fate::Queued, None) => events::Queued { client_id, topic, bytes, properties }.into(),
             (Fate::Dropped(why), _) => match drop_reason(*why) {
                 Some(why) => events::DeliveryDropped { client_id, topic, why }.into(),
                 None => return,
@@ -355,6 +403,8 @@ pub(crate) struct Arrived {
     pub subscriptions: usize,
     pub queued: usize,
     pub session_identifier: Arc<str>,
+    /// Of the CONNECT, as they count for the bill.
+    pub bytes: usize,
 }
 
 /// How a connection ended.

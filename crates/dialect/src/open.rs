@@ -140,9 +140,24 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
-        question: "5 KB in billing: 5120 or 5000 bytes; prices of the upper tiers; charges for shadow topics and events",
-        reading: "undecided until metering is built",
-        built: false,
+        question: "5 KB in billing: 5120 or 5000 bytes; prices of the upper tiers and of rules",
+        reading: "5120 bytes, a switch of [metering]; the usual prices, marked in the price list",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Charges for shadow topics, lifecycle events, repeated deliveries, refused connects, early pings",
+        reading: "switches of [metering], with the defaults of the reference of metering",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Rounding of connection minutes: each connection, or the total of a device",
+        reading: "each connection is rounded up by itself, which is never less",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Size of the record of a registry operation that is billed by 1 KB",
+        reading: "the longer body of request and answer",
+        built: true,
     },
     OpenQuestion {
         question: "Which carrier wins when several give a custom authorizer's name, token or signature",

@@ -79,6 +79,8 @@ catalogue! {
         session_present: bool,
         /// The UUID of the session.
         session_identifier: &'a str,
+        /// Bytes of the CONNECT that count for the bill: names, password, will, and the texts of its properties.
+        bytes: usize,
     }
     /// A CONNECT was refused.
     ConnectRefused<'a> = "connect.refused", Warn, Connect, -, - {
@@ -131,6 +133,9 @@ catalogue! {
         bytes: usize,
         /// Its packet identifier, for QoS 1.
         packet_id: Option<u16>,
+        /// Bytes of the MQTT 5 properties that count for the bill: user properties, response topic, correlation data,
+        /// content type. 0 where the packet carries none.
+        properties: usize,
     }
     /// A publish broke a rule.
     PublishRefused<'a> = "publish.refused", Warn, PublishIn, -, - {
@@ -171,6 +176,9 @@ catalogue! {
         qos: QoS,
         /// Bytes of payload.
         bytes: usize,
+        /// Bytes of the MQTT 5 properties that count for the bill: user properties, response topic, correlation data,
+        /// content type. 0 where the packet carries none.
+        properties: usize,
     }
     /// A message was withheld because its receiver may not receive it.
     ReceiveDenied<'a> = "delivery.denied", Warn, PublishOut, PublishOutAuthError,
@@ -192,6 +200,9 @@ catalogue! {
         topic: &'a str,
         /// Bytes of payload.
         bytes: usize,
+        /// Bytes of the MQTT 5 properties that count for the bill: user properties, response topic, correlation data,
+        /// content type. 0 where the packet carries none.
+        properties: usize,
     }
     /// A message was dropped on its way to a client.
     DeliveryDropped<'a> = "delivery.dropped", Warn, PublishOut, -, - {
@@ -223,6 +234,29 @@ catalogue! {
         topic: &'a str,
         /// How many times it was sent so far, this one included.
         attempt: u32,
+        /// Bytes of payload.
+        bytes: usize,
+        /// Bytes of the MQTT 5 properties that count for the bill: user properties, response topic, correlation data,
+        /// content type. 0 where the packet carries none.
+        properties: usize,
+    }
+    /// A client acknowledged a delivery of QoS 1.
+    Acknowledged<'a> = "delivery.acknowledged", Debug, -, -, - {
+        /// Who.
+        client: Client<'a>,
+        /// The packet identifier of the delivery.
+        packet_id: u16,
+        /// Bytes of the PUBACK that count for the bill: user properties and reason string.
+        bytes: usize,
+    }
+    /// A SUBSCRIBE came in. What became of its filters is told by events of their own.
+    SubscribeReceived<'a> = "subscribe.received", Debug, -, -, - {
+        /// Who.
+        client: Client<'a>,
+        /// How many filters it carries.
+        filters: usize,
+        /// Bytes of the packet that count for the bill: filters and user properties.
+        bytes: usize,
     }
     /// A subscription was granted.
     Subscribed<'a> = "subscribe.accepted", Info, Subscribe, SubscribeSuccess, - {
@@ -305,6 +339,13 @@ catalogue! {
         client: Client<'a>,
         /// Its topic.
         topic: &'a str,
+        /// Its RETAIN.
+        retain: bool,
+        /// Bytes of payload.
+        bytes: usize,
+        /// Bytes of the MQTT 5 properties that count for the bill: user properties, response topic, correlation data,
+        /// content type. 0 where the packet carries none.
+        properties: usize,
     }
     /// A will was not published, because its client may not publish to its topic any more.
     WillRefused<'a> = "will.refused", Warn, -, PublishInAuthError,
@@ -442,6 +483,10 @@ catalogue! {
         status: u16,
         /// How long it took.
         duration: Duration,
+        /// Bytes of the request's body.
+        request_bytes: usize,
+        /// Bytes of the response's body.
+        response_bytes: usize,
     }
     /// An API call was refused.
     ApiRefused<'a> = "api.refused", Warn, -, -, - {
@@ -455,6 +500,16 @@ catalogue! {
         access_key: &'a str,
         /// Where it came from.
         peer: SocketAddr,
+    }
+    /// Something costs more than it has to.
+    CostFinding<'a> = "bill.finding", Warn, -, -,
+        "`thingcore bill what-if` shows what a change would save" {
+        /// Which finding, for example `reconnect-storm`.
+        finding: &'static str,
+        /// The client or topic prefix.
+        subject: &'a str,
+        /// What was seen.
+        detail: &'a dyn Display,
     }
     /// Something in the configuration is wrong or odd.
     ConfigProblem<'a> = "config.problem", Warn, -, -,
@@ -475,6 +530,8 @@ impl<'a> Event<'a> {
             Self::Disconnected(e) => Some(e.client),
             Self::PingAnswered(e) => Some(e.client),
             Self::PublishOut(e) => Some(e.client),
+            Self::Acknowledged(e) => Some(e.client),
+            Self::SubscribeReceived(e) => Some(e.client),
             Self::ReceiveDenied(e) => Some(e.client),
             Self::Redelivered(e) => Some(e.client),
             Self::Subscribed(e) => Some(e.client),

@@ -105,6 +105,11 @@ impl KindSet {
         Self(self.0 | 1 << kind as u32)
     }
 
+    /// The set with one kind less.
+    pub const fn without(self, kind: Kind) -> Self {
+        Self(self.0 & !(1 << kind as u32))
+    }
+
     /// The kinds of both.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -100,7 +100,8 @@ mod tests {
         let deaf_only = Observers::new([Arc::new(Deaf) as Arc<dyn Observer>]);
         assert!(!deaf_only.wants(Kind::Stopping) && deaf_only.wants(Kind::PingAnswered));
         let principal = Principal::Plain("p".into());
-        let client = crate::Client { client_id: "c", principal: &principal, peer: None, version: None };
+        let client =
+            crate::Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
         Observers::none().emit(Timestamp(7), &Event::PingAnswered(PingAnswered { client }));
     }
 }

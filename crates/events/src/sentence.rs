@@ -45,6 +45,8 @@ sentences! {
         e.reason
     );
     Redelivered<'_> |e, f| write!(f, "{} got {} again (attempt {})", e.client, Name(e.topic), e.attempt);
+    Acknowledged<'_> |e, f| write!(f, "{} acknowledged {}", e.client, e.packet_id);
+    SubscribeReceived<'_> |e, f| write!(f, "{} asks for {} filters", e.client, e.filters);
     Subscribed<'_> |e, f|
         write!(f, "{} subscribed to {} (QoS {})", e.client, Name(e.filter), e.qos as u8);
     SubscribeRefused<'_> |e, f|
@@ -104,6 +106,7 @@ sentences! {
         let who = Key(e.access_key);
         write!(f, "{operation} by {who} from {} refused: {}: {}", e.peer, e.error, e.message)
     };
+    CostFinding<'_> |e, f| write!(f, "{} costs money ({}): {}", Name(e.subject), e.finding, e.detail);
     ConfigProblem<'_> |e, f| write!(f, "setting {}: {}", e.setting, e.detail);
 }
 

@@ -17,6 +17,9 @@ pub struct Client<'a> {
     pub peer: Option<SocketAddr>,
     /// None while no CONNECT was read.
     pub version: Option<Version>,
+    /// A number that stands for client id and principal, so that observers need not read them each time: never used
+    /// for another connection of this broker. 0 if there is none.
+    pub standing: u64,
 }
 
 impl fmt::Display for Client<'_> {

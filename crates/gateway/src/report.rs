@@ -93,7 +93,7 @@ pub(crate) fn not_connected(
     fault: Fault,
     detail: &dyn Display,
 ) {
-    let client = Client { client_id: "", principal, peer: Some(link.peer), version };
+    let client = Client { client_id: "", principal, peer: Some(link.peer), version, standing: 0 };
     emit(shared, &Event::ConnectRefused(ConnectRefused { client, fault, detail, remedy: None, trace: None }));
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dialect::{DisconnectReason, Divergence, Fault, Metric};
-use events::{DropReason, Event, Observer};
+use events::{DropReason, Event, Kind, KindSet, Observer};
 use identity::Timestamp;
 
 use sharded::Sharded;
@@ -64,18 +64,32 @@ struct Watched {
     read: Box<dyn Fn() -> i64 + Send + Sync>,
 }
 
+/// Counters with one label that somebody else keeps.
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    read: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+}
+
 /// Counts events.
 pub struct MetricsObserver {
     counters: Sharded,
     connections: AtomicI64,
     watched: Mutex<Vec<Arc<Watched>>>,
+    families: Mutex<Vec<Arc<Family>>>,
 }
 
 impl MetricsObserver {
     /// All counters at zero.
     pub fn new() -> Arc<Self> {
         let counters = Sharded::new(TOTAL);
-        Arc::new(Self { counters, connections: AtomicI64::new(0), watched: Mutex::default() })
+        Arc::new(Self {
+            counters,
+            connections: AtomicI64::new(0),
+            watched: Mutex::default(),
+            families: Mutex::default(),
+        })
     }
 
     /// Shows a gauge that somebody else keeps, read at each scrape. The name must be a legal metric name.
@@ -97,6 +111,18 @@ impl MetricsObserver {
     ) {
         let read = move || i64::try_from(read()).unwrap_or(i64::MAX);
         self.watch(Watched { name, help, counter: true, read: Box::new(read) });
+    }
+
+    /// Shows counters that differ by one label and that somebody else keeps, read at each scrape.
+    pub fn watch_counters(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    ) {
+        let family = Family { name, help, label, read: Box::new(read) };
+        self.families.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(family));
     }
 
     fn watch(&self, watched: Watched) {
@@ -158,6 +184,11 @@ impl Observer for MetricsObserver {
     fn observe(&self, _: Timestamp, event: &Event<'_>) {
         self.aws_metric(event);
         self.own_metric(event);
+    }
+
+    /// All but what is told for the bill alone.
+    fn wanted(&self) -> KindSet {
+        KindSet::all().without(Kind::Acknowledged).without(Kind::SubscribeReceived)
     }
 }
 

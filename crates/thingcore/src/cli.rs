@@ -40,6 +40,8 @@ pub enum Command {
     Tail(Box<TailArgs>),
     /// Show connections, rates, busy and troubled clients, topics and refusals, live
     Top(TopArgs),
+    /// Show what AWS would bill, live
+    Bill(Box<BillArgs>),
     /// Provoke what AWS permits itself and this broker normally does not do
     #[command(subcommand)]
     Quirks(QuirksCommand),
@@ -266,6 +268,101 @@ pub struct TopArgs {
     /// Form of the picture; json goes with --once
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub format: OutputFormat,
+}
+
+/// Options of `thingcore bill`.
+#[derive(Clone, Debug, Args)]
+pub struct BillArgs {
+    /// `what-if`: what the same traffic would cost, done otherwise
+    #[arg(value_enum)]
+    pub command: Option<BillCommand>,
+    /// Split the bill up
+    #[arg(long, value_enum)]
+    pub by: Option<BillBy>,
+    /// Only what began at or after this time: RFC 3339, or a length of time before now such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only what began before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Only the running minute
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub minute: bool,
+    /// Only this client id
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// Scale what was measured to this time, such as 30d
+    #[arg(long, value_name = "TIME", requires = "devices")]
+    pub project: Option<String>,
+    /// Scale what was measured to so many devices
+    #[arg(long, value_name = "N", requires = "project")]
+    pub devices: Option<u64>,
+    /// Exit with 3 if it costs more than this file (TOML: per_device_day, total) allows
+    #[arg(long, value_name = "FILE")]
+    pub budget: Option<PathBuf>,
+    /// Price list (TOML) instead of the shipped one of the Region
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+    /// Prices of this Region instead of the server's
+    #[arg(long, value_name = "REGION", conflicts_with = "prices")]
+    pub region: Option<String>,
+    /// Apply the free tier of an account's first twelve months
+    #[arg(long)]
+    pub free_tier: bool,
+    /// Decide an open point otherwise, for example shadow-message=off; may be repeated
+    #[arg(long = "set", value_name = "NAME=on|off")]
+    pub switches: Vec<String>,
+    /// Read what --save wrote, instead of asking a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "minute", "save"])]
+    pub usage: Option<PathBuf>,
+    /// Write the numbers behind the bill to this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = BillFormat::Table)]
+    pub format: BillFormat,
+}
+
+/// More about a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BillCommand {
+    /// What the same traffic would cost, done otherwise; biggest saving first
+    WhatIf,
+}
+
+/// By what a bill is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BillBy {
+    /// Client id.
+    Client,
+    /// Thing: clients are named like their things.
+    Thing,
+    /// First levels of the topic.
+    Topic,
+    /// Kind of event.
+    Kind,
+    /// Certificate, access key or other principal.
+    Principal,
+    /// Thing group: not built yet.
+    ThingGroup,
+    /// Billing group: not built yet.
+    BillingGroup,
+    /// Rule: not built yet.
+    Rule,
+}
+
+/// Form of a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BillFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
 }
 
 /// What to do about quirks. The rules last until the server stops; those of the configuration are back at its next start.

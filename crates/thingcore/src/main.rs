@@ -36,6 +36,7 @@ fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Why(args) => return Ok(commands::why::run(&args)?),
         Command::Tail(args) => commands::tail::run(&args)?,
         Command::Top(args) => commands::top::run(&args)?,
+        Command::Bill(args) => return Ok(commands::bill::run(&args)?),
         Command::Quirks(command) => commands::provoke::run(&command)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -143,6 +143,9 @@ pub struct CompareArgs {
     /// The mosquitto binary to compare with
     #[arg(long, value_name = "PATH")]
     pub mosquitto: Option<PathBuf>,
+    /// Compare with the same thingcore under this configuration file
+    #[arg(long, value_name = "FILE", conflicts_with = "mosquitto")]
+    pub configured: Option<PathBuf>,
     /// Rounds; each starts every broker once
     #[arg(long, value_name = "R", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rounds: u32,

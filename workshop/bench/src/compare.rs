@@ -28,6 +28,8 @@ struct Turn {
 pub async fn run(args: &CompareArgs) -> Result<(), BenchError> {
     let mut makes = vec![Make::Thingcore(args.thingcore.clone())];
     makes.extend(args.mosquitto.clone().map(Make::Mosquitto));
+    let configured = args.configured.clone();
+    makes.extend(configured.map(|config| Make::Configured(args.thingcore.clone(), config)));
     let mut turns = Vec::new();
     for round in 1..=args.rounds {
         for make in &makes {
@@ -107,7 +109,7 @@ impl Comparison {
         }
         if let Some((rate, per_cpu)) = self.ratio {
             let show =
-                |ratio: Option<f64>| ratio.map_or_else(|| "not told".into(), |ratio| format!("{ratio:.2}"));
+                |ratio: Option<f64>| ratio.map_or_else(|| "not told".into(), |ratio| format!("{ratio:.3}"));
             out += &format!(
                 "  ratio (median of rounds): {} by wall, {} by broker CPU\n",
                 show(rate),

@@ -39,6 +39,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-pki", Tier::Engine),
     ("thingcore-sigv4", Tier::Engine),
     ("thingcore-provisioning", Tier::Engine),
+    ("thingcore-metering", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
     ("thingcore-standing", Tier::Heart),
     ("thingcore-broker", Tier::Heart),

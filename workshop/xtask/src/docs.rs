@@ -1,6 +1,7 @@
-//! `docs [--check]`: writes `docs/reference/` from the tables of `dialect` and `events`, or tells what has drifted.
+//! `docs [--check]`: writes `docs/reference/` from the tables of `dialect`, `events` and `metering`, or tells what has drifted.
 
 mod ledger;
+mod metering;
 mod pages;
 mod rows;
 mod switches;

@@ -22,6 +22,7 @@ use crate::publish::Outcome;
 
 /// Takes in a batch.
 pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
+    connection.inner().report_received(connection.client(), packets, now);
     let mut notes = Notes::new();
     let mut confirmed = Vec::new();
     let taken = take_in(connection, packets, &mut notes, &mut confirmed, now);

@@ -18,6 +18,7 @@ use registry::policies::{POLICIES, PolicyRecord, policy_key};
 use registry::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus};
 use store::{Batch, Journal, Store, block_on};
 
+use super::metering::Bill;
 use crate::{Broker, BrokerParts, Connection, Credential, Flow, Link, LinkEnd, Refused};
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
@@ -36,8 +37,17 @@ pub(super) struct House {
     pub broker: Broker,
     pub store: Arc<dyn Store>,
     listener: Arc<Listener>,
+    bill: Arc<Bill>,
     now: Mutex<Timestamp>,
     is_journaled: bool,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.bill.compare(START, self.now());
+        }
+    }
 }
 
 impl House {
@@ -57,6 +67,7 @@ impl House {
     ) -> Arc<Self> {
         let is_journaled = journal.is_some();
         let listener = Arc::new(Listener::default());
+        let bill = Arc::new(Bill::new());
         let mut dialect = Dialect::aws();
         // Most tests are faster than AWS lets clients be; those about quotas set them.
         dialect.set_profile(dialect::QuotaProfile::Unlimited);
@@ -69,12 +80,12 @@ impl House {
             site: Arc::new(site),
             dialect: Arc::new(dialect),
             store: store.clone(),
-            observers: Observers::new([listener.clone() as Arc<dyn Observer>]),
+            observers: Observers::new([listener.clone() as Arc<dyn Observer>, bill.clone()]),
             journal,
             durability: crate::Durability::Group,
             seed: 1,
         });
-        Arc::new(Self { broker, store, listener, now: Mutex::new(START), is_journaled })
+        Arc::new(Self { broker, store, listener, bill, now: Mutex::new(START), is_journaled })
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -11,6 +11,7 @@ mod grants;
 mod house;
 mod iam;
 mod lifecycle;
+mod metering;
 mod policies;
 mod quirks;
 mod quotas;

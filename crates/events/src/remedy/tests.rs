@@ -14,7 +14,7 @@ use crate::*;
 fn all_troubles(each: &mut dyn FnMut(Event<'_>)) {
     let principal = Principal::Plain("p".into());
     let peer = Some(([10, 0, 0, 7], 5).into());
-    let client = Client { client_id: "c", principal: &principal, peer, version: None };
+    let client = Client { client_id: "c", principal: &principal, peer, version: None, standing: 0 };
     let (detail, remedy, origin) =
         (&"detail" as &dyn Display, &"add iot:Publish" as &dyn Display, client.into());
     let (decision, topic, trace) = (detail, "t", None);
@@ -135,7 +135,7 @@ fn no_row_of_the_api_stands_twice() {
 #[test]
 fn a_specific_remedy_wins_over_the_tables() {
     let principal = Principal::Plain("p".into());
-    let client = Client { client_id: "c", principal: &principal, peer: None, version: None };
+    let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
     let event: Event<'_> = SubscribeRefused {
         client,
         filter: "f",

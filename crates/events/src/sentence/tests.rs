@@ -15,6 +15,7 @@ fn client(principal: &Principal) -> Client<'_> {
         principal,
         peer: Some("127.0.0.1:5000".parse().unwrap()),
         version: Some(Version::V5),
+        standing: 0,
     }
 }
 

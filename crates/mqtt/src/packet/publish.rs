@@ -59,6 +59,18 @@ impl MessageProperties {
             && self.user_properties.is_empty()
     }
 
+    /// Bytes of the values that an application chose the length of: names and lengths on the wire not counted.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        self.content_type.as_ref().map_or(0, |text| text.len())
+            + self.response_topic.as_ref().map_or(0, |text| text.len())
+            + self.correlation_data.as_ref().map_or(0, Bytes::len)
+            + self.user_properties.byte_len()
+    }
+
     /// A copy that keeps no read buffer alive; see [`Text::detached`].
     #[must_use]
     pub fn detached(&self) -> Self {

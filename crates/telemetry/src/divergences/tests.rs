@@ -10,7 +10,7 @@ fn see(
     detail: &dyn fmt::Display,
 ) {
     let principal = Principal::Plain("p".into());
-    let client = events::Client { client_id, principal: &principal, peer: None, version: None };
+    let client = events::Client { client_id, principal: &principal, peer: None, version: None, standing: 0 };
     let fact =
         DivergenceObserved { divergence, client_id, client: Some(client), packet: "SUBSCRIBE", detail };
     report.observe(Timestamp(at), &fact.into());

@@ -209,7 +209,7 @@ impl Record {
     /// The event again. `None` for kinds that are not remembered.
     pub fn event<'a>(&'a self, client_id: &'a str, nobody: &'a Principal) -> Option<Event<'a>> {
         let principal = self.principal.as_deref().unwrap_or(nobody);
-        let client = Client { client_id, principal, peer: self.peer, version: self.version };
+        let client = Client { client_id, principal, peer: self.peer, version: self.version, standing: 0 };
         self.of_connection(client).or_else(|| self.of_messages(client)).or_else(|| self.of_doors(principal))
     }
 
@@ -223,8 +223,16 @@ impl Record {
                 let [clean, session_present] = self.outline.yes;
                 let keep_alive = u16::try_from(number(0)).unwrap_or(u16::MAX);
                 let session_expiry = u32::try_from(number(1)).unwrap_or(u32::MAX);
-                Connected { client, keep_alive, session_expiry, clean, session_present, session_identifier }
-                    .into()
+                Connected {
+                    client,
+                    keep_alive,
+                    session_expiry,
+                    clean,
+                    session_present,
+                    session_identifier,
+                    bytes: 0,
+                }
+                .into()
             }
             Kind::ConnectRefused => ConnectRefused { client, fault: fault?, detail, remedy, trace }.into(),
             Kind::Disconnected => {
@@ -278,9 +286,14 @@ impl Record {
                 let client_id = client.client_id;
                 DirectMessageRefused { origin, client_id, topic, reason: word, detail }.into()
             }
-            Kind::Redelivered => {
-                Redelivered { client, topic, attempt: u32::try_from(first).unwrap_or(u32::MAX) }.into()
+            Kind::Redelivered => Redelivered {
+                client,
+                topic,
+                attempt: u32::try_from(first).unwrap_or(u32::MAX),
+                bytes: 0,
+                properties: 0,
             }
+            .into(),
             Kind::Subscribed => Subscribed { client, filter, qos: qos(first) }.into(),
             Kind::SubscribeRefused => {
                 SubscribeRefused { client, filter, fault: fault?, detail, trace }.into()
@@ -290,7 +303,9 @@ impl Record {
                 let [existed, _] = self.outline.yes;
                 Unsubscribed { client, filter, existed }.into()
             }
-            Kind::WillPublished => WillPublished { client, topic }.into(),
+            Kind::WillPublished => {
+                WillPublished { client, topic, bytes: 0, properties: 0, retain: false }.into()
+            }
             Kind::WillRefused => WillRefused { client, topic, decision, remedy }.into(),
             Kind::ReservedUnserved => ReservedUnserved { origin, topic, missing: detail }.into(),
             _ => return None,

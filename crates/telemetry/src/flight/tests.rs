@@ -19,7 +19,13 @@ fn certificate(letter: &str) -> Principal {
 }
 
 fn client<'a>(client_id: &'a str, principal: &'a Principal, peer: &str) -> Client<'a> {
-    Client { client_id, principal, peer: Some(peer.parse().unwrap()), version: Some(mqtt::Version::V311) }
+    Client {
+        client_id,
+        principal,
+        peer: Some(peer.parse().unwrap()),
+        version: Some(mqtt::Version::V311),
+        standing: 0,
+    }
 }
 
 fn recorder(bytes_per_client: usize, bytes: usize) -> Arc<FlightRecorder> {
@@ -28,7 +34,16 @@ fn recorder(bytes_per_client: usize, bytes: usize) -> Arc<FlightRecorder> {
 
 fn connected(client: Client<'_>) -> Event<'_> {
     let (session_identifier, clean, session_present) = ("s", true, false);
-    Connected { client, keep_alive: 30, session_expiry: 0, clean, session_present, session_identifier }.into()
+    Connected {
+        client,
+        keep_alive: 30,
+        session_expiry: 0,
+        clean,
+        session_present,
+        session_identifier,
+        bytes: 0,
+    }
+    .into()
 }
 
 fn ended<'a>(client: Client<'a>, fault: Fault, detail: &'a dyn Display) -> Event<'a> {
@@ -155,13 +170,13 @@ fn every_kind_that_is_kept_comes_back_as_it_was() {
         ReceiveDenied { client: c, topic, decision, remedy }.into(),
         DeliveryDropped { client_id: "c", topic, why: DropReason::QueueFull }.into(),
         DirectMessageRefused { origin, client_id: "c", topic, reason: "INVALID_TOPIC", detail }.into(),
-        Redelivered { client: c, topic, attempt: 3 }.into(),
+        Redelivered { client: c, topic, attempt: 3, bytes: 0, properties: 0 }.into(),
         Subscribed { client: c, filter: "f", qos: QoS::AtLeastOnce }.into(),
         SubscribeRefused { client: c, filter: "f", fault, detail, trace }.into(),
         SubscribeDenied { client: c, filter: "f", decision, remedy, trace }.into(),
         Unsubscribed { client: c, filter: "f", existed: true }.into(),
         ThrottleExceeded { client: c, quota: "publishes-per-connection", value: 100 }.into(),
-        WillPublished { client: c, topic }.into(),
+        WillPublished { client: c, topic, bytes: 0, properties: 0, retain: false }.into(),
         WillRefused { client: c, topic, decision, remedy }.into(),
         SessionResumed { client: c, subscriptions: 2, queued: 3 }.into(),
         SessionExpired { client_id: "c", queued: 4 }.into(),

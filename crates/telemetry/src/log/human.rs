@@ -74,7 +74,8 @@ fn word(kind: Kind) -> &'static str {
         Kind::Queued => "QUEUE",
         Kind::DeliveryDropped | Kind::DirectMessageRefused | Kind::RetainedFull => "DROPPED",
         Kind::ThrottleExceeded => "THROTTLE",
-        Kind::Subscribed => "SUBSCRIBE",
+        Kind::Subscribed | Kind::SubscribeReceived => "SUBSCRIBE",
+        Kind::Acknowledged => "ACK",
         Kind::Unsubscribed => "UNSUB",
         Kind::RetainedStored | Kind::RetainedDeleted => "RETAIN",
         Kind::WillPublished => "WILL",
@@ -88,6 +89,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::FeedLagged | Kind::StoreFailed => "STORE",
         Kind::ApiCall => "API",
         Kind::ConfigProblem => "CONFIG",
+        Kind::CostFinding => "BILL",
     }
 }
 

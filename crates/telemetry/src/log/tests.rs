@@ -45,7 +45,7 @@ fn principal() -> Principal {
 
 fn client(principal: &Principal) -> Client<'_> {
     let peer = Some("10.0.0.7:4711".parse().unwrap());
-    Client { client_id: "sensor-7", principal, peer, version: Some(Version::V5) }
+    Client { client_id: "sensor-7", principal, peer, version: Some(Version::V5), standing: 0 }
 }
 
 fn denied<'a>(client: Client<'a>, topic: &'a str) -> Event<'a> {
@@ -133,8 +133,15 @@ fn different_denials_of_one_client_become_a_count_too() {
 fn traffic_is_never_held_back() {
     let who = principal();
     let origin = client(&who).into();
-    let publish =
-        PublishIn { origin, topic: "a", qos: QoS::AtLeastOnce, retain: true, bytes: 3, packet_id: Some(1) };
+    let publish = PublishIn {
+        origin,
+        topic: "a",
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        bytes: 3,
+        packet_id: Some(1),
+        properties: 0,
+    };
     let text = logged(HUMAN, |log| (0..50).for_each(|_| log.observe(AT, &publish.into())));
     assert_eq!(text.lines().count(), 50);
     assert!(text.starts_with(
@@ -162,8 +169,15 @@ fn a_full_queue_costs_lines_and_no_time() {
     let settings = LogSettings { capacity: 4, level: Level::Debug, ..LogSettings::default() };
     let (log, thread) = LogObserver::start(settings, Box::new(Stuck(stuck))).unwrap();
     let origin = client(&who).into();
-    let publish =
-        PublishIn { origin, topic: "a", qos: QoS::AtMostOnce, retain: false, bytes: 3, packet_id: None };
+    let publish = PublishIn {
+        origin,
+        topic: "a",
+        qos: QoS::AtMostOnce,
+        retain: false,
+        bytes: 3,
+        packet_id: None,
+        properties: 0,
+    };
     // The buffer takes some, the queue four; a writer that waited would hang here for ever.
     (0..10_000).for_each(|_| log.observe(AT, &publish.into()));
     assert!(log.dropped() > 0);
@@ -218,6 +232,7 @@ fn json_of_a_connection() {
         clean: false,
         session_present: true,
         session_identifier: "s",
+        bytes: 9,
     };
     let ended = Disconnected {
         client: client(&who),

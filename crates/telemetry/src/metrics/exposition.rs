@@ -129,7 +129,15 @@ fn encode_own(observer: &MetricsObserver, encoder: &mut DescriptorEncoder<'_>) -
 
 fn encode_watched(observer: &MetricsObserver, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let watched = observer.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    watched.iter().try_for_each(|w| unlabelled(encoder, w.name, w.help, w.counter, (w.read)()))
+    watched.iter().try_for_each(|w| unlabelled(encoder, w.name, w.help, w.counter, (w.read)()))?;
+    let families = observer.families.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for family in &families {
+        let mut encoder = encoder.encode_descriptor(family.name, family.help, None, MetricType::Counter)?;
+        for (value, count) in (family.read)() {
+            labelled(&mut encoder, (family.label, value), count)?;
+        }
+    }
+    Ok(())
 }
 
 fn labelled(family: &mut MetricEncoder<'_>, label: (&str, &str), value: u64) -> fmt::Result {

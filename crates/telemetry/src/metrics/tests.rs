@@ -12,7 +12,7 @@ use std::time::Duration;
 const AT: Timestamp = Timestamp(0);
 
 fn client(principal: &Principal) -> Client<'_> {
-    Client { client_id: "c", principal, peer: None, version: None }
+    Client { client_id: "c", principal, peer: None, version: None, standing: 0 }
 }
 
 #[test]
@@ -26,6 +26,7 @@ fn a_scrape_shows_what_happened() {
         retain: true,
         bytes: 5,
         packet_id: None,
+        properties: 0,
     };
     metrics.observe(AT, &publish(Origin::Client(client(&who))).into());
     metrics.observe(AT, &publish(Origin::Http { principal: &who, peer: None }).into());
@@ -47,6 +48,7 @@ fn a_scrape_shows_what_happened() {
     metrics.observe(AT, &DeliveryDropped { client_id: "c", topic: "a", why: DropReason::QueueFull }.into());
     metrics.watch_gauge("thingcore_sessions", "Sessions", || 42);
     metrics.watch_counter("thingcore_log_lines_dropped", "Lines", || 7);
+    metrics.watch_counters("thingcore_units", "Units", "item", || vec![("a", 1), ("b", 2)]);
     let text = metrics.render();
     for line in [
         "# TYPE aws_iot_publish_in_success counter",
@@ -64,6 +66,7 @@ fn a_scrape_shows_what_happened() {
         "thingcore_connections 0",
         "thingcore_sessions 42",
         "thingcore_log_lines_dropped_total 7",
+        "thingcore_units_total{item=\"b\"} 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
     }
@@ -108,7 +111,7 @@ proptest! {
             if up {
                 let (keep_alive, session_expiry, session_identifier) = (30, 0, "s");
                 let (clean, session_present) = (true, false);
-                metrics.observe(AT, &Connected { client, keep_alive, session_expiry, clean, session_present, session_identifier }.into());
+                metrics.observe(AT, &Connected { client, keep_alive, session_expiry, clean, session_present, session_identifier, bytes: 0 }.into());
                 open += 1;
             } else if open > 0 {
                 let reason = DisconnectReason::ConnectionLost;

@@ -11,9 +11,19 @@ use super::*;
 const AT: Timestamp = Timestamp(1_800_000_000_000);
 
 fn connected<'a>(client_id: &'a str, principal: &'a Principal) -> Event<'a> {
-    let client = Client { client_id, principal, peer: Some(([10, 0, 0, 7], 1).into()), version: None };
+    let client =
+        Client { client_id, principal, peer: Some(([10, 0, 0, 7], 1).into()), version: None, standing: 0 };
     let (session_identifier, clean, session_present) = ("s", true, false);
-    Connected { client, keep_alive: 30, session_expiry: 0, clean, session_present, session_identifier }.into()
+    Connected {
+        client,
+        keep_alive: 30,
+        session_expiry: 0,
+        clean,
+        session_present,
+        session_identifier,
+        bytes: 0,
+    }
+    .into()
 }
 
 fn block_on<F: std::future::Future>(work: F) -> F::Output {
@@ -48,7 +58,7 @@ fn a_reader_sees_what_fits_from_now_on() {
 #[test]
 fn topics_and_reasons_filter() {
     let (tail, who) = (Tail::new(), Principal::Plain("p".into()));
-    let client = Client { client_id: "c", principal: &who, peer: None, version: None };
+    let client = Client { client_id: "c", principal: &who, peer: None, version: None, standing: 0 };
     let topic = open(&tail, TailFilter { topic: "a/+".into(), ..TailFilter::default() });
     let reason = open(&tail, TailFilter { reason: "authorization_failure".into(), ..TailFilter::default() });
     let (decision, remedy, trace) = (&"no", &"yes", None);
@@ -91,7 +101,7 @@ fn readers_are_few_and_forgotten_if_they_do_not_call() {
 #[test]
 fn nobody_reading_means_nothing_wanted() {
     let (tail, who) = (Tail::new(), Principal::Plain("p".into()));
-    let client = Client { client_id: "c", principal: &who, peer: None, version: None };
+    let client = Client { client_id: "c", principal: &who, peer: None, version: None, standing: 0 };
     assert_eq!(tail.wanted.load(Relaxed), 0);
     let id = open(&tail, TailFilter::default());
     tail.observe(AT, &PingAnswered { client }.into());

@@ -10,9 +10,10 @@ use super::*;
 
 fn publish(traffic: &Traffic, at: Timestamp, client_id: &str, topic: &str) {
     let who = Principal::Plain("p".into());
-    let client = Client { client_id, principal: &who, peer: None, version: None };
+    let client = Client { client_id, principal: &who, peer: None, version: None, standing: 0 };
     let (origin, qos, retain, packet_id) = (Origin::Client(client), QoS::AtMostOnce, false, None);
-    traffic.observe(at, &PublishIn { origin, topic, qos, retain, bytes: 10, packet_id }.into());
+    traffic
+        .observe(at, &PublishIn { origin, topic, qos, retain, bytes: 10, properties: 0, packet_id }.into());
 }
 
 // The sampler is the thread's: each test has seconds of its own.
@@ -28,8 +29,11 @@ fn a_quiet_broker_is_counted_exactly() {
         publish(&traffic, at, "a", "t/1");
     }
     publish(&traffic, at, "b", "t/2");
-    let client = Client { client_id: "b", principal: &who, peer: None, version: None };
-    traffic.observe(at, &PublishOut { client, topic: "t/1", qos: QoS::AtMostOnce, bytes: 10 }.into());
+    let client = Client { client_id: "b", principal: &who, peer: None, version: None, standing: 0 };
+    traffic.observe(
+        at,
+        &PublishOut { client, topic: "t/1", qos: QoS::AtMostOnce, bytes: 10, properties: 0 }.into(),
+    );
     let summary = traffic.summary(at + Duration::from_secs(2));
     let shown: Vec<_> =
         summary.clients.iter().map(|busy| (busy.name.as_str(), busy.counts.weight())).collect();
@@ -59,7 +63,7 @@ fn slow_and_throttled_clients_stand_out() {
     let who = Principal::Plain("p".into());
     traffic
         .observe(at, &DeliveryDropped { client_id: "slow", topic: "t", why: DropReason::OutboxFull }.into());
-    let client = Client { client_id: "fast", principal: &who, peer: None, version: None };
+    let client = Client { client_id: "fast", principal: &who, peer: None, version: None, standing: 0 };
     for _ in 0..2 {
         traffic.observe(at, &ThrottleExceeded { client, quota: "q", value: 1 }.into());
     }

@@ -1,5 +1,6 @@
 //! Commands that ask a running server what AWS's API cannot be asked.
 
+pub mod bill;
 pub mod divergences;
 pub mod provoke;
 pub mod tail;

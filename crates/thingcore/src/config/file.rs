@@ -46,6 +46,8 @@ pub struct ConfigFile {
     pub admin: ListenSection,
     /// `[limits]`
     pub limits: LimitsSection,
+    /// `[metering]`: the live bill.
+    pub metering: MeteringSection,
     /// `[log]`
     pub log: LogSection,
     /// `[recorder]`
@@ -142,6 +144,35 @@ pub struct LimitsSection {
     pub write_stall_seconds: Option<f64>,
 }
 
+/// `[metering]`: what is counted for the bill.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct MeteringSection {
+    /// Whether anything is [default: true].
+    pub enabled: Option<bool>,
+    /// Levels of a topic that are told apart [default: 2].
+    pub topic_levels: Option<usize>,
+    /// What nobody outside AWS knows: `kilobyte`, and items by name.
+    #[serde(flatten)]
+    pub switches: metering::Switches,
+}
+
+impl MeteringSection {
+    /// Levels of a topic that are told apart.
+    pub fn topic_levels(&self) -> usize {
+        self.topic_levels.unwrap_or(2)
+    }
+
+    /// The section, if its values can be used.
+    pub fn checked(self) -> Result<Self, ConfigProblem> {
+        self.switches.check().map_err(|error| ConfigProblem(format!("[metering] {error}")))?;
+        match self.topic_levels() {
+            1..=8 => Ok(self),
+            levels => Err(ConfigProblem(format!("[metering] topic_levels = {levels}: it must be 1 to 8"))),
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -220,6 +251,7 @@ mod tests {
         assert_eq!((parsed.access_key.len(), parsed.quirks.len(), parsed.function.len()), (1, 1, 1));
         assert_eq!((parsed.iam.user.len(), parsed.iam.role.len()), (1, 1));
         assert!(parsed.functions.endpoint.is_some());
+        assert!(parsed.metering.checked().unwrap().switches.billed.len() > 2);
     }
 
     fn strip_comment(line: &str) -> String {

@@ -5,7 +5,7 @@ mod functions;
 mod iam;
 mod settings;
 
-pub use file::ConfigFile;
+pub use file::{ConfigFile, MeteringSection};
 pub use settings::{AccessKey, Port, Ports, Settings};
 
 /// Data folder when none is named.

@@ -10,7 +10,9 @@ use identity::{AccountId, Region};
 use telemetry::FlightSettings;
 
 use super::DEFAULT_DATA_DIR;
-use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection, RecorderSection};
+use super::file::{
+    AccessKeySection, ConfigFile, ConfigProblem, LimitsSection, MeteringSection, RecorderSection,
+};
 use super::functions::FunctionPlaces;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
@@ -57,6 +59,8 @@ pub struct Settings {
     pub limits: gateway::Limits,
     /// True if the number of connections was chosen, and is not to be derived from what the process may open.
     pub connections_chosen: bool,
+    /// What is counted for the bill.
+    pub metering: MeteringSection,
     /// Development mode.
     pub dev: bool,
     /// Form of the log.
@@ -145,6 +149,7 @@ impl Settings {
             functions: FunctionPlaces::new(file.functions, file.function)?,
             limits: limits(&file.limits)?,
             connections_chosen,
+            metering: file.metering.checked()?,
             dev: args.dev,
             log: args.log.or(file.log.format).unwrap_or(LogFormat::Human),
             log_level: args.log_level.or(file.log.level).unwrap_or(LogLevel::Info),

@@ -95,6 +95,11 @@ impl DataDir {
         self.path.join("store.redb")
     }
 
+    /// The counters of the bill.
+    pub fn bill_file(&self) -> PathBuf {
+        self.path.join("bill.jsonl")
+    }
+
     /// The private CA's certificate: what devices must trust.
     pub fn ca_file(&self) -> PathBuf {
         absolute(&self.path.join(certificates::CA_CERTIFICATE))

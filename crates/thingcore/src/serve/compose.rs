@@ -23,6 +23,7 @@ use super::ServeProblem;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
+use super::metering::{Metering, MeteringThread, Writing};
 use super::observers::Listeners;
 use super::own;
 use super::pulse;
@@ -46,6 +47,7 @@ pub struct House {
     pub plain_principal: Arc<str>,
     pub observers: Observers,
     pub divergences: Arc<DivergenceReport>,
+    pub metering: Option<MeteringThread>,
     pub log: LogThread,
     pub lock: Lock,
 }
@@ -101,32 +103,27 @@ impl House {
     pub fn compose(settings: &Settings, data: DataDir, card: &Card) -> Result<Self, ServeProblem> {
         let clock = Clock::start();
         let dialect = Arc::new(dialect(settings)?);
-        let listeners =
-            Listeners::start(settings, data.account.account.as_str()).map_err(ServeProblem::new)?;
+        let (metering, writing) = metering(settings, &data, &clock)?;
+        let listeners = Listeners::start(settings, data.account.account.as_str(), metering.as_ref());
+        let listeners = listeners.map_err(ServeProblem::new)?;
         let observers = listeners.observers.clone();
         let store = Arc::new(open_store(&data)?);
         let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let broker = Broker::new(BrokerParts {
-            site: Arc::clone(&card.site),
-            dialect,
-            store: Arc::clone(&port),
-            journal: Some(Arc::clone(&store) as Arc<dyn Journal>),
-            durability: Durability::Group,
-            observers: observers.clone(),
-            seed: entropy::seed(),
-        });
+        let broker = broker(card, dialect, &store, &observers);
         let quirks = Arc::clone(broker.quirks());
         quirks.replace(rules(settings)?);
         let region = card.site.region.clone();
         let records = Records::new(port, observers.clone());
         let access = Arc::new(access(settings, &data, card, (&broker, &records)));
         let services = Arc::new(services(&data, card, (&broker, records), &observers));
+        let own = own::operations(&listeners, &quirks, &clock);
+        let own = own::with_bill(own, metering.as_ref(), &region, &clock);
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
             access: Arc::clone(&access),
-            own: own::operations(&listeners, &quirks, &clock),
+            own,
             keys: Arc::clone(&access) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
@@ -140,6 +137,8 @@ impl House {
             Doors { broker: &broker, services, access: &access, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
         pulse::show(&listeners.metrics, &broker, &store);
+        watch_bill(&listeners.metrics, metering.as_ref());
+        let metering = keep_books(metering.zip(writing), &observers, &clock)?;
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -153,6 +152,7 @@ impl House {
             plain_principal: settings.plain_principal.as_str().into(),
             observers,
             divergences: listeners.divergences,
+            metering,
             log: listeners.log,
             lock: data.lock,
         })
@@ -172,6 +172,41 @@ impl House {
 fn open_store(data: &DataDir) -> Result<RedbStore, ServeProblem> {
     let options = Options { compact: true, ..Options::default() };
     RedbStore::open(&data.store_file(), options).map_err(ServeProblem::new)
+}
+
+/// The broker over the embedded store.
+fn broker(card: &Card, dialect: Arc<Dialect>, store: &Arc<RedbStore>, observers: &Observers) -> Broker {
+    Broker::new(BrokerParts {
+        site: Arc::clone(&card.site),
+        dialect,
+        store: Arc::clone(store) as Arc<dyn Store>,
+        journal: Some(Arc::clone(store) as Arc<dyn Journal>),
+        durability: Durability::Group,
+        observers: observers.clone(),
+        seed: entropy::seed(),
+    })
+}
+
+/// The meter with the books of the data folder, if anything is metered.
+fn metering(
+    settings: &Settings,
+    data: &DataDir,
+    clock: &Clock,
+) -> Result<(Option<Arc<Metering>>, Option<Writing>), ServeProblem> {
+    let opened = Metering::open(&settings.metering, &data.bill_file(), clock.now());
+    let failed = |error| ServeProblem(format!("{}: {error}", data.bill_file().display()));
+    Ok(opened.map_err(failed)?.unzip())
+}
+
+/// Starts the thread that writes them down.
+fn keep_books(
+    metering: Option<(Arc<Metering>, Writing)>,
+    observers: &Observers,
+    clock: &Clock,
+) -> Result<Option<MeteringThread>, ServeProblem> {
+    let start =
+        |(metering, writing)| MeteringThread::start(metering, writing, observers.clone(), clock.clone());
+    metering.map(start).transpose().map_err(ServeProblem::new)
 }
 
 fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {
@@ -272,6 +307,16 @@ fn admin(metrics: Arc<MetricsObserver>, gateway: Gateway, store: Arc<RedbStore>)
     let sockets = move || i64::try_from(gateway.open()).unwrap_or(i64::MAX);
     metrics.watch_gauge("thingcore_open_sockets", "Open sockets of the device ports", sockets);
     Admin::new(metrics, Health::new(move || is_well(&store)))
+}
+
+/// Units of the bill among the metrics.
+fn watch_bill(metrics: &MetricsObserver, metering: Option<&Arc<Metering>>) {
+    let Some(metering) = metering else { return };
+    let (items, dimensions) = (Arc::clone(metering), Arc::clone(metering));
+    let help = "Units that AWS would count, billed or not, by kind of event";
+    metrics.watch_counters("thingcore_metered_units", help, "item", move || items.items());
+    let help = "Units that AWS would bill, by dimension of its price list";
+    metrics.watch_counters("thingcore_billed_units", help, "dimension", move || dimensions.dimensions());
 }
 
 /// Well is who can keep what it acknowledges.

@@ -9,6 +9,7 @@ use telemetry::{
     Traffic,
 };
 
+use super::metering::Metering;
 use crate::cli::{LogFormat, LogLevel};
 use crate::config::Settings;
 
@@ -28,7 +29,7 @@ pub struct Listeners {
 
 impl Listeners {
     /// Starts the log's thread.
-    pub fn start(settings: &Settings, account: &str) -> io::Result<Self> {
+    pub fn start(settings: &Settings, account: &str, metering: Option<&Arc<Metering>>) -> io::Result<Self> {
         let stderr = io::stderr();
         let format = match settings.log {
             LogFormat::Human => Format::Human { colour: stderr.is_terminal() && !no_colour() },
@@ -58,8 +59,9 @@ impl Listeners {
         };
         witnesses.show_size();
         let Witnesses { flight, tail, traffic, .. } = witnesses.clone();
-        let list: [Arc<dyn Observer>; 6] =
-            [writer, metrics.clone(), divergences.clone(), flight, tail, traffic];
+        let mut list: Vec<Arc<dyn Observer>> =
+            vec![writer, metrics.clone(), divergences.clone(), flight, tail, traffic];
+        list.extend(metering.map(|metering| metering.meter().clone() as Arc<dyn Observer>));
         Ok(Self { observers: Observers::new(list), metrics, divergences, witnesses, log })
     }
 }

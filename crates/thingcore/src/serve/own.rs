@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use api::{InvalidInput, OwnOperations};
 use gateway::Clock;
-use identity::Timestamp;
+use identity::{Region, Timestamp};
+use metering::Span;
 use quirks::{Quirks, Rule, Rules};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use telemetry::{DivergenceReport, Tail, TailAnswer, TailFilter, TopSnapshot};
 
+use super::metering::Metering;
 use super::observers::{Listeners, Witnesses};
 
 /// The operations under `/thingcore/`. The clock is that of events.
@@ -98,6 +100,77 @@ fn divergences_and_quirks(report: &Arc<DivergenceReport>, quirks: &Arc<Quirks>) 
         })
 }
 
+/// The same, and what was used: `GET usage` since the first start, `POST usage` for a time or a client.
+pub fn with_bill(
+    own: OwnOperations,
+    metering: Option<&Arc<Metering>>,
+    region: &Region,
+    clock: &Clock,
+) -> OwnOperations {
+    let told = |metering: Option<&Arc<Metering>>| {
+        let (metering, region, clock) = (metering.cloned(), region.to_string(), clock.clone());
+        move |asked: UsageAsked| match &metering {
+            Some(metering) => usage(metering, &asked, &region, clock.now()),
+            None => Err(InvalidInput(NOT_METERED.to_owned())),
+        }
+    };
+    let (all, some) = (told(metering), told(metering));
+    own.with("GetUsage", "GET", "usage", move |_| all(UsageAsked::default())).with(
+        "QueryUsage",
+        "POST",
+        "usage",
+        move |body| some(asked(body)?),
+    )
+}
+
+const NOT_METERED: &str = "Nothing is metered: the configuration says [metering] enabled = false.";
+
+/// What `POST usage` takes. Times are milliseconds since 1970.
+#[derive(Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UsageAsked {
+    /// Only the running minute.
+    minute: bool,
+    /// Begin.
+    from: Option<Timestamp>,
+    /// End.
+    to: Option<Timestamp>,
+    /// A client for which an estimate is wanted of what has no row of its own.
+    client: Option<String>,
+}
+
+fn asked(body: Value) -> Result<UsageAsked, InvalidInput> {
+    let asked: UsageAsked = match body {
+        Value::Null => UsageAsked::default(),
+        body => serde_json::from_value(body).map_err(|error| {
+            InvalidInput(format!("The body must have minute, from, to or client, or nothing: {error}."))
+        })?,
+    };
+    match (asked.from, asked.to) {
+        (Some(from), Some(to)) if to <= from => Err(InvalidInput("to must be later than from.".to_owned())),
+        (Some(_), _) | (_, Some(_)) if asked.minute => {
+            Err(InvalidInput("minute is a time of its own: leave out from and to.".to_owned()))
+        }
+        _ => Ok(asked),
+    }
+}
+
+fn usage(
+    metering: &Metering,
+    asked: &UsageAsked,
+    region: &str,
+    now: Timestamp,
+) -> Result<Value, InvalidInput> {
+    let span = match (asked.minute, asked.from, asked.to) {
+        (true, ..) => Span::Minute,
+        (false, None, None) => Span::All,
+        (false, from, to) => Span::Between(from.unwrap_or_default(), to.unwrap_or(Timestamp::NEVER)),
+    };
+    let usage = written(&metering.usage(span, now))?;
+    let rest = asked.client.as_ref().map(|client| metering.rest_of(client));
+    Ok(json!({ "region": region, "usage": usage, "rest": rest }))
+}
+
 fn list(quirks: &Quirks) -> Result<Value, InvalidInput> {
     Ok(json!({ "rules": written(&quirks.rules().list())? }))
 }
@@ -133,6 +206,15 @@ mod tests {
             let InvalidInput(text) = call(body).unwrap_err();
             assert!(text.contains(says), "{text}");
         }
+    }
+
+    #[test]
+    fn times_of_usage_are_checked() {
+        assert_eq!(asked(Value::Null).unwrap(), UsageAsked::default());
+        assert_eq!(asked(json!({ "from": 5 })).unwrap().from, Some(Timestamp(5)));
+        assert!(asked(json!({ "from": 5, "to": 5 })).unwrap_err().0.contains("later"));
+        assert!(asked(json!({ "from": 5, "minute": true })).unwrap_err().0.contains("leave out"));
+        assert!(asked(json!({ "since": 5 })).unwrap_err().0.contains("since"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::ServeProblem;
 use super::bind::Bound;
 use super::compose::House;
+use super::metering::MeteringThread;
 use super::server_certificate::CertificateWatch;
 use crate::data_dir::Lock;
 
@@ -31,6 +32,7 @@ pub struct Running {
     feed: JoinHandle<String>,
     work: JoinHandle<()>,
     administration: JoinSet<()>,
+    metering: Option<MeteringThread>,
     log: LogThread,
     _lock: Lock,
 }
@@ -50,6 +52,7 @@ impl Running {
             plain_principal,
             observers,
             divergences: _,
+            metering,
             log,
             lock,
         } = house;
@@ -73,7 +76,19 @@ impl Running {
         let mut administration = JoinSet::new();
         administration.spawn_on(api.serve(bound.api, until(closed.clone())), admin.handle());
         administration.spawn_on(metrics.serve(bound.admin, until(closed)), admin.handle());
-        Self { broker, gateway, store, clock, closing, feed, work, administration, log, _lock: lock }
+        Self {
+            broker,
+            gateway,
+            store,
+            clock,
+            closing,
+            feed,
+            work,
+            administration,
+            metering,
+            log,
+            _lock: lock,
+        }
     }
 
     /// Returns if the broker can't go on.
@@ -99,6 +114,8 @@ impl Running {
         self.feed.abort();
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let metering = self.metering;
+        let _ = tokio::task::spawn_blocking(move || metering.map(MeteringThread::finish)).await;
         self.log.finish();
     }
 }

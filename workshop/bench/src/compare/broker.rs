@@ -30,6 +30,8 @@ max_queued_messages 0
 pub enum Make {
     /// Ours.
     Thingcore(PathBuf),
+    /// Ours, with a configuration file.
+    Configured(PathBuf, PathBuf),
     /// Eclipse Mosquitto.
     Mosquitto(PathBuf),
 }
@@ -39,13 +41,14 @@ impl Make {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Thingcore(_) => "thingcore",
+            Self::Configured(..) => "configured",
             Self::Mosquitto(_) => "mosquitto",
         }
     }
 
     fn binary(&self) -> &Path {
         match self {
-            Self::Thingcore(path) | Self::Mosquitto(path) => path,
+            Self::Thingcore(path) | Self::Configured(path, _) | Self::Mosquitto(path) => path,
         }
     }
 }
@@ -66,7 +69,8 @@ impl Running {
         let failed = |why: String| BenchError::Broker(make.binary().into(), why);
         let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
         let launched = match make {
-            Make::Thingcore(path) => launch_thingcore(path, folder.path()),
+            Make::Thingcore(path) => launch_thingcore(path, folder.path(), None),
+            Make::Configured(path, config) => launch_thingcore(path, folder.path(), Some(config)),
             Make::Mosquitto(path) => launch_mosquitto(path, folder.path()),
         };
         let (child, port) = launched.map_err(|error| failed(error.to_string()))?;
@@ -138,12 +142,19 @@ fn launch(command: &mut Command, folder: &Path) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }
 
-fn launch_thingcore(binary: &Path, folder: &Path) -> std::io::Result<(Child, Option<u16>)> {
+fn launch_thingcore(
+    binary: &Path,
+    folder: &Path,
+    config: Option<&Path>,
+) -> std::io::Result<(Child, Option<u16>)> {
     let mut command = Command::new(binary);
     command.arg("serve").arg("--data-dir").arg(folder.join("data"));
     command.arg("--ready-file").arg(ready_path(folder)).args(["--bind", "127.0.0.1"]);
     for port in ["mqtt", "tls", "https", "api", "admin", "plain"] {
         command.args([&format!("--{port}-port"), "0"]);
+    }
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
     }
     // The work of the broker is measured, not AWS's rates. A variable, because older binaries have no such flag.
     command.env("THINGCORE_QUOTAS", "unlimited");

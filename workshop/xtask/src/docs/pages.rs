@@ -21,6 +21,7 @@ pub(super) fn all() -> Vec<(&'static str, String)> {
         ("reserved-topics.md", reserved_topics()),
         ("refusals.md", refusals()),
         ("events.md", events_page()),
+        ("metering.md", super::metering::page()),
         ("unconfirmed.md", unconfirmed()),
     ]
 }
@@ -38,11 +39,11 @@ fn divergence_ledger() -> String {
     out
 }
 
-fn page(title: &str, text: &str) -> String {
+pub(super) fn page(title: &str, text: &str) -> String {
     format!("{NOTE}# {title}\n\n{text}\n\n")
 }
 
-fn table(out: &mut String, heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+pub(super) fn table(out: &mut String, heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let owned = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
     out.push_str(&line(&owned(heads)));
@@ -53,7 +54,7 @@ fn table(out: &mut String, heads: &[&str], rows: impl IntoIterator<Item = Vec<St
     out.push('\n');
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
@@ -335,6 +336,8 @@ const OWN_METRICS: &str = "Beside them:\n\n\
     | `thingcore_deliveries_dropped_total` | `reason` | Messages that did not reach a subscriber |\n\
     | `thingcore_divergences_observed_total` | `divergence` | Times that a divergence changed what a client saw |\n\
     | `thingcore_api_calls_total` | `status` | Answered API calls |\n\
+    | `thingcore_metered_units_total` | `item` | Units by row of [metering](metering.md), billed or not |\n\
+    | `thingcore_billed_units_total` | `dimension` | Units that AWS would bill |\n\
     | `thingcore_store_failures_total` | – | Failures of the store |\n\n";
 
 fn unconfirmed() -> String {

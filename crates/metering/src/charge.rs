@@ -1,0 +1,247 @@
+//! From events to charges: which items an event brings, for whom, by how many bytes. Pure: no counter, no clock.
+
+use events::{Event, Kind, KindSet, Origin};
+
+use crate::item::{Item, REGISTRY_OPERATIONS};
+
+/// Something to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge<'a> {
+    /// What.
+    pub item: Item,
+    /// The client id; empty if there is none.
+    pub client: &'a str,
+    /// Stands for client and principal, as [`events::Client::standing`]; 0 if nothing does.
+    pub standing: u64,
+    /// The principal's identifier; empty if it is not known.
+    pub principal: &'a str,
+    /// The whole topic, or the operation of an API call; empty if there is none.
+    pub topic: &'a str,
+    /// How much of `bytes` is the topic.
+    pub topic_bytes: u64,
+    /// The bytes that count.
+    pub bytes: u64,
+}
+
+/// The kinds of events that [`charges`] looks at. Connections are counted by [`crate::Meter`] beside it.
+pub const WANTED: KindSet = KindSet::NONE
+    .with(Kind::Connected)
+    .with(Kind::Disconnected)
+    .with(Kind::ConnectRefused)
+    .with(Kind::PingAnswered)
+    .with(Kind::PublishIn)
+    .with(Kind::PublishOut)
+    .with(Kind::Redelivered)
+    .with(Kind::Acknowledged)
+    .with(Kind::SubscribeReceived)
+    .with(Kind::Queued)
+    .with(Kind::WillPublished)
+    .with(Kind::DeliveryDropped)
+    .with(Kind::SessionExpired)
+    .with(Kind::ApiCall);
+
+/// Tells `count` each charge of an event.
+pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
+    let from = |client: &events::Client<'a>, item, bytes: usize| Charge {
+        item,
+        client: client.client_id,
+        standing: client.standing,
+        principal: client.principal.identifier(),
+        topic: "",
+        topic_bytes: 0,
+        bytes: bytes as u64,
+    };
+    match event {
+        Event::PublishIn(e) => publish_in(e, count),
+        Event::PublishOut(e) => {
+            count(message(from(&e.client, Item::Delivery, e.bytes + e.properties), e.topic))
+        }
+        Event::Acknowledged(e) => count(from(&e.client, Item::Acknowledgement, e.bytes)),
+        Event::Queued(e) => count(message(away(Item::Queued, e.client_id, e.bytes + e.properties), e.topic)),
+        Event::Redelivered(e) => {
+            count(message(from(&e.client, Item::Redelivery, e.bytes + e.properties), e.topic));
+        }
+        Event::Connected(e) => count(from(&e.client, Item::Connect, e.bytes)),
+        Event::ConnectRefused(e) => count(from(&e.client, Item::RefusedConnect, 0)),
+        Event::SubscribeReceived(e) => count(from(&e.client, Item::Subscribe, e.bytes)),
+        Event::PingAnswered(e) => count(from(&e.client, Item::Ping, 0)),
+        Event::WillPublished(e) => {
+            let will = message(from(&e.client, Item::Will, e.bytes + e.properties), e.topic);
+            count(will);
+            if e.retain {
+                count(Charge { item: Item::Retained, ..will });
+            }
+        }
+        Event::DeliveryDropped(e) if e.why == events::DropReason::Expired => {
+            count(Charge { topic: e.topic, ..away(Item::QueueExpired, e.client_id, 0) });
+        }
+        Event::SessionExpired(e) if e.queued > 0 => count(away(Item::QueueExpired, e.client_id, 0)),
+        Event::ApiCall(e) => api_call(e, count),
+        _ => {}
+    }
+}
+
+fn away(item: Item, client: &str, bytes: usize) -> Charge<'_> {
+    Charge { item, client, standing: 0, principal: "", topic: "", topic_bytes: 0, bytes: bytes as u64 }
+}
+
+/// A charge for a message: its topic counts, and may make it another item.
+fn message<'a>(charge: Charge<'a>, topic: &'a str) -> Charge<'a> {
+    let topic_bytes = topic.len() as u64;
+    Charge {
+        item: reserved(charge.item, topic),
+        topic,
+        topic_bytes,
+        bytes: charge.bytes + topic_bytes,
+        ..charge
+    }
+}
+
+/// What a reserved topic makes of a message.
+fn reserved(item: Item, topic: &str) -> Item {
+    let Some(rest) = topic.strip_prefix("$aws/") else { return item };
+    match item {
+        Item::PublishIn if rest.starts_with("rules/") => Item::BasicIngest,
+        Item::Delivery if rest.starts_with("events/") => Item::LifecycleDelivery,
+        Item::PublishIn | Item::Delivery if is_shadow(rest) => Item::ShadowMessage,
+        _ => item,
+    }
+}
+
+/// `things/THING/shadow/...`
+fn is_shadow(rest: &str) -> bool {
+    let mut levels = rest.split('/');
+    levels.next() == Some("things") && levels.nth(1) == Some("shadow")
+}
+
+fn publish_in<'a>(e: &events::PublishIn<'a>, mut count: impl FnMut(Charge<'a>)) {
+    let principal = e.origin.principal().map_or("", |principal| principal.identifier());
+    let bytes = (e.bytes + e.properties) as u64;
+    let standing = if let Origin::Client(client) = &e.origin { client.standing } else { 0 };
+    let charge = Charge {
+        item: Item::PublishIn,
+        client: e.origin.client_id(),
+        standing,
+        principal,
+        topic: "",
+        topic_bytes: 0,
+        bytes,
+    };
+    let charge = match e.origin {
+        // The topic stands in the request's path, not in its body.
+        Origin::Http { .. } if !e.topic.starts_with("$aws/rules/") => {
+            Charge { item: Item::HttpRequest, topic: e.topic, ..charge }
+        }
+        _ => message(charge, e.topic),
+    };
+    count(charge);
+    if e.retain && charge.item != Item::BasicIngest {
+        count(Charge { item: Item::Retained, ..charge });
+    }
+}
+
+/// A call of the API. What a successful Publish costs for its request the publish itself tells.
+fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
+    let is_success = e.status < 300;
+    let charge = |item, bytes: usize| Charge {
+        item,
+        client: "",
+        standing: 0,
+        principal: e.access_key,
+        topic: e.operation,
+        topic_bytes: 0,
+        bytes: bytes as u64,
+    };
+    let record = e.request_bytes.max(e.response_bytes);
+    match e.operation {
+        "Publish" => {
+            if !is_success {
+                count(charge(Item::HttpRequest, e.request_bytes));
+            }
+            count(charge(Item::HttpResponse, e.response_bytes));
+        }
+        "GetRetainedMessage" => count(charge(Item::RetainedRead, e.response_bytes)),
+        "ListRetainedMessages" => count(charge(Item::RetainedList, e.response_bytes)),
+        "SendDirectMessage" | "DeleteConnection" | "GetConnection" | "ListSubscriptions" => {
+            count(charge(Item::HttpRequest, e.request_bytes));
+            count(charge(Item::HttpResponse, e.response_bytes));
+        }
+        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" | "ListNamedShadowsForThing"
+            if is_success =>
+        {
+            count(charge(Item::ShadowOperation, record));
+        }
+        operation if is_success && REGISTRY_OPERATIONS.contains(&operation) => {
+            count(charge(Item::RegistryOperation, record));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::{ApiCall, Client, PublishIn, PublishOut};
+    use identity::Principal;
+    use mqtt::QoS;
+
+    fn all<'a>(event: impl Into<Event<'a>>) -> Vec<(Item, u64)> {
+        let mut found = Vec::new();
+        charges(&event.into(), |charge| found.push((charge.item, charge.bytes)));
+        found
+    }
+
+    fn published(topic: &str, retain: bool, http: bool) -> Vec<(Item, u64)> {
+        let principal = Principal::Plain("p".into());
+        let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
+        let origin = match http {
+            true => Origin::Http { principal: &principal, peer: None },
+            false => Origin::Client(client),
+        };
+        let fact = PublishIn {
+            origin,
+            topic,
+            qos: QoS::AtMostOnce,
+            retain,
+            bytes: 100,
+            packet_id: None,
+            properties: 7,
+        };
+        all(fact)
+    }
+
+    #[test]
+    fn topic_payload_and_properties_count() {
+        assert_eq!(published("a/b", false, false), [(Item::PublishIn, 110)]);
+        assert_eq!(published("a/b", true, false), [(Item::PublishIn, 110), (Item::Retained, 110)]);
+        assert_eq!(published("a/b", true, true), [(Item::HttpRequest, 107), (Item::Retained, 107)]);
+    }
+
+    #[test]
+    fn reserved_topics_are_items_of_their_own() {
+        assert_eq!(published("$aws/rules/r/x", true, false)[..], [(Item::BasicIngest, 121)]);
+        assert_eq!(published("$aws/rules/r", false, true)[0].0, Item::BasicIngest);
+        assert_eq!(published("$aws/things/t/shadow/update", false, false)[0].0, Item::ShadowMessage);
+        assert_eq!(published("$aws/things/t/jobs/get", false, false)[0].0, Item::PublishIn);
+        let principal = Principal::Plain("p".into());
+        let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
+        let topic = "$aws/events/presence/connected/c";
+        let fact = PublishOut { client, topic, qos: QoS::AtMostOnce, bytes: 1, properties: 0 };
+        assert_eq!(all(fact), [(Item::LifecycleDelivery, 1 + topic.len() as u64)]);
+    }
+
+    fn called(operation: &str, status: u16) -> Vec<(Item, u64)> {
+        let duration = std::time::Duration::ZERO;
+        all(ApiCall { operation, access_key: "k", status, duration, request_bytes: 10, response_bytes: 2000 })
+    }
+
+    #[test]
+    fn calls_of_the_api_are_messages_operations_or_free() {
+        assert_eq!(called("Publish", 200), [(Item::HttpResponse, 2000)]);
+        assert_eq!(called("Publish", 403), [(Item::HttpRequest, 10), (Item::HttpResponse, 2000)]);
+        assert_eq!(called("GetRetainedMessage", 200), [(Item::RetainedRead, 2000)]);
+        assert_eq!(called("CreateThing", 200), [(Item::RegistryOperation, 2000)]);
+        assert_eq!(called("CreateThing", 409), []);
+        assert_eq!(called("CreatePolicy", 200), []);
+    }
+}

@@ -1,0 +1,144 @@
+//! What is written down once a second, as lines of JSON: names once, counters whenever they changed (absolute, so that a
+//! line read twice does no harm), minutes and hours when they end.
+
+use identity::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Period;
+use crate::usage::{Counts, Name};
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The first line.
+    Begin {
+        /// When counting began.
+        since: Timestamp,
+        /// The KB that it was counted in.
+        kilobyte: u64,
+    },
+    /// A row.
+    Name {
+        /// Its number.
+        row: u32,
+        /// Who and what.
+        name: Name,
+    },
+    /// What rows say.
+    Counts {
+        /// When they were read.
+        at: Timestamp,
+        /// Numbers and counters.
+        rows: Vec<(u32, Counts)>,
+    },
+    /// A minute that ended.
+    Minute(Period),
+    /// An hour that ended.
+    Hour(Period),
+}
+
+/// The lines as they stand in the file.
+#[derive(Serialize, Deserialize)]
+enum Line {
+    #[serde(rename = "thingcore-bill")]
+    Begin(u32, u64, u64),
+    #[serde(rename = "n")]
+    Name(u32, Name),
+    #[serde(rename = "c")]
+    Counts(u64, Vec<[u64; 6]>),
+    #[serde(rename = "m")]
+    Minute(u64, Vec<[u64; 6]>),
+    #[serde(rename = "h")]
+    Hour(u64, Vec<[u64; 6]>),
+}
+
+/// The form of the lines.
+const FORM: u32 = 1;
+
+fn packed(rows: &[(u32, Counts)]) -> Vec<[u64; 6]> {
+    rows.iter().map(|(row, c)| [u64::from(*row), c.units, c.bytes, c.extra, c.spill, c.near]).collect()
+}
+
+fn unpacked(rows: Vec<[u64; 6]>) -> Vec<(u32, Counts)> {
+    let one = |[row, units, bytes, extra, spill, near]: [u64; 6]| {
+        Some((u32::try_from(row).ok()?, Counts { units, bytes, extra, spill, near }))
+    };
+    rows.into_iter().filter_map(one).collect()
+}
+
+/// Records as text, a line each.
+pub fn written(records: &[Record]) -> String {
+    let mut text = String::new();
+    for record in records {
+        let line = match record {
+            Record::Begin { since, kilobyte } => Line::Begin(FORM, since.millis(), *kilobyte),
+            Record::Name { row, name } => Line::Name(*row, name.clone()),
+            Record::Counts { at, rows } => Line::Counts(at.millis(), packed(rows)),
+            Record::Minute(period) => Line::Minute(period.from.millis(), packed(&period.rows)),
+            Record::Hour(period) => Line::Hour(period.from.millis(), packed(&period.rows)),
+        };
+        // Numbers and texts always become JSON.
+        text.push_str(&serde_json::to_string(&line).unwrap_or_default());
+        text.push('\n');
+    }
+    text
+}
+
+/// The records of a text, up to the first line that is not whole: the last one may have been cut off.
+///
+/// # Errors
+/// It does not begin as such a file does.
+pub fn read(text: &str) -> Result<Vec<Record>, String> {
+    let mut records = Vec::new();
+    for line in text.lines() {
+        let record = match serde_json::from_str(line) {
+            Ok(Line::Begin(FORM, since, kilobyte)) => Record::Begin { since: Timestamp(since), kilobyte },
+            Ok(Line::Name(row, name)) => Record::Name { row, name },
+            Ok(Line::Counts(at, rows)) => Record::Counts { at: Timestamp(at), rows: unpacked(rows) },
+            Ok(Line::Minute(from, rows)) => {
+                Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows) })
+            }
+            Ok(Line::Hour(from, rows)) => {
+                Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows) })
+            }
+            Ok(Line::Begin(..)) | Err(_) => break,
+        };
+        records.push(record);
+    }
+    match records.first() {
+        Some(Record::Begin { .. }) => Ok(records),
+        _ => Err("it does not begin as a file of counters does".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Item;
+
+    fn records() -> Vec<Record> {
+        let name =
+            Name { client: "c\n\"".into(), principal: "p".into(), topic: "a/b".into(), item: Item::Will };
+        let rows = vec![(7, Counts { units: 3, bytes: 9000, extra: 2, spill: 1, near: 1 })];
+        vec![
+            Record::Begin { since: Timestamp(5), kilobyte: 1024 },
+            Record::Name { row: 7, name },
+            Record::Counts { at: Timestamp(6), rows: rows.clone() },
+            Record::Minute(Period { from: Timestamp(0), rows: rows.clone() }),
+            Record::Hour(Period { from: Timestamp(0), rows }),
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(read(&written(&records())).unwrap(), records());
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_the_end() {
+        let text = written(&records());
+        let cut = &text[..text.len() - 4];
+        assert_eq!(read(cut).unwrap(), records()[..4]);
+        assert!(read("").is_err() && read("{}\n").is_err());
+    }
+}

@@ -1,0 +1,399 @@
+//! The ledger: reads the meter once a second, keeps what it read by minute and by hour, and says what to write down.
+//!
+//! Bounds: rows are those of the meter; of a past minute or hour the [`MOST_KEPT`] heaviest rows are kept and the others
+//! lumped together by item, so sums by item stay exact.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use identity::Timestamp;
+
+use crate::Switches;
+use crate::item::Item;
+use crate::journal::Record;
+use crate::meter::Meter;
+use crate::usage::{Counts, Name, OTHERS, Usage, UsageRow};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+/// Minutes that are kept: a day.
+const MINUTES: usize = 24 * 60;
+/// Hours that are kept: two months.
+const HOURS: usize = 62 * 24;
+/// Rows of a past minute or hour that are kept.
+pub const MOST_KEPT: usize = 256;
+/// Rows of an answer.
+const MOST_ROWS: usize = 20_000;
+
+/// A past minute or hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// When it began.
+    pub from: Timestamp,
+    /// Numbers of rows, and what was counted in them.
+    pub rows: Vec<(u32, Counts)>,
+}
+
+/// The rows as they were read last.
+struct Entry {
+    name: Name,
+    /// The meter's row. None: the rest of its item.
+    id: Option<u32>,
+    counts: Counts,
+}
+
+impl Entry {
+    fn read(&self, meter: &Meter) -> Counts {
+        match self.id {
+            Some(id) => meter.read(id),
+            None => meter.read_rest(self.name.item),
+        }
+    }
+}
+
+/// What is wanted of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Everything since the first start.
+    All,
+    /// Since the running minute began.
+    Minute,
+    /// What began in this time; minutes if they are still kept, else hours.
+    Between(Timestamp, Timestamp),
+}
+
+/// Keeps books over a meter.
+pub struct Ledger {
+    since: Timestamp,
+    read: Timestamp,
+    switches: Switches,
+    entries: Vec<Entry>,
+    minute: Current,
+    hour: Current,
+    minutes: VecDeque<Period>,
+    hours: VecDeque<Period>,
+}
+
+/// The period that runs.
+struct Current {
+    from: Timestamp,
+    length: u64,
+    rows: HashMap<u32, Counts>,
+}
+
+impl Current {
+    fn new(now: Timestamp, length: u64) -> Self {
+        Self { from: Timestamp(now.millis() / length * length), length, rows: HashMap::new() }
+    }
+
+    fn add(&mut self, row: u32, counts: Counts) {
+        *self.rows.entry(row).or_default() += counts;
+    }
+
+    /// Ends it if it is over.
+    fn turn(&mut self, now: Timestamp, entries: &[Entry]) -> Option<Period> {
+        if now.millis() < self.from.millis().saturating_add(self.length) {
+            return None;
+        }
+        let ended = std::mem::replace(self, Self::new(now, self.length));
+        (!ended.rows.is_empty()).then(|| Period { from: ended.from, rows: heaviest(ended.rows, entries) })
+    }
+}
+
+/// The heaviest rows, and the others as the rest of their items.
+fn heaviest(rows: HashMap<u32, Counts>, entries: &[Entry]) -> Vec<(u32, Counts)> {
+    let mut rows: Vec<(u32, Counts)> = rows.into_iter().collect();
+    rows.sort_unstable_by_key(|(row, counts)| (std::cmp::Reverse(counts.units), *row));
+    let light = rows.split_off(rows.len().min(MOST_KEPT));
+    let mut rest: BTreeMap<u32, Counts> = BTreeMap::new();
+    for (row, counts) in light {
+        if let Some(entry) = entries.get(row as usize) {
+            *rest.entry(entry.name.item as u32).or_default() += counts;
+        }
+    }
+    for (row, counts) in rest {
+        match rows.iter_mut().find(|(kept, _)| *kept == row) {
+            Some((_, sum)) => *sum += counts,
+            None => rows.push((row, counts)),
+        }
+    }
+    rows
+}
+
+impl Ledger {
+    /// Empty books.
+    pub fn new(switches: Switches, now: Timestamp) -> Self {
+        // The first entries are the rests of the items, so that their number is the item's.
+        let rest = |item: &Item| Entry { name: Name::others(*item), id: None, counts: Counts::default() };
+        Self {
+            since: now,
+            read: now,
+            switches,
+            entries: Item::ALL.iter().map(rest).collect(),
+            minute: Current::new(now, MINUTE),
+            hour: Current::new(now, HOUR),
+            minutes: VecDeque::new(),
+            hours: VecDeque::new(),
+        }
+    }
+
+    /// Books continued from what an earlier run wrote down, and put back into the meter. Numbers of rows are those of
+    /// the records; when more than half of the meter's rows would be taken, light ones become part of the rest.
+    pub fn restore(meter: &Meter, switches: Switches, records: Vec<Record>, now: Timestamp) -> Self {
+        let mut ledger = Self::new(switches, now);
+        let mut numbers: HashMap<u32, Name> = HashMap::new();
+        let mut counts: HashMap<u32, Counts> = HashMap::new();
+        let mut periods = Vec::new();
+        for record in records {
+            match record {
+                Record::Begin { since, .. } => ledger.since = since,
+                Record::Name { row, name } => drop(numbers.insert(row, name)),
+                Record::Counts { rows, .. } => counts.extend(rows),
+                Record::Minute(period) => periods.push((true, period)),
+                Record::Hour(period) => periods.push((false, period)),
+            }
+        }
+        let mut heavy: Vec<(u32, Counts)> = counts.into_iter().collect();
+        heavy.sort_unstable_by_key(|(row, counts)| (std::cmp::Reverse(counts.units), *row));
+        let mut moved = HashMap::new();
+        for (place, (row, counts)) in heavy.into_iter().enumerate() {
+            let Some(name) = numbers.get(&row) else { continue };
+            let room = place < crate::table::MOST_ROWS / 2;
+            let name = if room { name.clone() } else { Name::others(name.item) };
+            moved.insert(row, ledger.enter(meter, name, counts));
+        }
+        for (is_minute, period) in periods {
+            ledger.keep(is_minute, period, |row| {
+                let others = numbers.get(&row).map(|name| name.item as u32);
+                moved.get(&row).copied().or(others)
+            });
+        }
+        ledger
+    }
+
+    /// One row of an earlier run: the number of its entry now.
+    fn enter(&mut self, meter: &Meter, name: Name, counts: Counts) -> u32 {
+        match meter.restore(&name, counts) {
+            Some(id) => self.push(Entry { name, id: Some(id), counts }),
+            None => {
+                let place = name.item as u32;
+                if let Some(entry) = self.entries.get_mut(place as usize) {
+                    entry.counts += counts;
+                }
+                place
+            }
+        }
+    }
+
+    fn push(&mut self, entry: Entry) -> u32 {
+        self.entries.push(entry);
+        u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn keep(&mut self, is_minute: bool, period: Period, row: impl Fn(u32) -> Option<u32>) {
+        let rows = period.rows.iter().filter_map(|(old, counts)| Some((row(*old)?, *counts))).collect();
+        let period = Period { rows, ..period };
+        let (kept, most) = match is_minute {
+            true => (&mut self.minutes, MINUTES),
+            false => (&mut self.hours, HOURS),
+        };
+        kept.push_back(period);
+        while kept.len() > most {
+            kept.pop_front();
+        }
+    }
+
+    /// Reads the meter. What is to be written down comes back, in order.
+    pub fn read(&mut self, meter: &Meter, now: Timestamp) -> Vec<Record> {
+        meter.age(now);
+        let mut records = Vec::new();
+        for fresh in meter.fresh() {
+            let name = fresh.name.clone();
+            let row = self.push(Entry { name: fresh.name, id: Some(fresh.id), counts: Counts::default() });
+            records.push(Record::Name { row, name });
+        }
+        // A period takes what is counted until it is seen to be over: a second more at most.
+        let mut changed = Vec::new();
+        let rows: Vec<Counts> = self.entries.iter().map(|entry| entry.read(meter)).collect();
+        let lately = meter.lately();
+        for ((row, entry), counts) in (0u32..).zip(&mut self.entries).zip(rows) {
+            let more = entry.id.and_then(|id| lately.get(&id)).copied().unwrap_or_default();
+            // What is on its way from a thread to a row is missing for a moment.
+            let counts = (counts + more).max(entry.counts);
+            if counts != entry.counts {
+                let more = counts - entry.counts;
+                entry.counts = counts;
+                self.minute.add(row, more);
+                self.hour.add(row, more);
+                changed.push((row, counts));
+            }
+        }
+        if !changed.is_empty() {
+            records.push(Record::Counts { at: now, rows: changed });
+        }
+        if let Some(period) = self.minute.turn(now, &self.entries) {
+            records.push(Record::Minute(period.clone()));
+            self.keep(true, period, Some);
+        }
+        if let Some(period) = self.hour.turn(now, &self.entries) {
+            records.push(Record::Hour(period.clone()));
+            self.keep(false, period, Some);
+        }
+        self.read = now;
+        records
+    }
+
+    /// Everything that is known, as records: what a fresh file begins with.
+    pub fn whole(&self) -> Vec<Record> {
+        let mut records = vec![Record::Begin { since: self.since, kilobyte: self.switches.kilobyte }];
+        let names =
+            (0u32..).zip(&self.entries).map(|(row, entry)| Record::Name { row, name: entry.name.clone() });
+        records.extend(names);
+        let rows: Vec<_> = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts)).collect();
+        records.push(Record::Counts { at: self.read, rows });
+        records.extend(self.minutes.iter().cloned().map(Record::Minute));
+        records.extend(self.hours.iter().cloned().map(Record::Hour));
+        records
+    }
+
+    /// What was used in a span of time, as it was read last.
+    pub fn usage(&self, span: Span) -> Usage {
+        let (from, to, rows) = match span {
+            Span::All => {
+                let rows = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts));
+                (self.since, self.read, rows.collect())
+            }
+            Span::Minute => (self.minute.from.max(self.since), self.read, self.minute.rows.clone()),
+            Span::Between(from, to) => self.between(from, to),
+        };
+        let named = |(row, counts): (u32, Counts)| {
+            let entry = self.entries.get(row as usize)?;
+            (!counts.is_zero()).then(|| UsageRow { name: entry.name.clone(), counts })
+        };
+        let rows: Vec<UsageRow> = rows.into_iter().filter_map(named).collect();
+        let devices = devices(&rows);
+        Usage { from, to, switches: self.switches.clone(), rows: limited(rows), devices }
+    }
+
+    /// The kept periods that began in a time, and the running one if it did.
+    fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, HashMap<u32, Counts>) {
+        let first = self.minutes.front().map_or(self.minute.from, |first| first.from);
+        // Hours only for what is so old that its minutes are gone.
+        let (periods, current) = match from >= first || self.minutes.len() < MINUTES {
+            true => (&self.minutes, &self.minute),
+            false => (&self.hours, &self.hour),
+        };
+        let mut rows: HashMap<u32, Counts> = HashMap::new();
+        let within = |at: Timestamp| from <= at && at < to;
+        for period in periods.iter().filter(|period| within(period.from)) {
+            period.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
+        }
+        if within(current.from) {
+            current.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
+        }
+        (from.max(self.since), to.min(self.read), rows)
+    }
+
+    /// The switches in force.
+    pub fn switches(&self) -> &Switches {
+        &self.switches
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ledger({} rows)", self.entries.len())
+    }
+}
+
+/// Distinct clients with connection minutes.
+fn devices(rows: &[UsageRow]) -> u64 {
+    let clients: HashSet<&str> = rows
+        .iter()
+        .filter(|row| row.name.item == Item::ConnectionMinute && row.name.client != OTHERS)
+        .map(|row| row.name.client.as_str())
+        .collect();
+    clients.len() as u64
+}
+
+/// Heaviest first; what is beyond the limit of an answer becomes the rest of its items.
+fn limited(mut rows: Vec<UsageRow>) -> Vec<UsageRow> {
+    rows.sort_by(|a, b| b.counts.units.cmp(&a.counts.units).then_with(|| a.name.cmp(&b.name)));
+    let light = rows.split_off(rows.len().min(MOST_ROWS));
+    let mut rest: BTreeMap<Item, Counts> = BTreeMap::new();
+    for row in light {
+        *rest.entry(row.name.item).or_default() += row.counts;
+    }
+    rows.extend(rest.into_iter().map(|(item, counts)| UsageRow { name: Name::others(item), counts }));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::{Acknowledged, Client, Observer};
+    use identity::Principal;
+
+    fn acknowledge(meter: &Meter, client: &str) {
+        let principal = Principal::Plain("p".into());
+        let client =
+            Client { client_id: client, principal: &principal, peer: None, version: None, standing: 0 };
+        meter.observe(Timestamp(0), &Acknowledged { client, packet_id: 1, bytes: 0 }.into());
+    }
+
+    fn units(usage: &Usage) -> u64 {
+        usage.rows.iter().map(|row| row.counts.units).sum()
+    }
+
+    #[test]
+    fn a_past_minute_keeps_its_heaviest_rows_and_its_sums() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(HOUR));
+        for client in 0..MOST_KEPT + 50 {
+            let times = if client == 7 { 5 } else { 1 };
+            (0..times).for_each(|_| acknowledge(&meter, &format!("c{client}")));
+        }
+        ledger.read(&meter, Timestamp(HOUR + 500));
+        assert_eq!(units(&ledger.usage(Span::Minute)), MOST_KEPT as u64 + 54);
+        let records = ledger.read(&meter, Timestamp(HOUR + MINUTE));
+        let Some(Record::Minute(period)) = records.first() else { panic!("{records:?}") };
+        assert_eq!(period.rows.len(), MOST_KEPT + 1);
+        assert_eq!(units(&ledger.usage(Span::Minute)), 0);
+        let past = ledger.usage(Span::Between(Timestamp(HOUR), Timestamp(HOUR + MINUTE)));
+        assert_eq!((units(&past), past.rows[0].counts.units), (MOST_KEPT as u64 + 54, 50));
+        assert!(past.rows[0].name.client == OTHERS && past.rows[1].name.client == "c7");
+        let later = ledger.usage(Span::Between(Timestamp(HOUR + MINUTE), Timestamp::NEVER));
+        assert_eq!(units(&later), 0);
+    }
+
+    #[test]
+    fn minutes_that_are_gone_are_told_by_hours() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
+        for minute in 0..(MINUTES as u64 + 120) {
+            acknowledge(&meter, "c");
+            ledger.read(&meter, Timestamp(minute * MINUTE + 1));
+        }
+        assert_eq!(ledger.minutes.len(), MINUTES);
+        let all = ledger.usage(Span::Between(Timestamp(0), Timestamp::NEVER));
+        assert_eq!(units(&all), MINUTES as u64 + 120);
+        let recent = Timestamp((MINUTES as u64 + 60) * MINUTE);
+        // What is read when a minute is over is the old minute's.
+        assert_eq!(units(&ledger.usage(Span::Between(recent, Timestamp::NEVER))), 59);
+    }
+
+    #[test]
+    fn what_is_restored_goes_on() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(5));
+        acknowledge(&meter, "c");
+        ledger.read(&meter, Timestamp(MINUTE));
+        let again = Meter::new(1024, 2);
+        let mut restored =
+            Ledger::restore(&again, Switches::default(), ledger.whole(), Timestamp(2 * MINUTE));
+        acknowledge(&again, "c");
+        restored.read(&again, Timestamp(2 * MINUTE + 1));
+        let usage = restored.usage(Span::All);
+        assert_eq!((usage.from, usage.rows.len(), units(&usage)), (Timestamp(5), 1, 2));
+        assert_eq!(units(&restored.usage(Span::Minute)), 1);
+    }
+}

@@ -1,0 +1,318 @@
+//! The meter: an observer that counts. It is called on the threads that carry traffic; a message costs it a hash and two
+//! additions to what only its thread writes to. Names are noted when a row is new, connections when they come and go, both behind leaf locks.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::Ordering::Relaxed;
+
+use events::{Event, KindSet, Observer};
+use foldhash::quality::RandomState;
+use identity::Timestamp;
+use parking_lot::Mutex;
+
+use crate::charge::{Charge, WANTED, charges};
+use crate::item::Item;
+use crate::lane::Lanes;
+use crate::sketch::Sketch;
+use crate::table::{Counters, Table};
+use crate::usage::{Counts, Name};
+
+const MINUTE: u64 = 60_000;
+/// One ping in this time is free.
+const PING_EVERY: u64 = 30_000;
+/// A ping may come this much too early.
+const PING_EARLY: u64 = 1_000;
+/// Connections whose minutes are counted while they last. The minutes of others are counted when they end.
+const MOST_OPEN: usize = 2_000_000;
+const SHARDS: usize = 16;
+/// Bytes of a name that are kept.
+const MOST_NAME: usize = 512;
+
+/// A row that appeared.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub id: u32,
+    pub name: Name,
+}
+
+/// An open connection.
+struct Open {
+    /// Its row of connection minutes, if there was room for one.
+    row: Option<u32>,
+    since: Timestamp,
+    /// Minutes that are counted already.
+    counted: u64,
+}
+
+/// Counts what costs money.
+pub struct Meter {
+    table: Table,
+    lanes: Lanes,
+    rest: Vec<Counters>,
+    sketch: Sketch,
+    fresh: Mutex<Vec<Fresh>>,
+    open: Vec<Mutex<HashMap<u64, Open, RandomState>>>,
+    hasher: RandomState,
+    kilobyte: u64,
+    levels: usize,
+}
+
+impl Meter {
+    /// All at zero. `kilobyte` is 1024 or 1000; `levels` of a topic make its prefix, at least one.
+    pub fn new(kilobyte: u64, levels: usize) -> Self {
+        Self {
+            table: Table::new(),
+            lanes: Lanes::new(),
+            rest: Item::ALL.iter().map(|_| Counters::default()).collect(),
+            sketch: Sketch::new(),
+            fresh: Mutex::default(),
+            open: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::default(),
+            kilobyte,
+            levels: levels.max(1),
+        }
+    }
+
+    /// Bytes in a KB.
+    pub fn kilobyte(&self) -> u64 {
+        self.kilobyte
+    }
+
+    fn key(&self, client: &str, principal: &str, topic: &str, item: Item) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for part in [client, principal, topic] {
+            hasher.write(part.as_bytes());
+            hasher.write_u8(0xFF);
+        }
+        hasher.write_u8(item as u8);
+        hasher.finish()
+    }
+
+    /// Stands for a charge's row and its whole topic. Names are read only where nothing stands for them.
+    #[inline]
+    fn quick_key(&self, charge: &Charge<'_>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        if charge.standing == 0 {
+            for name in [charge.client, charge.principal] {
+                hasher.write(name.as_bytes());
+                hasher.write_u8(0xFF);
+            }
+        }
+        hasher.write_u64(charge.standing << 8 | charge.item as u64);
+        hasher.write(charge.topic.as_bytes());
+        // 0 is a slot that counts nothing yet.
+        hasher.finish().max(1)
+    }
+
+    /// The row for a charge; its name is noted if it is new.
+    fn row(&self, client: &str, principal: &str, topic: &str, item: Item) -> Option<(u32, &Counters)> {
+        let found = self.table.find(self.key(client, principal, topic, item))?;
+        if found.new {
+            let name = Name { client: kept(client), principal: kept(principal), topic: kept(topic), item };
+            self.fresh.lock().push(Fresh { id: found.id, name });
+        }
+        Some((found.id, found.counters))
+    }
+
+    fn count(&self, charge: &Charge<'_>, at: Timestamp) {
+        let counts = Counts::of(charge.item, charge.bytes, charge.topic_bytes, self.kilobyte);
+        let topic = || prefix(charge.topic, self.levels);
+        if charge.item != Item::Ping {
+            let row = || self.row(charge.client, charge.principal, topic(), charge.item).map(|(id, _)| id);
+            if self.lanes.add(self.quick_key(charge), counts, row, |id| self.table.row(id)) {
+                return;
+            }
+        }
+        let topic = topic();
+        match self.row(charge.client, charge.principal, topic, charge.item) {
+            Some((_, counters)) => {
+                counters.add(counts);
+                if charge.item == Item::Ping && is_beyond(counters, at) {
+                    self.count(&Charge { item: Item::PingBeyond, ..*charge }, at);
+                }
+            }
+            None => self.count_rest(charge.client, charge.item, counts),
+        }
+    }
+
+    fn count_rest(&self, client: &str, item: Item, counts: Counts) {
+        if let Some(counters) = self.rest.get(item as usize) {
+            counters.add(counts);
+        }
+        self.sketch.add(self.hasher.hash_one(client), counts.units);
+    }
+
+    /// About how many units, of all items, a client has beside its rows: never too low; see [`crate::SKETCH_ERROR`].
+    pub fn estimate_rest(&self, client: &str) -> u64 {
+        self.sketch.estimate(self.hasher.hash_one(client))
+    }
+
+    fn shard(&self, connection: u64) -> Option<&Mutex<HashMap<u64, Open, RandomState>>> {
+        self.open.get(connection as usize % SHARDS)
+    }
+
+    fn opened(&self, at: Timestamp, e: &events::Connected<'_>) {
+        let (client, principal) = (e.client.client_id, e.client.principal.identifier());
+        let row = self.row(client, principal, "", Item::ConnectionMinute).map(|(id, _)| id);
+        let connection = self.hasher.hash_one(e.session_identifier);
+        let Some(shard) = self.shard(connection) else { return };
+        let mut open = shard.lock();
+        if open.len() < MOST_OPEN / SHARDS {
+            open.insert(connection, Open { row, since: at, counted: 1 });
+            drop(open);
+            self.count_minutes(row, client, 1);
+        }
+    }
+
+    fn closed(&self, e: &events::Disconnected<'_>) {
+        let (client, principal) = (e.client.client_id, e.client.principal.identifier());
+        let connection = self.hasher.hash_one(e.session_identifier);
+        let known = self.shard(connection).and_then(|shard| shard.lock().remove(&connection));
+        let minutes = minutes(u64::try_from(e.duration.as_millis()).unwrap_or(u64::MAX));
+        let (row, counted) = match known {
+            Some(open) => (open.row, open.counted),
+            None => (self.row(client, principal, "", Item::ConnectionMinute).map(|(id, _)| id), 0),
+        };
+        self.count_minutes(row, client, minutes.saturating_sub(counted));
+    }
+
+    fn count_minutes(&self, row: Option<u32>, client: &str, minutes: u64) {
+        let counts = Counts { units: minutes, ..Counts::default() };
+        match row.and_then(|id| self.table.row(id)) {
+            Some(counters) => counters.add(counts),
+            None => self.count_rest(client, Item::ConnectionMinute, counts),
+        }
+    }
+
+    /// Counts the minutes that open connections began since it was called last.
+    pub(crate) fn age(&self, now: Timestamp) {
+        for shard in &self.open {
+            for open in shard.lock().values_mut() {
+                let minutes = minutes(now.millis().saturating_sub(open.since.millis()));
+                let more = minutes.saturating_sub(open.counted);
+                if more > 0 {
+                    open.counted = minutes;
+                    self.count_minutes(open.row, crate::usage::OTHERS, more);
+                }
+            }
+        }
+    }
+
+    /// The rows that appeared since it was called last.
+    pub(crate) fn fresh(&self) -> Vec<Fresh> {
+        std::mem::take(&mut *self.fresh.lock())
+    }
+
+    /// What a row says.
+    pub(crate) fn read(&self, id: u32) -> Counts {
+        self.table.row(id).map(Counters::read).unwrap_or_default()
+    }
+
+    /// What threads counted lately and did not give to the rows yet. To be asked after the rows.
+    pub(crate) fn lately(&self) -> HashMap<u32, Counts> {
+        self.lanes.read()
+    }
+
+    /// What is counted without a row.
+    pub(crate) fn read_rest(&self, item: Item) -> Counts {
+        self.rest.get(item as usize).map(Counters::read).unwrap_or_default()
+    }
+
+    /// Puts what was counted in an earlier run into a row. The row's number, or `None`: it went to the rest.
+    pub(crate) fn restore(&self, name: &Name, counts: Counts) -> Option<u32> {
+        if name.client != crate::usage::OTHERS {
+            let key = self.key(&name.client, &name.principal, &name.topic, name.item);
+            if let Some(found) = self.table.find(key) {
+                found.counters.add_all(counts);
+                return Some(found.id);
+            }
+        }
+        if let Some(counters) = self.rest.get(name.item as usize) {
+            counters.add_all(counts);
+        }
+        None
+    }
+}
+
+impl Counters {
+    /// All of them, whatever the size.
+    fn add_all(&self, counts: Counts) {
+        self.add(Counts { extra: 0, ..counts });
+        self.add(Counts { units: 0, bytes: 0, ..counts });
+    }
+}
+
+impl Observer for Meter {
+    fn observe(&self, at: Timestamp, event: &Event<'_>) {
+        match event {
+            Event::Connected(e) => self.opened(at, e),
+            Event::Disconnected(e) => return self.closed(e),
+            _ => {}
+        }
+        charges(event, |charge| self.count(&charge, at));
+    }
+
+    fn wanted(&self) -> KindSet {
+        WANTED
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meter")
+    }
+}
+
+/// Started minutes, one at least.
+fn minutes(millis: u64) -> u64 {
+    millis.div_ceil(MINUTE).max(1)
+}
+
+/// Whether a ping at `at` comes sooner than is free. `aux` is the time from which the next one is.
+fn is_beyond(counters: &Counters, at: Timestamp) -> bool {
+    let at = at.millis();
+    let free =
+        |next: u64| (at.saturating_add(PING_EARLY) >= next).then(|| next.max(at).saturating_add(PING_EVERY));
+    counters.aux.fetch_update(Relaxed, Relaxed, free).is_err()
+}
+
+/// The first levels of a topic.
+fn prefix(topic: &str, levels: usize) -> &str {
+    let end = topic.bytes().enumerate().filter(|(_, byte)| *byte == b'/').nth(levels - 1);
+    end.and_then(|(at, _)| topic.get(..at)).unwrap_or(topic)
+}
+
+fn kept(text: &str) -> String {
+    text.get(..text.floor_char_boundary(MOST_NAME)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_whole_levels() {
+        assert_eq!(prefix("a/b/c", 2), "a/b");
+        assert_eq!(prefix("a/b/c", 1), "a");
+        assert_eq!(prefix("a/b", 2), "a/b");
+        assert_eq!(prefix("/a/b", 2), "/a");
+        assert_eq!(prefix("", 2), "");
+    }
+
+    #[test]
+    fn one_ping_in_thirty_seconds_is_free() {
+        let counters = Counters::default();
+        let beyond = |at: u64| is_beyond(&counters, Timestamp(at));
+        assert!(!beyond(100_000));
+        assert!(beyond(128_999));
+        assert!(!beyond(129_000), "a second too early is forgiven");
+        assert!(!beyond(160_000));
+        assert!(beyond(170_000));
+        assert!(!beyond(900_000));
+    }
+
+    #[test]
+    fn minutes_are_started_minutes() {
+        assert_eq!([0, 1, 60_000, 60_001].map(minutes), [1, 1, 1, 2]);
+    }
+}
