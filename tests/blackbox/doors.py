@@ -1,6 +1,8 @@
 """A server with custom authorizers whose functions run here, for the tests of the doors."""
 
+import hashlib
 import json
+import ssl
 from urllib.parse import quote
 
 from lambdas import Lambda, Signer, arn
@@ -17,7 +19,10 @@ POLICY = document(allow("iot:Connect", "*"), allow(["iot:Publish", "iot:Receive"
 def let_in(event):
     """Lets in who does not say that it shall not."""
     good = "no-entry" not in json.dumps(event)
-    return {"isAuthenticated": good, "principalId": "somebody", "policyDocuments": [POLICY], "refreshAfterInSeconds": 300}
+    pem = event.get("protocolData", {}).get("tls", {}).get("x509CertificatePem")
+    # Beside a certificate the principal is the certificate.
+    principal = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() if pem else "somebody"
+    return {"isAuthenticated": good, "principalId": principal, "policyDocuments": [POLICY], "refreshAfterInSeconds": 300}
 
 
 def broken(event):

@@ -23,8 +23,8 @@ class Answer:
 class Https:
     """One connection to a device port; requests go over it one after another."""
 
-    def __init__(self, server, port="https", device=None, alpn=()):
-        context = wire.tls_context(server, device)
+    def __init__(self, server, port="https", device=None, alpn=(), context=None):
+        context = context or wire.tls_context(server, device)
         if alpn:
             context.set_alpn_protocols(list(alpn))
         self.connection = http.client.HTTPSConnection(

@@ -6,6 +6,10 @@ import hashlib
 import hmac
 from urllib.parse import quote
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -47,3 +51,11 @@ def presigned_path(server, host, path="/mqtt", method="GET", service="iotdeviceg
     if token and not sign_token:
         text += "&X-Amz-Security-Token=" + quote(token, safe="")
     return f"{path}?{text}"
+
+
+def headers(server, host, method, path, body, secret=None, service="iotdata"):
+    """The headers that sign a request in its headers, by botocore."""
+    request = AWSRequest(method, f"https://{host}{path}", {"Host": host}, body)
+    credentials = Credentials(server.ready["access_key_id"], secret or server.ready["secret_access_key"])
+    SigV4Auth(credentials, service, server.region).add_auth(request)
+    return dict(request.headers)

@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 
 import wire
 from provision import Device, allow, unique
+from test_domain_configurations import Bought
 from wire import CONNACK, V5, V311, Closed, Wire
 
 NEITHER = (ssl.SSLError, ConnectionError, Closed)
@@ -163,3 +164,44 @@ def test_plain_port_needs_no_certificate(dial, version):
     connection.send(wire.connect(version, unique()))
     assert connection.expect(CONNACK).code == 0
     assert connection.subscribe("a/b") == [1]
+
+
+def test_server_certificate_files_are_read_again_while_connections_last(new_server, tmp_path):
+    """Hot reload, and what happens when the new files are no good."""
+    first, second = Bought("localhost"), Bought("localhost", kind="rsa")
+    certificate, key, trusted = tmp_path / "server.cert.pem", tmp_path / "server.key.pem", tmp_path / "both.pem"
+    trusted.write_bytes(first.chain + second.chain)
+
+    def install(pem, private):
+        certificate.write_bytes(pem)
+        key.write_bytes(private)
+
+    install(first.pem + first.chain, first.key)
+    config = tmp_path / "thingcore.toml"
+    config.write_text(f'[devices]\ncertificate_file = "{certificate}"\nprivate_key_file = "{key}"\n')
+    server = new_server("--config", config)
+    device = server.account.everything()
+
+    def come():
+        context = ssl.create_default_context(cafile=trusted)
+        context.load_cert_chain(device.certificate_file, device.key_file)
+        connection = Wire.dial(server, device, V5, context=context)
+        assert connection.connect(unique()).code == 0
+        shown = x509.load_der_x509_certificate(connection.sock.getpeercert(binary_form=True))
+        return connection, shown
+
+    old, shown = come()
+    assert shown == x509.load_pem_x509_certificate(first.pem)
+    mark = server.log_mark()
+    install(second.pem + second.chain, second.key)
+    server.wait_for_log("server.certificate-replaced", since=mark)
+    new, shown = come()
+    assert shown == x509.load_pem_x509_certificate(second.pem)
+    old.ping()
+    mark = server.log_mark()
+    install(first.pem, second.key)
+    server.wait_for_log("stays in service", since=mark)
+    third, shown = come()
+    assert shown == x509.load_pem_x509_certificate(second.pem)
+    for connection in (old, new, third):
+        connection.close()

@@ -261,7 +261,7 @@ impl Exchange {
             let operation = found?;
             known.operation = Some(operation.name());
             caller.must_be_owner(operation.name())?;
-            return operation.perform(&body).map(Success::Own);
+            return operation.perform(&body).await.map(Success::Own);
         }
         if Service::ACCOUNT.contains(&service) {
             return self.account(service, &parts, &body, caller, known).await;

@@ -3,6 +3,8 @@
 //! What they do comes from outside as closures; here they only have a method, a path and JSON in and out.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use serde_json::Value;
 
@@ -15,8 +17,16 @@ const PREFIX: &str = "/thingcore/";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidInput(pub String);
 
-/// Does the work. It is called on the API's threads and must not wait. An empty body is `null`.
-type Act = Box<dyn Fn(Value) -> Result<Value, InvalidInput> + Send + Sync>;
+/// Does the work. An empty body is `null`.
+enum Act {
+    /// On the API's threads: it must not wait.
+    AtOnce(Box<dyn Fn(Value) -> Outcome + Send + Sync>),
+    /// It may wait for something to happen, not longer than a caller is patient.
+    Waiting(Box<dyn Fn(Value) -> Awaited + Send + Sync>),
+}
+
+type Awaited = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Outcome = Result<Value, InvalidInput>;
 
 /// The list of own operations.
 #[derive(Default)]
@@ -38,7 +48,23 @@ impl OwnOperations {
         path: &'static str,
         act: impl Fn(Value) -> Result<Value, InvalidInput> + Send + Sync + 'static,
     ) -> Self {
-        self.0.push(Entry { name, method, path, act: Box::new(act) });
+        self.0.push(Entry { name, method, path, act: Act::AtOnce(Box::new(act)) });
+        self
+    }
+
+    /// Adds one that may wait for something to happen before it answers: seconds, not minutes.
+    pub fn with_waiting<F>(
+        mut self,
+        name: &'static str,
+        method: &'static str,
+        path: &'static str,
+        act: impl Fn(Value) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Value, InvalidInput>> + Send + 'static,
+    {
+        let act = Act::Waiting(Box::new(move |body| Box::pin(act(body))));
+        self.0.push(Entry { name, method, path, act });
         self
     }
 
@@ -77,13 +103,17 @@ impl Found<'_> {
         self.0.name
     }
 
-    pub fn perform(&self, body: &[u8]) -> Result<Value, Fault> {
+    pub async fn perform(&self, body: &[u8]) -> Result<Value, Fault> {
         let input = match body.iter().all(u8::is_ascii_whitespace) {
             true => Value::Null,
             false => serde_json::from_slice(body)
                 .map_err(|error| Fault::invalid(format!("The request body is not JSON: {error}.")))?,
         };
-        (self.0.act)(input).map_err(|InvalidInput(text)| Fault::invalid(text))
+        let outcome = match &self.0.act {
+            Act::AtOnce(act) => act(input),
+            Act::Waiting(act) => act(input).await,
+        };
+        outcome.map_err(|InvalidInput(text)| Fault::invalid(text))
     }
 }
 
@@ -96,6 +126,10 @@ mod tests {
         OwnOperations::default()
             .with("GetEcho", "GET", "echo", |_| Ok(Value::Null))
             .with("PutEcho", "PUT", "echo", echo)
+            .with_waiting("WaitEcho", "POST", "echo", |body| async move {
+                tokio::task::yield_now().await;
+                Ok(body)
+            })
     }
 
     #[test]
@@ -105,15 +139,20 @@ mod tests {
         assert_eq!(all.find("PUT", "/thingcore/echo").unwrap().ok().unwrap().name(), "PutEcho");
         assert_eq!(all.find("GET", "/thingcore/echo/x").unwrap().err().unwrap().status, 404);
         let fault = all.find("DELETE", "/thingcore/echo").unwrap().err().unwrap();
-        assert_eq!((fault.status, &*fault.allow), (405, ["GET", "PUT"].as_slice()));
+        assert_eq!((fault.status, &*fault.allow), (405, ["GET", "PUT", "POST"].as_slice()));
     }
 
     #[test]
     fn bodies_are_json_or_nothing() {
         let all = operations();
-        let put =
-            |body: &str| all.find("PUT", "/thingcore/echo").unwrap().ok().unwrap().perform(body.as_bytes());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let call = |method: &str, body: &str| {
+            let found = all.find(method, "/thingcore/echo").unwrap().ok().unwrap();
+            runtime.block_on(found.perform(body.as_bytes()))
+        };
+        let put = |body: &str| call("PUT", body);
         assert_eq!(put("[1]").unwrap(), serde_json::json!([1]));
+        assert_eq!(call("POST", "[2]").unwrap(), serde_json::json!([2]));
         assert_eq!(&*put(" ").unwrap_err().message, "empty");
         assert!(put("{").unwrap_err().message.contains("not JSON"));
     }

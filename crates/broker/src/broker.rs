@@ -180,6 +180,11 @@ impl Broker {
         self.0.committer.close();
     }
 
+    /// What waits to be made durable: how many jobs, and their bytes.
+    pub fn waiting_writes(&self) -> (usize, usize) {
+        self.0.committer.size()
+    }
+
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.0.directory.all().iter().filter(|cell| cell.is_online()).count()

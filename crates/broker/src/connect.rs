@@ -128,10 +128,18 @@ impl Broker {
         taken.waker.into_iter().for_each(Waker::wake);
         if let Some(ended) = taken.ousted {
             let fault = Fault::TakenOver;
-            let detail = &format!("the client id connected again from {}", admitted.standing.bearer.peer);
+            let peer = admitted.standing.bearer.peer;
+            let detail = &format!("the client id connected again from {peer}");
+            let remedy = &format!(
+                "client id `{}` is also used by {}: give every device its own client id, or let the device close its old \
+                 connection before it opens a new one",
+                admitted.client_id,
+                peer.ip()
+            );
             // [MQTT-3.1.3-9] a session that is thrown away does not let its will wait.
-            let over = taken.over.is_some();
-            inner.conclude(&cell, ended, &Departure { over, ..Departure::by(fault, detail, trace) }, now);
+            let (over, remedy) = (taken.over.is_some(), Some(remedy as &dyn std::fmt::Display));
+            let departure = Departure { over, remedy, ..Departure::by(fault, detail, trace) };
+            inner.conclude(&cell, ended, &departure, now);
         }
         if let Some(over) = &taken.over {
             inner.unroute(over);
@@ -240,7 +248,8 @@ impl Inner {
         };
         let refused = |fault, denial: policy::Denial<'_>| {
             self.tell_connect_failed(standing, fault, now);
-            self.refuse_for(client, fault, &denial, terms.version, now)
+            let remedy = denial.remedy();
+            self.refuse_for(client, (fault, &denial), Some(&remedy), terms.version, now)
         };
         let permit = view.authorizer.connect(client.client_id, facts, now);
         let permit = permit.map_err(|denial| refused(Fault::ConnectDenied, denial))?;
@@ -261,20 +270,20 @@ impl Inner {
         if let Some(row) = violation.row.filter(|row| self.dialect.has(*row)) {
             self.diverges(row, client, "CONNECT", &violation.detail, now);
         }
-        self.refuse_for(client, violation.fault, &violation.detail, version, now)
+        self.refuse_for(client, (violation.fault, &violation.detail), None, version, now)
     }
 
     /// Tells of the refusal and makes what goes over the wire.
     fn refuse_for(
         &self,
         client: Client<'_>,
-        fault: Fault,
-        detail: &dyn std::fmt::Display,
+        (fault, detail): (Fault, &dyn std::fmt::Display),
+        remedy: Option<&dyn std::fmt::Display>,
         version: Version,
         now: Timestamp,
     ) -> Refused {
         let trace = self.uuid();
-        self.report_connect_refused(client, fault, detail, &trace, now);
+        self.report_connect_refused(client, (fault, detail), remedy, &trace, now);
         for divergence in self.dialect.shown_connect(fault, version) {
             self.diverges(divergence, client, "CONNECT", detail, now);
         }

@@ -60,6 +60,9 @@ macro_rules! failures {
         }
 
         impl DirectFailure {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
             /// AWS's word for it.
             pub fn as_str(self) -> &'static str {
                 match self {

@@ -2,7 +2,7 @@
 //!
 //! Nothing here is called from inside a cell.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use session::{Dropped, Note, Terms, Violation};
 
 use crate::broker::Inner;
 use crate::link::Link;
-use crate::publish::{Denied, Fate, Report};
+use crate::publish::{Denied, Fate, Report, WayOut};
 use standing::Standing;
 
 /// A client at its CONNECT.
@@ -43,13 +43,14 @@ impl Inner {
     pub fn report_connect_refused(
         &self,
         client: Client<'_>,
-        fault: Fault,
-        detail: &dyn Display,
+        (fault, detail): (Fault, &dyn Display),
+        remedy: Option<&dyn Display>,
         trace: &str,
         now: Timestamp,
     ) {
-        let trace = Some(trace);
-        self.emit(now, &events::ConnectRefused { client, fault, detail, trace }.into());
+        let (trace, inactive) = (Some(trace), Reactivate(client.principal));
+        let remedy = remedy.or_else(|| inactive.concerns(fault));
+        self.emit(now, &events::ConnectRefused { client, fault, detail, remedy, trace }.into());
     }
 
     pub fn report_connected(&self, client: Client<'_>, terms: &Terms, arrived: &Arrived, now: Timestamp) {
@@ -199,8 +200,11 @@ impl Inner {
         trace: &str,
         now: Timestamp,
     ) {
-        let (action, topic, trace) = (denied.action, denied.topic, Some(trace));
-        self.emit(now, &events::PublishDenied { origin, action, topic, decision: denied, trace }.into());
+        let (action, topic, trace, remedy) = (denied.action, denied.topic, Some(trace), &WayOut(denied));
+        self.emit(
+            now,
+            &events::PublishDenied { origin, action, topic, decision: denied, remedy, trace }.into(),
+        );
     }
 
     pub fn report_publish_refused(
@@ -225,7 +229,8 @@ impl Inner {
     }
 
     pub fn report_will_refused(&self, client: Client<'_>, denied: &Denied<'_>, now: Timestamp) {
-        self.emit(now, &events::WillRefused { client, topic: denied.topic, decision: denied }.into());
+        let (topic, remedy) = (denied.topic, &WayOut(denied));
+        self.emit(now, &events::WillRefused { client, topic, decision: denied, remedy }.into());
     }
 
     pub fn report_retained_stored(&self, topic: &str, bytes: usize, now: Timestamp) {
@@ -266,10 +271,11 @@ impl Inner {
         &self,
         client: Client<'_>,
         filter: &str,
-        decision: &dyn Display,
+        denial: &policy::Denial<'_>,
         now: Timestamp,
     ) {
-        self.emit(now, &events::SubscribeDenied { client, filter, decision, trace: None }.into());
+        let (decision, remedy) = (denial, &denial.remedy());
+        self.emit(now, &events::SubscribeDenied { client, filter, decision, remedy, trace: None }.into());
     }
 
     pub fn report_unsubscribed(&self, client: Client<'_>, filter: &str, existed: bool, now: Timestamp) {
@@ -333,9 +339,11 @@ impl Inner {
             None => view.authorizer.receive(topic, now).err(),
             Some(share) => view.authorizer.receive_shared(share, topic, now).err(),
         };
+        let remedy = decision.as_ref().map(policy::Denial::remedy);
         let decision =
             decision.as_ref().map_or(&"the policies changed meanwhile" as &dyn Display, |denial| denial);
-        self.emit(now, &events::ReceiveDenied { client, topic, decision }.into());
+        let remedy = remedy.as_ref().map_or(&"none needed" as &dyn Display, |remedy| remedy);
+        self.emit(now, &events::ReceiveDenied { client, topic, decision, remedy }.into());
     }
 }
 
@@ -355,6 +363,8 @@ pub(crate) struct Departure<'a> {
     pub reason: DisconnectReason,
     pub fault: Option<Fault>,
     pub detail: &'a dyn Display,
+    /// What to do, where more is known than fault and reason tell.
+    pub remedy: Option<&'a dyn Display>,
     pub trace: Option<&'a str>,
     /// The will goes out.
     pub will: bool,
@@ -367,12 +377,13 @@ impl<'a> Departure<'a> {
     pub fn by(fault: Fault, detail: &'a dyn Display, trace: &'a str) -> Self {
         let reason = fault.disconnect_reason();
         let (will, over) = (reason.sends_will(), false);
-        Self { reason, fault: Some(fault), detail, trace: Some(trace), will, over }
+        Self { reason, fault: Some(fault), detail, remedy: None, trace: Some(trace), will, over }
     }
 
     /// By something that is nobody's fault.
     pub fn because(reason: DisconnectReason, detail: &'a dyn Display) -> Self {
-        Self { reason, fault: None, detail, trace: None, will: reason.sends_will(), over: false }
+        let will = reason.sends_will();
+        Self { reason, fault: None, detail, remedy: None, trace: None, will, over: false }
     }
 }
 
@@ -385,12 +396,41 @@ impl Inner {
         session_identifier: &str,
         now: Timestamp,
     ) {
-        let Departure { reason, fault, detail, trace, .. } = *departure;
-        self.emit(
-            now,
-            &events::Disconnected { client, reason, fault, detail, duration, session_identifier, trace }
-                .into(),
-        );
+        let Departure { reason, fault, detail, remedy, trace, .. } = *departure;
+        let inactive = Reactivate(client.principal);
+        let remedy = remedy.or_else(|| inactive.concerns(fault?));
+        let fact = events::Disconnected {
+            client,
+            reason,
+            fault,
+            detail,
+            remedy,
+            duration,
+            session_identifier,
+            trace,
+        };
+        self.emit(now, &fact.into());
+    }
+}
+
+/// How a certificate that is not ACTIVE gets in again.
+struct Reactivate<'a>(&'a Principal);
+
+impl Reactivate<'_> {
+    /// Only certificates have such a command.
+    fn concerns(&self, fault: Fault) -> Option<&dyn Display> {
+        let certificate = matches!(self.0, Principal::Certificate(_));
+        (fault == Fault::CertificateNotActive && certificate).then_some(self as &dyn Display)
+    }
+}
+
+impl Display for Reactivate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.0.identifier();
+        write!(
+            f,
+            "aws iot update-certificate --certificate-id {id} --new-status ACTIVE (what is REVOKED needs a new certificate)"
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use identity::Principal;
 use mqtt::QoS;
 
 use crate::declare::{catalogue, optional, text};
-use crate::{Client, DropReason, Level, LogType, Origin};
+use crate::{Client, DropReason, Level, LogType, Origin, Remedy, remedy};
 
 catalogue! {
     /// The broker starts.
@@ -46,11 +46,13 @@ catalogue! {
         server_name: Option<&'a str>,
         /// How it was to be authenticated: `AWS_X509`, `AWS_SIGV4`, `CUSTOM_AUTH`, `CUSTOM_AUTH_X509`.
         authentication: &'static str,
+        /// The id of the certificate that the peer showed, if it showed one that could be read.
+        certificate_id: Option<&'a str>,
         /// AWS's reason code, for example `DEVICE_CERTIFICATE_NOT_REGISTERED`.
         reason: &'static str,
         /// What exactly went wrong.
         detail: &'a dyn Display,
-        /// What to do about it; may be empty.
+        /// What to do about it.
         remedy: &'a str,
     }
     /// A socket was closed because the broker holds as many as it may.
@@ -86,6 +88,8 @@ catalogue! {
         fault: Fault,
         /// What exactly; the policy's decision for a denial.
         detail: &'a dyn Display,
+        /// What to do, where more is known than the fault tells.
+        remedy: Option<&'a dyn Display>,
         /// The trace id that the client was told, if any.
         trace: Option<&'a str>,
     }
@@ -99,6 +103,8 @@ catalogue! {
         fault: Option<Fault>,
         /// What exactly.
         detail: &'a dyn Display,
+        /// What to do, where more is known than reason and fault tell.
+        remedy: Option<&'a dyn Display>,
         /// How long it lasted.
         duration: Duration,
         /// The UUID of the session.
@@ -150,6 +156,8 @@ catalogue! {
         topic: &'a str,
         /// The policies' decision.
         decision: &'a dyn Display,
+        /// The statement to add or to change.
+        remedy: &'a dyn Display,
         /// The trace id that the client was told, if any.
         trace: Option<&'a str>,
     }
@@ -173,6 +181,8 @@ catalogue! {
         topic: &'a str,
         /// The policies' decision.
         decision: &'a dyn Display,
+        /// The statement to add or to change.
+        remedy: &'a dyn Display,
     }
     /// A message was queued for a client that is away.
     Queued<'a> = "delivery.queued", Debug, Queued, QueuedSuccess, - {
@@ -245,6 +255,8 @@ catalogue! {
         filter: &'a str,
         /// The policies' decision.
         decision: &'a dyn Display,
+        /// The statement to add or to change.
+        remedy: &'a dyn Display,
         /// The trace id that the client was told, if any.
         trace: Option<&'a str>,
     }
@@ -270,7 +282,8 @@ catalogue! {
         topic: &'a str,
     }
     /// A connection passed a limit of so many in a second. What was done about it is an event of its own, if anything.
-    ThrottleExceeded<'a> = "throttle.exceeded", Debug, -, ThrottleExceeded, - {
+    ThrottleExceeded<'a> = "throttle.exceeded", Debug, -, ThrottleExceeded,
+        "send less in a second on one connection, or raise the quota of that name" {
         /// Whose connection.
         client: Client<'a>,
         /// The name of the quota.
@@ -302,6 +315,8 @@ catalogue! {
         topic: &'a str,
         /// The policies' decision.
         decision: &'a dyn Display,
+        /// The statement to add or to change.
+        remedy: &'a dyn Display,
     }
     /// A session continued on a new connection.
     SessionResumed<'a> = "session.resumed", Info, -, -, - {
@@ -407,7 +422,8 @@ catalogue! {
         is_ours: bool,
     }
     /// The store's feed lost its place and everything is read again.
-    FeedLagged = "feed.lagged", Warn, -, -, - {}
+    FeedLagged = "feed.lagged", Warn, -, -,
+        "none needed; if it happens often, the machine is too slow for so many changes" {}
     /// The store failed.
     StoreFailed<'a> = "store.failed", Error, -, -,
         "check disk space and permissions of the data folder" {
@@ -441,7 +457,8 @@ catalogue! {
         peer: SocketAddr,
     }
     /// Something in the configuration is wrong or odd.
-    ConfigProblem<'a> = "config.problem", Warn, -, -, - {
+    ConfigProblem<'a> = "config.problem", Warn, -, -,
+        "correct the setting; thingcore.example.toml documents each" {
         /// The setting.
         setting: &'a str,
         /// What is wrong with it.
@@ -579,13 +596,26 @@ impl<'a> Event<'a> {
     }
 
     /// What somebody can do about it.
-    pub fn remedy(&self) -> Option<&'a str> {
-        match self {
-            Self::HandshakeFailed(e) if !e.remedy.is_empty() => Some(e.remedy),
+    pub fn remedy(&self) -> Option<Remedy<'a>> {
+        let text = match self {
+            Self::PublishDenied(e) => return Some(Remedy::Written(e.remedy)),
+            Self::SubscribeDenied(e) => return Some(Remedy::Written(e.remedy)),
+            Self::ReceiveDenied(e) => return Some(Remedy::Written(e.remedy)),
+            Self::WillRefused(e) => return Some(Remedy::Written(e.remedy)),
+            Self::ConnectRefused(ConnectRefused { remedy: Some(remedy), .. })
+            | Self::Disconnected(Disconnected { remedy: Some(remedy), .. }) => {
+                return Some(Remedy::Written(*remedy));
+            }
+            Self::Disconnected(Disconnected { fault: None, reason, .. }) => remedy::of_ending(*reason),
+            Self::HandshakeFailed(e) => Some(e.remedy),
             Self::CertificateNotRegistered(e) => Some(e.remedy),
             Self::ProvisioningFailed(e) => Some(e.remedy),
+            Self::DeliveryDropped(e) => Some(e.why.remedy()),
+            Self::DirectMessageRefused(e) => remedy::of_direct(e.reason),
+            Self::ApiRefused(e) => remedy::of_api_error(e.error),
             _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
-        }
+        };
+        text.map(Remedy::Text)
     }
 
     /// The trace id that the client was told.

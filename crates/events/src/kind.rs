@@ -110,6 +110,16 @@ impl KindSet {
         Self(self.0 | other.0)
     }
 
+    /// The set as a number, for those who keep it where several threads read it.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The set that [`KindSet::bits`] gave the number of.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// Whether a kind is in the set.
     #[inline]
     pub const fn has(self, kind: Kind) -> bool {

@@ -7,6 +7,7 @@ mod declare;
 mod kind;
 mod observer;
 mod recorder;
+pub mod remedy;
 mod sentence;
 mod subject;
 
@@ -14,4 +15,5 @@ pub use catalogue::*;
 pub use kind::{KindSet, Level, LogType};
 pub use observer::{Observer, Observers};
 pub use recorder::{Recorder, Seen};
+pub use remedy::Remedy;
 pub use subject::{Client, DropReason, Origin};

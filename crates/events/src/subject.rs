@@ -98,7 +98,7 @@ impl<'a> From<Client<'a>> for Origin<'a> {
 }
 
 macro_rules! drop_reasons {
-    ($($name:ident = $code:literal, $doc:literal;)*) => {
+    ($($name:ident = $code:literal, $doc:literal, $remedy:literal;)*) => {
         /// Why a message did not reach a client that subscribed to it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum DropReason {
@@ -118,18 +118,30 @@ macro_rules! drop_reasons {
             pub fn doc(self) -> &'static str {
                 match self { $(Self::$name => $doc,)* }
             }
+
+            /// What to do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
         }
     };
 }
 
 drop_reasons! {
-    OutboxFull = "OUTBOX_FULL", "The client reads too slowly and the message was of QoS 0.";
-    QueueFull = "QUEUE_FULL", "The session holds as many messages as it may.";
-    Expired = "EXPIRED", "The message's expiry interval passed.";
-    TooLargeForClient = "TOO_LARGE_FOR_CLIENT", "The packet would exceed the client's Maximum Packet Size.";
-    RetryWindow = "RETRY_WINDOW", "The client did not acknowledge the message within the retry window.";
-    Rate = "THROTTLED", "More messages in a second than may be sent to the client, and the message was of QoS 0.";
-    QueueRate = "THROTTLED_WHILE_QUEUEING", "More messages in a second than the account may queue.";
+    OutboxFull = "OUTBOX_FULL", "The client reads too slowly and the message was of QoS 0.",
+        "find out why the client reads so slowly, send it less, or use QoS 1 where every message counts";
+    QueueFull = "QUEUE_FULL", "The session holds as many messages as it may.",
+        "let the client connect more often or subscribe to less, or raise session-queue-messages";
+    Expired = "EXPIRED", "The message's expiry interval passed.",
+        "publish with a longer Message Expiry Interval, or let the client connect before it ends";
+    TooLargeForClient = "TOO_LARGE_FOR_CLIENT", "The packet would exceed the client's Maximum Packet Size.",
+        "raise the Maximum Packet Size in the client's CONNECT, or publish smaller messages";
+    RetryWindow = "RETRY_WINDOW", "The client did not acknowledge the message within the retry window.",
+        "let the client acknowledge what it gets (PUBACK), before its own work with the message";
+    Rate = "THROTTLED", "More messages in a second than may be sent to the client, and the message was of QoS 0.",
+        "send the client at most 100 messages a second, use QoS 1, or raise publishes-per-connection";
+    QueueRate = "THROTTLED_WHILE_QUEUEING", "More messages in a second than the account may queue.",
+        "publish less in a second to sessions that are away, or raise the quota of queued messages";
 }
 
 impl fmt::Display for DropReason {

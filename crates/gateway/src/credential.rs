@@ -12,7 +12,7 @@ use registry::{CertificateMode, CertificateStatus};
 use services::{ErrorCode, FirstContact};
 
 use crate::door::Shared;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 
 /// Looks up the peer's own certificate, the first of its chain. `wall` is compared with the certificate's validity.
 /// `server_name` is the name that the peer asked for, if it is one of ours.
@@ -23,20 +23,23 @@ pub(crate) async fn credential_of(
     wall: Timestamp,
 ) -> Result<Credential, Refusal> {
     let own = chain.first().map(Vec::as_slice).unwrap_or_default();
-    let facts =
-        pki::facts(own).map_err(|error| Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string()))?;
-    let known = shared.broker.certificate(&facts.id).await.map_err(|error| Refusal::store_failed(&error))?;
+    let facts = pki::facts(own).map_err(|error| {
+        Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string(), refusal::SUPPORTED)
+    })?;
+    let of = |refusal: Refusal| refusal.of(&facts.id);
+    let known = shared.broker.certificate(&facts.id).await;
+    let known = known.map_err(|error| of(Refusal::store_failed(&error)))?;
     let status = known.as_ref().map(|record| record.status);
     if matches!(status, None | Some(CertificateStatus::PendingActivation)) {
         let contact = shared.services.first_contact(chain, server_name, shared.clock.now());
         // Boxed: few tasks ever are in it.
-        return Err(refused_at(&facts.id, status, Box::pin(contact).await));
+        return Err(of(refused_at(&facts.id, status, Box::pin(contact).await)));
     }
-    admit(&facts, status, wall)?;
+    admit(&facts, status, wall).map_err(of)?;
     // A certificate that may belong to several accounts names its own by the endpoint that it asks for.
     let needs_name = known.is_some_and(|record| record.mode == CertificateMode::SniOnly);
     if needs_name && server_name.is_none() {
-        return Err(Refusal::server_name_needed(&facts.id));
+        return Err(of(Refusal::server_name_needed(&facts.id)));
     }
     let principal = Principal::Certificate(facts.id.clone());
     Ok(Credential { principal, certificate: Some(Arc::new(facts)), grant: None })
@@ -62,7 +65,11 @@ fn refused_at(
             Refusal::not_let_in(id, status.is_some(), &reason, remedy)
         }
         Err(error) if error.code == ErrorCode::ServiceUnavailable => Refusal::store_failed(&error),
-        Err(error) => Refusal::new("INTERNAL_SERVER_ERROR", error.to_string()),
+        Err(error) => Refusal::new(
+            "INTERNAL_SERVER_ERROR",
+            error.to_string(),
+            "look at the broker's log for what failed; devices retry by themselves",
+        ),
     }
 }
 

@@ -140,5 +140,5 @@ impl Renewal for Again {
 fn refused(why: &AuthenticationRefused, is_custom_only: bool) -> Refusal {
     let authentication = if is_custom_only { "CUSTOM_AUTH" } else { "CUSTOM_AUTH_X509" };
     let detail = format!("{} ({})", why, why.reason.code());
-    Refusal::new(why.reason.log_reason(), detail).by(authentication).with_remedy(why.remedy())
+    Refusal::new(why.reason.log_reason(), detail, why.remedy()).by(authentication)
 }

@@ -77,7 +77,7 @@ pub(crate) async fn shake_hands(shared: &Shared, socket: TcpStream, port: Port) 
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let chain: Vec<Vec<u8>> = chain.iter().map(|certificate| certificate.to_vec()).collect();
     if asks_certificate && chain.is_empty() {
-        return Err(refused(Refusal::new("NOT_AUTHENTICATED", "the peer presented no client certificate")));
+        return Err(refused(Refusal::no_certificate()));
     }
     Ok(Shaken { stream, way, endpoint, asked, chain })
 }

@@ -1,5 +1,6 @@
 //! Why a peer was turned away before MQTT began, in the words of AWS's `Connection.AuthNError` log where it has one.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::io;
 
@@ -15,16 +16,29 @@ pub(crate) struct Refusal {
     /// What happened.
     pub(crate) detail: String,
     /// What the operator can do about it.
-    pub(crate) remedy: Option<String>,
+    pub(crate) remedy: Cow<'static, str>,
+    /// The certificate that the peer showed, once it is known.
+    pub(crate) certificate_id: Option<CertificateId>,
 }
 
+/// The certificates that devices may have.
+pub(crate) const SUPPORTED: &str = "give the device an X.509 certificate with an RSA key of at least 2048 bits or an ECC key (P-256, \
+     P-384, P-521), for example from aws iot create-keys-and-certificate";
+
 impl Refusal {
-    pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { authentication: "AWS_X509", reason, detail: detail.into(), remedy: None }
+    /// There is none without a remedy.
+    pub(crate) fn new(
+        reason: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (detail, remedy) = (detail.into(), remedy.into());
+        Self { authentication: "AWS_X509", reason, detail, remedy, certificate_id: None }
     }
 
-    pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+    /// The same about a certificate that the peer showed.
+    pub(crate) fn of(mut self, id: &CertificateId) -> Self {
+        self.certificate_id = Some(id.clone());
         self
     }
 
@@ -34,8 +48,18 @@ impl Refusal {
         self
     }
 
+    pub(crate) fn no_certificate() -> Self {
+        Self::new(
+            "NOT_AUTHENTICATED",
+            "the peer presented no client certificate",
+            "give the client its certificate and private key (mosquitto: --cert, --key)",
+        )
+    }
+
     pub(crate) fn not_registered(id: &CertificateId) -> Self {
-        Self::new("DEVICE_CERTIFICATE_NOT_REGISTERED", format!("certificate {id} is not registered")).with_remedy(
+        Self::new(
+            "DEVICE_CERTIFICATE_NOT_REGISTERED",
+            format!("certificate {id} is not registered"),
             "register it: aws iot register-certificate-without-ca --status ACTIVE --certificate-pem file://cert.pem",
         )
     }
@@ -46,41 +70,56 @@ impl Refusal {
             true => "DEVICE_CERTIFICATE_INACTIVE",
             false => "DEVICE_CERTIFICATE_NOT_REGISTERED",
         };
-        Self::new(code, format!("certificate {id} was not let in at its first contact: {reason}"))
-            .with_remedy(remedy)
+        Self::new(code, format!("certificate {id} was not let in at its first contact: {reason}"), remedy)
     }
 
     /// AWS has no reason code of its own for it.
     pub(crate) fn provisioned(id: &CertificateId) -> Self {
-        Self::new("DEVICE_CERTIFICATE_INACTIVE", format!("certificate {id} was just provisioned"))
-            .with_remedy("nothing: the device connects again by itself, and is let in")
+        Self::new(
+            "DEVICE_CERTIFICATE_INACTIVE",
+            format!("certificate {id} was just provisioned"),
+            "nothing: the device connects again by itself, and is let in",
+        )
     }
 
     pub(crate) fn not_active(id: &CertificateId, status: &str) -> Self {
-        Self::new("DEVICE_CERTIFICATE_INACTIVE", format!("certificate {id} is {status}"))
-            .with_remedy(format!("aws iot update-certificate --certificate-id {id} --new-status ACTIVE"))
+        Self::new(
+            "DEVICE_CERTIFICATE_INACTIVE",
+            format!("certificate {id} is {status}"),
+            format!("aws iot update-certificate --certificate-id {id} --new-status ACTIVE"),
+        )
     }
 
     pub(crate) fn revoked(id: &CertificateId) -> Self {
-        Self::new("DEVICE_CERTIFICATE_REVOKED", format!("certificate {id} is REVOKED")).with_remedy(
+        Self::new(
+            "DEVICE_CERTIFICATE_REVOKED",
+            format!("certificate {id} is REVOKED"),
             "revocation is final: give the device a new certificate (aws iot create-keys-and-certificate)",
         )
     }
 
     /// AWS has no reason code of its own for it.
     pub(crate) fn outside_validity(id: &CertificateId, what: &str) -> Self {
-        Self::new("DEVICE_CERTIFICATE_EXPIRED", format!("certificate {id} {what}"))
-            .with_remedy("give the device a new certificate, and check the clocks of both sides")
+        Self::new(
+            "DEVICE_CERTIFICATE_EXPIRED",
+            format!("certificate {id} {what}"),
+            "give the device a new certificate, and check the clocks of both sides",
+        )
     }
 
     pub(crate) fn store_failed(error: &dyn std::fmt::Display) -> Self {
-        Self::new("INTERNAL_SERVER_ERROR", format!("the registry could not be read: {error}"))
-            .with_remedy("see the store's own error above; devices retry by themselves")
+        Self::new(
+            "INTERNAL_SERVER_ERROR",
+            format!("the registry could not be read: {error}"),
+            "see the store's own error above; devices retry by themselves",
+        )
     }
 
     /// A protocol that AWS's port 443 does not know.
     pub(crate) fn unknown_alpn(offered: &str) -> Self {
-        Self::new("NOT_AUTHENTICATED", format!("the peer offered only unknown ALPN protocols: {offered}")).with_remedy(
+        Self::new(
+            "NOT_AUTHENTICATED",
+            format!("the peer offered only unknown ALPN protocols: {offered}"),
             "offer x-amzn-mqtt-ca (MQTT with a client certificate), mqtt (MQTT with a custom authorizer), \
              x-amzn-http-ca (HTTPS with a client certificate), or none (WebSocket and HTTPS)",
         )
@@ -91,8 +130,8 @@ impl Refusal {
         Self::new(
             "PROTOCOL_MISMATCH",
             format!("the domain configuration's applicationProtocol {protocol} is not spoken on this port"),
+            "SECURE_MQTT is on 8883 and 443, MQTT_WSS on 443, HTTPS on 443 and 8443",
         )
-        .with_remedy("SECURE_MQTT is on 8883 and 443, MQTT_WSS on 443, HTTPS on 443 and 8443")
     }
 
     /// A domain configuration that nobody can use as it came.
@@ -100,51 +139,66 @@ impl Refusal {
         Self::new(
             "DOMAIN_CONFIGURATION_INVALID",
             "the domain configuration's authenticationType does not fit the protocol that the peer speaks",
+            "client certificates go with SECURE_MQTT and HTTPS, AWS_SIGV4 with MQTT_WSS and HTTPS",
         )
-        .with_remedy("client certificates go with SECURE_MQTT and HTTPS, AWS_SIGV4 with MQTT_WSS and HTTPS")
     }
 
     /// The domain configuration is switched off.
     pub(crate) fn disabled_domain(name: &str) -> Self {
-        Self::new("DOMAIN_CONFIGURATION_DISABLED", format!("the domain configuration of {name} is DISABLED")).with_remedy(
+        Self::new(
+            "DOMAIN_CONFIGURATION_DISABLED",
+            format!("the domain configuration of {name} is DISABLED"),
             "aws iot update-domain-configuration --domain-configuration-status ENABLED --domain-configuration-name ...",
         )
     }
 
     /// The certificate in service for an endpoint cannot be used.
     pub(crate) fn unusable_certificate(name: &str, why: &dyn std::fmt::Display) -> Self {
-        Self::new("DOMAIN_CONFIGURATION_INVALID", format!("the endpoint {name}: {why}"))
-            .with_remedy("import a server certificate that fits its key and covers the name")
+        Self::new(
+            "DOMAIN_CONFIGURATION_INVALID",
+            format!("the endpoint {name}: {why}"),
+            "import a server certificate that fits its key and covers the name",
+        )
     }
 
     /// The domain's function does not want the certificate.
     pub(crate) fn callback_refused(arn: &str, why: &str) -> Self {
         let detail = format!("clientCertificateCallbackArn {arn}: {why}");
-        Self::new("NOT_AUTHENTICATED", detail)
-            .with_remedy("look at the function of the domain's clientCertificateConfig: it must answer isAuthenticated true")
+        Self::new(
+            "NOT_AUTHENTICATED",
+            detail,
+            "look at the function of the domain's clientCertificateConfig: it must answer isAuthenticated true",
+        )
     }
 
     /// A certificate without account needs the account's endpoint as server name.
     pub(crate) fn server_name_needed(id: &CertificateId) -> Self {
         Self::new(
             "SNI_MISUSED",
-            format!("certificate {id} was registered without its CA's proof (SNI_ONLY), and the peer asked for no endpoint of this server"),
+            format!(
+                "certificate {id} was registered without its CA's proof (SNI_ONLY), and the peer asked for no endpoint of this server"
+            ),
+            "connect by a name of the server certificate (SNI), not by an address; see --server-name",
         )
-        .with_remedy("connect by a name of the server certificate (SNI), not by an address; see --server-name")
     }
 
     /// The endpoint is not for MQTT over WebSocket.
     pub(crate) fn no_websocket_here() -> Self {
-        Self::wrong_speech("a WebSocket was asked for where there are none").with_remedy(
+        Self::new(
+            "PROTOCOL_MISMATCH",
+            "a WebSocket was asked for where there are none",
             "MQTT over WebSocket is on port 443 without a client certificate: sign the request, or use a custom authorizer",
         )
     }
 
     /// Nothing says who it is.
     pub(crate) fn no_credential() -> Self {
-        Self::new("NOT_AUTHENTICATED", "the request has no signature, and its endpoint takes nothing else")
-            .by("AWS_SIGV4")
-            .with_remedy("sign it with Signature Version 4 (service iotdevicegateway)")
+        Self::new(
+            "NOT_AUTHENTICATED",
+            "the request has no signature, and its endpoint takes nothing else",
+            "sign it with Signature Version 4 (service iotdevicegateway)",
+        )
+        .by("AWS_SIGV4")
     }
 
     /// The endpoint is for custom authorizers.
@@ -152,14 +206,16 @@ impl Refusal {
         Self::new(
             "NOT_AUTHENTICATED",
             "the request is signed, but its endpoint takes custom authorizers only",
+            "use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT",
         )
         .by("CUSTOM_AUTH")
-        .with_remedy("use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT")
     }
 
     /// What came is no HTTP/1.1. The library has answered as far as it could.
     pub(crate) fn not_http(error: &dyn std::fmt::Display) -> Self {
-        Self::wrong_speech(format!("what the peer sent is no HTTP/1.1 request: {error}")).with_remedy(
+        Self::new(
+            "PROTOCOL_MISMATCH",
+            format!("what the peer sent is no HTTP/1.1 request: {error}"),
             "for MQTT on port 443 offer ALPN x-amzn-mqtt-ca (client certificate) or mqtt (custom authorizer), or use \
              port 8883; without them the port speaks HTTP and WebSocket",
         )
@@ -167,18 +223,31 @@ impl Refusal {
 
     /// The peer speaks another protocol than its ALPN said.
     pub(crate) fn wrong_speech(detail: impl Into<String>) -> Self {
-        Self::new("PROTOCOL_MISMATCH", detail)
+        Self::new(
+            "PROTOCOL_MISMATCH",
+            detail,
+            "speak what the port and the ALPN say: MQTT, MQTT over WebSocket (GET /mqtt, subprotocol mqtt) or HTTPS",
+        )
     }
 
     pub(crate) fn too_slow(seconds: f64) -> Self {
-        Self::new("HANDSHAKE_TIMEOUT", format!("the TLS handshake was not complete after {seconds} s"))
+        Self::new(
+            "HANDSHAKE_TIMEOUT",
+            format!("the TLS handshake was not complete after {seconds} s"),
+            "connect with TLS at once; on very slow links raise limits.handshake_seconds",
+        )
     }
 
     /// What rustls found, sorted into what an operator can act on.
     pub(crate) fn from_tls(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(fault) => Self::from_rustls(fault),
-            None => Self::new("LINK_LOST", format!("the peer went away during the TLS handshake: {error}")),
+            None => Self::new(
+                "LINK_LOST",
+                format!("the peer went away during the TLS handshake: {error}"),
+                "look at the client: it gave up, often because it does not trust the server (give it this broker's CA file) or \
+                 asks for another host name than the certificate has",
+            ),
         }
     }
 
@@ -186,32 +255,33 @@ impl Refusal {
         use rustls::{CertificateError, Error, PeerIncompatible};
         let text = fault.to_string();
         match fault {
-            Error::InvalidMessage(_) => {
-                Self::new("NOT_TLS", format!("what the peer sent is not TLS ({text})"))
-                    .with_remedy("connect with TLS: this port takes no plaintext MQTT and no plain HTTP")
-            }
-            Error::NoCertificatesPresented => {
-                Self::new("NOT_AUTHENTICATED", "the peer presented no client certificate")
-                    .with_remedy("give the client its certificate and private key (mosquitto: --cert, --key)")
-            }
+            Error::InvalidMessage(_) => Self::new(
+                "NOT_TLS",
+                format!("what the peer sent is not TLS ({text})"),
+                "connect with TLS: this port takes no plaintext MQTT and no plain HTTP",
+            ),
+            Error::NoCertificatesPresented => Self::no_certificate(),
             Error::InvalidCertificate(CertificateError::Other(other)) => {
                 let found = other.source().map_or(text, ToString::to_string);
-                Self::new("DEVICE_CERTIFICATE_UNSUPPORTED", found)
+                Self::new("DEVICE_CERTIFICATE_UNSUPPORTED", found, SUPPORTED)
             }
-            Error::InvalidCertificate(_) => Self::new("DEVICE_CERTIFICATE_UNSUPPORTED", text),
+            Error::InvalidCertificate(_) => Self::new("DEVICE_CERTIFICATE_UNSUPPORTED", text, SUPPORTED),
             Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired)
             | Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)
             | Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled) => {
-                Self::new("TLS_VERSION", text).with_remedy("TLS 1.2 or 1.3 is needed")
+                Self::new("TLS_VERSION", text, "TLS 1.2 or 1.3 is needed")
             }
-            Error::AlertReceived(alert) => {
-                Self::new("PEER_ALERT", format!("the peer ended the handshake with alert {alert:?}"))
-                    .with_remedy(
-                        "if it does not trust the server: give it this broker's CA file; check the host name",
-                    )
-            }
+            Error::AlertReceived(alert) => Self::new(
+                "PEER_ALERT",
+                format!("the peer ended the handshake with alert {alert:?}"),
+                "if it does not trust the server: give it this broker's CA file; check the host name",
+            ),
             Error::NoApplicationProtocol => Self::unknown_alpn("others"),
-            _ => Self::new("TLS_HANDSHAKE", text),
+            _ => Self::new(
+                "TLS_HANDSHAKE",
+                text,
+                "use a TLS library with TLS 1.2 or 1.3 and the usual suites; the details name what did not fit",
+            ),
         }
     }
 }
@@ -226,7 +296,7 @@ mod tests {
         let refusal = Refusal::not_active(&id, "INACTIVE");
         assert_eq!(refusal.reason, "DEVICE_CERTIFICATE_INACTIVE");
         assert_eq!(
-            refusal.remedy.unwrap(),
+            refusal.remedy,
             format!("aws iot update-certificate --certificate-id {id} --new-status ACTIVE")
         );
     }

@@ -9,7 +9,7 @@ use dialect::Fault;
 use events::{
     Client, ConfigProblem, ConnectRefused, ConnectionRefusedLimit, Event, HandshakeFailed, Listening,
 };
-use identity::Principal;
+use identity::{CertificateId, Principal};
 use mqtt::Version;
 
 use crate::door::{Door, Shared, Visitor};
@@ -43,6 +43,7 @@ pub(crate) fn plain_from_elsewhere(shared: &Shared, peer: SocketAddr) {
             local: None,
             server_name: None,
             authentication: "AWS_X509",
+            certificate_id: None,
             reason: "NOT_AUTHENTICATED",
             detail: &"the plaintext port serves this machine only",
             remedy: "connect by TLS with a client certificate",
@@ -59,9 +60,10 @@ pub(crate) fn unshaken(shared: &Shared, visitor: &Visitor, unshaken: &Unshaken) 
             local: Some(visitor.local),
             server_name: unshaken.server_name.as_deref(),
             authentication: refusal.authentication,
+            certificate_id: refusal.certificate_id.as_ref().map(CertificateId::as_str),
             reason: refusal.reason,
             detail: &refusal.detail,
-            remedy: refusal.remedy.as_deref().unwrap_or_default(),
+            remedy: &refusal.remedy,
         }),
     );
 }
@@ -75,9 +77,10 @@ pub(crate) fn refused(shared: &Shared, link: &Link, refusal: &Refusal) {
             local: Some(link.local),
             server_name: link.server_name.as_deref(),
             authentication: refusal.authentication,
+            certificate_id: refusal.certificate_id.as_ref().map(CertificateId::as_str),
             reason: refusal.reason,
             detail: &refusal.detail,
-            remedy: refusal.remedy.as_deref().unwrap_or_default(),
+            remedy: &refusal.remedy,
         }),
     );
 }
@@ -91,7 +94,7 @@ pub(crate) fn not_connected(
     detail: &dyn Display,
 ) {
     let client = Client { client_id: "", principal, peer: Some(link.peer), version };
-    emit(shared, &Event::ConnectRefused(ConnectRefused { client, fault, detail, trace: None }));
+    emit(shared, &Event::ConnectRefused(ConnectRefused { client, fault, detail, remedy: None, trace: None }));
 }
 
 fn emit(shared: &Shared, event: &Event<'_>) {

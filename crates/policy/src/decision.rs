@@ -6,7 +6,7 @@ use identity::{PolicyName, Timestamp};
 
 use crate::examine::Question;
 use crate::explain::explain;
-use crate::{Authorizer, ConnectFacts};
+use crate::{Authorizer, ConnectFacts, Remedy};
 
 /// The names are those of the TestAuthorization operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,12 @@ pub struct Denial<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl Denial<'_> {
+impl<'a> Denial<'a> {
+    /// What would have allowed it: which statement of which policy to change, and how.
+    pub fn remedy(&self) -> Remedy<'a> {
+        Remedy(*self)
+    }
+
     /// The action's name, `iot:Publish` for instance.
     pub fn action(&self) -> &'static str {
         self.action
@@ -82,6 +87,11 @@ impl Denial<'_> {
     /// The client id, topic or filter that was refused.
     pub fn resource_name(&self) -> &str {
         self.name
+    }
+
+    /// The ARN that would have had to be allowed.
+    pub fn arn(&self) -> String {
+        self.authorizer.site().arn(self.resource_kind, self.name)
     }
 }
 

@@ -60,7 +60,7 @@ impl fmt::Display for Explanation<'_> {
 }
 
 /// `statement 2 "Sid" of policy P`, and by which way it came.
-struct Name<'a>(Located<'a>);
+pub(crate) struct Name<'a>(pub(crate) Located<'a>);
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +112,7 @@ fn resource(
 }
 
 /// An ARN without what all ARNs of the site have in common.
-fn short<'a>(authorizer: &Authorizer, text: &'a str) -> &'a str {
+pub(crate) fn short<'a>(authorizer: &Authorizer, text: &'a str) -> &'a str {
     text.strip_prefix(&authorizer.site().arn_prefix()).unwrap_or(text)
 }
 

@@ -272,3 +272,45 @@ fn open_questions_are_listed_once() {
     assert_eq!(ids.len(), UNCONFIRMED.len());
     assert!(UNCONFIRMED.iter().all(|e| e.question.ends_with('?') && e.reading.ends_with('.')));
 }
+
+fn way_out(statements: &[Value], of: &str, topic: &str) -> String {
+    let authorizer = authorizer(&[document(statements)], context(of));
+    authorizer.publish(topic, NOW).expect_err("a denial").remedy().to_string()
+}
+
+#[test]
+fn a_denial_says_what_to_change_and_where() {
+    let near = statement("Allow", "iot:Publish", "topic/dev/${iot:ClientId}/data");
+    assert_eq!(
+        way_out(&[near], "client=sensor-7", "dev/8/data"),
+        format!("add {} to the Resource of statement 1 of policy policy-0", arn("topic/dev/8/data"))
+    );
+    let other = statement("Allow", "iot:Subscribe", "topicfilter/dev/8/data");
+    assert_eq!(
+        way_out(&[other], "client=c1", "a"),
+        format!(
+            "add to policy policy-0 the statement {{\"Effect\":\"Allow\",\"Action\":\"iot:Publish\",\"Resource\":\"{}\"}}",
+            arn("topic/a")
+        )
+    );
+    let forbidden = [statement("Allow", "iot:*", "*"), statement("Deny", "iot:Publish", "topic/secret/*")];
+    assert_eq!(
+        way_out(&forbidden, "client=c1", "secret/x"),
+        "narrow or remove topic/secret/* in statement 2 of policy policy-0: it denies, and no Allow overrules it"
+    );
+    let variable = statement("Allow", "iot:Publish", "topic/${iot:Connection.Thing.ThingName}");
+    let text = way_out(&[variable], "client=c1", "a");
+    assert!(text.starts_with("give iot:Connection.Thing.ThingName a value"), "{text}");
+}
+
+#[test]
+fn without_a_policy_one_is_to_be_attached() {
+    let text = {
+        let authorizer = authorizer(&[], context("client=c1"));
+        authorizer.subscribe("a/#", NOW).expect_err("a denial").remedy().to_string()
+    };
+    assert_eq!(
+        text,
+        format!("attach a policy that allows iot:Subscribe on {} to the principal", arn("topicfilter/a/#"))
+    );
+}

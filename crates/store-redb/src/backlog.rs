@@ -49,6 +49,11 @@ impl<T> Backlog<T> {
         self.take(state)
     }
 
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
     /// The next item, if one is there.
     pub(crate) fn try_next(&self) -> Option<T> {
         self.take(self.state.lock())

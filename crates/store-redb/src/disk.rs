@@ -21,6 +21,8 @@ pub struct Activity {
     pub groups: u64,
     /// Writes (batches, appends, trims) in those groups.
     pub writes: u64,
+    /// Microseconds that those groups took, from the first write to the disk's confirmation.
+    pub commit_microseconds: u64,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ pub(crate) struct Watch {
     bytes_written: AtomicU64,
     pub(crate) groups: AtomicU64,
     pub(crate) writes: AtomicU64,
+    pub(crate) commit_microseconds: AtomicU64,
     sync_failed: AtomicBool,
 }
 
@@ -45,6 +48,7 @@ impl Watch {
             bytes_written: self.bytes_written.load(Ordering::Relaxed),
             groups: self.groups.load(Ordering::Relaxed),
             writes: self.writes.load(Ordering::Relaxed),
+            commit_microseconds: self.commit_microseconds.load(Ordering::Relaxed),
         }
     }
 }

@@ -102,6 +102,12 @@ impl RedbStore {
         self.shared.watch.activity()
     }
 
+    /// Writes that wait for the writer now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.backlog.len()
+    }
+
     /// Why the store refuses reads or refused the last write, if so: for a health check. Never waits for the disk.
     #[must_use]
     pub fn problem(&self) -> Option<String> {

@@ -135,6 +135,8 @@ impl Writer {
         self.marks.write(&mut tables.marks)?;
         drop(tables);
         transaction.commit()?;
+        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.shared.watch.commit_microseconds.fetch_add(took, Ordering::Relaxed);
         self.shared.watch.groups.fetch_add(1, Ordering::Relaxed);
         self.shared.watch.writes.fetch_add(outcomes.len() as u64, Ordering::Relaxed);
         Ok(())

@@ -5,12 +5,23 @@
 
 mod admin;
 mod divergences;
+mod flight;
 mod log;
 mod metrics;
+mod tail;
+mod top;
+mod traffic;
 
 pub use admin::{Admin, Health};
 pub use divergences::{
     ClientSummary, DivergenceReport, DivergenceSummary, MOST_CLIENTS, MOST_DETAIL, MOST_ROWS, RowSummary,
 };
-pub use log::{Format, LogObserver, LogSettings, LogThread};
-pub use metrics::{AUTHN_REASONS, MetricsObserver};
+pub use flight::{EventView, FlightRecorder, FlightSettings, MOST_TEXT, Why, WhyCause, WhyEntry};
+pub use log::{Format, LogObserver, LogSettings, LogThread, plain};
+pub use metrics::{AUTHN_REASONS, MetricsObserver, Totals};
+pub use tail::{
+    LONGEST_WAIT, MOST_READERS, MOST_WAITING, MOST_WAITING_BYTES, ReadyFilter, Tail, TailAnswer, TailFilter,
+    TailRefused, UnknownKind,
+};
+pub use top::TopSnapshot;
+pub use traffic::{Busy, Counts, Traffic, TrafficSummary};

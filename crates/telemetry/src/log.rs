@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use events::{Event, Kind, KindSet, Level, Observer};
 use identity::Timestamp;
 
+pub use human::plain;
 use limiter::{Held, Limiter};
 pub use writer::LogThread;
 use writer::Queue;

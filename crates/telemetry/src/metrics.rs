@@ -2,6 +2,7 @@
 
 mod exposition;
 mod sharded;
+mod totals;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use events::{DropReason, Event, Observer};
 use identity::Timestamp;
 
 use sharded::Sharded;
+pub use totals::Totals;
 
 /// The reasons of failed authentication that AWS's logs know, and one for all others.
 pub const AUTHN_REASONS: [&str; 15] = [

@@ -34,6 +34,12 @@ pub enum Command {
     Device(DeviceCommand),
     /// Show what clients met that the MQTT standard does differently
     Divergences(DivergencesArgs),
+    /// Say why a client was last refused, throttled or disconnected, and what to change
+    Why(WhyArgs),
+    /// Follow events as they happen
+    Tail(Box<TailArgs>),
+    /// Show connections, rates, busy and troubled clients, topics and refusals, live
+    Top(TopArgs),
     /// Provoke what AWS permits itself and this broker normally does not do
     #[command(subcommand)]
     Quirks(QuirksCommand),
@@ -187,6 +193,77 @@ pub struct DivergencesArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Options of `thingcore why`. Exit code 3: nothing is known of the client.
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// Client id, certificate id, thing name, access key or IP address
+    pub subject: String,
+    /// Go on, and show what happens to it from now on
+    #[arg(long)]
+    pub follow: bool,
+    /// With --follow: stop after so many seconds [default: never]
+    #[arg(long = "for", value_name = "SECONDS", requires = "follow")]
+    pub seconds: Option<f64>,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Options of `thingcore tail`. Only what all of them ask for is shown.
+#[derive(Clone, Debug, Args)]
+pub struct TailArgs {
+    /// Client ids; * is any text
+    #[arg(long, value_name = "PATTERN", default_value = "")]
+    pub client: String,
+    /// A client id, certificate id, access key or IP address, whichever it is
+    #[arg(long, value_name = "WHO", default_value = "")]
+    pub subject: String,
+    /// Topics that this filter matches; + and # are wildcards
+    #[arg(long, value_name = "FILTER", default_value = "")]
+    pub topic: String,
+    /// Kinds of events (docs/reference/events.md), whole or by their first part: publish.denied, publish
+    #[arg(long = "kind", value_name = "KIND[,KIND...]", value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    /// A reason: of AWS's log, of the table of refusals, or a disconnectReason
+    #[arg(long, value_name = "REASON", default_value = "")]
+    pub reason: String,
+    /// Least level [default: info; debug with --kind]
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<LogLevel>,
+    /// Stop after so many events [default: never]
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Stop after so many seconds [default: never]
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub seconds: Option<f64>,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the events: lines for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Options of `thingcore top`.
+#[derive(Clone, Debug, Args)]
+pub struct TopArgs {
+    /// Show one picture and end, instead of a live view
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks, from which the rates are made
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub interval: f64,
+    /// Which server
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Form of the picture; json goes with --once
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub format: OutputFormat,
 }

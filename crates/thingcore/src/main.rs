@@ -33,6 +33,9 @@ fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Serve(args) => serve(*args)?,
         Command::Device(command) => device::run(command)?,
         Command::Divergences(args) => return Ok(commands::divergences::run(&args)?),
+        Command::Why(args) => return Ok(commands::why::run(&args)?),
+        Command::Tail(args) => commands::tail::run(&args)?,
+        Command::Top(args) => commands::top::run(&args)?,
         Command::Quirks(command) => commands::provoke::run(&command)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -119,6 +119,12 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    /// What waits: jobs and bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let waiting = self.waiting.lock();
+        (waiting.jobs.len(), waiting.bytes)
+    }
+
     /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
     pub(crate) fn trim(&self, session: Key, upto: u64) {
         let mut waiting = self.waiting.lock();

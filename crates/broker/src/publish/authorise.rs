@@ -26,15 +26,33 @@ pub(crate) struct Denied<'a> {
     now: Timestamp,
 }
 
-impl fmt::Display for Denied<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Denied<'_> {
+    /// The decision once more: it is the same as long as the view is.
+    fn denial(&self) -> Option<policy::Denial<'_>> {
         let authorizer = &self.view.authorizer;
-        let denial = if self.action == "iot:Publish" {
+        if self.action == "iot:Publish" {
             authorizer.publish(self.topic, self.now).err()
         } else {
             authorizer.retain_publish(self.topic, self.now).err()
-        };
-        match denial {
+        }
+    }
+}
+
+/// What would have allowed it.
+pub(crate) struct WayOut<'a>(pub &'a Denied<'a>);
+
+impl fmt::Display for WayOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.denial() {
+            Some(denial) => denial.remedy().fmt(f),
+            None => write!(f, "allow {} on topic/{}", self.0.action, self.0.topic),
+        }
+    }
+}
+
+impl fmt::Display for Denied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.denial() {
             Some(denial) => denial.fmt(f),
             None => write!(f, "{} on topic/{} is not allowed", self.action, self.topic),
         }

@@ -14,7 +14,7 @@ use identity::Timestamp;
 use mqtt::QoS;
 use session::Parcel;
 
-pub(crate) use authorise::{Denied, Permits};
+pub(crate) use authorise::{Denied, Permits, WayOut};
 pub(crate) use deliver::{Fate, Report};
 pub(crate) use route::{Outcome, Waits};
 

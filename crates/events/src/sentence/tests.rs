@@ -26,6 +26,7 @@ fn a_denial_says_who_what_and_why() {
         action: "iot:Publish",
         topic: "dev/8/data",
         decision: &"no statement matched; nearest: statement 2 of policy p",
+        remedy: &"allow it",
         trace: None,
     });
     assert_eq!(
@@ -44,6 +45,7 @@ fn a_denied_connect_reads_like_any_denial() {
         client: client(&who),
         fault: Fault::ConnectDenied,
         detail: &"no policy is attached",
+        remedy: None,
         trace: Some("0b7e"),
     });
     assert_eq!(event.to_string(), "sensor-7 may not iot:Connect on client/sensor-7: no policy is attached");
@@ -78,7 +80,16 @@ fn the_end_of_a_connection_says_its_cause() {
         let session_identifier = "s";
         let (client, duration) = (client(&who), Duration::from_secs(42));
         let detail: &'static dyn Display = Box::leak(Box::new(detail));
-        let fact = Disconnected { client, reason, fault, detail, duration, session_identifier, trace: None };
+        let fact = Disconnected {
+            client,
+            reason,
+            fault,
+            detail,
+            remedy: None,
+            duration,
+            session_identifier,
+            trace: None,
+        };
         (Event::from(fact).to_string(), Event::from(fact).is_failure(), Event::from(fact).log_reason())
     };
     let goodbye = ended(DisconnectReason::ClientInitiatedDisconnect, None, "");

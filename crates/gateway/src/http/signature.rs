@@ -54,10 +54,8 @@ fn refused(why: &Refused) -> Refusal {
         Refused::Expired { .. } => "SECURITY_TOKEN_EXPIRED",
         _ => "SECURITY_TOKEN_INVALID",
     };
-    Refusal::new(reason, why.to_string()).by(AWS_SIGV4).with_remedy(
-        "sign GET /mqtt for service iotdevicegateway in this server's Region, with the host as it is sent; append the \
-         session token after signing",
-    )
+    Refusal::new(reason, why.to_string(), "sign GET /mqtt for service iotdevicegateway in this server's Region, with the host as it is sent; append the \
+         session token after signing").by(AWS_SIGV4)
 }
 
 fn no_signer(why: &NoSigner, claim: &Claim) -> Refusal {
@@ -65,7 +63,9 @@ fn no_signer(why: &NoSigner, claim: &Claim) -> Refusal {
         NoSigner::Unavailable(detail) => Refusal::store_failed(detail),
         other => {
             let detail = format!("access key {:?}: {other}", claim.access_key_id());
-            Refusal::new("SECURITY_TOKEN_INVALID", detail).with_remedy(
+            Refusal::new(
+                "SECURITY_TOKEN_INVALID",
+                detail,
                 "use an active access key of this server, and with ASIA keys their own session token",
             )
         }

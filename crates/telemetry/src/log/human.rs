@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use dialect::Fault;
 use events::{Event, Kind, Level};
 use identity::Timestamp;
 
@@ -15,6 +14,14 @@ pub(super) fn line(at: Timestamp, event: &Event<'_>, colour: bool) -> String {
         let _ = write!(Plain(&mut out), " -> {remedy}");
     }
     out.push('\n');
+    out
+}
+
+/// A text with its control characters escaped, so that nobody's names can forge lines or move the cursor.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Writing to a String cannot fail.
+    let _ = write!(Plain(&mut out), "{text}");
     out
 }
 
@@ -84,10 +91,8 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-/// The decision of a policy says enough by itself.
 fn needs_remedy(event: &Event<'_>) -> bool {
-    let decided = matches!(event.fault(), Some(Fault::ConnectDenied | Fault::WillDenied));
-    event.is_failure() && event.kind().level() >= Level::Warn && !decided && word(event.kind()) != "DENIED"
+    event.is_failure() && event.kind().level() >= Level::Warn
 }
 
 /// `2026-01-02T03:04:05.678Z`.

@@ -18,7 +18,7 @@ pub(super) fn line(at: Timestamp, event: &Event<'_>, account: &str, trace: &str)
     if event.is_failure() {
         put(&mut entry, "reason", event.log_reason().unwrap_or("FAILURE"));
         if let Some(remedy) = event.remedy() {
-            put(&mut entry, "remedy", remedy);
+            put(&mut entry, "remedy", &remedy.to_string());
         }
     }
     put(&mut entry, "details", &event.to_string());
@@ -136,6 +136,9 @@ fn handshake(entry: &mut Map<String, Value>, e: &events::HandshakeFailed<'_>) {
     if let Some(local) = e.local {
         put(entry, "targetIp", &local.ip().to_string());
         entry.insert("targetPort".into(), json!(local.port()));
+    }
+    if let Some(id) = e.certificate_id {
+        put(entry, "certificateId", id);
     }
     if let Some(name) = e.server_name {
         put(entry, "serverNameIndication", name);

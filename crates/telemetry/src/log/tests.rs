@@ -55,6 +55,7 @@ fn denied<'a>(client: Client<'a>, topic: &'a str) -> Event<'a> {
         action: "iot:Publish",
         topic,
         decision,
+        remedy: &"allow it",
         trace: Some("t-1"),
     })
 }
@@ -86,6 +87,7 @@ fn a_refusal_says_what_to_do() {
         client: client(&who),
         fault: Fault::ClientPacketSizeTooSmall,
         detail: &"256",
+        remedy: None,
         trace: None,
     };
     let text = logged(HUMAN, |log| log.observe(AT, &refused.into()));
@@ -222,6 +224,7 @@ fn json_of_a_connection() {
         reason: DisconnectReason::DuplicateClientId,
         fault: Some(Fault::TakenOver),
         detail: &"",
+        remedy: None,
         duration: Duration::from_secs(1),
         session_identifier: "s",
         trace: None,
@@ -246,6 +249,7 @@ fn json_of_a_failed_handshake() {
         local: Some("10.0.0.1:8883".parse().unwrap()),
         server_name: Some("iot.example"),
         authentication: "AWS_X509",
+        certificate_id: Some("abab"),
         reason: "DEVICE_CERTIFICATE_NOT_REGISTERED",
         detail: &"certificate abab is not registered",
         remedy: "register it",

@@ -37,6 +37,7 @@ fn a_scrape_shows_what_happened() {
             local: None,
             server_name: None,
             authentication: "AWS_X509",
+            certificate_id: None,
             reason: "DEVICE_CERTIFICATE_REVOKED",
             detail: &"",
             remedy: "",
@@ -74,8 +75,14 @@ fn denials_over_http_are_not_counted() {
     let metrics = MetricsObserver::new();
     let who = Principal::Plain("p".into());
     for origin in [Origin::Client(client(&who)), Origin::Http { principal: &who, peer: None }] {
-        let denied =
-            PublishDenied { origin, action: "iot:Publish", topic: "a", decision: &"no", trace: None };
+        let denied = PublishDenied {
+            origin,
+            action: "iot:Publish",
+            topic: "a",
+            decision: &"no",
+            remedy: &"yes",
+            trace: None,
+        };
         metrics.observe(AT, &denied.into());
     }
     assert_eq!(metrics.count(Metric::PublishInAuthError), 1);
@@ -106,7 +113,7 @@ proptest! {
             } else if open > 0 {
                 let reason = DisconnectReason::ConnectionLost;
                 let (duration, detail, session_identifier) = (Duration::ZERO, &"", "s");
-                metrics.observe(AT, &Disconnected { client, reason, fault: None, detail, duration, session_identifier, trace: None }.into());
+                metrics.observe(AT, &Disconnected { client, reason, fault: None, detail, remedy: None, duration, session_identifier, trace: None }.into());
                 open -= 1;
             }
             prop_assert_eq!(metrics.connections(), open);

@@ -48,6 +48,8 @@ pub struct ConfigFile {
     pub limits: LimitsSection,
     /// `[log]`
     pub log: LogSection,
+    /// `[recorder]`
+    pub recorder: RecorderSection,
 }
 
 /// `[quotas]`: AWS's quotas at other values.
@@ -148,6 +150,16 @@ pub struct LogSection {
     pub format: Option<LogFormat>,
     /// See `--log-level`.
     pub level: Option<LogLevel>,
+}
+
+/// `[recorder]`: what is remembered for `thingcore why`; see `telemetry::FlightSettings`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecorderSection {
+    /// Bytes for one client.
+    pub bytes_per_client: Option<usize>,
+    /// Bytes for all; 0 remembers nothing.
+    pub bytes: Option<usize>,
 }
 
 /// The configuration cannot be used.

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use identity::{AccountId, Region};
+use telemetry::FlightSettings;
 
 use super::DEFAULT_DATA_DIR;
-use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection};
+use super::file::{AccessKeySection, ConfigFile, ConfigProblem, LimitsSection, RecorderSection};
 use super::functions::FunctionPlaces;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
@@ -62,6 +63,8 @@ pub struct Settings {
     pub log: LogFormat,
     /// Least level logged.
     pub log_level: LogLevel,
+    /// How much is remembered for `thingcore why`.
+    pub recorder: FlightSettings,
 }
 
 /// An AWS access key pair.
@@ -145,6 +148,7 @@ impl Settings {
             dev: args.dev,
             log: args.log.or(file.log.format).unwrap_or(LogFormat::Human),
             log_level: args.log_level.or(file.log.level).unwrap_or(LogLevel::Info),
+            recorder: recorder(&file.recorder)?,
         })
     }
 }
@@ -242,6 +246,23 @@ fn limits(section: &LimitsSection) -> Result<gateway::Limits, ConfigProblem> {
     })
 }
 
+/// Less than this for one client would not hold a single refusal with its reasons.
+const LEAST_RECORD: usize = 4096;
+
+fn recorder(section: &RecorderSection) -> Result<FlightSettings, ConfigProblem> {
+    let usual = FlightSettings::default();
+    let settings = FlightSettings {
+        bytes_per_client: section.bytes_per_client.unwrap_or(usual.bytes_per_client),
+        bytes: section.bytes.unwrap_or(usual.bytes),
+    };
+    if settings.bytes_per_client < LEAST_RECORD {
+        return Err(ConfigProblem(format!(
+            "[recorder] bytes_per_client must be at least {LEAST_RECORD}; bytes = 0 turns the recorder off"
+        )));
+    }
+    Ok(settings)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -298,6 +319,13 @@ mod tests {
         let settings =
             Settings::merge(ServeArgs::default(), file("[limits]\nhandshake_seconds = 0.5")).unwrap();
         assert_eq!(settings.limits.handshake, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_recorder_holds_a_record_or_nothing() {
+        assert!(Settings::merge(ServeArgs::default(), file("[recorder]\nbytes_per_client = 10")).is_err());
+        let off = Settings::merge(ServeArgs::default(), file("[recorder]\nbytes = 0")).unwrap();
+        assert_eq!(off.recorder, FlightSettings { bytes: 0, ..FlightSettings::default() });
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod server;
 
 use std::fmt;
 
-pub use client::{Call, Client};
+pub use client::{Call, CallFailed, Client};
 pub use server::Server;
 
 use crate::cli::DeviceCommand;

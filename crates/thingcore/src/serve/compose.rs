@@ -25,6 +25,7 @@ use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
 use super::observers::Listeners;
 use super::own;
+use super::pulse;
 use super::ready::{Ready, ReadyPorts};
 use super::server_certificate::CertificateWatch;
 use crate::cli::{DialectName, ProfileName};
@@ -103,10 +104,7 @@ impl House {
         let listeners =
             Listeners::start(settings, data.account.account.as_str()).map_err(ServeProblem::new)?;
         let observers = listeners.observers.clone();
-        let store = Arc::new(
-            RedbStore::open(&data.store_file(), Options { compact: true, ..Options::default() })
-                .map_err(ServeProblem::new)?,
-        );
+        let store = Arc::new(open_store(&data)?);
         let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let broker = Broker::new(BrokerParts {
             site: Arc::clone(&card.site),
@@ -128,7 +126,7 @@ impl House {
         let api = ApiServer::new(ApiParts {
             services: Arc::clone(&services),
             access: Arc::clone(&access),
-            own: own::operations(&listeners.divergences, &quirks),
+            own: own::operations(&listeners, &quirks, &clock),
             keys: Arc::clone(&access) as Arc<dyn AccessKeys>,
             observers: observers.clone(),
             clock: Arc::new(now),
@@ -141,6 +139,7 @@ impl House {
         let doors =
             Doors { broker: &broker, services, access: &access, observers: &observers, clock: &clock };
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
+        pulse::show(&listeners.metrics, &broker, &store);
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -168,6 +167,11 @@ impl House {
     pub fn warn(&self, setting: &str, detail: &str) {
         self.emit(&Event::ConfigProblem(ConfigProblem { setting, detail: &detail }));
     }
+}
+
+fn open_store(data: &DataDir) -> Result<RedbStore, ServeProblem> {
+    let options = Options { compact: true, ..Options::default() };
+    RedbStore::open(&data.store_file(), options).map_err(ServeProblem::new)
 }
 
 fn dialect(settings: &Settings) -> Result<Dialect, ServeProblem> {

@@ -12,7 +12,10 @@ mod farewell;
 mod keys;
 mod observers;
 mod own;
+mod pulse;
 mod ready;
+#[cfg(test)]
+mod remedies;
 mod running;
 mod server_certificate;
 mod stop;

@@ -1,10 +1,13 @@
-//! Who listens to events: the log, the metrics and the report of divergences.
+//! Who listens to events: the log, the metrics, the report of divergences, and those whom `why`, `tail` and `top` ask.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use events::{Level, Observer, Observers};
-use telemetry::{DivergenceReport, Format, LogObserver, LogSettings, LogThread, MetricsObserver};
+use telemetry::{
+    DivergenceReport, FlightRecorder, Format, LogObserver, LogSettings, LogThread, MetricsObserver, Tail,
+    Traffic,
+};
 
 use crate::cli::{LogFormat, LogLevel};
 use crate::config::Settings;
@@ -17,6 +20,8 @@ pub struct Listeners {
     pub metrics: Arc<MetricsObserver>,
     /// Sums up what clients met.
     pub divergences: Arc<DivergenceReport>,
+    /// Answers `why`, `tail` and `top`.
+    pub witnesses: Witnesses,
     /// Writes log lines to standard error until it is dropped.
     pub log: LogThread,
 }
@@ -45,8 +50,56 @@ impl Listeners {
             move || lines.dropped(),
         );
         let divergences = DivergenceReport::new();
-        let list: [Arc<dyn Observer>; 3] = [writer, metrics.clone(), divergences.clone()];
-        Ok(Self { observers: Observers::new(list), metrics, divergences, log })
+        let witnesses = Witnesses {
+            flight: FlightRecorder::new(settings.recorder),
+            tail: Tail::new(),
+            traffic: Traffic::new(),
+            metrics: Arc::clone(&metrics),
+        };
+        witnesses.show_size();
+        let Witnesses { flight, tail, traffic, .. } = witnesses.clone();
+        let list: [Arc<dyn Observer>; 6] =
+            [writer, metrics.clone(), divergences.clone(), flight, tail, traffic];
+        Ok(Self { observers: Observers::new(list), metrics, divergences, witnesses, log })
+    }
+}
+
+/// Those who saw what happened and can be asked.
+#[derive(Clone)]
+pub struct Witnesses {
+    /// The last facts of each client.
+    pub flight: Arc<FlightRecorder>,
+    /// Live events.
+    pub tail: Arc<Tail>,
+    /// The busiest clients and topics.
+    pub traffic: Arc<Traffic>,
+    /// The counters.
+    pub metrics: Arc<MetricsObserver>,
+}
+
+impl Witnesses {
+    /// Puts what they cost among the metrics.
+    fn show_size(&self) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let (subjects, bytes, tail) = (self.flight.clone(), self.flight.clone(), self.tail.clone());
+        let waiting = self.tail.clone();
+        let metrics = &self.metrics;
+        metrics.watch_gauge(
+            "thingcore_recorder_subjects",
+            "Subjects that the flight recorder knows",
+            move || count(subjects.size().0),
+        );
+        metrics.watch_gauge("thingcore_recorder_bytes", "Bytes that the flight recorder holds", move || {
+            count(bytes.size().1)
+        });
+        metrics.watch_gauge("thingcore_tail_readers", "Readers that follow events", move || {
+            count(tail.readers())
+        });
+        metrics.watch_gauge(
+            "thingcore_tail_waiting",
+            "Calls of such readers that wait for something to happen",
+            move || count(waiting.waiting()),
+        );
     }
 }
 

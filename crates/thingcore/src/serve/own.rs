@@ -1,15 +1,88 @@
-//! What this server can be asked beside AWS's operations: divergences that clients met, and quirks to provoke.
+//! What this server can be asked beside AWS's operations: divergences that clients met, quirks to
+//! provoke, and what happened to a client and why.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{InvalidInput, OwnOperations};
+use gateway::Clock;
+use identity::Timestamp;
 use quirks::{Quirks, Rule, Rules};
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use telemetry::DivergenceReport;
+use telemetry::{DivergenceReport, Tail, TailAnswer, TailFilter, TopSnapshot};
 
-/// The operations under `/thingcore/`.
-pub fn operations(report: &Arc<DivergenceReport>, quirks: &Arc<Quirks>) -> OwnOperations {
+use super::observers::{Listeners, Witnesses};
+
+/// The operations under `/thingcore/`. The clock is that of events.
+pub fn operations(listeners: &Listeners, quirks: &Arc<Quirks>, clock: &Clock) -> OwnOperations {
+    witnessed(divergences_and_quirks(&listeners.divergences, quirks), &listeners.witnesses, clock)
+}
+
+/// `why`, `tail` and `top`.
+fn witnessed(own: OwnOperations, witnesses: &Witnesses, clock: &Clock) -> OwnOperations {
+    let (why, tail, top) = (witnesses.clone(), witnesses.clone(), witnesses.clone());
+    let (why_clock, tail_clock, top_clock) = (clock.clone(), clock.clone(), clock.clone());
+    own.with("ExplainClient", "POST", "why", move |body| {
+        let question: Question = read(body)?;
+        written(&why.flight.why(&question.subject, why_clock.now()))
+    })
+    .with_waiting("TailEvents", "POST", "tail", move |body| {
+        let (tail, now) = (Arc::clone(&tail.tail), tail_clock.now());
+        async move { written(&follow(&tail, read(body)?, now).await?) }
+    })
+    .with("GetTop", "GET", "top", move |_| {
+        let now = top_clock.now();
+        let (totals, traffic) = (top.metrics.totals(), top.traffic.summary(now));
+        written(&TopSnapshot { at: now.seconds(), totals, traffic })
+    })
+}
+
+/// Whom `why` is asked about.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    subject: String,
+}
+
+/// What a reader says: who it is, if it called before, or what it wants to see.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct Reading {
+    reader: Option<String>,
+    filter: TailFilter,
+    /// Seconds to wait for something, if nothing is there.
+    wait: f64,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { reader: None, filter: TailFilter::default(), wait: 0.0 }
+    }
+}
+
+async fn follow(tail: &Tail, reading: Reading, now: Timestamp) -> Result<TailAnswer, InvalidInput> {
+    let wait = Duration::try_from_secs_f64(reading.wait)
+        .map_err(|_| InvalidInput("wait must be a number of seconds, 0 or more.".to_owned()))?;
+    let refused = |why: &dyn fmt::Display| InvalidInput(format!("{why}."));
+    let reader = match reading.reader {
+        Some(reader) => reader,
+        None => {
+            let filter = reading.filter.ready().map_err(|why| refused(&why))?;
+            tail.open(filter, now).map_err(|why| refused(&why))?
+        }
+    };
+    tail.read(&reader, wait, now).await.map_err(|why| refused(&why))
+}
+
+fn read<T: DeserializeOwned>(body: Value) -> Result<T, InvalidInput> {
+    serde_json::from_value(body)
+        .map_err(|error| InvalidInput(format!("The body is not as it must be: {error}.")))
+}
+
+fn divergences_and_quirks(report: &Arc<DivergenceReport>, quirks: &Arc<Quirks>) -> OwnOperations {
     let (shown, reset) = (Arc::clone(report), Arc::clone(report));
     let (listed, set) = (Arc::clone(quirks), Arc::clone(quirks));
     OwnOperations::default()
@@ -42,6 +115,25 @@ fn written(value: &impl Serialize) -> Result<Value, InvalidInput> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readers_say_who_they_are_or_what_they_want() {
+        let (tail, now) = (Tail::new(), Timestamp(1));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let call = |body: Value| runtime.block_on(async { follow(&tail, read(body)?, now).await });
+        let first = call(json!({ "filter": { "client": "c" } })).unwrap();
+        assert!(call(json!({ "reader": first.reader })).is_ok());
+        for (body, says) in [
+            (json!({ "reader": "none" }), "no such reader"),
+            (json!({ "filter": { "level": "loud" } }), "no level is called loud"),
+            (json!({ "filter": { "colour": "red" } }), "unknown field"),
+            (json!({ "wait": -1.0 }), "number of seconds"),
+            (json!([1]), "not as it must be"),
+        ] {
+            let InvalidInput(text) = call(body).unwrap_err();
+            assert!(text.contains(says), "{text}");
+        }
+    }
 
     #[test]
     fn rules_are_checked_as_a_whole() {
