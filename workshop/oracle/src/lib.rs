@@ -1,4 +1,5 @@
 //! Naive oracles: one short, obviously right answer for every clever engine, to compare with in property tests.
 
 pub mod policy;
+pub mod reach;
 pub mod topics;

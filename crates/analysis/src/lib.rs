@@ -1,0 +1,20 @@
+//! Scratch.
+mod ask;
+mod candidates;
+mod cohort;
+mod dfa;
+mod language;
+mod letters;
+mod machine;
+mod reach;
+mod search;
+mod shape;
+mod topics;
+mod witness;
+mod world;
+pub use ask::*;
+pub use cohort::*;
+pub use reach::*;
+pub use search::Budget;
+pub use topics::*;
+pub use witness::*;
