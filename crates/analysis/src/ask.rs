@@ -38,6 +38,8 @@ pub(crate) struct Question<'q> {
     pub(crate) assumed: Assumed,
     /// Each device has to be able to connect.
     pub(crate) connects: bool,
+    /// The devices are one connection, looked at with two sets of policies.
+    pub(crate) same: bool,
     pub(crate) build: &'q dyn Fn(&World<'_>) -> Option<Vec<(Shape, Vec<Machine>)>>,
     /// The engine's word on a find.
     pub(crate) check: &'q dyn Fn(&[Actor], &Found) -> bool,
@@ -69,6 +71,12 @@ impl<'a> Analyst<'a> {
             let letters = &world.letters;
             let product = Product { shape, letters, machines, languages: &world.languages, differ: &differ };
             let admits = |found: &Found| {
+                let mut found = found.clone();
+                if shape == Shape::Client {
+                    let id = world.variable(0, CLIENT_ID);
+                    found.values.extend(id.map(|id| (id, found.topic.clone())));
+                }
+                let found = &found;
                 if is_real(found) && proof.borrow().is_none() {
                     tries.set(tries.get() + 1);
                     let mut budget = spent.borrow_mut();
@@ -99,7 +107,7 @@ impl<'a> Analyst<'a> {
             all.extend(values.get(index).cloned().unwrap_or_default());
             Device { documents: principal.documents().collect(), association: *association, values: all }
         });
-        World::new(self.site, devices.collect(), &question.texts, question.assumed.clone())
+        World::new(self.site, devices.collect(), &question.texts, question.assumed.clone(), question.same)
     }
 
     /// True if a device cannot connect, or two devices only with the same client id.
@@ -115,6 +123,9 @@ impl<'a> Analyst<'a> {
 
     /// The pairs of variables of two devices that have different values.
     fn differing(&self, world: &World<'_>) -> Vec<(u8, u8)> {
+        if world.same {
+            return Vec::new();
+        }
         let names = [CLIENT_ID, THING_NAME, "iot:certificateid"];
         let names = names.into_iter().chain(self.differ.iter().map(String::as_str));
         let mut pairs: Vec<(u8, u8)> =

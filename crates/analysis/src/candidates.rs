@@ -24,7 +24,8 @@ pub(crate) fn candidates(world: &World<'_>, found: &Found, differ: &[String]) ->
         for (device, options) in options.iter().enumerate() {
             // The first device changes slowly, the second fast.
             let step = if device == 0 { round / EACH } else { round % EACH + round / EACH };
-            set.push(choose(options, step, set.first(), differ));
+            let chosen = if world.same { set.first().cloned() } else { None };
+            set.push(chosen.unwrap_or_else(|| choose(options, step, set.first(), differ)));
         }
         if !all.contains(&set) {
             all.push(set);

@@ -96,6 +96,9 @@ fn client_ids(world: &World<'_>, device: usize) -> Option<Dfa> {
     let association = world.devices.get(device)?.association;
     let all: fn(char) -> bool =
         if association == Association::Attached { in_thing_names } else { |c| c != '\0' };
+    if world.same {
+        return Some(Dfa::of_characters(letters, |c| c != '$', all));
+    }
     let (readers, allows) = readers(world, device);
     let start: Vec<Places> = readers.iter().map(|r| r.after(r.start(), letters, "client/")).collect();
     let step = |state: &(bool, Vec<Places>), letter: Letter| {
@@ -117,13 +120,11 @@ fn client_ids(world: &World<'_>, device: usize) -> Option<Dfa> {
 /// The pattern sets of the Connect statements, and whether their verdicts together allow.
 fn readers(world: &World<'_>, device: usize) -> (Vec<Reader>, impl Fn(&[bool]) -> bool + use<>) {
     let permission = world.permission(device, "iot:Connect", Lean::Wide);
+    let permission = permission.of_client_ids(world, device, Lean::Wide);
     let (allow, allow_except, deny, deny_except) = permission.parts();
-    let whole = world.variable(device, CLIENT_ID);
-    let wide = |patterns: &[Vec<Node>]| whole_client_id(patterns, &world.letters, whole, true);
-    let narrow = |patterns: &[Vec<Node>]| whole_client_id(patterns, &world.letters, whole, false);
-    let mut readers = vec![wide(allow), narrow(deny)];
-    readers.extend(allow_except.iter().map(|patterns| narrow(patterns)));
-    readers.extend(deny_except.iter().map(|patterns| wide(patterns)));
+    let reader = |patterns: &[Vec<Node>]| Reader { patterns: patterns.to_vec() };
+    let mut readers = vec![reader(allow), reader(deny)];
+    readers.extend(allow_except.iter().chain(deny_except).map(|patterns| reader(patterns)));
     let excepts = allow_except.len();
     let allows = move |ended: &[bool]| {
         let at = |index: usize| ended.get(index).copied().unwrap_or(false);
@@ -135,7 +136,13 @@ fn readers(world: &World<'_>, device: usize) -> (Vec<Reader>, impl Fn(&[bool]) -
 
 /// A client id inside its own pattern is all of it: what stands around must be empty. Other variables are any text if
 /// the patterns are to be wide, and otherwise the pattern is left out.
-fn whole_client_id(patterns: &[Vec<Node>], letters: &Letters, whole: Option<u8>, wide: bool) -> Reader {
+pub(crate) fn whole_client_id(
+    patterns: &[Vec<Node>],
+    world: &World<'_>,
+    device: usize,
+    wide: bool,
+) -> Vec<Vec<Node>> {
+    let (letters, whole) = (&world.letters, world.variable(device, CLIENT_ID));
     let plain = patterns.iter().filter_map(|pattern| {
         let own = |node: &&Node| whole.is_some_and(|whole| **node == Node::Variable(whole));
         match pattern.iter().filter(own).count() {
@@ -147,7 +154,7 @@ fn whole_client_id(patterns: &[Vec<Node>], letters: &Letters, whole: Option<u8>,
         let has_variables = pattern.iter().any(|node| matches!(node, Node::Variable(_)));
         (wide || !has_variables).then(|| pattern.iter().map(any).collect())
     });
-    Reader { patterns: plain.collect() }
+    plain.collect()
 }
 
 /// Whether a pattern with one own client id is `client/` and that id: what stands before can be `client/`, what stands

@@ -78,6 +78,7 @@ impl Analyst<'_> {
             texts: topics.iter().map(|topics| topics.text()).collect(),
             assumed: Default::default(),
             connects: true,
+            same: false,
             build: &build,
             check: &check,
         })
@@ -115,6 +116,7 @@ impl Analyst<'_> {
             texts: topics.iter().map(|topics| topics.text()).collect(),
             assumed: Default::default(),
             connects: true,
+            same: false,
             build: &build,
             check: &check,
         })

@@ -101,20 +101,7 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Nothing if the values are impossible, or no CONNECT of this client is allowed.
-    pub(crate) fn connect(
-        site: &Site,
-        principal: &Cohort,
-        association: Association,
-        values: &BTreeMap<String, String>,
-        assumed: &Assumed,
-        now: Timestamp,
-    ) -> Option<Self> {
-        let actor = Self::stand(site, principal, association, values, assumed, now)?;
-        actor.may_connect().then_some(actor)
-    }
-
-    /// The same without the CONNECT.
+    /// Nothing if the values are impossible.
     pub(crate) fn stand(
         site: &Site,
         principal: &Cohort,

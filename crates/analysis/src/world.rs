@@ -41,6 +41,8 @@ pub(crate) struct World<'a> {
     pub(crate) variables: Vec<Unknown>,
     pub(crate) languages: Vec<Arc<Dfa>>,
     pub(crate) assumed: Assumed,
+    /// The devices are one connection, looked at with two sets of policies.
+    pub(crate) same: bool,
 }
 
 /// A variable without a fixed value.
@@ -73,6 +75,7 @@ impl<'a> World<'a> {
         devices: Vec<Device<'a>>,
         texts: &[&str],
         assumed: Assumed,
+        same: bool,
     ) -> Option<Self> {
         let letters = {
             let of_policies =
@@ -87,7 +90,7 @@ impl<'a> World<'a> {
             Letters::of(all)?
         };
         let mut world =
-            Self { site, letters, devices, variables: Vec::new(), languages: Vec::new(), assumed };
+            Self { site, letters, devices, variables: Vec::new(), languages: Vec::new(), assumed, same };
         world.find_variables()?;
         for index in 0..world.variables.len() {
             let language = language::of_variable(&world, index)?;
@@ -103,7 +106,7 @@ impl<'a> World<'a> {
             let resources = of.documents.iter().flat_map(|d| d.views()).flat_map(StatementView::resources);
             names.extend(resources.flat_map(|r| r.variables()).filter_map(|v| of.name(v)));
             for canonical in names {
-                let unknown = Unknown { device, canonical };
+                let unknown = Unknown { device: if self.same { 0 } else { device }, canonical };
                 if !of.values.contains_key(&unknown.canonical) && !found.contains(&unknown) {
                     found.push(unknown);
                 }
@@ -114,6 +117,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn variable(&self, device: usize, canonical: &str) -> Option<u8> {
+        let device = if self.same { 0 } else { device };
         let place = self.variables.iter().position(|v| v.device == device && v.canonical == canonical)?;
         u8::try_from(place).ok()
     }
@@ -261,6 +265,18 @@ impl Permission {
             variants.push(vec![Machine::new(tape, true, except)?]);
         }
         Some(variants)
+    }
+
+    /// The same for patterns of client ids, in which the own client id is all that is read.
+    pub(crate) fn of_client_ids(&self, world: &World<'_>, device: usize, lean: Lean) -> Self {
+        let wide = lean == Lean::Wide;
+        let whole = |patterns: &[Vec<Node>], wide| language::whole_client_id(patterns, world, device, wide);
+        Self {
+            allow: whole(&self.allow, wide),
+            allow_except: self.allow_except.iter().map(|patterns| whole(patterns, !wide)).collect(),
+            deny: whole(&self.deny, !wide),
+            deny_except: self.deny_except.iter().map(|patterns| whole(patterns, wide)).collect(),
+        }
     }
 
     /// The patterns of Allow, Deny and their exceptions, for the language of client ids.
