@@ -1,7 +1,7 @@
 //! Reach: what principals can do to topics, and whether one reads what another writes.
 
 use crate::ask::{Analyst, Question, combined};
-use crate::cohort::{Association, Cohort};
+use crate::cohort::{Association, CLIENT_ID, Cohort};
 use crate::machine::{Machine, Tape};
 use crate::search::Found;
 use crate::shape::Shape;
@@ -119,6 +119,28 @@ impl Analyst<'_> {
             same: false,
             build: &build,
             check: &check,
+        })
+    }
+
+    /// Whether some client id may connect in an association.
+    pub(crate) fn connects(&self, who: &Cohort, association: Association) -> Answer {
+        let build = |world: &World<'_>| {
+            let connect = world.permission(0, "iot:Connect", Lean::Wide).of_client_ids(world, 0, Lean::Wide);
+            let mut parts = vec![connect.granted(Tape::Topic)?];
+            if let Some(id) = world.devices.first().and_then(|device| device.values.get(CLIENT_ID)) {
+                let pattern = world.spell(&format!("client/{id}"))?;
+                parts.push(vec![vec![Machine::new(Tape::Topic, false, &[pattern])?]]);
+            }
+            Some(combined(&parts).into_iter().map(|machines| (Shape::Client, machines)).collect())
+        };
+        self.answer(&Question {
+            devices: vec![(who, association)],
+            texts: Vec::new(),
+            assumed: Default::default(),
+            connects: true,
+            same: false,
+            build: &build,
+            check: &|_, _| true,
         })
     }
 

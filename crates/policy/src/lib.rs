@@ -9,6 +9,7 @@
 
 mod authorizer;
 mod condition;
+mod consider;
 mod context;
 mod decision;
 mod document;
@@ -30,6 +31,7 @@ mod values;
 mod view;
 
 pub use authorizer::{Authorizer, Counts};
+pub use consider::Considered;
 pub use context::{ConnectFacts, ConnectionContext, IamFacts, ThingFacts};
 pub use decision::{Decision, Denial, DenialKind, Outcome, StatementMatch};
 pub use document::{Document, Effect, MalformedPolicy, Position};

@@ -1,15 +1,14 @@
 //! Rules about a document as a whole.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::{Document, Effect, Piece, Source, VariableKind};
 use serde_json::{Value, json};
 
 use super::{Finding, Subject, rules};
-use crate::cohort::{Association, CLIENT_ID, Cohort};
+use crate::cohort::{Association, Cohort};
 use crate::reach::Deed;
-use crate::witness::{Actor, Answer, Witness};
+use crate::witness::{Answer, Witness};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -117,17 +116,15 @@ fn client_id_form(subject: &Subject<'_>) -> Option<Finding> {
     if !subject.document.views().any(uses_thing) {
         return None;
     }
-    let values = BTreeMap::from([(CLIENT_ID.to_owned(), "not-a-thing".to_owned())]);
-    let (site, now) = (subject.analyst.site, subject.analyst.now);
-    let stranger = Actor::stand(site, &subject.cohort, Association::None, &values, &BTreeMap::new(), now)?;
+    let stranger = subject.analyst.connects(&subject.cohort, Association::None);
+    let id = &stranger.witness()?.devices.first()?.client_id;
     let reason = "Connect allows client ids that are no thing's name: for them iot:Connection.Thing.ThingName has no \
                   value, and the statements that use it match nothing";
-    stranger.may_connect().then(|| {
-        subject
-            .at_action_of(rules::CLIENT_ID_FORM, "iot:Connect", reason.into())
-            .witness("client id \"not-a-thing\" may connect and then do nothing with its own topics")
-            .fix("Allow iot:Connect on client/${iot:Connection.Thing.ThingName} only, or attach things exclusively.")
-    })
+    let finding = subject.at_action_of(rules::CLIENT_ID_FORM, "iot:Connect", reason.into());
+    let fix =
+        "Allow iot:Connect on client/${iot:Connection.Thing.ThingName} only, or attach things exclusively.";
+    let witness = format!("client id {id:?} may connect, and then do nothing with the topics of its thing");
+    Some(finding.witness(witness).fix(fix))
 }
 
 /// Connect demands a Will on a topic that may not be published to.
