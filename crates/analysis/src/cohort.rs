@@ -51,6 +51,23 @@ impl Cohort {
         Self { name: name.into(), sources, associations: Association::ALL.to_vec(), known: BTreeMap::new() }
     }
 
+    /// Groups cohorts that have the same documents, associations and values: one analysis serves each group. Documents
+    /// are the same if they are shared; the groups hold places in the list.
+    pub fn shared(cohorts: &[Self]) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (index, cohort) in cohorts.iter().enumerate() {
+            let mut documents: Vec<usize> = cohort
+                .sources
+                .iter()
+                .map(|source| std::sync::Arc::as_ptr(&source.document) as usize)
+                .collect();
+            documents.sort_unstable();
+            let key = (documents, &cohort.associations, &cohort.known);
+            groups.entry(key).or_default().push(index);
+        }
+        groups.into_values().collect()
+    }
+
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
         self.sources.iter().map(|source| &*source.document)
     }

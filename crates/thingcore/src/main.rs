@@ -33,6 +33,7 @@ fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Serve(args) => serve(*args)?,
         Command::Device(command) => device::run(command)?,
         Command::Divergences(args) => return Ok(commands::divergences::run(&args)?),
+        Command::Policy(command) => return Ok(commands::policy::run(&command)?),
         Command::Quirks(command) => commands::provoke::run(&command)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
-//! Commands that ask a running server what AWS's API cannot be asked.
+//! Commands that ask a running server what AWS's API cannot be asked, and those that reason about policies.
 
 pub mod divergences;
+pub mod policy;
 pub mod provoke;
 
 use std::fmt;
