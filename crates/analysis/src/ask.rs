@@ -30,6 +30,9 @@ pub struct Analyst<'a> {
     pub differ: Vec<String>,
 }
 
+/// What is searched, one after the other. Nothing if there are too many patterns.
+pub(crate) type Products = Vec<(Shape, Vec<Machine>)>;
+
 /// One question: who takes part, and how the machines are put together.
 pub(crate) struct Question<'q> {
     pub(crate) devices: Vec<(&'q Cohort, Association)>,
@@ -40,7 +43,7 @@ pub(crate) struct Question<'q> {
     pub(crate) connects: bool,
     /// The devices are one connection, looked at with two sets of policies.
     pub(crate) same: bool,
-    pub(crate) build: &'q dyn Fn(&World<'_>) -> Option<Vec<(Shape, Vec<Machine>)>>,
+    pub(crate) build: &'q dyn Fn(&World<'_>) -> Option<Products>,
     /// The engine's word on a find.
     pub(crate) check: &'q dyn Fn(&[Actor], &Found) -> bool,
 }

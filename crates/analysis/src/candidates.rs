@@ -100,8 +100,5 @@ fn from_conditions(world: &World<'_>, device: usize, canonical: &str) -> Vec<Str
     let statements = device.documents.iter().flat_map(|document| document.views());
     let conditions = statements.flat_map(|statement| statement.conditions());
     let about = conditions.filter(|condition| condition.key().canonical() == canonical);
-    about
-        .flat_map(|c| c.values().map(|v| v.replace('*', "x").replace('?', "x")).collect::<Vec<_>>())
-        .take(4)
-        .collect()
+    about.flat_map(|c| c.values().map(|v| v.replace(['*', '?'], "x")).collect::<Vec<_>>()).take(4).collect()
 }

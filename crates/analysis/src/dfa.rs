@@ -86,23 +86,12 @@ impl Dfa {
     }
 
     pub(crate) fn step(&self, state: u16, letter: Letter) -> Option<u16> {
-        let to = *self.next.get(usize::from(state))?.get(usize::from(letter))?;
+        let to = *self.next.get(usize::from(state))?.get(letter.index())?;
         (to != DEAD).then_some(to)
     }
 
     pub(crate) fn accepts_at(&self, state: u16) -> bool {
         self.accepting.get(usize::from(state)).copied().unwrap_or(false)
-    }
-
-    pub(crate) fn accepts(&self, letters: &Letters, text: &str) -> Option<bool> {
-        let mut state = 0;
-        for c in text.chars() {
-            match self.step(state, letters.place(c)?) {
-                Some(to) => state = to,
-                None => return Some(false),
-            }
-        }
-        Some(self.accepts_at(state))
     }
 
     /// Up to `count` of the shortest texts that `wanted` likes, of at most `longest` bytes. Bounded by `longest`
@@ -154,7 +143,5 @@ mod tests {
         };
         let dfa = Dfa::explore(&letters, 0_u8, step, |state| *state == 2).unwrap();
         assert_eq!(dfa.shortest(&letters, 3, 128), ["aa", "aba", "abba"]);
-        assert_eq!(dfa.accepts(&letters, "abba"), Some(true));
-        assert_eq!(dfa.accepts(&letters, "ab"), Some(false));
     }
 }

@@ -52,14 +52,15 @@ impl Relation {
 
     /// Of all actions together.
     pub fn of(differences: &[Difference]) -> Self {
-        let any = |side: fn(&Difference) -> &Answer, is: fn(&Answer) -> bool| {
-            differences.iter().any(|difference| is(side(difference)))
-        };
-        let (looser, stricter): (fn(&Difference) -> &Answer, fn(&Difference) -> &Answer) =
-            (|difference| &difference.looser, |difference| &difference.stricter);
-        let (yes, open): (fn(&Answer) -> bool, fn(&Answer) -> bool) =
-            (|answer| matches!(answer, Answer::Yes(_)), |answer| matches!(answer, Answer::Unknown(_)));
-        match (any(looser, yes), any(stricter, yes), any(looser, open) || any(stricter, open)) {
+        let has = |answer: &Answer| (matches!(answer, Answer::Yes(_)), matches!(answer, Answer::Unknown(_)));
+        let (mut looser, mut stricter, mut open) = (false, false, false);
+        for difference in differences {
+            let ((more, unclear), (less, unknown)) = (has(&difference.looser), has(&difference.stricter));
+            looser |= more;
+            stricter |= less;
+            open |= unclear || unknown;
+        }
+        match (looser, stricter, open) {
             (true, true, _) => Self::Neither,
             (_, _, true) => Self::Unknown,
             (true, false, false) => Self::Looser,
@@ -143,8 +144,8 @@ impl Analyst<'_> {
             let mut more = world.permission(0, action, Lean::Wide);
             let mut less = world.permission(1, action, Lean::Narrow);
             if shape == Shape::Client {
-                more = more.of_client_ids(world, 0, Lean::Wide);
-                less = less.of_client_ids(world, 1, Lean::Narrow);
+                more = more.of_client_ids(world, 0);
+                less = less.of_client_ids(world, 1);
             }
             let mut parts = vec![more.granted(tape)?, less.refused(tape)?];
             // With a concrete client id only that one can be asked for.

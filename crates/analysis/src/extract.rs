@@ -50,10 +50,9 @@ pub fn extract(text: &str, place: (&str, &str)) -> Result<Vec<Extracted>, Nothin
     if let Some(resources) = root.get("Resources") {
         found.extend(of_template(text, resources, place));
     }
-    if let Some(values) = root.get("planned_values").and_then(|raw| object(raw)) {
-        if let Some(module) = values.get("root_module") {
-            found.extend(of_module(text, module, place, 0));
-        }
+    let values = root.get("planned_values").and_then(|raw| object(raw));
+    if let Some(module) = values.as_ref().and_then(|values| values.get("root_module")) {
+        found.extend(of_module(text, module, place, 0));
     }
     if found.is_empty() {
         return Err(NothingFound(
@@ -65,11 +64,11 @@ pub fn extract(text: &str, place: (&str, &str)) -> Result<Vec<Extracted>, Nothin
     Ok(found)
 }
 
-fn object<'a>(raw: &'a RawValue) -> Option<Raw<'a>> {
+fn object(raw: &RawValue) -> Option<Raw<'_>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-fn list<'a>(raw: &'a RawValue) -> Vec<&'a RawValue> {
+fn list(raw: &RawValue) -> Vec<&RawValue> {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 

@@ -45,6 +45,14 @@ struct Reader {
 }
 
 impl Reader {
+    /// Variables are any text if the patterns are to be wide, and otherwise their patterns are left out.
+    fn of(patterns: &[Vec<Node>], wide: bool) -> Self {
+        let any = |node: &Node| if matches!(node, Node::Variable(_)) { Node::Any } else { *node };
+        let plain = |pattern: &&Vec<Node>| !pattern.iter().any(|node| matches!(node, Node::Variable(_)));
+        let kept = patterns.iter().filter(|pattern| wide || plain(pattern));
+        Self { patterns: kept.map(|pattern| pattern.iter().map(any).collect()).collect() }
+    }
+
     fn node(&self, (pattern, node): (u16, u16)) -> Node {
         let pattern = self.patterns.get(usize::from(pattern));
         pattern.and_then(|p| p.get(usize::from(node)).copied()).unwrap_or(Node::End)
@@ -120,11 +128,11 @@ fn client_ids(world: &World<'_>, device: usize) -> Option<Dfa> {
 /// The pattern sets of the Connect statements, and whether their verdicts together allow.
 fn readers(world: &World<'_>, device: usize) -> (Vec<Reader>, impl Fn(&[bool]) -> bool + use<>) {
     let permission = world.permission(device, "iot:Connect", Lean::Wide);
-    let permission = permission.of_client_ids(world, device, Lean::Wide);
+    let permission = permission.of_client_ids(world, device);
     let (allow, allow_except, deny, deny_except) = permission.parts();
-    let reader = |patterns: &[Vec<Node>]| Reader { patterns: patterns.to_vec() };
-    let mut readers = vec![reader(allow), reader(deny)];
-    readers.extend(allow_except.iter().chain(deny_except).map(|patterns| reader(patterns)));
+    let mut readers = vec![Reader::of(allow, true), Reader::of(deny, false)];
+    readers.extend(allow_except.iter().map(|patterns| Reader::of(patterns, false)));
+    readers.extend(deny_except.iter().map(|patterns| Reader::of(patterns, true)));
     let excepts = allow_except.len();
     let allows = move |ended: &[bool]| {
         let at = |index: usize| ended.get(index).copied().unwrap_or(false);
@@ -134,34 +142,23 @@ fn readers(world: &World<'_>, device: usize) -> (Vec<Reader>, impl Fn(&[bool]) -
     (readers, allows)
 }
 
-/// A client id inside its own pattern is all of it: what stands around must be empty. Other variables are any text if
-/// the patterns are to be wide, and otherwise the pattern is left out.
-pub(crate) fn whole_client_id(
-    patterns: &[Vec<Node>],
-    world: &World<'_>,
-    device: usize,
-    wide: bool,
-) -> Vec<Vec<Node>> {
-    let (letters, whole) = (&world.letters, world.variable(device, CLIENT_ID));
-    let plain = patterns.iter().filter_map(|pattern| {
-        let own = |node: &&Node| whole.is_some_and(|whole| **node == Node::Variable(whole));
-        match pattern.iter().filter(own).count() {
-            0 => {}
-            1 => return is_client_and_id(pattern, letters).then(|| vec![Node::Any]),
-            _ => return None,
+/// A client id inside its own pattern is all of it: behind `client/` nothing else has room. Patterns that do not begin
+/// so stay as they are.
+pub(crate) fn whole_client_id(patterns: &[Vec<Node>], world: &World<'_>, device: usize) -> Vec<Vec<Node>> {
+    let (head, own) = (world.spell("client/"), world.variable(device, CLIENT_ID).map(Node::Variable));
+    let whole = |pattern: &Vec<Node>| -> Option<Vec<Node>> {
+        let Some(rest) = head.as_ref().and_then(|head| pattern.strip_prefix(&head[..])) else {
+            return Some(pattern.clone());
+        };
+        let others = rest.iter().filter(|node| Some(**node) != own);
+        match rest.len() - others.clone().count() {
+            0 => Some(pattern.clone()),
+            // Any client id, if nothing else needs a character; otherwise none.
+            1 if others.into_iter().all(|node| *node == Node::Any) => {
+                head.iter().flatten().copied().chain([Node::Any]).map(Some).collect()
+            }
+            _ => None,
         }
-        let any = |node: &Node| if matches!(node, Node::Variable(_)) { Node::Any } else { *node };
-        let has_variables = pattern.iter().any(|node| matches!(node, Node::Variable(_)));
-        (wide || !has_variables).then(|| pattern.iter().map(any).collect())
-    });
-    plain.collect()
-}
-
-/// Whether a pattern with one own client id is `client/` and that id: what stands before can be `client/`, what stands
-/// behind can be nothing. Then it is true of every client id, otherwise of none.
-fn is_client_and_id(pattern: &[Node], letters: &Letters) -> bool {
-    let own = pattern.iter().position(|node| matches!(node, Node::Variable(_))).unwrap_or(0);
-    let behind = pattern.iter().skip(own + 1).all(|node| *node == Node::Any);
-    let before = Reader { patterns: vec![pattern.iter().take(own).copied().collect()] };
-    behind && before.ends(&before.after(before.start(), letters, "client/"))
+    };
+    patterns.iter().filter_map(whole).collect()
 }

@@ -4,7 +4,18 @@
 use hashbrown::HashMap;
 
 /// A character by its place in the alphabet.
-pub(crate) type Letter = u16;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Letter(u16);
+
+impl Letter {
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    fn at(index: usize) -> Option<Self> {
+        u16::try_from(index).ok().map(Self)
+    }
+}
 
 /// The characters of a question.
 #[derive(Debug)]
@@ -42,7 +53,7 @@ impl Letters {
 
     fn add(&mut self, c: char) {
         let next = self.all.len();
-        if let Ok(place) = Letter::try_from(next)
+        if let Some(place) = Letter::at(next)
             && *self.places.entry(c).or_insert(place) == place
             && next == self.places.len() - 1
         {
@@ -55,7 +66,7 @@ impl Letters {
     }
 
     pub(crate) fn character(&self, letter: Letter) -> char {
-        self.all.get(usize::from(letter)).copied().unwrap_or('/')
+        self.all.get(letter.index()).copied().unwrap_or('/')
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,7 +74,7 @@ impl Letters {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Letter, char)> + '_ {
-        self.all.iter().enumerate().filter_map(|(place, c)| Some((Letter::try_from(place).ok()?, *c)))
+        self.all.iter().enumerate().filter_map(|(place, c)| Some((Letter::at(place)?, *c)))
     }
 }
 

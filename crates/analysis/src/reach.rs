@@ -1,6 +1,6 @@
 //! Reach: what principals can do to topics, and whether one reads what another writes.
 
-use crate::ask::{Analyst, Question, combined};
+use crate::ask::{Analyst, Products, Question, combined};
 use crate::cohort::{Association, CLIENT_ID, Cohort};
 use crate::machine::{Machine, Tape};
 use crate::search::Found;
@@ -36,8 +36,6 @@ impl Deed {
         }
     }
 }
-
-type Products = Vec<(Shape, Vec<Machine>)>;
 
 impl Analyst<'_> {
     /// Whether some connection of a principal can do something to a topic of a set; without a set, to any topic. For
@@ -125,7 +123,7 @@ impl Analyst<'_> {
     /// Whether some client id may connect in an association.
     pub(crate) fn connects(&self, who: &Cohort, association: Association) -> Answer {
         let build = |world: &World<'_>| {
-            let connect = world.permission(0, "iot:Connect", Lean::Wide).of_client_ids(world, 0, Lean::Wide);
+            let connect = world.permission(0, "iot:Connect", Lean::Wide).of_client_ids(world, 0);
             let mut parts = vec![connect.granted(Tape::Topic)?];
             if let Some(id) = world.devices.first().and_then(|device| device.values.get(CLIENT_ID)) {
                 let pattern = world.spell(&format!("client/{id}"))?;

@@ -41,7 +41,8 @@ impl Budget {
     /// Enough for every policy that is not made to be hard; a second or two of work at most.
     pub const DEFAULT: u32 = 400_000;
 
-    /// A budget of so many states. A state takes about 200 bytes.
+    /// A budget of so many states, of about 200 bytes each. A state from which many ways have to be followed counts
+    /// several times.
     pub const fn new(states: u32) -> Self {
         Self { states }
     }
@@ -137,7 +138,7 @@ impl Search<'_> {
     fn run(&mut self, budget: &mut Budget, admits: &dyn Fn(&Found) -> bool) -> Outcome {
         for slots in self.starts() {
             let state = State { cursor: self.product.shape.start(), slots, together: 0 };
-            self.visit(state, NO_PARENT, 0, 0, 0);
+            self.visit(state, NO_PARENT, Letter::default(), 0, 0);
         }
         let mut next = 0;
         while let Some(visited) = self.visited.get(next) {
@@ -151,13 +152,20 @@ impl Search<'_> {
             if budget.is_spent() {
                 return Outcome::Exhausted;
             }
-            budget.states -= 1;
+            budget.states = budget.states.saturating_sub(self.cost(&state));
             if depth < DEEPEST {
                 self.expand(&state, u32::try_from(next).unwrap_or(NO_PARENT), depth + 1);
             }
             next += 1;
         }
         Outcome::Nothing
+    }
+
+    /// What a state costs: one, and more if many ways have to be followed from it.
+    fn cost(&self, state: &State) -> u32 {
+        let machines = self.product.machines.iter().zip(&state.slots).filter(|(machine, _)| machine.all_ways);
+        let ways = machines.filter_map(|(_, slot)| self.ways.get(*slot as usize)).map(|ways| ways.len());
+        1 + u32::try_from(ways.sum::<usize>() / 4).unwrap_or(u32::MAX / 2)
     }
 
     fn visit(&mut self, state: State, parent: u32, letter: Letter, mask: u8, depth: u32) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use dialect::RESERVED_TOPICS;
 
+use crate::letters::Letter;
 use crate::machine::Node;
 use crate::world::World;
 
@@ -82,7 +83,7 @@ fn with_level(
     world: &World<'_>,
     all: Vec<Vec<Node>>,
     level: &str,
-    first: Option<u16>,
+    first: Option<Letter>,
 ) -> Option<Vec<Vec<Node>>> {
     let slash = world.slash();
     let spelled = match (level, first) {

@@ -268,14 +268,13 @@ impl Permission {
     }
 
     /// The same for patterns of client ids, in which the own client id is all that is read.
-    pub(crate) fn of_client_ids(&self, world: &World<'_>, device: usize, lean: Lean) -> Self {
-        let wide = lean == Lean::Wide;
-        let whole = |patterns: &[Vec<Node>], wide| language::whole_client_id(patterns, world, device, wide);
+    pub(crate) fn of_client_ids(&self, world: &World<'_>, device: usize) -> Self {
+        let whole = |patterns: &Vec<Vec<Node>>| language::whole_client_id(patterns, world, device);
         Self {
-            allow: whole(&self.allow, wide),
-            allow_except: self.allow_except.iter().map(|patterns| whole(patterns, !wide)).collect(),
-            deny: whole(&self.deny, !wide),
-            deny_except: self.deny_except.iter().map(|patterns| whole(patterns, wide)).collect(),
+            allow: whole(&self.allow),
+            allow_except: self.allow_except.iter().map(whole).collect(),
+            deny: whole(&self.deny),
+            deny_except: self.deny_except.iter().map(whole).collect(),
         }
     }
 

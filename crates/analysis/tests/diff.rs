@@ -25,6 +25,11 @@ fn relations_are_told_apart() {
         ("Allow Connect client/*", "Allow Connect client/${iot:ClientId}", Relation::Equal),
         ("Allow Connect client/*", "Allow Connect client/x${iot:ClientId}", Relation::Stricter),
         (
+            "Allow Connect client/${iot:Connection.Thing.ThingName}",
+            "Allow Connect client/${iot:Connection.Thing.ThingName}",
+            Relation::Equal,
+        ),
+        (
             "Allow Publish topic/dev/${iot:ClientId}/*",
             "Allow Publish topic/dev/${iot:ClientId}/a, topic/dev/${iot:ClientId}/*",
             Relation::Equal,

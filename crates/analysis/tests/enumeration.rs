@@ -111,7 +111,7 @@ proptest! {
         one.associations = association(attached.0);
         other.associations = association(attached.1);
         let texts = texts("ab/+#", 3);
-        let tried = leak(&[reader.clone()], &[writer.clone()], attached, &ids(), &texts);
+        let tried = leak(std::slice::from_ref(&reader), std::slice::from_ref(&writer), attached, &ids(), &texts);
         match analyst.reads(&one, &other, None) {
             Answer::No => prop_assert_eq!(tried, None, "a no that is not true"),
             Answer::Unknown(_) => {}

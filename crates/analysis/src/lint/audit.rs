@@ -116,7 +116,7 @@ fn deny_wildcard(
     let spelled: String = sample(pieces).replace(NAME, "*");
     let reason =
         format!("+ and # in a policy are ordinary characters: this denies the spelling {spelled} only");
-    let around = spelled.replace('#', "data").replace('+', "data");
+    let around = spelled.replace(['#', '+'], "data");
     subject
         .at_resource(rules::DENY_WILDCARD, statement.number(), index, reason)
         .witness(format!("{around} is not denied by it"))
