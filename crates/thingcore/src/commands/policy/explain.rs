@@ -83,7 +83,7 @@ fn nearest<'c>(decision: &Decision, considered: &'c [Considered]) -> Option<&'c 
 fn shown(args: &PolicyExplainArgs, site: &Site, decision: &Decision, considered: &[Considered]) -> String {
     let nearest = nearest(decision, considered);
     if args.format == OutputFormat::Json {
-        let nearest = nearest.map(|one| one_json(one));
+        let nearest = nearest.map(one_json);
         return format!(
             "{:#}\n",
             json!({
