@@ -90,6 +90,11 @@ impl Dfa {
         (to != DEAD).then_some(to)
     }
 
+    /// Where a letter leads, by state: letters with the same answer are alike.
+    pub(crate) fn column(&self, letter: Letter) -> impl Iterator<Item = u16> + '_ {
+        self.next.iter().map(move |row| row.get(letter.index()).copied().unwrap_or(DEAD))
+    }
+
     pub(crate) fn accepts_at(&self, state: u16) -> bool {
         self.accepting.get(usize::from(state)).copied().unwrap_or(false)
     }

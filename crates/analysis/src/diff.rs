@@ -93,6 +93,11 @@ const ACTIONS: &[(&str, &str, Shape)] = &[
     ("iot:AssumeRoleWithCertificate", "rolealias", Shape::Named("rolealias/")),
 ];
 
+/// The names of the actions of the data plane.
+pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(action, ..)| *action)
+}
+
 /// Conditions of which every choice of truth is looked at; more are too many.
 const MOST_CONDITIONS: usize = 5;
 
@@ -110,6 +115,17 @@ impl Analyst<'_> {
             stricter: self.allows_more((first, second), (action, kind, *shape)),
         });
         compared.collect()
+    }
+
+    /// Whether a set of policies allows anything, client ids and Connect aside.
+    pub(crate) fn allows_something(&self, cohort: &Cohort) -> Answer {
+        let nothing = Cohort { sources: Vec::new(), ..cohort.clone() };
+        let speaks =
+            |action: &str| cohort.documents().flat_map(policy::Document::views).any(|s| s.covers(action));
+        let actions = ACTIONS.iter().filter(|(action, ..)| speaks(action));
+        actions.fold(Answer::No, |answer, (action, kind, shape)| {
+            answer.or(|| self.allows_more((cohort, &nothing), (action, kind, *shape)))
+        })
     }
 
     /// Whether one allows what the other does not.

@@ -11,7 +11,7 @@ use crate::dfa::Dfa;
 use crate::letters::Letter;
 
 /// A step of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Node {
     Letter(Letter),
     /// `?`
@@ -24,6 +24,8 @@ pub(crate) enum Node {
     AnyExcept(Letter),
     /// A variable by its number in the question.
     Variable(u8),
+    /// Nothing is read; what follows stands here, and also there.
+    Fork(u16),
     End,
 }
 
@@ -39,8 +41,36 @@ impl Node {
             Self::Letter(wanted) => wanted == letter,
             Self::One | Self::Any => true,
             Self::Except(not) | Self::AnyExcept(not) => not != letter,
-            Self::Variable(_) | Self::End => false,
+            Self::Variable(_) | Self::Fork(_) | Self::End => false,
         }
+    }
+}
+
+/// Lays patterns out as a tree, beginnings in common once. They are sorted and differ. Nothing if there are too many
+/// nodes.
+fn lay(patterns: &[&[Node]], nodes: &mut Vec<Node>) -> Option<()> {
+    let mut patterns: Vec<&[Node]> = patterns.to_vec();
+    loop {
+        u16::try_from(nodes.len()).ok().filter(|count| *count < u16::MAX - 1)?;
+        let first = patterns.first().and_then(|pattern| pattern.first().copied());
+        let same = patterns.iter().take_while(|pattern| pattern.first().copied() == first).count();
+        if same == patterns.len() {
+            nodes.push(first.unwrap_or(Node::End));
+            if first.is_none() {
+                return Some(());
+            }
+            patterns.iter_mut().for_each(|pattern| *pattern = pattern.get(1..).unwrap_or_default());
+            continue;
+        }
+        let fork = nodes.len();
+        nodes.push(Node::End);
+        let (these, others) = patterns.split_at(same);
+        lay(these, nodes)?;
+        let there = Node::Fork(u16::try_from(nodes.len()).ok()?);
+        if let Some(slot) = nodes.get_mut(fork) {
+            *slot = there;
+        }
+        patterns = others.to_vec();
     }
 }
 
@@ -71,8 +101,8 @@ pub(crate) struct Machine {
     pub(crate) all_ways: bool,
     /// It agrees if no way ends.
     pub(crate) negative: bool,
+    /// The patterns as a tree: what they begin with in common is there once.
     nodes: Arc<[Node]>,
-    starts: Arc<[u16]>,
 }
 
 /// So many patterns without variables are followed one by one.
@@ -117,17 +147,39 @@ pub(crate) struct Events<'a> {
 impl Machine {
     /// Nothing if the patterns are too many to be numbered.
     pub(crate) fn new(tape: Tape, negative: bool, patterns: &[Vec<Node>]) -> Option<Self> {
-        let (mut nodes, mut starts) = (Vec::new(), Vec::new());
-        for pattern in patterns {
-            starts.push(u16::try_from(nodes.len()).ok()?);
-            nodes.extend_from_slice(pattern);
-            nodes.push(Node::End);
+        let mut nodes = Vec::new();
+        let mut rest: Vec<&[Node]> = patterns.iter().map(Vec::as_slice).collect();
+        rest.sort_unstable();
+        rest.dedup();
+        if !rest.is_empty() {
+            lay(&rest, &mut nodes)?;
         }
-        u16::try_from(nodes.len()).ok()?;
         // What has no variables can be known at once; that pays where there are many patterns.
         let plain = !nodes.iter().any(|node| matches!(node, Node::Variable(_)));
         let all_ways = negative || (plain && patterns.len() > FEW);
-        Some(Self { tape, all_ways, negative, nodes: nodes.into(), starts: starts.into() })
+        Some(Self { tape, all_ways, negative, nodes: nodes.into() })
+    }
+
+    /// True if all it agrees to begins with a character other than one, behind a prefix of so many letters.
+    pub(crate) fn never_begins_with(&self, letter: Letter, prefix: usize) -> bool {
+        let mut open: Vec<(u16, usize)> = self.starts().map(|place| (place.node, 0)).collect();
+        while let Some((at, read)) = open.pop() {
+            match self.node(at) {
+                Node::Fork(there) => open.extend([(at + 1, read), (there, read)]),
+                Node::Letter(_) if read < prefix => open.push((at + 1, read + 1)),
+                Node::Letter(first) if first != letter => {}
+                _ => return false,
+            }
+        }
+        !self.negative
+    }
+
+    /// The letters that it tells from others.
+    pub(crate) fn spelled(&self) -> impl Iterator<Item = Letter> + '_ {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Letter(letter) | Node::Except(letter) | Node::AnyExcept(letter) => Some(*letter),
+            _ => None,
+        })
     }
 
     pub(crate) fn reads(&self, mask: u8) -> bool {
@@ -146,11 +198,29 @@ impl Machine {
     }
 
     pub(crate) fn starts(&self) -> impl Iterator<Item = Place> + '_ {
-        self.starts.iter().map(|node| Place { node: *node, inside: 0 })
+        (!self.nodes.is_empty()).then_some(Place { node: 0, inside: 0 }).into_iter()
     }
 
     pub(crate) fn first_ways(&self) -> Ways {
-        self.starts.iter().map(|node| Way { node: *node, along: 0 }).collect()
+        self.starts().map(|place| Way { node: place.node, along: 0 }).collect()
+    }
+
+    /// The nodes that are reached without reading, from one on.
+    fn open_nodes(&self, from: u16) -> SmallVec<[u16; 4]> {
+        let mut open: SmallVec<[u16; 4]> = SmallVec::from_elem(from, 1);
+        let mut index = 0;
+        while let Some(&at) = open.get(index) {
+            let node = self.node(at);
+            let there = if let Node::Fork(there) = node { Some(there) } else { None };
+            let onward = (node.may_be_empty() || there.is_some()).then_some(at.saturating_add(1));
+            for next in onward.into_iter().chain(there) {
+                if !open.contains(&next) {
+                    open.push(next);
+                }
+            }
+            index += 1;
+        }
+        open
     }
 
     /// The places that are reached without reading, and whether a variable ended on the way.
@@ -166,13 +236,9 @@ impl Machine {
             }
             from = (Place { node: place.node + 1, inside: 0 }, Some(variable));
         }
-        loop {
-            found.push(from);
-            if !self.node(from.0.node).may_be_empty() {
-                return found;
-            }
-            from.0.node += 1;
-        }
+        let reached = self.open_nodes(from.0.node).into_iter();
+        found.extend(reached.map(|node| (Place { node, inside: 0 }, from.1)));
+        found
     }
 
     /// All moves of a machine that goes alone on a letter.
@@ -266,13 +332,8 @@ impl Machine {
                 }
                 way = Way { node: way.node.saturating_add(1), along: 0 };
             }
-            loop {
-                reached.push(way);
-                if !self.node(way.node).may_be_empty() {
-                    break;
-                }
-                way.node += 1;
-            }
+            let open = self.open_nodes(way.node).into_iter();
+            reached.extend(open.map(|node| Way { node, along: 0 }));
         }
         reached.sort_unstable();
         reached.dedup();

@@ -149,14 +149,12 @@ impl Analyst<'_> {
 }
 
 fn publishing(world: &World<'_>, retain: bool, topics: Option<&TopicSet>) -> Option<Products> {
-    let mut parts = vec![
-        vec![vec![Machine::new(Tape::Topic, false, &existing(world, Use::Publish)?)?]],
-        world.permission(0, "iot:Publish", Lean::Wide).granted(Tape::Topic)?,
-    ];
+    let mut parts = vec![world.permission(0, "iot:Publish", Lean::Wide).granted(Tape::Topic)?];
     if retain {
         parts.push(world.permission(0, "iot:RetainPublish", Lean::Wide).granted(Tape::Topic)?);
     }
     parts.extend(restriction(world, topics)?);
+    parts.extend(existence(world, &parts, Use::Publish)?);
     Some(combined(&parts).into_iter().map(|machines| (Shape::Topic, machines)).collect())
 }
 
@@ -173,7 +171,7 @@ fn reading(world: &World<'_>, writer: Option<usize>, topics: Option<&TopicSet>) 
     let subscribe = world.permission(0, "iot:Subscribe", Lean::Wide).granted(Tape::Filter)?;
     let receive = world.permission(0, "iot:Receive", Lean::Wide);
     let of = if writer.is_some() { Use::Publish } else { Use::Subscribe };
-    let mut rest = vec![vec![vec![Machine::new(Tape::Topic, false, &existing(world, of)?)?]]];
+    let mut rest = Vec::new();
     if let Some(writer) = writer {
         rest.push(world.permission(writer, "iot:Publish", Lean::Wide).granted(Tape::Topic)?);
     }
@@ -187,9 +185,20 @@ fn reading(world: &World<'_>, writer: Option<usize>, topics: Option<&TopicSet>) 
     {
         let mut parts = vec![subscribe.clone(), receive];
         parts.extend(rest.iter().cloned());
+        parts.extend(existence(world, &parts, of)?);
         products.extend(combined(&parts).into_iter().map(|machines| (shape, machines)));
     }
     Some(products)
+}
+
+/// That a topic exists for a use. Nothing has to be asked where no topic begins with `$`.
+fn existence(world: &World<'_>, parts: &[Variants], of: Use) -> Option<Vec<Variants>> {
+    let dollar = world.letters.place('$')?;
+    let plain = |machine: &Machine| machine.tape == Tape::Topic && machine.never_begins_with(dollar, 6);
+    if parts.iter().any(|variants| variants.iter().all(|machines| machines.iter().any(plain))) {
+        return Some(Vec::new());
+    }
+    Some(vec![vec![vec![Machine::new(Tape::Topic, false, &existing(world, of)?)?]]])
 }
 
 fn with(variants: &Variants, more: &[Machine]) -> Variants {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use crate::dfa::Dfa;
@@ -100,6 +100,8 @@ struct Visited {
 
 struct Search<'a> {
     product: &'a Product<'a>,
+    /// One letter of each class that nothing tells apart.
+    letters: Vec<(Letter, char)>,
     visited: Vec<Visited>,
     known: HashMap<State, (), RandomState>,
     ways: Vec<Ways>,
@@ -116,12 +118,28 @@ impl Product<'_> {
         }
         let mut search = Search {
             product: self,
+            letters: self.classes(),
             visited: Vec::new(),
             known: HashMap::default(),
             ways: Vec::new(),
             numbers: HashMap::default(),
         };
         search.run(budget, admits)
+    }
+
+    /// One letter of each class of letters that no machine, language or shape tells apart.
+    fn classes(&self) -> Vec<(Letter, char)> {
+        let spelled: HashSet<Letter> = self.machines.iter().flat_map(Machine::spelled).collect();
+        let mut known = HashSet::new();
+        let mut kept = Vec::new();
+        for (letter, c) in self.letters.iter() {
+            let alone = spelled.contains(&letter) || matches!(c, '/' | '+' | '#' | '$' | '\0');
+            let columns = || self.languages.iter().flat_map(|language| language.column(letter));
+            if alone || known.insert(columns().collect::<Vec<u16>>()) {
+                kept.push((letter, c));
+            }
+        }
+        kept
     }
 }
 
@@ -165,7 +183,7 @@ impl Search<'_> {
     fn cost(&self, state: &State) -> u32 {
         let machines = self.product.machines.iter().zip(&state.slots).filter(|(machine, _)| machine.all_ways);
         let ways = machines.filter_map(|(_, slot)| self.ways.get(*slot as usize)).map(|ways| ways.len());
-        1 + u32::try_from(ways.sum::<usize>() / 4).unwrap_or(u32::MAX / 2)
+        1 + u32::try_from(ways.sum::<usize>()).unwrap_or(u32::MAX / 2)
     }
 
     fn visit(&mut self, state: State, parent: u32, letter: Letter, mask: u8, depth: u32) {
@@ -224,7 +242,8 @@ impl Search<'_> {
     }
 
     fn expand(&mut self, state: &State, parent: u32, depth: u32) {
-        for (letter, c) in self.product.letters.iter() {
+        for index in 0..self.letters.len() {
+            let Some((letter, c)) = self.letters.get(index).copied() else { return };
             let Some((mask, cursor)) = self.product.shape.steps(state.cursor, c) else { continue };
             for moves in self.combinations(state, letter, mask) {
                 let Some(together) = self.together(state, &moves, false) else { continue };

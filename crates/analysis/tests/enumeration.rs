@@ -98,7 +98,7 @@ fn cases(default: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(200))]
 
     /// A no holds for every text that can be tried; a yes comes with texts that can be tried.
     #[test]

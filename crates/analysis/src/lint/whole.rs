@@ -80,7 +80,6 @@ fn never_applies(subject: &Subject<'_>) -> Vec<Finding> {
     if denies.is_empty() {
         return Vec::new();
     }
-    let nothing = Cohort { sources: Vec::new(), ..subject.cohort.clone() };
     let version = document.get("Version").cloned().unwrap_or(json!("2008-10-17"));
     let allowing = |list: Vec<&Value>| -> Option<bool> {
         let text = json!({ "Version": version, "Statement": list }).to_string();
@@ -88,22 +87,28 @@ fn never_applies(subject: &Subject<'_>) -> Vec<Finding> {
         let source = subject.cohort.sources.first()?;
         let sources = vec![Source { document, ..source.clone() }];
         let cohort = Cohort { sources, ..subject.cohort.clone() };
-        let differences = subject.analyst.diff(&nothing, &cohort);
-        Some(!differences.is_empty() && differences.iter().any(|d| d.looser != Answer::No))
+        Some(subject.analyst.allows_something(&cohort) != Answer::No)
     };
     let mut findings = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
-        if statement.get("Effect") != Some(&json!("Allow")) || allowing(vec![statement]) != Some(true) {
+        if statement.get("Effect") != Some(&json!("Allow")) || !meets_a_deny(subject, index + 1) {
             continue;
         }
         let all = std::iter::once(statement).chain(denies.iter().copied()).collect();
-        if allowing(all) == Some(false) {
+        if allowing(all) == Some(false) && allowing(vec![statement]) == Some(true) {
             let reason = "a Deny covers everything that this statement allows".into();
             let finding = subject.at_statement(rules::NEVER_APPLIES, index + 1, reason);
             findings.push(finding.fix("Remove the statement, or narrow the Deny."));
         }
     }
     findings
+}
+
+/// Whether a Deny speaks of an action of the data plane that a statement speaks of.
+fn meets_a_deny(subject: &Subject<'_>, number: usize) -> bool {
+    let Some(statement) = subject.document.views().find(|view| view.number() == number) else { return false };
+    let mut denies = subject.document.views().filter(|view| view.effect() == Effect::Deny);
+    denies.any(|deny| crate::diff::actions().any(|action| deny.covers(action) && statement.covers(action)))
 }
 
 /// Thing variables need the client id to be the thing's name, and Connect allows others.
