@@ -20,11 +20,11 @@ pub(crate) struct Condition {
     pub(crate) operator_text: Box<str>,
     pub(crate) operator: Operator,
     pub(crate) key: KeyName,
-    operands: Box<[Operand]>,
+    pub(crate) operands: Box<[Operand]>,
 }
 
 #[derive(Clone, Debug)]
-enum Operand {
+pub(crate) enum Operand {
     Text { text: Box<str>, template: Template },
     Arn(Resource),
 }
@@ -121,7 +121,7 @@ impl Operand {
         }
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Text { text, .. } => text,
             Self::Arn(resource) => &resource.text,

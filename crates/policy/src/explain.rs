@@ -47,6 +47,26 @@ pub(crate) fn explain(
     }
 }
 
+/// What one statement answers, in words.
+pub(crate) struct Answer<'a> {
+    pub(crate) authorizer: &'a Authorizer,
+    pub(crate) finding: &'a Finding<'a>,
+    pub(crate) question: &'a Question<'a>,
+}
+
+impl fmt::Display for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.finding {
+            Finding::Applies(matched) => {
+                f.write_str("(")?;
+                written(f, self.authorizer, matched)?;
+                f.write_str(")")
+            }
+            Finding::Misses(miss) => missed(f, self.authorizer, miss, self.question),
+        }
+    }
+}
+
 /// The same as a value that displays itself.
 pub(crate) struct Explanation<'a> {
     pub(crate) authorizer: &'a Authorizer,

@@ -103,6 +103,11 @@ impl<'a> Node<'a> {
         serde_json::from_str(self.raw.get()).map_err(|error| self.fault(format!("it is not JSON: {error}")))
     }
 
+    /// Where it begins.
+    pub(crate) fn at(&self) -> crate::Position {
+        self.position(self.offset())
+    }
+
     fn offset(&self) -> usize {
         (self.raw.get().as_ptr() as usize).saturating_sub(self.document.as_ptr() as usize)
     }

@@ -9,6 +9,7 @@
 
 mod authorizer;
 mod condition;
+mod consider;
 mod context;
 mod decision;
 mod document;
@@ -18,6 +19,7 @@ mod glob;
 mod json;
 mod key;
 mod operator;
+mod outline;
 mod parse;
 mod permit;
 mod remedy;
@@ -27,12 +29,16 @@ mod set;
 mod template;
 mod unconfirmed;
 mod values;
+mod view;
 
 pub use authorizer::{Authorizer, Counts};
+pub use consider::Considered;
 pub use context::{ConnectFacts, ConnectionContext, IamFacts, ThingFacts};
 pub use decision::{Decision, Denial, DenialKind, Outcome, StatementMatch};
 pub use document::{Document, Effect, MalformedPolicy, Position};
+pub use outline::{Outline, OutlinedStatement, OutlinedText};
 pub use permit::{Action, Connect, Epoch, Permit, Publish, Receive, RetainPublish, Subscribe};
 pub use remedy::Remedy;
 pub use set::{Origin, PolicySet, Source};
 pub use unconfirmed::{UNCONFIRMED, Unconfirmed};
+pub use view::{ConditionView, Piece, ResourceView, StatementView, Variable, VariableKind};

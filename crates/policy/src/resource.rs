@@ -44,6 +44,27 @@ impl Resource {
         self.body.iter().flat_map(|fields| fields.iter())
     }
 
+    /// The template of the last field; none for `*`.
+    pub(crate) fn last_template(&self) -> Option<&Template> {
+        self.body.as_deref().map(|[.., last]| last)
+    }
+
+    /// Whether the fields before the last one are of the site; nothing if that hangs on a variable.
+    pub(crate) fn place_is_of(&self, site: &Site) -> Option<bool> {
+        let Some([_, a, b, c, d, _]) = self.body.as_deref() else { return Some(true) };
+        let nobody = ConnectionContext::default();
+        let place = [site.partition(), "iot", site.region.as_str(), site.account.as_str()];
+        let mut verdict = Some(true);
+        for (template, text) in [a, b, c, d].into_iter().zip(place) {
+            match template.resolve(&nobody) {
+                Ok(glob) if glob.matches(text) => {}
+                Ok(_) => return Some(false),
+                Err(_) => verdict = None,
+            }
+        }
+        verdict
+    }
+
     /// Substitutes; fails with the variable that has no value.
     pub(crate) fn resolve(&self, context: &ConnectionContext) -> Result<Pattern, &KeyName> {
         let Some(fields) = &self.body else { return Ok(Pattern(None)) };

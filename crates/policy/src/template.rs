@@ -68,6 +68,14 @@ impl Template {
         Ok(Glob::new(tokens.collect::<Result<Vec<_>, _>>()?))
     }
 
+    /// The parts in their order: tokens, and the names of variables.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Result<&Token, &KeyName>> {
+        self.0.iter().map(|part| match part {
+            Part::Plain(token) => Ok(token),
+            Part::Variable(name) => Err(name),
+        })
+    }
+
     /// The part before the first variable.
     pub(crate) fn before_variables(&self) -> Glob {
         Glob::new(self.0.iter().map_while(|part| match part {

@@ -1,9 +1,16 @@
 //! The command line: what may be typed, and nothing of what it does.
 
+mod policy;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use policy::{
+    AnalysisArgs, CheckFormat, ExpectedAnswer, PoliciesArgs, PolicyCheckArgs, PolicyCommand, PolicyDiffArgs,
+    PolicyExplainArgs, PolicyMatrixArgs, PolicyReachArgs, SeverityName, ThingName,
+};
 
 /// A message broker that behaves like AWS IoT Core's.
 #[derive(Debug, Parser)]
@@ -45,6 +52,9 @@ pub enum Command {
     /// Provoke what AWS permits itself and this broker normally does not do
     #[command(subcommand)]
     Quirks(QuirksCommand),
+    /// Reason about policies: check, explain, reach, diff, matrix
+    #[command(subcommand)]
+    Policy(PolicyCommand),
 }
 
 /// Options of `thingcore serve`. Each may also stand in the environment as `THINGCORE_` and its name (a flag wins), or

@@ -2,4 +2,5 @@
 
 pub mod metering;
 pub mod policy;
+pub mod reach;
 pub mod topics;

@@ -34,6 +34,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-session", Tier::Engine),
     ("thingcore-router", Tier::Engine),
     ("thingcore-policy", Tier::Engine),
+    ("thingcore-analysis", Tier::Engine),
     ("thingcore-quirks", Tier::Engine),
     ("thingcore-customauth", Tier::Engine),
     ("thingcore-pki", Tier::Engine),
@@ -57,11 +58,12 @@ const HOUSE: &[(&str, Tier)] = &[
 ];
 
 /// The only arrows between engines and from an engine to the port: the registry keeps policy documents, in the store;
-/// the answer of a custom authorizer holds policy documents.
-const EXCEPTIONS: [(&str, &str); 3] = [
+/// the answer of a custom authorizer holds policy documents; the analysis reasons about what the policies decide.
+const EXCEPTIONS: [(&str, &str); 4] = [
     ("thingcore-registry", "thingcore-policy"),
     ("thingcore-registry", "thingcore-store"),
     ("thingcore-customauth", "thingcore-policy"),
+    ("thingcore-analysis", "thingcore-policy"),
 ];
 
 /// Crates with sockets, disks, threads or clocks inside: adapters, product and workshop only.

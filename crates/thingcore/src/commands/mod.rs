@@ -1,7 +1,8 @@
-//! Commands that ask a running server what AWS's API cannot be asked.
+//! Commands that ask a running server what AWS's API cannot be asked, and those that reason about policies.
 
 pub mod bill;
 pub mod divergences;
+pub mod policy;
 pub mod provoke;
 pub mod tail;
 pub mod top;

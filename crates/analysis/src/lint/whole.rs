@@ -1,0 +1,228 @@
+//! Rules about a document as a whole.
+
+use std::sync::Arc;
+
+use policy::{Document, Effect, Piece, Source, VariableKind};
+use serde_json::{Value, json};
+
+use super::{Finding, Subject, rules};
+use crate::cohort::{Association, Cohort};
+use crate::reach::Deed;
+use crate::witness::{Answer, Witness};
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(version(subject));
+    findings.extend(never_applies(subject));
+    findings.extend(client_id_form(subject));
+    findings.extend(will(subject));
+    if !allows(subject, "iot:Connect") {
+        let others = ["iot:Publish", "iot:Subscribe", "iot:Receive"];
+        if let Some(action) = others.into_iter().find(|action| allows(subject, action)) {
+            let reason = "no statement allows iot:Connect: without another policy nobody can use this one";
+            let finding = subject.at_action_of(rules::NO_CONNECT, action, reason.into());
+            findings.push(finding.fix("Allow iot:Connect on client/${iot:Connection.Thing.ThingName}."));
+        }
+        return findings;
+    }
+    findings.extend(messages(subject));
+    findings.extend(retained(subject));
+    findings.extend(leak(subject));
+    findings
+}
+
+/// A witness in a line.
+pub(super) fn shown(witness: &Witness) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(first) = witness.devices.first() {
+        parts.push(first.to_string());
+    }
+    if let Some(filter) = &witness.filter {
+        parts.push(format!("subscribes to {filter}, gets topic {}", witness.name));
+    } else {
+        parts.push(witness.name.clone());
+    }
+    if let Some(second) = witness.devices.get(1) {
+        parts.push(format!("published by {second}"));
+    }
+    parts.join(", ")
+}
+
+fn allows(subject: &Subject<'_>, action: &str) -> bool {
+    subject.document.views().any(|view| view.effect() == Effect::Allow && view.covers(action))
+}
+
+fn version(subject: &Subject<'_>) -> Option<Finding> {
+    let version = subject.outline.version.as_ref();
+    let old = version.is_none_or(|version| version.text != "2012-10-17");
+    (old && subject.text.contains("${")).then(|| {
+        let reason = "without Version 2012-10-17 there are no variables: ${...} is literal text".into();
+        subject.at_statement(rules::NO_VARIABLES, 1, reason).fix("Write \"Version\": \"2012-10-17\".")
+    })
+}
+
+fn undecided(subject: &Subject<'_>, action: &str, what: &str, why: &str) -> Finding {
+    let reason = format!("{what}: unknown, because {why}; treat it as if it were so");
+    subject
+        .at_action_of(rules::UNDECIDED, action, reason)
+        .fix("Write simpler patterns, or ask policy reach with a larger --states.")
+}
+
+/// Statements of Allow that allow nothing, even with every client id: shadowed by a Deny, or without a name to match.
+fn never_applies(subject: &Subject<'_>) -> Vec<Finding> {
+    let Ok(Value::Object(document)) = serde_json::from_str::<Value>(subject.text) else { return Vec::new() };
+    let statements: Vec<Value> = match document.get("Statement") {
+        Some(Value::Array(list)) => list.clone(),
+        Some(one) => vec![one.clone()],
+        None => return Vec::new(),
+    };
+    let denies: Vec<&Value> = statements.iter().filter(|s| s.get("Effect") == Some(&json!("Deny"))).collect();
+    if denies.is_empty() {
+        return Vec::new();
+    }
+    let version = document.get("Version").cloned().unwrap_or(json!("2008-10-17"));
+    let allowing = |list: Vec<&Value>| -> Option<bool> {
+        let text = json!({ "Version": version, "Statement": list }).to_string();
+        let document = Arc::new(Document::parse(&text).ok()?);
+        let source = subject.cohort.sources.first()?;
+        let sources = vec![Source { document, ..source.clone() }];
+        let cohort = Cohort { sources, ..subject.cohort.clone() };
+        Some(subject.analyst.allows_something(&cohort) != Answer::No)
+    };
+    let mut findings = Vec::new();
+    for (index, statement) in statements.iter().enumerate() {
+        if statement.get("Effect") != Some(&json!("Allow")) || !meets_a_deny(subject, index + 1) {
+            continue;
+        }
+        let all = std::iter::once(statement).chain(denies.iter().copied()).collect();
+        if allowing(all) == Some(false) && allowing(vec![statement]) == Some(true) {
+            let reason = "a Deny covers everything that this statement allows".into();
+            let finding = subject.at_statement(rules::NEVER_APPLIES, index + 1, reason);
+            findings.push(finding.fix("Remove the statement, or narrow the Deny."));
+        }
+    }
+    findings
+}
+
+/// Whether a Deny speaks of an action of the data plane that a statement speaks of.
+fn meets_a_deny(subject: &Subject<'_>, number: usize) -> bool {
+    let Some(statement) = subject.document.views().find(|view| view.number() == number) else { return false };
+    let mut denies = subject.document.views().filter(|view| view.effect() == Effect::Deny);
+    denies.any(|deny| crate::diff::actions().any(|action| deny.covers(action) && statement.covers(action)))
+}
+
+/// Thing variables need the client id to be the thing's name, and Connect allows others.
+fn client_id_form(subject: &Subject<'_>) -> Option<Finding> {
+    let uses_thing = |view: policy::StatementView<'_>| {
+        view.effect() == Effect::Allow
+            && !view.covers("iot:Connect")
+            && view.resources().any(|r| r.variables().any(|v| v.kind() == VariableKind::ThingName))
+    };
+    if !subject.document.views().any(uses_thing) {
+        return None;
+    }
+    let stranger = subject.analyst.connects(&subject.cohort, Association::None);
+    let id = &stranger.witness()?.devices.first()?.client_id;
+    let reason = "Connect allows client ids that are no thing's name: for them iot:Connection.Thing.ThingName has no \
+                  value, and the statements that use it match nothing";
+    let finding = subject.at_action_of(rules::CLIENT_ID_FORM, "iot:Connect", reason.into());
+    let fix =
+        "Allow iot:Connect on client/${iot:Connection.Thing.ThingName} only, or attach things exclusively.";
+    let witness = format!("client id {id:?} may connect, and then do nothing with the topics of its thing");
+    Some(finding.witness(witness).fix(fix))
+}
+
+/// Connect demands a Will on a topic that may not be published to.
+fn will(subject: &Subject<'_>) -> Option<Finding> {
+    for view in subject.document.views().filter(|v| v.effect() == Effect::Allow && v.covers("iot:Connect")) {
+        let wills = view.conditions().filter(|c| c.key().name().eq_ignore_ascii_case("iot:LastWillTopic"));
+        for text in wills.flat_map(policy::ConditionView::values) {
+            let Some((_, topic)) = text.split_once("topic/") else { continue };
+            let set = crate::topics::TopicSet::Pattern(topic.to_owned());
+            if !topic.contains("${")
+                && subject.analyst.can(&subject.cohort, Deed::Publish, Some(&set)) == Answer::No
+            {
+                let reason =
+                    format!("the Will topic {topic} may not be published to, so such a CONNECT is refused");
+                let finding = subject.at_statement(rules::WILL, view.number(), reason);
+                return Some(finding.fix(format!("Allow iot:Publish on topic/{topic}.")));
+            }
+        }
+    }
+    None
+}
+
+fn messages(subject: &Subject<'_>) -> Vec<Finding> {
+    let (subscribe, receive) = (allows(subject, "iot:Subscribe"), allows(subject, "iot:Receive"));
+    if receive && !subscribe {
+        let reason = "messages may be received, but no subscription is allowed: only answers and direct messages arrive";
+        let finding = subject.at_action_of(rules::NO_SUBSCRIBE, "iot:Receive", reason.into());
+        return vec![finding.fix("Allow iot:Subscribe on topicfilter/... for the same topics.")];
+    }
+    if !subscribe {
+        return Vec::new();
+    }
+    match subject.analyst.can(&subject.cohort, Deed::Receive, None) {
+        Answer::Yes(_) => Vec::new(),
+        Answer::Unknown(why) => vec![undecided(subject, "iot:Receive", "whether messages arrive", &why)],
+        Answer::No => {
+            let granted = subject.analyst.can(&subject.cohort, Deed::Subscribe, None);
+            let Some(witness) = granted.witness() else { return Vec::new() };
+            let reason = "subscriptions are granted, but iot:Receive is allowed on none of their topics: nothing arrives";
+            let finding = subject.at_action_of(rules::NO_RECEIVE, "iot:Subscribe", reason.into());
+            let finding =
+                finding.witness(format!("filter {} is granted and brings no message", witness.name));
+            vec![finding.fix("Allow iot:Receive on topic/... for the topics that the filters match.")]
+        }
+    }
+}
+
+fn retained(subject: &Subject<'_>) -> Option<Finding> {
+    if allows(subject, "iot:RetainPublish") {
+        return match subject.analyst.can(&subject.cohort, Deed::Retain, None) {
+            Answer::No => {
+                let reason = "iot:RetainPublish is allowed on no topic on which iot:Publish is: no message can be retained";
+                let finding = subject.at_action_of(rules::RETAIN_ALONE, "iot:RetainPublish", reason.into());
+                Some(finding.fix("Allow iot:Publish on the same topics."))
+            }
+            Answer::Unknown(why) => {
+                Some(undecided(subject, "iot:RetainPublish", "whether messages can be retained", &why))
+            }
+            Answer::Yes(_) => None,
+        };
+    }
+    allows(subject, "iot:Publish").then(|| {
+        let reason =
+            "messages and Wills with RETAIN are refused: they need iot:RetainPublish besides iot:Publish";
+        let finding = subject.at_action_of(rules::NO_RETAIN, "iot:Publish", reason.into());
+        finding.fix("Allow iot:RetainPublish if devices retain messages.")
+    })
+}
+
+/// Devices publish on topics of their own, and others can read them.
+fn leak(subject: &Subject<'_>) -> Option<Finding> {
+    let own = |piece: &Piece<'_>| {
+        matches!(piece, Piece::Variable(v) if matches!(v.kind(),
+            VariableKind::ClientId | VariableKind::ThingName | VariableKind::CertificateId))
+    };
+    let publishes_own = subject.document.views().any(|view| {
+        view.effect() == Effect::Allow
+            && view.covers("iot:Publish")
+            && view.resources().any(|resource| resource.pieces().iter().any(own))
+    });
+    if !publishes_own {
+        return None;
+    }
+    match subject.analyst.leaks(&subject.cohort) {
+        Answer::No => None,
+        Answer::Unknown(why) => {
+            Some(undecided(subject, "iot:Subscribe", "whether devices see each other's messages", &why))
+        }
+        Answer::Yes(witness) => {
+            let reason = "two devices with this policy and different client ids see each other's messages";
+            let finding = subject.at_action_of(rules::FLEET_LEAK, "iot:Subscribe", reason.into());
+            let fix = "Put ${iot:Connection.Thing.ThingName} into the topics of Subscribe and Receive too, as a level of its own.";
+            Some(finding.witness(shown(&witness)).fix(fix))
+        }
+    }
+}

@@ -1,0 +1,169 @@
+"""`thingcore policy ...`: what the tools say about policies is what two real clients meet."""
+
+import json
+import subprocess
+
+import pytest
+
+from clients import AwsSdk5, Refused
+from provision import allow, deny, document, unique
+from server import binary, clean_environment
+
+ARN = "arn:aws:iot:us-east-1:123456789012:"
+THING = "${iot:Connection.Thing.ThingName}"
+
+
+def policy(*words, code=0):
+    """Runs `thingcore policy ...` and gives what it prints."""
+    done = subprocess.run([binary(), "policy", *map(str, words)], capture_output=True, text=True, env=clean_environment(), timeout=60)
+    assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def leaking(arn=ARN, root="fleet"):
+    """The policy of docs/policies.md: each device publishes under its own name, and reads the whole fleet."""
+    return document(
+        allow("iot:Connect", f"{arn}client/{THING}"),
+        allow("iot:Publish", f"{arn}topic/{root}/{THING}/telemetry"),
+        allow("iot:Subscribe", f"{arn}topicfilter/{root}/*"),
+        allow("iot:Receive", f"{arn}topic/{root}/*"))
+
+
+def mended(arn=ARN, root="fleet"):
+    return document(
+        allow("iot:Connect", f"{arn}client/{THING}"),
+        allow("iot:Publish", f"{arn}topic/{root}/{THING}/telemetry"),
+        allow("iot:Subscribe", f"{arn}topicfilter/{root}/{THING}/*"),
+        allow("iot:Receive", f"{arn}topic/{root}/{THING}/*"))
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text, name="policy.json"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+    return write
+
+
+def leak_row(*words):
+    rows = json.loads(policy("reach", *words, "--format", "json"))
+    return next(row for row in rows if row["question"].startswith("read what"))
+
+
+# ---- the chapter: found, proved, mended, proved ----------------------------------------------------------------
+
+
+def test_check_finds_the_leak_with_a_witness_and_the_mended_policy_is_clean(written):
+    findings = json.loads(policy("check", written(leaking()), "--format", "json", code=3))
+    leak = next(finding for finding in findings if finding["id"] == "fleet-leak")
+    assert leak["severity"] == "high" and "fleet/" in leak["witness"], leak
+    assert leak["line"] == 1 and leak["column"] > 1
+    findings = json.loads(policy("check", written(mended()), "--format", "json"))
+    assert [finding["id"] for finding in findings] == ["no-retain-publish"]
+
+
+def test_reach_proves_the_leak_and_its_absence(written):
+    row = leak_row("--policy", written(leaking()))
+    assert row["answer"] == "yes"
+    reader, writer = row["witness"]["devices"]
+    assert reader["clientId"] != writer["clientId"]
+    assert leak_row("--policy", written(mended()))["answer"] == "no"
+    policy("reach", "--policy", written(mended()), "--expect", "no")
+    policy("reach", "--policy", written(leaking()), "--expect", "no", code=3)
+
+
+def test_diff_says_that_the_mended_policy_is_stricter(written):
+    first, second = written(leaking(), "first.json"), written(mended(), "second.json")
+    told = json.loads(policy("diff", first, second, "--format", "json"))
+    assert told["second"] == "stricter", told
+    policy("diff", first, second, "--no-looser")
+    policy("diff", second, first, "--no-looser", code=3)
+
+
+def heard(server, account, make, root):
+    """Whether one device gets what another publishes on its own topic, through the filter of the witness."""
+    names = unique("reader"), unique("writer")
+    name = account.iot.create_policy(policyName=unique("fleet"), policyDocument=make(server.arn(""), root))["policyName"]
+    devices = []
+    for thing in names:
+        device = account.certificate(thing)
+        account.iot.create_thing(thingName=thing)
+        account.iot.attach_thing_principal(thingName=thing, principal=device.arn)
+        device.attach(name)
+        devices.append(device)
+    reader, writer = (AwsSdk5(server, device, device.name) for device in devices)
+    try:
+        reader.connect()
+        writer.connect()
+        try:
+            reader.subscribe(f"{root}/{names[1]}/telemetry", 1)
+        except Refused:
+            return False, devices
+        writer.publish(f"{root}/{names[1]}/telemetry", b"secret", 1)
+        return reader.message().payload == b"secret", devices
+    finally:
+        reader.close()
+        writer.close()
+
+
+def test_two_devices_meet_what_the_tools_say(server, account):
+    """The leak is real with the policy of the chapter, and gone with the mended one."""
+    root = unique("fleet")
+    assert heard(server, account, leaking, root)[0] is True
+    assert heard(server, account, mended, unique("fleet"))[0] is False
+
+
+def test_policies_of_a_running_server(server, account):
+    _, (reader, _) = heard(server, account, leaking, unique("fleet"))
+    where = ["--data-dir", server.data_dir]
+    for principal in (reader.certificate_id, reader.name):
+        rows = json.loads(policy("reach", "--principal", principal, *where, "--format", "json"))
+        assert any(row["question"] == "receive some topic" and row["answer"] == "yes" for row in rows), rows
+    told = policy("explain", "--principal", reader.name, *where, "--action", "iot:Connect", "--resource", "client/x",
+                  "--client-id", "x")
+    assert told.startswith("IMPLICIT_DENY") and "iot:Connection.Thing.ThingName" in told, told
+
+
+# ---- the other commands ----------------------------------------------------------------------------------------
+
+
+def test_explain_shows_every_statement_and_the_nearest(written):
+    path = written(document(
+        allow("iot:Publish", f"{ARN}topic/a/${{iot:ClientId}}", Sid="Own"), allow("iot:Receive", f"{ARN}topic/a"),
+        deny("iot:Publish", f"{ARN}topic/a/secret")))
+    words = ["--policy", path, "--action", "iot:Publish", "--client-id", "c1", "--format", "json"]
+    told = json.loads(policy("explain", *words, "--resource", "topic/a/c2"))
+    assert told["decision"] == "IMPLICIT_DENY"
+    assert [s["applies"] for s in told["statements"]] == [False, False, False]
+    assert told["nearest"]["sid"] == "Own" and "topic/a/c1" in told["nearest"]["why"]
+    told = json.loads(policy("explain", *words, "--resource", "topic/a/c1"))
+    assert told["decision"] == "ALLOWED" and told["nearest"]["statement"] == 3
+
+
+def test_matrix_shows_who_may_do_what(written):
+    path = written(document(
+        allow("iot:Connect", f"{ARN}client/*"), allow("iot:Publish", f"{ARN}topic/up/*"),
+        allow("iot:Subscribe", f"{ARN}topicfilter/down/*"), allow("iot:Receive", f"{ARN}topic/down/*")))
+    rows = json.loads(policy("matrix", "--policy", path, "--topics", "up/#", "--topics", "down/1", "--format", "json"))
+    words = [{deed: answer["answer"] for deed, answer in cell["answers"].items()} for cell in rows[0]["topics"]]
+    assert words[0] == {"publish": "yes", "retain": "no", "subscribe": "no", "receive": "no"}
+    assert words[1] == {"publish": "no", "retain": "no", "subscribe": "yes", "receive": "yes"}
+
+
+def test_check_reads_templates_plans_and_folders_and_writes_sarif(written, tmp_path):
+    everything = json.loads(document(allow("iot:*", "*")))
+    written(json.dumps({"Resources": {"Fleet": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyDocument": everything}}}}), "template.json")
+    resource = {"address": "aws_iot_policy.p", "type": "aws_iot_policy", "values": {"policy": json.dumps(everything)}}
+    written(json.dumps({"planned_values": {"root_module": {"resources": [resource]}}}), "plan.json")
+    written("[]", "other.json")
+    findings = json.loads(policy("check", tmp_path, "--format", "json", code=3))
+    assert {finding["document"] for finding in findings if finding["audit"]} == {"Fleet", "aws_iot_policy.p"}
+    log = json.loads(policy("check", tmp_path, "--format", "sarif", "--fail-on", "never"))
+    assert log["version"] == "2.1.0" and log["runs"][0]["results"][0]["ruleId"]
+    assert "broad-access" in policy("check", tmp_path / "plan.json", code=3)
+
+
+def test_what_cannot_be_read_is_said(written):
+    done = subprocess.run([binary(), "policy", "check", written("Resources: {}", "a.json")], capture_output=True, text=True, env=clean_environment(), timeout=60)
+    assert done.returncode == 1 and "YAML" in done.stderr
