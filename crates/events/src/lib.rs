@@ -2,6 +2,7 @@
 //!
 //! Invariant: an event borrows what it tells of and formats nothing; what nobody wants to know costs one bit test.
 
+mod account;
 mod catalogue;
 mod declare;
 mod kind;

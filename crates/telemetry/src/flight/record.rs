@@ -213,27 +213,28 @@ impl Record {
         self.of_connection(client).or_else(|| self.of_messages(client)).or_else(|| self.of_doors(principal))
     }
 
+    fn of_connect<'a>(&'a self, client: Client<'a>) -> Event<'a> {
+        let number = |place: usize| self.numbers.get(place).copied().unwrap_or_default();
+        let [clean, session_present] = self.outline.yes;
+        Connected {
+            client,
+            keep_alive: u16::try_from(number(0)).unwrap_or(u16::MAX),
+            session_expiry: u32::try_from(number(1)).unwrap_or(u32::MAX),
+            clean,
+            session_present,
+            session_identifier: "",
+            bytes: 0,
+        }
+        .into()
+    }
+
     fn of_connection<'a>(&'a self, client: Client<'a>) -> Option<Event<'a>> {
         let (detail, trace, session_identifier) = (&self.detail as &dyn Display, None, "");
         let remedy = (!self.remedy.is_empty()).then_some(&self.remedy as &dyn Display);
         let fault = self.outline.fault;
         let number = |place: usize| self.numbers.get(place).copied().unwrap_or_default();
         Some(match self.kind {
-            Kind::Connected => {
-                let [clean, session_present] = self.outline.yes;
-                let keep_alive = u16::try_from(number(0)).unwrap_or(u16::MAX);
-                let session_expiry = u32::try_from(number(1)).unwrap_or(u32::MAX);
-                Connected {
-                    client,
-                    keep_alive,
-                    session_expiry,
-                    clean,
-                    session_present,
-                    session_identifier,
-                    bytes: 0,
-                }
-                .into()
-            }
+            Kind::Connected => self.of_connect(client),
             Kind::ConnectRefused => ConnectRefused { client, fault: fault?, detail, remedy, trace }.into(),
             Kind::Disconnected => {
                 let (reason, duration) = (self.outline.reason?, Duration::from_millis(number(0)));
