@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from botocore.exceptions import ClientError
 
+import signing
 import wire
 from conftest import require
 from doors import House
@@ -130,6 +131,20 @@ def test_the_log_says_what_the_caller_is_not_told(house, key, says):
 
 def test_a_signature_for_the_control_plane_is_not_taken(house):
     """The control plane is not behind the device ports."""
+def test_a_captured_signature_is_good_for_its_own_topic_only(house, hear):
+    """botocore signs a normalised path; a topic is what the path says as it came."""
+    topic = unique("captured")
+    ear = hear(f"{topic}/#")
+    host, target = host_of(house.server), f"/topics/{topic}/b"
+    headers = signing.headers(house.server, host, "POST", target, b"x")
+    for changed, status in [(f"/topics/{topic}//b", 403), (f"/topics/{topic}/./b", 403), (target, 200)]:
+        with Https(house.server, "tls") as https:
+            answer = https.ask("POST", changed, b"x", headers)
+        assert answer.status == status, (changed, answer)
+    assert ear.message().topic == f"{topic}/b"
+    assert ear.ping() == []
+
+
     with pytest.raises(ClientError) as refused:
         house.server.boto("iot", f"https://{host_of(house.server)}").list_things()
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403

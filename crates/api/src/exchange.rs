@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 use identity::{IamKind, IamPrincipal, Principal, Region, Timestamp};
 use serde_json::{Map, Value};
-use sigv4::{Claim, Expected};
+use sigv4::{Claim, Expected, SignedPath};
 
 use crate::answer::{self, Fault, Reply};
 use crate::body::{self, BodyLimits, Unread};
@@ -167,9 +167,17 @@ impl Claimed {
         self.signer.principal.clone()
     }
 
-    /// Checks the signature.
-    pub(crate) fn verify(&self, parts: &Parts, body: &[u8]) -> Result<(), Fault> {
-        signed(parts, |request| self.claim.verify(request, body, &self.signer.secret.0)).map_err(refused)
+    /// Checks the signature of a request for an operation, if it is for one.
+    pub(crate) fn verify(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        operation: Option<&Operation>,
+    ) -> Result<(), Fault> {
+        let takes_rest = operation.is_some_and(Operation::takes_rest_of_path);
+        let paths = if takes_rest { SignedPath::AsItCame } else { SignedPath::OrNormalised };
+        let secret = &self.signer.secret.0;
+        signed(parts, |request| self.claim.verify(request, body, secret, paths)).map_err(refused)
     }
 }
 
@@ -252,8 +260,9 @@ impl Exchange {
             }
             _ => route::find(service, method, path),
         };
-        let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
-        claimed.verify(&parts, &body)?;
+        let operation = routed.as_ref().ok().map(|(operation, _)| *operation);
+        let body = self.body(body, operation).await?;
+        claimed.verify(&parts, &body, operation)?;
 
         let credential = Credential::of(claimed.signer.principal);
         let caller = Caller { credential, peer, server_name: None };

@@ -100,6 +100,10 @@ impl Owned {
     }
 
     fn verified(&self, now: Timestamp) -> Result<(), Refused> {
+        self.verified_for(now, SignedPath::OrNormalised)
+    }
+
+    fn verified_for(&self, now: Timestamp, paths: SignedPath) -> Result<(), Refused> {
         self.with(|request| {
             let claim = Claim::read(request)?;
             let services = &["iot", "iotdata", "iotdevicegateway", "iot-jobs-data"];
@@ -107,7 +111,7 @@ impl Owned {
             if claim.access_key_id() != KEY.access_key_id {
                 return Err(Refused::UnknownKey(claim.access_key_id().into()));
             }
-            claim.verify(request, &self.body, SECRET)
+            claim.verify(request, &self.body, SECRET, paths)
         })
     }
 }
@@ -201,6 +205,15 @@ fn paths_are_accepted_normalised_and_as_they_are() {
     assert_eq!(canonical::path("/a//b/./../c%2F/", PathForm::Normalised), "/a/c%252F/");
     assert_eq!(canonical::path("/a//b", PathForm::Literal), "/a//b");
     assert_eq!(canonical::path("", PathForm::Literal), "/");
+}
+
+#[test]
+fn where_the_path_counts_as_it_came_no_other_is_accepted() {
+    let verified = |signed, sent| readdressed(signed, sent).verified_for(NOW, SignedPath::AsItCame);
+    for odd in ["/topics//a/./b", "/topics/a/b/.", "//topics/a/b"] {
+        assert_eq!(verified(odd, odd), Ok(()), "{odd}");
+        assert!(matches!(verified("/topics/a/b", odd), Err(Refused::Signature { .. })), "{odd}");
+    }
 }
 
 #[test]

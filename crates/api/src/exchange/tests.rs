@@ -254,6 +254,23 @@ async fn nothing_is_said_of_an_operation_before_the_signature_is_right() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn a_signature_for_one_topic_is_not_turned_into_one_for_another() {
+    for (method, signed, sent) in [
+        ("POST", "/topics/a/b", "/topics//a/./b"),
+        ("GET", "/retainedMessage/a/b", "/retainedMessage/a//b"),
+    ] {
+        let mut changed = request("iotdata", method, signed, "");
+        *changed.uri_mut() = sent.parse().unwrap();
+        assert_eq!(refused(changed).await.1, "InvalidSignatureException", "{sent}");
+        let (status, ..) = answered(request("iotdata", method, sent, "")).await;
+        assert_eq!(status, StatusCode::OK, "{sent}");
+    }
+    let mut normalised = request("iot", "GET", "/things", "");
+    *normalised.uri_mut() = "/./things".parse().unwrap();
+    assert_eq!(refused(normalised).await.1, "UnknownOperationException", "the signature is right");
+}
+
 async fn a_body_is_bounded_by_the_kind_of_its_operation() {
     let (status, name, _) = refused(request("iotdata", "POST", "/topics/t", &"x".repeat(1001))).await;
     assert_eq!((status, name.as_str()), (413, "RequestEntityTooLargeException"));
