@@ -183,7 +183,7 @@ impl Claimed {
 
 /// Whether a request claims to be signed at all.
 pub(crate) fn claims_signature(parts: &Parts) -> bool {
-    signed(parts, |request| !matches!(Claim::read(request), Err(sigv4::Refused::Missing)))
+    signed(parts, Claim::is_made_by)
 }
 
 impl Exchange {

@@ -147,16 +147,6 @@ impl Refusal {
             .with_remedy("sign it with Signature Version 4 (service iotdevicegateway)")
     }
 
-    /// The endpoint is for custom authorizers.
-    pub(crate) fn signature_not_taken() -> Self {
-        Self::new(
-            "NOT_AUTHENTICATED",
-            "the request is signed, but its endpoint takes custom authorizers only",
-        )
-        .by("CUSTOM_AUTH")
-        .with_remedy("use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT")
-    }
-
     /// What came is no HTTP/1.1. The library has answered as far as it could.
     pub(crate) fn not_http(error: &dyn std::fmt::Display) -> Self {
         Self::wrong_speech(format!("what the peer sent is no HTTP/1.1 request: {error}")).with_remedy(

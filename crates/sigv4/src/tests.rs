@@ -289,6 +289,23 @@ fn odd_claims_are_incomplete_and_never_a_panic() {
     }
 }
 
+#[test]
+fn only_the_scheme_of_aws_claims_to_be_a_signature() {
+    let claims = |query: &str, authorization: &[&str]| {
+        let mut request = Owned { query: query.into(), ..plain() };
+        request
+            .headers
+            .extend(authorization.iter().map(|v| ("Authorization".to_owned(), v.as_bytes().to_vec())));
+        request.with(Claim::is_made_by)
+    };
+    for other in ["Bearer abc", "Basic abc", "", "aws4-hmac-sha256 x", "x AWS4-HMAC-SHA256"] {
+        assert!(!claims("qos=1", &[other]), "{other}");
+        assert!(claims("X-Amz-Algorithm=x", &[other]), "{other}");
+    }
+    assert!(claims("", &["AWS4-HMAC-SHA256"]) && claims("", &["Bearer abc", "AWS4-HMAC-SHA256 x"]));
+    assert!(!claims("", &[]));
+}
+
 fn requests() -> impl Strategy<Value = Owned> {
     let name = "[a-z][a-z0-9-]{0,8}";
     let value = "[ -~]{0,20}";

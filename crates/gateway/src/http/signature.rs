@@ -18,7 +18,7 @@ const AWS_SIGV4: &str = "AWS_SIGV4";
 
 /// Whether the request claims to be signed.
 pub(super) fn is_there(parts: &Parts) -> bool {
-    read(parts, |request| !matches!(Claim::read(request), Err(Refused::Missing)))
+    read(parts, Claim::is_made_by)
 }
 
 /// Who signed the request. `wall` is the time that signatures are held against.
