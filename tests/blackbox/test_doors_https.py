@@ -110,6 +110,8 @@ def test_a_wrong_signature(house, topic, hear, wrong):
     response = refused.value.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 403
     assert response["Error"]["Message"] == "Forbidden"
+    # The same for all of them: a stranger does not learn which access keys there are.
+    assert response["Error"]["Code"] == "ForbiddenException"
     assert ear.ping() == []
 
 
@@ -129,8 +131,6 @@ def test_the_log_says_what_the_caller_is_not_told(house, key, says):
     assert says.lower() in line.lower(), line
 
 
-def test_a_signature_for_the_control_plane_is_not_taken(house):
-    """The control plane is not behind the device ports."""
 def test_a_captured_signature_is_good_for_its_own_topic_only(house, hear):
     """botocore signs a normalised path; a topic is what the path says as it came."""
     topic = unique("captured")
@@ -145,6 +145,8 @@ def test_a_captured_signature_is_good_for_its_own_topic_only(house, hear):
     assert ear.ping() == []
 
 
+def test_a_signature_for_the_control_plane_is_not_taken(house):
+    """The control plane is not behind the device ports."""
     with pytest.raises(ClientError) as refused:
         house.server.boto("iot", f"https://{host_of(house.server)}").list_things()
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403

@@ -215,8 +215,8 @@ impl Exchange {
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
                 record::refusal(&self.observers, known, &fault, peer, ended);
-                if wire == Wire::SilentLikeAws && fault.status == 403 {
-                    fault.message = "Forbidden".into();
+                if wire == Wire::SilentLikeAws {
+                    fault.hush();
                 }
                 answer::failure(&fault, known.service, &request_id)
             }
