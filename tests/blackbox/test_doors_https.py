@@ -285,6 +285,16 @@ def test_an_answer_is_cached_for_its_connection_and_credentials_only(house, topi
         assert asked(marker, https, "me") == 4
 
 
+@pytest.mark.parametrize("name", ["date", "content-type", "x-amz-mqtt5-content-type", "x-amz-mqtt5-user-properties"])
+def test_an_answer_is_not_for_who_differs_in_a_header_of_the_message(house, topic, name):
+    """Any header may be what the function goes by: a proxy's connection carries many people."""
+    marker, values = unique("marker"), ("eyJhIjogIjEifQ==", "eyJhIjogIjIifQ==")
+    with Https(house.server, "tls") as https:
+        for count, value in [(1, values[0]), (1, values[0]), (2, values[1])]:
+            https.publish(f"ok/{topic}", b"x", headers=house.headers(house.cached, x_marker=marker, **{name: value}))
+            assert len(house.asked(marker)) == count
+
+
 def test_a_refusal_is_not_cached(house):
     marker = unique("marker")
     with Https(house.server, "tls") as https:
