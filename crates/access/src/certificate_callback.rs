@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::Access;
+use crate::{Access, Line};
 
 /// How long the function may take: that of custom authorizers.
 const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ impl Access {
             "serverName": server_name,
             "clientCertificateChain": chain.iter().take(LONGEST_CHAIN).map(pem).collect::<Vec<_>>(),
         });
-        let answer = self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT).await;
+        let answer = self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT, Line::Entry).await;
         let answer = answer.map_err(|failed| failed.to_string())?;
         match serde_json::from_slice::<Answer>(&answer) {
             Ok(Answer { is_authenticated: true }) => Ok(()),

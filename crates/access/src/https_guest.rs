@@ -13,7 +13,7 @@ use http::HeaderMap;
 use identity::{CustomPrincipal, Principal, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{Access, Authenticated, AuthenticationRefused};
+use crate::{Access, Authenticated, AuthenticationRefused, RefusalReason};
 
 /// A connection of a device endpoint that speaks HTTPS.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Access {
     /// before on the same connection.
     ///
     /// # Errors
-    /// Why nobody is authenticated.
+    /// Why nobody is authenticated; [`RefusalReason::Throttled`] before anybody is asked.
     pub async fn authenticate_request(
         &self,
         guest: &HttpsGuest,
@@ -98,6 +98,10 @@ impl Access {
         let asked = without_length(&http);
         if let Some(answer) = authorizer.cached(&asked, now) {
             return Ok(credential(answer, guest.certificate.as_ref()));
+        }
+        if !self.broker.may_ask_for_request(now) {
+            let detail = "requests that an authorizer is asked about come too often";
+            return Err(AuthenticationRefused::new(RefusalReason::Throttled, None, detail));
         }
         let principal_id = guest.certificate.as_ref().map(|one| one.principal.identifier().to_owned());
         let tls = TlsPart {

@@ -33,14 +33,14 @@ mod throttle;
 mod tidings;
 
 pub use broker::{Broker, BrokerParts, Durability};
-pub use connect::Refused;
+pub use connect::{Refused, Turn};
 pub use connection::Connection;
 pub use connections::{
     ConnectionDescription, ConnectionRefusal, ConnectionState, Deletion, SubscriptionDescription,
 };
 pub use direct::{DirectFailure, DirectMessage, DirectRefusal};
 pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
-pub use link::{Credential, Flow, Grant, GrantedDocument, Link, LinkEnd, Renewal, Renewing};
+pub use link::{Credential, Flow, Grant, GrantedDocument, Link, LinkEnd, NotRenewed, Renewal, Renewing};
 pub use renew::Due;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn shell(script: &str) -> ConfiguredFunctions {
 }
 
 async fn invoke(functions: &ConfiguredFunctions, limit: Duration) -> Result<Bytes, FunctionFailed> {
-    functions.invoke(ARN, Bytes::from_static(b"{\"x\":1}"), limit).await
+    functions.invoke(ARN, Bytes::from_static(b"{\"x\":1}"), limit, Line::Entry).await
 }
 
 #[tokio::test]
@@ -108,9 +108,15 @@ async fn no_place_is_not_configured() {
 #[tokio::test]
 async fn who_gets_no_place_in_time_is_refused() {
     let functions = shell("cat");
-    let _all = functions.running.acquire_many(u32::try_from(IN_FLIGHT).unwrap()).await.unwrap();
+    let _all = functions.entries.acquire_many(u32::try_from(IN_FLIGHT).unwrap()).await.unwrap();
     let waited = invoke(&functions, Duration::from_millis(20)).await;
-    assert!(matches!(waited, Err(FunctionFailed::Refused(_))));
+    assert_eq!(waited, Err(FunctionFailed::Busy { places: IN_FLIGHT }));
+    // Who is in does not wait behind them.
+    let renewed = functions.invoke(ARN, Bytes::from_static(b"x"), LONG, Line::Renewal).await;
+    assert_eq!(renewed, Ok(Bytes::from_static(b"x")));
+    let _all = functions.renewals.acquire_many(u32::try_from(RENEWALS_IN_FLIGHT).unwrap()).await.unwrap();
+    let waited = functions.invoke(ARN, Bytes::new(), Duration::from_millis(20), Line::Renewal).await;
+    assert_eq!(waited, Err(FunctionFailed::Busy { places: RENEWALS_IN_FLIGHT }));
 }
 
 /// A server that answers one request with these bytes; gives its URL, and what it was asked.

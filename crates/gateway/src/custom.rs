@@ -6,8 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use access::{Access, Authenticated, AuthenticationRefused};
-use broker::{Credential, Grant, GrantedDocument, Renewal, Renewing};
+use access::{Access, Authenticated, AuthenticationRefused, RefusalReason};
+use broker::{Credential, Grant, GrantedDocument, NotRenewed, Renewal, Renewing};
 use customauth::{AuthorizerChoice, HttpPart, MqttPart, Presented, TlsPart};
 use dialect::Fault;
 use identity::{CustomPrincipal, Principal, Timestamp};
@@ -62,8 +62,8 @@ impl Presenting {
         });
         let Self { presented, choice, certificate } = self;
         let is_custom_only = certificate.is_none();
-        let asking = Asking { access: Arc::clone(&shared.access), presented, choice };
-        let answer = asking.ask(shared.clock.now()).await;
+        let access = &shared.access;
+        let answer = access.authenticate(&presented, &choice, shared.clock.now()).await;
         let answer = answer.map_err(|why| refused(&why, is_custom_only))?;
         // The function took its time.
         let now = shared.clock.now();
@@ -72,30 +72,18 @@ impl Presenting {
             principal_id: answer.grant.principal_id.as_ref().to_owned(),
             authorizer: answer.authorizer.as_ref().to_owned(),
         };
-        let grant = Some(asking.grant(answer, now));
+        let again = Again {
+            access: Arc::clone(access),
+            presented,
+            authorizer: Arc::clone(&answer.authorizer),
+            principal_id: Arc::clone(&answer.grant.principal_id),
+        };
+        let grant = Some(granted(answer, now, Arc::new(again)));
         let credential = match certificate {
             Some(certified) => Credential { grant, ..certified },
             None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
         };
         Ok(Admitted { credential, ends })
-    }
-}
-
-/// All that is needed to ask an authorizer about a connection, again and again.
-struct Asking {
-    access: Arc<Access>,
-    presented: Presented,
-    choice: AuthorizerChoice,
-}
-
-impl Asking {
-    async fn ask(&self, now: Timestamp) -> Result<Authenticated, AuthenticationRefused> {
-        self.access.authenticate(&self.presented, &self.choice, now).await
-    }
-
-    fn grant(self, answer: Authenticated, now: Timestamp) -> Grant {
-        let principal_id = Arc::clone(&answer.grant.principal_id);
-        granted(answer, now, Arc::new(Again { asking: self, principal_id }))
     }
 }
 
@@ -110,9 +98,12 @@ fn granted(answer: Authenticated, now: Timestamp, renewal: Arc<Again>) -> Grant 
     }
 }
 
-/// Asks again for the same connection.
+/// All that is needed to ask again for the same connection.
 struct Again {
-    asking: Asking,
+    access: Arc<Access>,
+    presented: Presented,
+    /// Who let it in: nobody else vouches for it, whoever is the default by now.
+    authorizer: Arc<str>,
     /// Who it was the first time: a connection does not become somebody else's.
     principal_id: Arc<str>,
 }
@@ -127,10 +118,15 @@ impl fmt::Debug for Again {
 impl Renewal for Again {
     fn renew(self: Arc<Self>, now: Timestamp) -> Renewing {
         Box::pin(async move {
-            let answer = self.asking.ask(now).await.map_err(|why| why.to_string())?;
+            let answer = self.access.authenticate_again(&self.presented, &self.authorizer, now).await;
+            let answer = answer.map_err(|why| match why.reason {
+                RefusalReason::FunctionBusy => NotRenewed::Busy(why.to_string()),
+                _ => NotRenewed::Refused(why.to_string()),
+            })?;
             if answer.grant.principal_id != self.principal_id {
                 let (first, now) = (&self.principal_id, &answer.grant.principal_id);
-                return Err(format!("authorizer {}: principalId {now} after {first}", answer.authorizer));
+                let why = format!("authorizer {}: principalId {now} after {first}", answer.authorizer);
+                return Err(NotRenewed::Refused(why));
             }
             Ok(granted(answer, now, self))
         })
