@@ -215,6 +215,19 @@ def test_mqtt_that_an_authorizer_does_not_let_in(house, closing, user, reason, r
     refusal(house.server, mark, reason, remedy)
 
 
+def test_what_is_presented_to_an_authorizer_has_a_limit(house, closing, version):
+    """It is kept as long as the connection: 32 KiB, the longest token and signature escaped."""
+    mark, user = house.server.log_mark(), "me?" + house.query(house.open)
+    for length, code in [(32 * 1024 - len(user), 0), (32 * 1024 - len(user) + 1, 0x87), (65535, 0x87)]:
+        connection = closing(Wire(tls_socket(house.server, alpn=["mqtt"]), version))
+        connection.send(wire.connect(version, unique("door"), user=user, password=b"x" * length))
+        if code:
+            connect_refused(connection, code)
+        else:
+            assert connection.expect(wire.CONNACK).code == 0
+    refusal(house.server, mark, "CUSTOM_AUTHORIZER_PARAMETER_INVALID", "6144")
+
+
 def test_the_sdk_is_told_that_an_authorizer_does_not_let_it_in(house, closing):
     client = closing(custom5(house, **signed(house, "token", Signer().sign("token"))))
     with pytest.raises(Refused) as refused:

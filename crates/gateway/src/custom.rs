@@ -8,12 +8,17 @@ use std::sync::Arc;
 
 use access::{Access, Authenticated, AuthenticationRefused, RefusalReason};
 use broker::{Credential, Grant, GrantedDocument, NotRenewed, Renewal, Renewing};
+use bytes::Bytes;
 use customauth::{AuthorizerChoice, HttpPart, MqttPart, Presented, TlsPart};
 use dialect::Fault;
 use identity::{CustomPrincipal, Principal, Timestamp};
 
 use crate::door::Shared;
 use crate::refusal::Refusal;
+
+/// Bytes that user name and password may have together where an authorizer decides: they are kept for as long as the
+/// connection may be asked about again. A token (6144 characters) and its signature (2560) fit, whatever of them is escaped.
+const MOST_PRESENTED: usize = 32 * 1024;
 
 /// What a client said before CONNECT to be let in by a custom authorizer.
 pub(crate) struct Presenting {
@@ -54,14 +59,16 @@ impl Presenting {
         shared: &Shared,
         connect: &mqtt::Connect,
     ) -> Result<Admitted, Refusal> {
+        let is_custom_only = self.certificate.is_none();
+        check_length(connect).map_err(|refusal| refusal.by(authentication(is_custom_only)))?;
         let text = |text: &mqtt::Text| text.as_str().to_owned();
         self.presented.mqtt = Some(MqttPart {
             username: connect.user_name.as_ref().map(text),
-            password: connect.password.clone(),
+            // A copy: the packet's bytes are a part of the buffer that they were read into.
+            password: connect.password.as_deref().map(Bytes::copy_from_slice),
             client_id: (!connect.client_id.is_empty()).then(|| text(&connect.client_id)),
         });
         let Self { presented, choice, certificate } = self;
-        let is_custom_only = certificate.is_none();
         let access = &shared.access;
         let answer = access.authenticate(&presented, &choice, shared.clock.now()).await;
         let answer = answer.map_err(|why| refused(&why, is_custom_only))?;
@@ -90,11 +97,13 @@ impl Presenting {
 fn granted(answer: Authenticated, now: Timestamp, renewal: Arc<Again>) -> Grant {
     let document =
         |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
+    // Whom nobody asks about again needs nothing kept.
+    let is_renewed = answer.grant.refresh_after < answer.grant.disconnect_after;
     Grant {
         authorizer: answer.authorizer,
         refresh_at: now + answer.grant.refresh_after,
         documents: answer.grant.documents.into_iter().map(document).collect(),
-        renewal: Some(renewal),
+        renewal: is_renewed.then_some(renewal as _),
     }
 }
 
@@ -133,8 +142,22 @@ impl Renewal for Again {
     }
 }
 
+fn authentication(is_custom_only: bool) -> &'static str {
+    if is_custom_only { "CUSTOM_AUTH" } else { "CUSTOM_AUTH_X509" }
+}
+
+fn check_length(connect: &mqtt::Connect) -> Result<(), Refusal> {
+    let user_name = connect.user_name.as_ref().map_or(0, |name| name.as_str().len());
+    let bytes = user_name.saturating_add(connect.password.as_ref().map_or(0, Bytes::len));
+    if bytes <= MOST_PRESENTED {
+        return Ok(());
+    }
+    let detail = format!("user name and password have {bytes} bytes, more than {MOST_PRESENTED}");
+    Err(Refusal::new("CUSTOM_AUTHORIZER_PARAMETER_INVALID", detail)
+        .with_remedy("let the client present less: the token has at most 6144 characters"))
+}
+
 fn refused(why: &AuthenticationRefused, is_custom_only: bool) -> Refusal {
-    let authentication = if is_custom_only { "CUSTOM_AUTH" } else { "CUSTOM_AUTH_X509" };
     let detail = format!("{} ({})", why, why.reason.code());
-    Refusal::new(why.reason.log_reason(), detail).by(authentication).with_remedy(why.remedy())
+    Refusal::new(why.reason.log_reason(), detail).by(authentication(is_custom_only)).with_remedy(why.remedy())
 }
