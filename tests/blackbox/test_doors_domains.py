@@ -2,6 +2,7 @@
 together (developer guide, Configurable endpoints), by its server name, with its certificate, and beside each the refusal of
 who shows something else. Then what else a domain configuration decides: TLS versions, DISABLED, renewal, iot:DomainName."""
 
+import socket
 import ssl
 
 import paho.mqtt.client as paho
@@ -18,7 +19,7 @@ from provision import allow, unique
 from refusal import connect_refused
 from test_domain_configurations import Bought, host
 from websocket import Refused as UpgradeRefused
-from websocket import WebSocket
+from websocket import WebSocket, read_response, upgrade_request
 from wire import V5, Wire
 
 COMBINATIONS = [
@@ -243,8 +244,36 @@ def test_a_disabled_domain_lets_nobody_in_until_it_is_enabled(house, domain):
     with pytest.raises(REFUSALS):
         tried.mqtt(tried.device)
     assert one.name in house.server.wait_for_log("handshake.failed", since=mark)
+    # It is not the protocol that the client should change.
+    with pytest.raises(ssl.SSLError) as alert:
+        Wire.dial(house.server, tried.device, context=one.context(tried.device))
+    assert alert.value.reason == "TLSV1_ALERT_ACCESS_DENIED"
     one.update(domainConfigurationStatus="ENABLED")
     tried.mqtt(tried.device)
+
+
+@pytest.mark.parametrize("authentication, protocol, offer", [
+    ("AWS_SIGV4", "MQTT_WSS", "mqtt"), ("AWS_SIGV4", "HTTPS", "h2"), ("AWS_X509", "SECURE_MQTT", "http/1.1"),
+    ("CUSTOM_AUTH", "SECURE_MQTT", "h2"),
+])
+def test_a_domain_for_one_protocol_does_not_depend_on_alpn(house, domain, authentication, protocol, offer):
+    """Developer guide, configurable endpoints: a specified protocol removes the dependency on ALPN, on port 443 too."""
+    one = domain(authentication, protocol)
+    tried = Tried(one)
+    device = tried.device if "X509" in authentication else None
+    context = one.context(device)
+    context.set_alpn_protocols([offer])
+    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE) as raw:
+        with context.wrap_socket(raw) as sock:
+            assert sock.selected_alpn_protocol() is None
+            if protocol == "SECURE_MQTT":
+                assert Wire(sock, V5).connect(unique("door"), user="somebody").code == 0
+            elif protocol == "MQTT_WSS":
+                sock.sendall(upgrade_request(house.server, tried.signed_path(), host=one.name)[0])
+                assert read_response(sock)[0].status == 101
+            else:
+                sock.sendall(f"GET /retainedMessage HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
+                assert read_response(sock)[0].status == 403
 
 
 def test_policies_see_the_domain(house, domain):

@@ -5,6 +5,28 @@ use std::io;
 
 use identity::CertificateId;
 
+/// What TLS tells a peer that is turned away after its ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alert {
+    /// The server name is not served now.
+    AccessDenied,
+    /// The server cannot tell.
+    InternalError,
+    /// What the peer speaks is not spoken here.
+    NoApplicationProtocol,
+}
+
+impl Alert {
+    /// [RFC 8446, 6]; [RFC 7301, 3.2].
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::AccessDenied => 49,
+            Self::InternalError => 80,
+            Self::NoApplicationProtocol => 120,
+        }
+    }
+}
+
 /// A peer that did not come in: reason, what happened, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -16,11 +38,18 @@ pub(crate) struct Refusal {
     pub(crate) detail: String,
     /// What the operator can do about it.
     pub(crate) remedy: Option<String>,
+    /// What TLS tells the peer, if the handshake has not begun.
+    pub(crate) alert: Alert,
 }
 
 impl Refusal {
     pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { authentication: "AWS_X509", reason, detail: detail.into(), remedy: None }
+        let alert = Alert::NoApplicationProtocol;
+        Self { authentication: "AWS_X509", reason, detail: detail.into(), remedy: None, alert }
+    }
+
+    fn told_by(self, alert: Alert) -> Self {
+        Self { alert, ..self }
     }
 
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
@@ -76,6 +105,7 @@ impl Refusal {
     pub(crate) fn store_failed(error: &dyn std::fmt::Display) -> Self {
         Self::new("INTERNAL_SERVER_ERROR", format!("the registry could not be read: {error}"))
             .with_remedy("see the store's own error above; devices retry by themselves")
+            .told_by(Alert::InternalError)
     }
 
     /// A protocol that AWS's port 443 does not know.
@@ -109,12 +139,14 @@ impl Refusal {
         Self::new("DOMAIN_CONFIGURATION_DISABLED", format!("the domain configuration of {name} is DISABLED")).with_remedy(
             "aws iot update-domain-configuration --domain-configuration-status ENABLED --domain-configuration-name ...",
         )
+        .told_by(Alert::AccessDenied)
     }
 
     /// The certificate in service for an endpoint cannot be used.
     pub(crate) fn unusable_certificate(name: &str, why: &dyn std::fmt::Display) -> Self {
         Self::new("DOMAIN_CONFIGURATION_INVALID", format!("the endpoint {name}: {why}"))
             .with_remedy("import a server certificate that fits its key and covers the name")
+            .told_by(Alert::InternalError)
     }
 
     /// The domain's function does not want the certificate.
@@ -219,6 +251,15 @@ mod tests {
             refusal.remedy.unwrap(),
             format!("aws iot update-certificate --certificate-id {id} --new-status ACTIVE")
         );
+    }
+
+    #[test]
+    fn the_alert_says_whose_fault_it_is() {
+        assert_eq!(Refusal::disabled_domain("a").alert.number(), 49);
+        assert_eq!(Refusal::store_failed(&"x").alert.number(), 80);
+        assert_eq!(Refusal::unusable_certificate("a", &"x").alert.number(), 80);
+        assert_eq!(Refusal::unknown_alpn("h2").alert.number(), 120);
+        assert_eq!(Refusal::wrong_port_for("HTTPS").alert.number(), 120);
     }
 
     #[test]
