@@ -10,7 +10,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::HttpsGuest;
 use broker::Link;
@@ -35,8 +34,6 @@ use crate::way::Authentication;
 const HEAD_BYTES: usize = 32 * 1024;
 /// Headers of a request. More is answered with 431.
 const HEADERS: usize = 64;
-/// The longest life of a connection without upgrade. It ends after the response then under way.
-const CONNECTION_AGE: Duration = Duration::from_secs(600);
 
 /// The response to a request, some time.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send + 'a>>;
@@ -84,10 +81,18 @@ where
     tokio::select! {
         served = &mut serving => return served.unwrap_or_else(|error| broken(&shared, &visit, &error)),
         () = shared.closing() => {}
-        () = tokio::time::sleep(CONNECTION_AGE) => {}
+        () = tokio::time::sleep(limits.http_connection) => {}
     }
     serving.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(limits.flush, serving).await;
+    let doors_close = async {
+        shared.closing().await;
+        tokio::time::sleep(limits.flush).await;
+    };
+    tokio::select! {
+        _ = serving => {}
+        () = doors_close => {}
+        () = tokio::time::sleep(limits.last_response) => {}
+    }
 }
 
 /// The peer's end of a conversation is not worth an event, unless it was none from the start on.

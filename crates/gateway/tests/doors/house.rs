@@ -81,7 +81,15 @@ impl Requests for Mirror {
         let certificate = guest.certificate.as_ref().map(|credential| credential.principal.to_string());
         let who = certificate.unwrap_or_else(|| "nobody".to_owned());
         let text = format!("{} {} by {who}", request.method(), request.uri().path());
-        Box::pin(async move { Response::new(Full::new(Bytes::from(text))) })
+        let takes = match request.uri().path() {
+            "/slow" => Duration::from_secs(1),
+            "/never" => Duration::from_secs(3600),
+            _ => Duration::ZERO,
+        };
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            Response::new(Full::new(Bytes::from(text)))
+        })
     }
 }
 
