@@ -252,6 +252,33 @@ def test_a_disabled_domain_lets_nobody_in_until_it_is_enabled(house, domain):
     tried.mqtt(tried.device)
 
 
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["request", "upgrade"])
+@pytest.mark.parametrize("change, status, reason", [
+    ({"domainConfigurationStatus": "DISABLED"}, 403, "DOMAIN_CONFIGURATION_DISABLED"),
+    ({"authenticationType": "CUSTOM_AUTH"}, 503, "DOMAIN_CONFIGURATION_CHANGED"),
+], ids=["disabled", "changed"])
+def test_a_change_holds_for_connections_that_are_open(house, domain, change, status, reason, is_upgrade):
+    """At their next request: a connection that was kept alive is no way in that is closed by now."""
+    one = domain("AWS_SIGV4", "MQTT_WSS" if is_upgrade else "HTTPS")
+    tried = Tried(one)
+    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE) as raw:
+        with one.context().wrap_socket(raw) as sock:
+            sock.sendall(f"GET /mqtt HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
+            before, _ = read_response(sock)
+            assert before.headers.get("connection") != "close"
+            one.update(**change)
+            mark = house.server.log_mark()
+            path = tried.signed_path()
+            if is_upgrade:
+                sock.sendall(upgrade_request(house.server, path, host=one.name)[0])
+            else:
+                sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
+            after, _ = read_response(sock)
+            assert (after.status, after.headers.get("connection")) == (status, "close"), after
+            assert sock.recv(1) == b"", "the connection ends"
+    assert one.name in house.server.wait_for_log(reason, since=mark)
+
+
 @pytest.mark.parametrize("authentication, protocol, offer", [
     ("AWS_SIGV4", "MQTT_WSS", "mqtt"), ("AWS_SIGV4", "HTTPS", "h2"), ("AWS_X509", "SECURE_MQTT", "http/1.1"),
     ("CUSTOM_AUTH", "SECURE_MQTT", "h2"),

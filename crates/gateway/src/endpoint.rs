@@ -28,15 +28,21 @@ const BEFORE_ITS_END: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(crate) struct Endpoint {
     /// Its name, if the server has it: `iot:DomainName` in policies.
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) terms: Terms,
+    pub(crate) policy: SecurityPolicy,
+    /// What it shows.
+    pub(crate) shown: Arc<Shown>,
+}
+
+/// On what terms an endpoint lets peers in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
     pub(crate) authentication: AuthenticationType,
     pub(crate) protocol: ApplicationProtocol,
-    pub(crate) policy: SecurityPolicy,
     /// Which custom authorizers may be asked.
     pub(crate) choice: AuthorizerChoice,
     /// The function that is asked about every client certificate.
     pub(crate) certificate_callback: Option<String>,
-    /// What it shows.
-    pub(crate) shown: Arc<Shown>,
 }
 
 impl Endpoint {
@@ -44,11 +50,13 @@ impl Endpoint {
     pub(crate) fn default_for(asked: Option<&str>, shown: Arc<Shown>) -> Self {
         Self {
             name: asked.and_then(|asked| shown.names.known(asked)),
-            authentication: AuthenticationType::Default,
-            protocol: ApplicationProtocol::Default,
+            terms: Terms {
+                authentication: AuthenticationType::Default,
+                protocol: ApplicationProtocol::Default,
+                choice: AuthorizerChoice::default(),
+                certificate_callback: None,
+            },
             policy: SecurityPolicy::Tls13And12,
-            choice: AuthorizerChoice::default(),
-            certificate_callback: None,
             shown,
         }
     }
@@ -56,18 +64,20 @@ impl Endpoint {
     fn of(domain: Domain, shown: Arc<Shown>) -> Self {
         Self {
             name: Some(domain.domain_name.into()),
-            authentication: domain.authentication_type,
-            protocol: domain.application_protocol,
-            policy: domain.security_policy,
-            choice: AuthorizerChoice {
-                // Without a default there is nothing to override.
-                allow_override: domain
-                    .authorizer
-                    .allow_override
-                    .unwrap_or(domain.authorizer.default.is_none()),
-                default: domain.authorizer.default,
+            terms: Terms {
+                authentication: domain.authentication_type,
+                protocol: domain.application_protocol,
+                choice: AuthorizerChoice {
+                    // Without a default there is nothing to override.
+                    allow_override: domain
+                        .authorizer
+                        .allow_override
+                        .unwrap_or(domain.authorizer.default.is_none()),
+                    default: domain.authorizer.default,
+                },
+                certificate_callback: domain.client_certificate_callback,
             },
-            certificate_callback: domain.client_certificate_callback,
+            policy: domain.security_policy,
             shown,
         }
     }

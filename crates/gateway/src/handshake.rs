@@ -88,7 +88,7 @@ async fn find_way(
 ) -> Result<(Endpoint, Way), Refusal> {
     let endpoint = shared.endpoint(asked).await?;
     let offered: Vec<&[u8]> = offered.iter().map(Vec::as_slice).collect();
-    let way = way::choose(port, &offered, endpoint.authentication, endpoint.protocol)?;
+    let way = way::choose(port, &offered, endpoint.terms.authentication, endpoint.terms.protocol)?;
     Ok((endpoint, way))
 }
 

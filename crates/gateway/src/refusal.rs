@@ -142,6 +142,12 @@ impl Refusal {
         .told_by(Alert::AccessDenied)
     }
 
+    /// The domain configuration is another than at the handshake.
+    pub(crate) fn endpoint_changed(name: &str) -> Self {
+        Self::new("DOMAIN_CONFIGURATION_CHANGED", format!("the domain configuration of {name} was changed after the TLS handshake"))
+            .with_remedy("nothing: the client connects again by itself, on the new terms")
+    }
+
     /// The certificate in service for an endpoint cannot be used.
     pub(crate) fn unusable_certificate(name: &str, why: &dyn std::fmt::Display) -> Self {
         Self::new("DOMAIN_CONFIGURATION_INVALID", format!("the endpoint {name}: {why}"))
