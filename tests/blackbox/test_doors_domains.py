@@ -15,9 +15,12 @@ import wire
 from clients import Refused
 from doors import House
 from https import Https, assert_accepted, assert_refused
+from lambdas import arn
 from provision import allow, unique
 from refusal import connect_refused
+from test_api_things import refused
 from test_domain_configurations import Bought, host
+from test_provisioning import ROLE, Owner, jitp, status_of
 from websocket import Refused as UpgradeRefused
 from websocket import WebSocket, read_response, upgrade_request
 from wire import V5, Wire
@@ -301,6 +304,36 @@ def test_a_domain_for_one_protocol_does_not_depend_on_alpn(house, domain, authen
             else:
                 sock.sendall(f"GET /retainedMessage HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
                 assert read_response(sock)[0].status == 403
+
+
+def test_a_certificate_that_the_domains_function_refuses_is_not_registered(house, domain):
+    """clientCertificateCallbackArn is asked before just-in-time provisioning, and not about strangers."""
+    name, said, account = unique("callback"), {"isAuthenticated": False}, house.server.account
+    house.lambdas.functions[name] = lambda event: said
+    one = domain("AWS_X509", "SECURE_MQTT", clientCertificateConfig={"clientCertificateCallbackArn": arn(name)})
+    device = Owner(account).register({"templateBody": jitp(), "roleArn": ROLE}).device()
+
+    def knock(device):
+        with Wire.dial(house.server, device, V5, context=one.context(device)) as connection:
+            return connection.connect(unique("door")).code
+
+    def told():
+        return [event for asked, event in list(house.lambdas.events) if asked == name]
+
+    for stranger, count in [(device, 1), (Owner(account).device(), 1)]:
+        with pytest.raises(REFUSALS):
+            knock(stranger)
+        assert len(told()) == count
+        refused(account.iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=stranger.certificate_id)
+    assert (told()[0]["principalId"], told()[0]["serverName"]) == (device.certificate_id, one.name)
+    said["isAuthenticated"] = True
+    with pytest.raises(REFUSALS):
+        knock(device)
+    assert status_of(account.iot, device) == "ACTIVE"
+    assert knock(device) == 0
+    said["isAuthenticated"] = False
+    with pytest.raises(REFUSALS):
+        knock(device)
 
 
 def test_policies_see_the_domain(house, domain):

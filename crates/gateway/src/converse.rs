@@ -22,7 +22,7 @@ use crate::credential::credential_of;
 use crate::custom::Presenting;
 use crate::door::{Door, Shared, Visitor};
 use crate::driver::Driver;
-use crate::endpoint::{Endpoint, Terms};
+use crate::endpoint::Terms;
 use crate::greet::{self, Greeted};
 use crate::handshake::{Shaken, Unshaken, shake_hands};
 use crate::http::{self, HttpVisit};
@@ -62,7 +62,7 @@ async fn welcome(shared: &Arc<Shared>, shaken: Shaken, visitor: Visitor) {
     let Shaken { stream, way, endpoint, asked, chain } = shaken;
     let link = link_of(&visitor, endpoint.name.clone());
     let certificate = match way.authentication.takes_certificate() {
-        true => match certified(shared, &endpoint, &chain).await {
+        true => match credential_of(shared, &chain, &endpoint, Clock::wall()).await {
             Ok(credential) => Some(credential),
             Err(refusal) => {
                 let unshaken = Unshaken { server_name: asked, refusal: Some(refusal) };
@@ -83,17 +83,6 @@ async fn welcome(shared: &Arc<Shared>, shaken: Shaken, visitor: Visitor) {
         Speech::MqttOrWebSocket => sniff(shared, stream, arrival).await,
         Speech::Http { .. } => speak_http(shared, Rewound::new(Bytes::new(), stream), arrival),
     }
-}
-
-/// Who a client certificate says it is, if the registry knows it, and the endpoint's own function agrees.
-async fn certified(shared: &Shared, endpoint: &Endpoint, chain: &[Vec<u8>]) -> Result<Credential, Refusal> {
-    let name = endpoint.name.as_deref();
-    let credential = credential_of(shared, chain, name, Clock::wall()).await?;
-    if let Some(arn) = &endpoint.terms.certificate_callback {
-        let asked = shared.access.validate_client_certificate(arn, &credential, name, chain);
-        Box::pin(asked).await.map_err(|why| Refusal::callback_refused(arn, &why))?;
-    }
-    Ok(credential)
 }
 
 /// A peer whose TLS handshake is done, before anything else was said.
