@@ -22,7 +22,6 @@ use crate::way::{self, Port, Way};
 /// Bytes that rustls may hold unsent for one peer: what a stalled write is measured by.
 const SEND_BUFFER: usize = 16 * 1024;
 
-
 /// A finished handshake.
 pub(crate) struct Shaken {
     pub(crate) stream: TlsStream<TcpStream>,

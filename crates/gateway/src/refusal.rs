@@ -144,8 +144,11 @@ impl Refusal {
 
     /// The domain configuration is another than at the handshake.
     pub(crate) fn endpoint_changed(name: &str) -> Self {
-        Self::new("DOMAIN_CONFIGURATION_CHANGED", format!("the domain configuration of {name} was changed after the TLS handshake"))
-            .with_remedy("nothing: the client connects again by itself, on the new terms")
+        Self::new(
+            "DOMAIN_CONFIGURATION_CHANGED",
+            format!("the domain configuration of {name} was changed after the TLS handshake"),
+        )
+        .with_remedy("nothing: the client connects again by itself, on the new terms")
     }
 
     /// The certificate in service for an endpoint cannot be used.
