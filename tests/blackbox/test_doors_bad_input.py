@@ -175,7 +175,6 @@ def test_a_flood_of_pings_leaves_room_for_mqtt(opened, conversing):
 def test_pings_whose_answers_nobody_reads_are_not_kept(server):
     """16 MB of pings by a client that does not read: the server keeps a frame's worth of its answers, and the last one."""
     with socket.create_connection(("127.0.0.1", server.ports["tls"]), wire.DEADLINE) as raw:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with wire.tls_context(server).wrap_socket(raw, server_hostname="localhost") as sock:
             sock.sendall(upgrade_request(server, presigned(server))[0])
             response, left = read_response(sock)

@@ -22,7 +22,7 @@ from test_api_things import refused
 from test_domain_configurations import Bought, host
 from test_provisioning import ROLE, Owner, jitp, status_of
 from websocket import Refused as UpgradeRefused
-from websocket import WebSocket, read_response, upgrade_request
+from websocket import WebSocket, own_address, read_response, upgrade_request
 from wire import V5, Wire
 
 COMBINATIONS = [
@@ -264,7 +264,7 @@ def test_a_change_holds_for_connections_that_are_open(house, domain, change, sta
     """At their next request: a connection that was kept alive is no way in that is closed by now."""
     one = domain("AWS_SIGV4", "MQTT_WSS" if is_upgrade else "HTTPS")
     tried = Tried(one)
-    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE) as raw:
+    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE, (own_address(), 0)) as raw:
         with one.context().wrap_socket(raw) as sock:
             sock.sendall(f"GET /mqtt HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
             before, _ = read_response(sock)
@@ -293,7 +293,7 @@ def test_a_domain_for_one_protocol_does_not_depend_on_alpn(house, domain, authen
     device = tried.device if "X509" in authentication else None
     context = one.context(device)
     context.set_alpn_protocols([offer])
-    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE) as raw:
+    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE, (own_address(), 0)) as raw:
         with context.wrap_socket(raw) as sock:
             assert sock.selected_alpn_protocol() is None
             if protocol == "SECURE_MQTT":
@@ -315,7 +315,8 @@ def test_a_certificate_that_the_domains_function_refuses_is_not_registered(house
 
     def knock(device):
         with Wire.dial(house.server, device, V5, context=one.context(device)) as connection:
-            return connection.connect(unique("door")).code
+            connection.send(wire.connect(V5, unique("door")))
+            return connection.receive().code
 
     def told():
         return [event for asked, event in list(house.lambdas.events) if asked == name]
