@@ -1,9 +1,12 @@
 """Custom authorizers through boto3: the records, the default, and TestInvokeAuthorizer against functions behind Lambda's
 Invoke API and functions that are commands (developer guide, custom authentication)."""
 
+import contextlib
 import json
 import sys
+import time
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +20,18 @@ FIELDS = "at principalId failed to satisfy constraint: Member must satisfy ([a-z
 RANGE = "failed to satisfy constraint: Member must be greater than 5 minutes and less than 24 hours."
 
 COMMAND = """
-import json, sys, time
+import json, subprocess, sys, time
 event = json.load(sys.stdin)
 name = event["protocolData"]["mqtt"]["username"]
 if name == "fail":
     sys.exit("no such user")
 if name == "slow":
     time.sleep(600)
-json.dump({"isAuthenticated": name == "good", "principalId": "abc", "policyDocuments": []}, sys.stdout)
+principal = "abc"
+if name == "leave":
+    nothing = subprocess.DEVNULL
+    principal = f"pid{subprocess.Popen(['sleep', '600'], stdin=nothing, stdout=nothing, stderr=nothing).pid}"
+json.dump({"isAuthenticated": name == "good", "principalId": principal, "policyDocuments": []}, sys.stdout)
 """
 
 
@@ -326,6 +333,16 @@ def test_functions_that_cannot_be_invoked(iot, create, server):
     text = message(other, name)
     assert arn("echo") in text and "[[function]]" in text
     other.delete_authorizer(authorizerName=name)
+
+
+def test_a_command_leaves_nothing_running(iot, create):
+    said = iot.test_invoke_authorizer(authorizerName=create("command"), mqttContext={"username": "leave"})
+    stat, deadline = Path("/proc") / said["principalId"].removeprefix("pid") / "stat", time.monotonic() + 20
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        # A zombie does not run: it waits for whoever adopted it.
+        while not stat.read_text().rpartition(") ")[2].startswith("Z"):
+            assert time.monotonic() < deadline, "its child runs on"
+            time.sleep(0.02)
 
 
 def test_a_function_may_be_a_command(iot, create):

@@ -215,6 +215,19 @@ def test_mqtt_that_an_authorizer_does_not_let_in(house, closing, user, reason, r
     refusal(house.server, mark, reason, remedy)
 
 
+def test_what_is_presented_to_an_authorizer_has_a_limit(house, closing, version):
+    """It is kept as long as the connection: 32 KiB, the longest token and signature escaped."""
+    mark, user = house.server.log_mark(), "me?" + house.query(house.open)
+    for length, code in [(32 * 1024 - len(user), 0), (32 * 1024 - len(user) + 1, 0x87), (65535, 0x87)]:
+        connection = closing(Wire(tls_socket(house.server, alpn=["mqtt"]), version))
+        connection.send(wire.connect(version, unique("door"), user=user, password=b"x" * length))
+        if code:
+            connect_refused(connection, code)
+        else:
+            assert connection.expect(wire.CONNACK).code == 0
+    refusal(house.server, mark, "CUSTOM_AUTHORIZER_PARAMETER_INVALID", "6144")
+
+
 def test_the_sdk_is_told_that_an_authorizer_does_not_let_it_in(house, closing):
     client = closing(custom5(house, **signed(house, "token", Signer().sign("token"))))
     with pytest.raises(Refused) as refused:
@@ -498,11 +511,26 @@ def test_websocket_that_an_authorizer_does_not_let_in(house, closing, query, use
     assert "CUSTOM_AUTH" in json.dumps(line)
 
 
-def test_a_signature_is_not_taken_where_alpn_asks_for_an_authorizer(house):
+def test_a_signature_is_not_taken_where_alpn_asks_for_an_authorizer(house, closing):
+    """It is not looked at: whom nobody else vouches for is refused when CONNECT is there."""
     mark = house.server.log_mark()
-    with pytest.raises(UpgradeRefused):
-        WebSocket.dial(house.server, presigned(house), alpn=["mqtt"])
-    refusal(house.server, mark, "NOT_AUTHENTICATED", "AWS_SIGV4")
+    opened = closing(WebSocket.dial(house.server, presigned(house), alpn=["mqtt"]))
+    assert Wire(opened, V5).connect(unique("door")).code == 0x87
+    refusal(house.server, mark, "NO_AUTHORIZER", "CUSTOM_AUTH")
+    opened = closing(WebSocket.dial(house.server, presigned(house), alpn=["mqtt"]))
+    assert Wire(opened, V5).connect(unique("door"), user="me?" + house.query(house.open)).code == 0
+
+
+@pytest.mark.parametrize("alpn", [[], ["mqtt"]], ids=["none", "mqtt"])
+@pytest.mark.parametrize("authorization", ["Bearer abc.def", "Basic bWU6d29yZA==", "token"])
+def test_an_authorization_header_of_another_scheme_is_the_authorizers(house, closing, alpn, authorization):
+    """Developer guide, custom authentication: other credentials come in any header."""
+    marker = unique("marker")
+    headers = house.headers(house.open, x_marker=marker, authorization=authorization)
+    connection = closing(wss(house, "/mqtt", alpn=alpn, **headers))
+    assert connection.connect(unique("door")).code == 0
+    [event] = house.asked(marker)
+    assert event["protocolData"]["http"]["headers"]["authorization"] == authorization
 
 
 # ---- the end of a WebSocket ---------------------------------------------------------------------------------------

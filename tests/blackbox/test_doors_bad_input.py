@@ -172,6 +172,26 @@ def test_a_flood_of_pings_leaves_room_for_mqtt(opened, conversing):
     assert opened.pongs > 0
 
 
+def test_pings_whose_answers_nobody_reads_are_not_kept(server):
+    """16 MB of pings by a client that does not read: the server keeps a frame's worth of its answers, and the last one."""
+    with socket.create_connection(("127.0.0.1", server.ports["tls"]), wire.DEADLINE) as raw:
+        with wire.tls_context(server).wrap_socket(raw, server_hostname="localhost") as sock:
+            sock.sendall(upgrade_request(server, presigned(server))[0])
+            response, left = read_response(sock)
+            assert response.status == 101
+            deaf = WebSocket(sock, left)
+            connection = Wire(deaf, V5)
+            assert connection.connect(unique("deaf")).code == 0
+            sent, some = 0, b"".join(deaf.frame(PING, b"x" * 125) for _ in range(500))
+            for _ in range(256):
+                sock.sendall(some)
+                sent += 500
+            deaf.send_frame(PING, b"the last one")
+            server.assert_alive()
+            assert connection.ping() == []
+            assert 0 < deaf.pongs < sent * 3 // 4
+
+
 def test_a_frame_that_never_ends(server, opened):
     begun = time.monotonic()
     opened.sock.sendall(opened.frame(BINARY, b"\x10", length=100))

@@ -2,6 +2,7 @@
 together (developer guide, Configurable endpoints), by its server name, with its certificate, and beside each the refusal of
 who shows something else. Then what else a domain configuration decides: TLS versions, DISABLED, renewal, iot:DomainName."""
 
+import socket
 import ssl
 
 import paho.mqtt.client as paho
@@ -14,11 +15,14 @@ import wire
 from clients import Refused
 from doors import House
 from https import Https, assert_accepted, assert_refused
+from lambdas import arn
 from provision import allow, unique
 from refusal import connect_refused
+from test_api_things import refused
 from test_domain_configurations import Bought, host
+from test_provisioning import ROLE, Owner, jitp, status_of
 from websocket import Refused as UpgradeRefused
-from websocket import WebSocket
+from websocket import WebSocket, own_address, read_response, upgrade_request
 from wire import V5, Wire
 
 COMBINATIONS = [
@@ -243,8 +247,94 @@ def test_a_disabled_domain_lets_nobody_in_until_it_is_enabled(house, domain):
     with pytest.raises(REFUSALS):
         tried.mqtt(tried.device)
     assert one.name in house.server.wait_for_log("handshake.failed", since=mark)
+    # It is not the protocol that the client should change.
+    with pytest.raises(ssl.SSLError) as alert:
+        Wire.dial(house.server, tried.device, context=one.context(tried.device))
+    assert alert.value.reason == "TLSV1_ALERT_ACCESS_DENIED"
     one.update(domainConfigurationStatus="ENABLED")
     tried.mqtt(tried.device)
+
+
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["request", "upgrade"])
+@pytest.mark.parametrize("change, status, reason", [
+    ({"domainConfigurationStatus": "DISABLED"}, 403, "DOMAIN_CONFIGURATION_DISABLED"),
+    ({"authenticationType": "CUSTOM_AUTH"}, 503, "DOMAIN_CONFIGURATION_CHANGED"),
+], ids=["disabled", "changed"])
+def test_a_change_holds_for_connections_that_are_open(house, domain, change, status, reason, is_upgrade):
+    """At their next request: a connection that was kept alive is no way in that is closed by now."""
+    one = domain("AWS_SIGV4", "MQTT_WSS" if is_upgrade else "HTTPS")
+    tried = Tried(one)
+    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE, (own_address(), 0)) as raw:
+        with one.context().wrap_socket(raw) as sock:
+            sock.sendall(f"GET /mqtt HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
+            before, _ = read_response(sock)
+            assert before.headers.get("connection") != "close"
+            one.update(**change)
+            mark = house.server.log_mark()
+            path = tried.signed_path()
+            if is_upgrade:
+                sock.sendall(upgrade_request(house.server, path, host=one.name)[0])
+            else:
+                sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
+            after, _ = read_response(sock)
+            assert (after.status, after.headers.get("connection")) == (status, "close"), after
+            assert sock.recv(1) == b"", "the connection ends"
+    assert one.name in house.server.wait_for_log(reason, since=mark)
+
+
+@pytest.mark.parametrize("authentication, protocol, offer", [
+    ("AWS_SIGV4", "MQTT_WSS", "mqtt"), ("AWS_SIGV4", "HTTPS", "h2"), ("AWS_X509", "SECURE_MQTT", "http/1.1"),
+    ("CUSTOM_AUTH", "SECURE_MQTT", "h2"),
+])
+def test_a_domain_for_one_protocol_does_not_depend_on_alpn(house, domain, authentication, protocol, offer):
+    """Developer guide, configurable endpoints: a specified protocol removes the dependency on ALPN, on port 443 too."""
+    one = domain(authentication, protocol)
+    tried = Tried(one)
+    device = tried.device if "X509" in authentication else None
+    context = one.context(device)
+    context.set_alpn_protocols([offer])
+    with socket.create_connection(("127.0.0.1", house.server.ports["tls"]), wire.DEADLINE, (own_address(), 0)) as raw:
+        with context.wrap_socket(raw) as sock:
+            assert sock.selected_alpn_protocol() is None
+            if protocol == "SECURE_MQTT":
+                assert Wire(sock, V5).connect(unique("door"), user="somebody").code == 0
+            elif protocol == "MQTT_WSS":
+                sock.sendall(upgrade_request(house.server, tried.signed_path(), host=one.name)[0])
+                assert read_response(sock)[0].status == 101
+            else:
+                sock.sendall(f"GET /retainedMessage HTTP/1.1\r\nHost: {one.name}\r\n\r\n".encode())
+                assert read_response(sock)[0].status == 403
+
+
+def test_a_certificate_that_the_domains_function_refuses_is_not_registered(house, domain):
+    """clientCertificateCallbackArn is asked before just-in-time provisioning, and not about strangers."""
+    name, said, account = unique("callback"), {"isAuthenticated": False}, house.server.account
+    house.lambdas.functions[name] = lambda event: said
+    one = domain("AWS_X509", "SECURE_MQTT", clientCertificateConfig={"clientCertificateCallbackArn": arn(name)})
+    device = Owner(account).register({"templateBody": jitp(), "roleArn": ROLE}).device()
+
+    def knock(device):
+        with Wire.dial(house.server, device, V5, context=one.context(device)) as connection:
+            connection.send(wire.connect(V5, unique("door")))
+            return connection.receive().code
+
+    def told():
+        return [event for asked, event in list(house.lambdas.events) if asked == name]
+
+    for stranger, count in [(device, 1), (Owner(account).device(), 1)]:
+        with pytest.raises(REFUSALS):
+            knock(stranger)
+        assert len(told()) == count
+        refused(account.iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=stranger.certificate_id)
+    assert (told()[0]["principalId"], told()[0]["serverName"]) == (device.certificate_id, one.name)
+    said["isAuthenticated"] = True
+    with pytest.raises(REFUSALS):
+        knock(device)
+    assert status_of(account.iot, device) == "ACTIVE"
+    assert knock(device) == 0
+    said["isAuthenticated"] = False
+    with pytest.raises(REFUSALS):
+        knock(device)
 
 
 def test_policies_see_the_domain(house, domain):

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from botocore.exceptions import ClientError
 
+import signing
 import wire
 from conftest import require
 from doors import House
@@ -109,6 +110,8 @@ def test_a_wrong_signature(house, topic, hear, wrong):
     response = refused.value.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 403
     assert response["Error"]["Message"] == "Forbidden"
+    # The same for all of them: a stranger does not learn which access keys there are.
+    assert response["Error"]["Code"] == "ForbiddenException"
     assert ear.ping() == []
 
 
@@ -126,6 +129,20 @@ def test_the_log_says_what_the_caller_is_not_told(house, key, says):
     assert_refused(answer, 403, "Forbidden")
     line = house.server.wait_for_log("api.refused", place, since=mark)
     assert says.lower() in line.lower(), line
+
+
+def test_a_captured_signature_is_good_for_its_own_topic_only(house, hear):
+    """botocore signs a normalised path; a topic is what the path says as it came."""
+    topic = unique("captured")
+    ear = hear(f"{topic}/#")
+    host, target = host_of(house.server), f"/topics/{topic}/b"
+    headers = signing.headers(house.server, host, "POST", target, b"x")
+    for changed, status in [(f"/topics/{topic}//b", 403), (f"/topics/{topic}/./b", 403), (target, 200)]:
+        with Https(house.server, "tls") as https:
+            answer = https.ask("POST", changed, b"x", headers)
+        assert answer.status == status, (changed, answer)
+    assert ear.message().topic == f"{topic}/b"
+    assert ear.ping() == []
 
 
 def test_a_signature_for_the_control_plane_is_not_taken(house):
@@ -266,6 +283,16 @@ def test_an_answer_is_cached_for_its_connection_and_credentials_only(house, topi
         assert asked(marker, https, "me") == 3
     with Https(house.server, "tls") as https:
         assert asked(marker, https, "me") == 4
+
+
+@pytest.mark.parametrize("name", ["date", "content-type", "x-amz-mqtt5-content-type", "x-amz-mqtt5-user-properties"])
+def test_an_answer_is_not_for_who_differs_in_a_header_of_the_message(house, topic, name):
+    """Any header may be what the function goes by: a proxy's connection carries many people."""
+    marker, values = unique("marker"), ("eyJhIjogIjEifQ==", "eyJhIjogIjIifQ==")
+    with Https(house.server, "tls") as https:
+        for count, value in [(1, values[0]), (1, values[0]), (2, values[1])]:
+            https.publish(f"ok/{topic}", b"x", headers=house.headers(house.cached, x_marker=marker, **{name: value}))
+            assert len(house.asked(marker)) == count
 
 
 def test_a_refusal_is_not_cached(house):

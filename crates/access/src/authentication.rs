@@ -16,7 +16,7 @@ use identity::Timestamp;
 use pki::RsaPublicKey;
 use registry::authorizers::{AUTHORIZERS, AuthorizerRecord, AuthorizerStatus, authorizer_key};
 
-use crate::{Access, FunctionFailed};
+use crate::{Access, FunctionFailed, Line};
 
 /// How long a function may take (developer guide, *Defining your Lambda function*).
 const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
@@ -105,6 +105,10 @@ reasons! {
         "Write [[function]] with the function's ARN, or [functions] endpoint, into the configuration.";
     /// The function could not be reached or started.
     FunctionUnreachable = "FUNCTION_UNREACHABLE", "See whether the function's url or command of the configuration works.";
+    /// As many functions as may ran all the time.
+    FunctionBusy = "FUNCTION_BUSY", "Make the functions faster: so many may run at a time, and others wait within 5 seconds.";
+    /// More is asked of custom authorizers than the account's rate of CONNECT allows.
+    Throttled = "THROTTLED", "See who asks so often; the rate is the quota of CONNECT requests per second.";
     /// The function did not answer within five seconds.
     FunctionTimedOut = "FUNCTION_TIMED_OUT", "Make the function answer within 5 seconds.";
     /// The function failed.
@@ -137,7 +141,7 @@ pub struct AuthenticationRefused {
 }
 
 impl AuthenticationRefused {
-    fn new(reason: RefusalReason, authorizer: Option<&str>, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: RefusalReason, authorizer: Option<&str>, detail: impl Into<String>) -> Self {
         Self { reason, authorizer: authorizer.map(Into::into), detail: detail.into() }
     }
 
@@ -163,7 +167,7 @@ pub(crate) type Why = (RefusalReason, String);
 
 impl Access {
     /// Asks the custom authorizer that is responsible for a client. The function is not invoked for a token whose
-    /// signature does not verify. To refresh a grant, ask again with the same [`Presented`].
+    /// signature does not verify. To refresh a grant, see [`Self::authenticate_again`].
     ///
     /// Ends within five seconds, and what the store takes.
     ///
@@ -176,10 +180,36 @@ impl Access {
         now: Timestamp,
     ) -> Result<Authenticated, AuthenticationRefused> {
         let name = self.chosen(presented, choice, now).await?;
-        let refused = |(reason, detail): Why| AuthenticationRefused::new(reason, Some(&name), detail);
-        let record = self.usable(&name, now).await.map_err(refused)?;
+        self.authenticate_by(&name, presented, Line::Entry, now).await
+    }
+
+    /// Asks the authorizer that let a client in about the same client, whichever others there are by now. It does not wait
+    /// behind those who want to come in.
+    ///
+    /// Ends within five seconds, and what the store takes.
+    ///
+    /// # Errors
+    /// Why nobody is authenticated. [`RefusalReason::FunctionBusy`] says nothing about the client.
+    pub async fn authenticate_again(
+        &self,
+        presented: &Presented,
+        authorizer: &str,
+        now: Timestamp,
+    ) -> Result<Authenticated, AuthenticationRefused> {
+        self.authenticate_by(authorizer, presented, Line::Renewal, now).await
+    }
+
+    async fn authenticate_by(
+        &self,
+        name: &str,
+        presented: &Presented,
+        line: Line,
+        now: Timestamp,
+    ) -> Result<Authenticated, AuthenticationRefused> {
+        let refused = |(reason, detail): Why| AuthenticationRefused::new(reason, Some(name), detail);
+        let record = self.usable(name, now).await.map_err(refused)?;
         let token = verified(&record, presented).map_err(refused)?;
-        let answer = self.ask(&record, presented, token.as_deref()).await;
+        let answer = self.ask(&record, presented, token.as_deref(), line).await;
         let answer = answer.map_err(|failed| refused(failure(&failed)))?;
         let x509 = presented.tls.as_ref().and_then(|tls| tls.principal_id.as_deref());
         let grant = Answer::parse(&answer, x509).map_err(|fault| refused(invalid(&fault)))?;
@@ -232,9 +262,10 @@ impl Access {
         record: &AuthorizerRecord,
         presented: &Presented,
         token: Option<&str>,
+        line: Line,
     ) -> Result<Bytes, FunctionFailed> {
         let event = customauth::event(presented, token).map_err(FunctionFailed::Refused)?;
-        self.functions.invoke(&record.function_arn, event, FUNCTION_LIMIT).await
+        self.functions.invoke(&record.function_arn, event, FUNCTION_LIMIT, line).await
     }
 }
 
@@ -275,6 +306,7 @@ fn failure(failed: &FunctionFailed) -> Why {
     let reason = match failed {
         FunctionFailed::NotConfigured => RefusalReason::FunctionNotConfigured,
         FunctionFailed::TimedOut => RefusalReason::FunctionTimedOut,
+        FunctionFailed::Busy { .. } => RefusalReason::FunctionBusy,
         FunctionFailed::Refused(_) => RefusalReason::FunctionUnreachable,
         FunctionFailed::FunctionError(_) => RefusalReason::FunctionError,
         FunctionFailed::TooLarge => RefusalReason::InvalidAnswer,

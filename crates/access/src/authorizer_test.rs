@@ -11,7 +11,7 @@ use services::shapes::{
 use services::{ApiError, ErrorCode};
 
 use crate::authentication::{is_signed, verified};
-use crate::{Access, FunctionFailed, RefusalReason};
+use crate::{Access, FunctionFailed, Line, RefusalReason};
 
 impl Access {
     /// `TestInvokeAuthorizer`: with a token and its signature, or with what a client would bring. INACTIVE authorizers
@@ -19,7 +19,8 @@ impl Access {
     ///
     /// # Errors
     /// ResourceNotFound; InvalidRequest for what does not go together, for a wrong signature and for a function that
-    /// cannot be invoked; InvalidResponse for a function that fails or whose answer breaks a rule.
+    /// cannot be invoked; InvalidResponse for a function that fails or whose answer breaks a rule;
+    /// ServiceUnavailable while as many functions run as may.
     pub async fn test_invoke_authorizer(
         &self,
         input: TestInvokeAuthorizerRequest,
@@ -28,7 +29,7 @@ impl Access {
         let record = self.authorizer(&input.authorizer_name, now).await?.value;
         let presented = self.presented(&input)?;
         let token = token(&record, &input, &presented)?;
-        let answer = self.ask(&record, &presented, token.as_deref()).await;
+        let answer = self.ask(&record, &presented, token.as_deref(), Line::Entry).await;
         let answer = answer.map_err(|failed| failure(&record, &failed))?;
         let answer = Answer::read(&answer, None)
             .map_err(|fault| ApiError::new(ErrorCode::InvalidResponse, fault.message()))?;
@@ -116,6 +117,7 @@ fn failure(record: &AuthorizerRecord, failed: &FunctionFailed) -> ApiError {
         FunctionFailed::TooLarge => {
             ApiError::new(ErrorCode::InvalidResponse, "Lambda invocation result is in invalid format")
         }
+        FunctionFailed::Busy { .. } => ApiError::new(ErrorCode::ServiceUnavailable, failed.to_string()),
         FunctionFailed::NotConfigured | FunctionFailed::Refused(_) => {
             ApiError::invalid(format!("{}: {failed}", record.function_arn))
         }

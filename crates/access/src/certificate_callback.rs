@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use broker::Credential;
 use bytes::Bytes;
+use identity::CertificateId;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::Access;
+use crate::{Access, Line};
 
 /// How long the function may take: that of custom authorizers.
 const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
@@ -25,26 +25,26 @@ struct Answer {
 }
 
 impl Access {
-    /// Asks a domain's function about a client certificate that the registry knows. `chain` is in DER form, the
-    /// client's own first.
+    /// Asks a domain's function about a client certificate, by its id. `chain` is in DER form, the client's own first.
     ///
     /// # Errors
     /// Why the client is not let in: anything but a plain yes.
     pub async fn validate_client_certificate(
         &self,
         arn: &str,
-        credential: &Credential,
+        certificate_id: &CertificateId,
         server_name: Option<&str>,
         chain: &[Vec<u8>],
     ) -> Result<(), String> {
         let pem = |der: &Vec<u8>| pki::pem::encode(pki::pem::CERTIFICATE, der);
         let event = json!({
             "connectionMetadata": { "id": self.uuid() },
-            "principalId": credential.principal.identifier(),
+            "principalId": certificate_id.as_str(),
             "serverName": server_name,
             "clientCertificateChain": chain.iter().take(LONGEST_CHAIN).map(pem).collect::<Vec<_>>(),
         });
-        let answer = self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT).await;
+        let answer =
+            self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT, Line::Entry).await;
         let answer = answer.map_err(|failed| failed.to_string())?;
         match serde_json::from_slice::<Answer>(&answer) {
             Ok(Answer { is_authenticated: true }) => Ok(()),

@@ -10,13 +10,22 @@ use bytes::Bytes;
 /// What an invocation comes to.
 pub type Invoking<'a> = Pin<Box<dyn Future<Output = Result<Bytes, FunctionFailed>> + Send + 'a>>;
 
+/// For whom a function is invoked. Each has places of its own: who knocks at the door turns nobody out who is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// For somebody who wants to come in, and for tests of a function.
+    Entry,
+    /// For a connection that was let in, and is to stay.
+    Renewal,
+}
+
 /// Invokes functions, wherever they run.
 ///
-/// How many run at a time is bounded by who implements it; others wait, within their own limit.
+/// How many run at a time is bounded by who implements it, for each [`Line`]; others wait, within their own limit.
 pub trait Functions: Send + Sync {
     /// Invokes the function with this Lambda ARN, and answers what it answered. It ends within `limit`, waiting
     /// included, and what it began is stopped when the future is dropped.
-    fn invoke<'a>(&'a self, arn: &'a str, payload: Bytes, limit: Duration) -> Invoking<'a>;
+    fn invoke<'a>(&'a self, arn: &'a str, payload: Bytes, limit: Duration, line: Line) -> Invoking<'a>;
 }
 
 /// No functions at all: every invocation is refused as not configured.
@@ -24,7 +33,7 @@ pub trait Functions: Send + Sync {
 pub struct NoFunctions;
 
 impl Functions for NoFunctions {
-    fn invoke<'a>(&'a self, _arn: &'a str, _payload: Bytes, _limit: Duration) -> Invoking<'a> {
+    fn invoke<'a>(&'a self, _arn: &'a str, _payload: Bytes, _limit: Duration, _line: Line) -> Invoking<'a> {
         Box::pin(std::future::ready(Err(FunctionFailed::NotConfigured)))
     }
 }
@@ -36,6 +45,11 @@ pub enum FunctionFailed {
     NotConfigured,
     /// It did not answer within the limit.
     TimedOut,
+    /// There was no place for it within the limit: others ran. It is not known what the function would say.
+    Busy {
+        /// How many may run at a time.
+        places: usize,
+    },
     /// It could not be reached or started, or whoever runs it does not want to.
     Refused(String),
     /// It ran and failed: `MESSAGE: TYPE` as it reports it (`X-Amz-Function-Error`), or how the command ended.
@@ -52,6 +66,9 @@ impl fmt::Display for FunctionFailed {
                  the configuration, or an endpoint for all functions under [functions]",
             ),
             Self::TimedOut => f.write_str("the function did not answer in time"),
+            Self::Busy { places } => {
+                write!(f, "the function could not be invoked: {places} others ran all the time, which is the limit")
+            }
             Self::Refused(detail) => write!(f, "the function could not be invoked: {detail}"),
             Self::FunctionError(detail) => write!(f, "the function encountered an error: {detail}"),
             Self::TooLarge => f.write_str("the function answered more than is read"),

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use identity::{CustomPrincipal, Principal, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{Access, Authenticated, AuthenticationRefused};
+use crate::{Access, Authenticated, AuthenticationRefused, RefusalReason};
 
 /// A connection of a device endpoint that speaks HTTPS.
 #[derive(Debug)]
@@ -75,12 +75,10 @@ pub fn http_part(headers: &HeaderMap, query: &str) -> HttpPart {
     HttpPart { headers: headers.iter().map(header).collect(), query: query.to_owned() }
 }
 
-/// Without what differs from message to message and shows nothing of who sends it.
-fn without_message(part: &HttpPart) -> HttpPart {
-    let is_message = |name: &str| {
-        matches!(name, "content-length" | "content-type" | "date") || name.starts_with("x-amz-mqtt5-")
-    };
-    let headers = part.headers.iter().filter(|(name, _)| !is_message(name)).cloned().collect();
+/// Without the length of the message. Any other header may be what the authorizer goes by: its tokenKeyName, or what its
+/// function reads.
+fn without_length(part: &HttpPart) -> HttpPart {
+    let headers = part.headers.iter().filter(|(name, _)| name != "content-length").cloned().collect();
     HttpPart { headers, query: part.query.clone() }
 }
 
@@ -89,7 +87,7 @@ impl Access {
     /// before on the same connection.
     ///
     /// # Errors
-    /// Why nobody is authenticated.
+    /// Why nobody is authenticated; [`RefusalReason::Throttled`] before anybody is asked.
     pub async fn authenticate_request(
         &self,
         guest: &HttpsGuest,
@@ -97,9 +95,13 @@ impl Access {
         http: HttpPart,
         now: Timestamp,
     ) -> Result<Credential, AuthenticationRefused> {
-        let asked = without_message(&http);
+        let asked = without_length(&http);
         if let Some(answer) = authorizer.cached(&asked, now) {
             return Ok(credential(answer, guest.certificate.as_ref()));
+        }
+        if !self.broker.may_ask_for_request(now) {
+            let detail = "requests that an authorizer is asked about come too often";
+            return Err(AuthenticationRefused::new(RefusalReason::Throttled, None, detail));
         }
         let principal_id = guest.certificate.as_ref().map(|one| one.principal.identifier().to_owned());
         let tls = TlsPart {
@@ -132,5 +134,49 @@ fn credential(answer: Authenticated, certificate: Option<&Credential>) -> Creden
     match certificate {
         Some(certified) => Credential { grant, ..certified.clone() },
         None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use services::shapes::{AuthorizerStatus, CreateAuthorizerRequest};
+
+    use super::*;
+    use crate::tests::{FUNCTION, NOW, Scene};
+
+    #[test]
+    fn an_answer_is_kept_for_the_same_headers_only() {
+        let scene = Scene::new();
+        let input = CreateAuthorizerRequest {
+            authorizer_name: "kept".into(),
+            authorizer_function_arn: FUNCTION.into(),
+            signing_disabled: Some(true),
+            status: Some(AuthorizerStatus::Active),
+            enable_caching_for_http: Some(true),
+            ..Default::default()
+        };
+        scene.run(scene.access.create_authorizer(input, NOW)).unwrap();
+        scene.functions.answer(Ok(r#"{"isAuthenticated":true,"principalId":"p1","policyDocuments":[]}"#));
+        let choice = AuthorizerChoice { default: Some("kept".into()), allow_override: false };
+        let authorizer = HttpsAuthorizer::new(choice, None);
+        let guest = HttpsGuest {
+            peer: ([127, 0, 0, 1], 9).into(),
+            server_name: None,
+            certificate: None,
+            takes_signature: false,
+            authorizer: None,
+        };
+        let asked = |headers: &[(&str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let http = HttpPart { headers: headers.collect(), query: String::new() };
+            scene.run(scene.access.authenticate_request(&guest, &authorizer, http, NOW)).unwrap();
+            scene.functions.asked().len()
+        };
+        assert_eq!([asked(&[("content-length", "1")]), asked(&[("content-length", "2")])], [1, 0]);
+        for name in ["date", "content-type", "x-amz-mqtt5-user-properties", "authorization"] {
+            assert_eq!(asked(&[(name, "mine")]), 1, "{name}");
+            assert_eq!(asked(&[(name, "mine"), ("content-length", "7")]), 0, "{name}");
+            assert_eq!(asked(&[(name, "yours")]), 1, "{name}");
+        }
     }
 }

@@ -23,7 +23,7 @@ mod signer;
 pub use access::{Access, AccessParts};
 pub use authentication::{Authenticated, AuthenticationRefused, RefusalReason};
 pub use domains::{Domain, DomainCertificate};
-pub use functions::{FunctionFailed, Functions, Invoking, NoFunctions};
+pub use functions::{FunctionFailed, Functions, Invoking, Line, NoFunctions};
 pub use https_guest::{HttpsAuthorizer, HttpsGuest, http_part};
 pub use iam::SessionKey;
 pub use signer::{NoSigner, OwnerKeys, Signer};

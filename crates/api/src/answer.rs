@@ -52,6 +52,20 @@ impl Fault {
         Self::new(400, "InvalidRequestException", message)
     }
 
+    /// Takes away what would tell a stranger more than AWS does: which part of a signature was wrong, and with it which
+    /// access keys there are; what went wrong inside.
+    pub(crate) fn hush(&mut self) {
+        match self.status {
+            403 => {
+                self.error_type = "ForbiddenException".into();
+                self.message = "Forbidden".into();
+            }
+            503 => self.message = "The service is temporarily unavailable.".into(),
+            500.. => self.message = "An unexpected error has occurred.".into(),
+            _ => {}
+        }
+    }
+
     /// `InternalFailureException`, 500.
     pub fn internal(message: impl Into<Box<str>>) -> Self {
         Self::new(500, "InternalFailureException", message)

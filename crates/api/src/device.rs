@@ -75,10 +75,11 @@ impl Exchange {
             }
         };
         let routed = find(&parts);
-        let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
+        let operation = routed.as_ref().ok().map(|(operation, _)| *operation);
+        let body = self.body(body, operation).await?;
         known.request_bytes = body.len();
         if let Some(claimed) = signed {
-            claimed.verify(&parts, &body)?;
+            claimed.verify(&parts, &body, operation)?;
         }
         let (operation, labels) =
             routed.map_err(|why| unrouted(&why, known.service.unwrap_or(Service::IotData), &parts))?;

@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::body::Body;
 use identity::{IamKind, IamPrincipal, Principal, Region, Timestamp};
 use serde_json::{Map, Value};
-use sigv4::{Claim, Expected};
+use sigv4::{Claim, Expected, SignedPath};
 
 use crate::answer::{self, Fault, Reply};
 use crate::body::{self, BodyLimits, Unread};
@@ -174,15 +174,23 @@ impl Claimed {
         self.signer.principal.clone()
     }
 
-    /// Checks the signature.
-    pub(crate) fn verify(&self, parts: &Parts, body: &[u8]) -> Result<(), Fault> {
-        signed(parts, |request| self.claim.verify(request, body, &self.signer.secret.0)).map_err(refused)
+    /// Checks the signature of a request for an operation, if it is for one.
+    pub(crate) fn verify(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        operation: Option<&Operation>,
+    ) -> Result<(), Fault> {
+        let takes_rest = operation.is_some_and(Operation::takes_rest_of_path);
+        let paths = if takes_rest { SignedPath::AsItCame } else { SignedPath::OrNormalised };
+        let secret = &self.signer.secret.0;
+        signed(parts, |request| self.claim.verify(request, body, secret, paths)).map_err(refused)
     }
 }
 
 /// Whether a request claims to be signed at all.
 pub(crate) fn claims_signature(parts: &Parts) -> bool {
-    signed(parts, |request| !matches!(Claim::read(request), Err(sigv4::Refused::Missing)))
+    signed(parts, Claim::is_made_by)
 }
 
 impl Exchange {
@@ -214,8 +222,8 @@ impl Exchange {
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
                 record::refusal(&self.observers, known, &fault, peer, ended);
-                if wire == Wire::SilentLikeAws && fault.status == 403 {
-                    fault.message = "Forbidden".into();
+                if wire == Wire::SilentLikeAws {
+                    fault.hush();
                 }
                 answer::failure(&fault, known.service, &request_id)
             }
@@ -260,9 +268,10 @@ impl Exchange {
             }
             _ => route::find(service, method, path),
         };
-        let body = self.body(body, routed.as_ref().ok().map(|(operation, _)| *operation)).await?;
+        let operation = routed.as_ref().ok().map(|(operation, _)| *operation);
+        let body = self.body(body, operation).await?;
         known.request_bytes = body.len();
-        claimed.verify(&parts, &body)?;
+        claimed.verify(&parts, &body, operation)?;
 
         let credential = Credential::of(claimed.signer.principal);
         let caller = Caller { credential, peer, server_name: None };

@@ -134,6 +134,13 @@ pub struct Operation {
     pub errors: &'static [&'static str],
 }
 
+impl Operation {
+    /// Whether a label of its path is everything that follows: a topic.
+    pub(crate) fn takes_rest_of_path(&self) -> bool {
+        self.uri.ends_with("+}")
+    }
+}
+
 /// An output member outside the JSON body.
 pub struct Bound {
     /// The member's name.

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use dialect::{Divergence, Fault};
 use events::Client;
-use identity::{ClientId, Timestamp};
+use identity::{ClientId, Principal, Timestamp};
 use mqtt::{ConnAck, Connect, Packet, Text, Version};
 use policy::{ConnectFacts, Permit};
 use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
@@ -45,9 +45,32 @@ struct Admitted {
     bytes: usize,
 }
 
+/// A CONNECT that the account's rate has room for, and was counted. To be taken before anything is asked about it that
+/// costs, a custom authorizer above all.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn(());
+
 impl Broker {
-    /// Takes in a CONNECT: checks it, asks the policies, takes the client's seat (from an older connection, if there
-    /// is one) and puts the CONNACK into the outbox.
+    /// Counts a CONNECT against the account's rate.
+    ///
+    /// # Errors
+    /// The refusal, with what to send: there are too many. Observers were told.
+    pub fn turn(
+        &self,
+        connect: &Connect,
+        principal: &Principal,
+        link: &Link,
+        now: Timestamp,
+    ) -> Result<Turn, Refused> {
+        let counted = self.0.throttles.connect(self.0.dialect.limits(), now);
+        counted.map(|()| Turn(())).map_err(|violation| {
+            let client = report::arriving(&connect.client_id, principal, link, connect.version);
+            self.0.refuse(client, &violation, connect.version, now)
+        })
+    }
+
+    /// [`Self::turn`] and [`Self::connect_in_turn`], for clients about whom nothing is to be asked in between.
     ///
     /// # Errors
     /// The refusal, with what to send.
@@ -58,12 +81,28 @@ impl Broker {
         link: Link,
         now: Timestamp,
     ) -> Result<Connection, Refused> {
+        let turn = self.turn(&connect, &credential.principal, &link, now)?;
+        self.connect_in_turn(turn, connect, credential, link, now).await
+    }
+
+    /// Takes in a CONNECT: checks it, asks the policies, takes the client's seat (from an older connection, if there
+    /// is one) and puts the CONNACK into the outbox.
+    ///
+    /// # Errors
+    /// The refusal, with what to send.
+    pub async fn connect_in_turn(
+        &self,
+        _turn: Turn,
+        connect: Box<Connect>,
+        credential: Credential,
+        link: Link,
+        now: Timestamp,
+    ) -> Result<Connection, Refused> {
         let inner = &self.0;
         let principal = &credential.principal;
         let client = report::arriving(&connect.client_id, principal, &link, connect.version);
         let refuse = |client, violation: Violation| inner.refuse(client, &violation, connect.version, now);
         let limits = inner.dialect.limits();
-        inner.throttles.connect(limits, now).map_err(|violation| refuse(client, violation))?;
         let mut notes = Notes::new();
         let terms = Terms::agree(&connect, &inner.dialect, &mut notes)
             .map_err(|violation| refuse(client, violation))?;

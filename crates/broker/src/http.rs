@@ -149,6 +149,11 @@ impl Broker {
         ticket.wait().await.map_err(|error| PublishRefusal::Unavailable(error.to_string()))
     }
 
+    /// Whether a custom authorizer may be asked about one more HTTPS request: counted, and limited like CONNECT.
+    pub fn may_ask_for_request(&self, now: Timestamp) -> bool {
+        self.0.throttles.ask_for_request(now)
+    }
+
     /// May a principal do this by the API? `arn` is the resource, `*` for an operation without one.
     ///
     /// # Errors

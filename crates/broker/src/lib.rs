@@ -32,7 +32,7 @@ mod throttle;
 mod tidings;
 
 pub use broker::{Broker, BrokerParts, Durability};
-pub use connect::Refused;
+pub use connect::{Refused, Turn};
 pub use connection::Connection;
 pub use connections::{
     ConnectionDescription, ConnectionRefusal, ConnectionState, Deletion, SubscriptionDescription,
@@ -41,7 +41,7 @@ pub use direct::{DirectFailure, DirectMessage, DirectRefusal};
 pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
 pub use link::{Credential, Flow, Link, LinkEnd};
 pub use renew::Due;
-pub use standing::{Grant, GrantedDocument, Renewal, Renewing};
+pub use standing::{Grant, GrantedDocument, NotRenewed, Renewal, Renewing};
 
 #[cfg(test)]
 mod tests;

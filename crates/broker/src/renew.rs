@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use dialect::Fault;
 use identity::Timestamp;
@@ -12,7 +13,10 @@ use parking_lot::Mutex;
 
 use crate::Broker;
 use crate::broker::Inner;
-use standing::{Granted, Standing};
+use standing::{Granted, NotRenewed, Standing};
+
+/// How long a connection waits for its next renewal when there was no room for one.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
 
 /// Standings by the moment when their authorizer is to be asked again.
 #[derive(Debug, Default)]
@@ -26,7 +30,7 @@ impl Renewals {
     /// Takes out those that are due and still there.
     fn due(&self, now: Timestamp) -> Vec<Arc<Standing>> {
         let mut waiting = self.0.lock();
-        let later = waiting.split_off(&(now + std::time::Duration::from_millis(1), 0));
+        let later = waiting.split_off(&(now + Duration::from_millis(1), 0));
         let due = std::mem::replace(&mut *waiting, later);
         due.into_values().filter_map(|standing| standing.upgrade()).collect()
     }
@@ -53,7 +57,8 @@ impl Broker {
                 self.0.refresh(&standing, clock()).await;
                 self.0.await_renewal(&standing);
             }
-            Err(why) => {
+            Err(NotRenewed::Busy(why)) => self.0.renew_later(&standing, &why, clock()),
+            Err(NotRenewed::Refused(why)) => {
                 let detail = format!("its custom authorizer did not let it in again: {why}");
                 self.0.turn_away(&standing, Fault::GrantExpired, &detail, clock());
             }
@@ -68,5 +73,17 @@ impl Inner {
         if let Some(grant) = grant.filter(|grant| grant.renewal.is_some()) {
             self.renewals.add(standing, grant.refresh_at);
         }
+    }
+
+    /// There was no room to ask: the grant of before stays in force a little longer.
+    fn renew_later(&self, standing: &Arc<Standing>, why: &str, now: Timestamp) {
+        let client = standing.bearer.client_id.as_ref().map_or("", |id| id.as_str());
+        let detail = format_args!(
+            "the authorizer of client {client} could not be asked again in time, its permissions stay as they are until \
+             it can: {why}"
+        );
+        let problem = events::ConfigProblem { setting: "functions", detail: &detail };
+        self.emit(now, &events::Event::ConfigProblem(problem));
+        self.renewals.add(standing, now + BUSY_RETRY);
     }
 }

@@ -22,6 +22,7 @@ const MOST_NAMES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Throttles {
     connects: AccountPace,
+    asked_requests: AccountPace,
     subscribes: AccountPace,
     retained: AccountPace,
     queued: AccountPace,
@@ -43,6 +44,7 @@ impl Throttles {
         let limits = dialect.limits();
         Self {
             connects: AccountPace::new(limits.connects_per_account),
+            asked_requests: AccountPace::new(limits.connects_per_account),
             subscribes: AccountPace::new(limits.subscribes_per_account),
             retained: AccountPace::new(limits.retained_per_account),
             queued: AccountPace::new(limits.queued_per_account),
@@ -60,6 +62,12 @@ impl Throttles {
     /// A CONNECT, before anything else is asked about it.
     pub fn connect(&self, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         exceeded(self.connects.take(now), Fault::ConnectThrottled, QuotaId::ConnectsPerAccount, limits)
+    }
+
+    /// An HTTPS request that a custom authorizer is to be asked about: true if it may be. AWS names no quota; it is the
+    /// rate of CONNECT, which costs the same, without taking anything from that.
+    pub fn ask_for_request(&self, now: Timestamp) -> bool {
+        self.asked_requests.take(now)
     }
 
     /// A CONNECT that the policies allow. Those that they do not allow do not count, so that nobody can keep another

@@ -4,9 +4,10 @@ use std::process::Stdio;
 
 use access::FunctionFailed;
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ANSWER_MAX;
 
@@ -23,7 +24,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Runs it. Dropping the future kills the process.
+    /// Runs it. At its end, and when the future is dropped, all is killed that it started in its group.
     pub(crate) async fn run(&self, payload: &[u8]) -> Result<Bytes, FunctionFailed> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -39,7 +40,9 @@ impl Program {
             Fault::TooLarge => FunctionFailed::TooLarge,
             Fault::Io(error) => self.refused("cannot be read", &error),
         })?;
-        family.leave();
+        family.leader_ended().await.map_err(|error| self.refused("cannot be waited for", &error))?;
+        // Before the leader is waited for: until then its number is nobody else's.
+        drop(family);
         let status = child.wait().await.map_err(|error| self.refused("cannot be waited for", &error))?;
         if status.success() {
             return Ok(answer);
@@ -57,9 +60,9 @@ impl Program {
     }
 }
 
-/// The process and what it started: killed together, unless they are left alone.
+/// The process and what it started: killed together.
 ///
-/// Not to be used once the process was waited for: its number may be somebody else's by then.
+/// Not to be kept once the process was waited for: its number may be somebody else's by then.
 struct Family(Option<Pid>);
 
 impl Family {
@@ -68,8 +71,19 @@ impl Family {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
-    fn leave(mut self) {
-        self.0 = None;
+    /// Returns when the leader has ended. It is not waited for: its number stays its own.
+    async fn leader_ended(&self) -> std::io::Result<()> {
+        let Some(leader) = self.0 else { return Ok(()) };
+        // First the ear, then the look: an end in between is heard.
+        let mut children = signal(SignalKind::child())?;
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        loop {
+            match waitid(WaitId::Pid(leader), look) {
+                Ok(None) => drop(children.recv().await),
+                Ok(Some(_)) => return Ok(()),
+                Err(errno) => return Err(std::io::Error::from_raw_os_error(errno.raw_os_error())),
+            }
+        }
     }
 }
 

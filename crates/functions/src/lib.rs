@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use access::{FunctionFailed, Functions, Invoking};
+use access::{FunctionFailed, Functions, Invoking, Line};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
@@ -18,8 +18,10 @@ pub use command::Program;
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use place::Place;
 
-/// Invocations that run at a time; others wait within their limit.
+/// Invocations for who wants to come in that run at a time; others wait within their limit.
 pub const IN_FLIGHT: usize = 32;
+/// The same for connections that are to stay ([`Line::Renewal`]).
+pub const RENEWALS_IN_FLIGHT: usize = 16;
 /// Bytes that an answer may have.
 pub const ANSWER_MAX: usize = 1024 * 1024;
 
@@ -28,7 +30,8 @@ pub struct ConfiguredFunctions {
     /// Where every function is that has no place of its own.
     endpoint: Option<Endpoint>,
     places: HashMap<String, Place>,
-    running: Semaphore,
+    entries: Semaphore,
+    renewals: Semaphore,
 }
 
 impl fmt::Debug for ConfiguredFunctions {
@@ -43,7 +46,12 @@ impl fmt::Debug for ConfiguredFunctions {
 impl ConfiguredFunctions {
     /// Each function by its ARN; `endpoint` for all others. Neither: every invocation is refused as not configured.
     pub fn new(endpoint: Option<Endpoint>, places: impl IntoIterator<Item = (String, Place)>) -> Self {
-        Self { endpoint, places: places.into_iter().collect(), running: Semaphore::new(IN_FLIGHT) }
+        Self {
+            endpoint,
+            places: places.into_iter().collect(),
+            entries: Semaphore::new(IN_FLIGHT),
+            renewals: Semaphore::new(RENEWALS_IN_FLIGHT),
+        }
     }
 
     async fn run(&self, arn: &str, payload: Bytes) -> Result<Bytes, FunctionFailed> {
@@ -55,20 +63,27 @@ impl ConfiguredFunctions {
         }
     }
 
-    async fn within(&self, arn: &str, payload: Bytes, limit: Duration) -> Result<Bytes, FunctionFailed> {
+    async fn within(
+        &self,
+        arn: &str,
+        payload: Bytes,
+        limit: Duration,
+        line: Line,
+    ) -> Result<Bytes, FunctionFailed> {
         let end = tokio::time::Instant::now() + limit;
-        let place = tokio::time::timeout_at(end, self.running.acquire()).await;
-        let Ok(Ok(_place)) = place else {
-            let busy = format!("{IN_FLIGHT} invocations ran all the time, which is the limit");
-            return Err(FunctionFailed::Refused(busy));
+        let (running, places) = match line {
+            Line::Entry => (&self.entries, IN_FLIGHT),
+            Line::Renewal => (&self.renewals, RENEWALS_IN_FLIGHT),
         };
+        let place = tokio::time::timeout_at(end, running.acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(FunctionFailed::Busy { places }) };
         tokio::time::timeout_at(end, self.run(arn, payload)).await.unwrap_or(Err(FunctionFailed::TimedOut))
     }
 }
 
 impl Functions for ConfiguredFunctions {
-    fn invoke<'a>(&'a self, arn: &'a str, payload: Bytes, limit: Duration) -> Invoking<'a> {
-        Box::pin(self.within(arn, payload, limit))
+    fn invoke<'a>(&'a self, arn: &'a str, payload: Bytes, limit: Duration, line: Line) -> Invoking<'a> {
+        Box::pin(self.within(arn, payload, limit, line))
     }
 }
 

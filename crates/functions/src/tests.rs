@@ -16,7 +16,7 @@ fn shell(script: &str) -> ConfiguredFunctions {
 }
 
 async fn invoke(functions: &ConfiguredFunctions, limit: Duration) -> Result<Bytes, FunctionFailed> {
-    functions.invoke(ARN, Bytes::from_static(b"{\"x\":1}"), limit).await
+    functions.invoke(ARN, Bytes::from_static(b"{\"x\":1}"), limit, Line::Entry).await
 }
 
 #[tokio::test]
@@ -37,12 +37,45 @@ async fn a_command_that_fails_says_so_by_its_last_line() {
 
 #[tokio::test]
 async fn a_command_is_killed_at_its_limit_with_all_that_it_started() {
-    let file = std::env::temp_dir().join(format!("thingcore-functions-{}", std::process::id()));
+    let file = notes("group");
     // The shell starts a process of its own, and both tell their ids before they wait.
     let script = format!("sleep 600 & echo $$ $! > {}; wait", file.display());
     assert_eq!(invoke(&shell(&script), 2 * SECOND).await, Err(FunctionFailed::TimedOut));
-    let ids = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(ids.split_whitespace().count(), 2, "{ids}");
+    all_gone(&file, 2).await;
+}
+
+#[tokio::test]
+async fn a_command_that_says_no_more_is_killed_at_its_limit_too() {
+    let file = notes("silent");
+    let script = format!("sleep 600 >&- 2>&- & echo $$ $! > {}; exec >&- 2>&-; wait", file.display());
+    assert_eq!(invoke(&shell(&script), 2 * SECOND).await, Err(FunctionFailed::TimedOut));
+    all_gone(&file, 2).await;
+}
+
+#[tokio::test]
+async fn what_a_command_leaves_behind_ends_with_it() {
+    let file = notes("behind");
+    let script = format!("sleep 600 >&- 2>&- & echo $! > {}; echo answer", file.display());
+    assert_eq!(invoke(&shell(&script), LONG).await, Ok(Bytes::from_static(b"answer\n")));
+    all_gone(&file, 1).await;
+    let script = format!("sleep 600 >&- 2>&- & echo $! > {}; exit 3", file.display());
+    let failed = invoke(&shell(&script), LONG).await;
+    assert!(
+        matches!(&failed, Err(FunctionFailed::FunctionError(why)) if why.contains("exit status: 3")),
+        "{failed:?}"
+    );
+    all_gone(&file, 1).await;
+}
+
+/// Where a command writes the ids of its processes.
+fn notes(name: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("thingcore-functions-{}-{name}", std::process::id()))
+}
+
+/// Waits until none of the processes runs whose ids stand in the file.
+async fn all_gone(file: &std::path::Path, count: usize) {
+    let ids = std::fs::read_to_string(file).unwrap();
+    assert_eq!(ids.split_whitespace().count(), count, "{ids}");
     for id in ids.split_whitespace() {
         let gone = async {
             while is_running(id) {
@@ -51,7 +84,7 @@ async fn a_command_is_killed_at_its_limit_with_all_that_it_started() {
         };
         tokio::time::timeout(LONG, gone).await.expect("it was killed");
     }
-    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(file).unwrap();
 }
 
 /// A zombie does not run; whoever adopted it waits for it some time.
@@ -75,9 +108,15 @@ async fn no_place_is_not_configured() {
 #[tokio::test]
 async fn who_gets_no_place_in_time_is_refused() {
     let functions = shell("cat");
-    let _all = functions.running.acquire_many(u32::try_from(IN_FLIGHT).unwrap()).await.unwrap();
+    let _all = functions.entries.acquire_many(u32::try_from(IN_FLIGHT).unwrap()).await.unwrap();
     let waited = invoke(&functions, Duration::from_millis(20)).await;
-    assert!(matches!(waited, Err(FunctionFailed::Refused(_))));
+    assert_eq!(waited, Err(FunctionFailed::Busy { places: IN_FLIGHT }));
+    // Who is in does not wait behind them.
+    let renewed = functions.invoke(ARN, Bytes::from_static(b"x"), LONG, Line::Renewal).await;
+    assert_eq!(renewed, Ok(Bytes::from_static(b"x")));
+    let _all = functions.renewals.acquire_many(u32::try_from(RENEWALS_IN_FLIGHT).unwrap()).await.unwrap();
+    let waited = functions.invoke(ARN, Bytes::new(), Duration::from_millis(20), Line::Renewal).await;
+    assert_eq!(waited, Err(FunctionFailed::Busy { places: RENEWALS_IN_FLIGHT }));
 }
 
 /// A server that answers one request with these bytes; gives its URL, and what it was asked.

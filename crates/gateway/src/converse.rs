@@ -9,7 +9,6 @@ use std::sync::Arc;
 use access::{HttpsAuthorizer, HttpsGuest};
 use broker::{Credential, Link};
 use bytes::{Bytes, BytesMut};
-use customauth::AuthorizerChoice;
 use identity::{CustomPrincipal, Principal};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -23,7 +22,7 @@ use crate::credential::credential_of;
 use crate::custom::Presenting;
 use crate::door::{Door, Shared, Visitor};
 use crate::driver::Driver;
-use crate::endpoint::Endpoint;
+use crate::endpoint::Terms;
 use crate::greet::{self, Greeted};
 use crate::handshake::{Shaken, Unshaken, shake_hands};
 use crate::http::{self, HttpVisit};
@@ -63,7 +62,7 @@ async fn welcome(shared: &Arc<Shared>, shaken: Shaken, visitor: Visitor) {
     let Shaken { stream, way, endpoint, asked, chain } = shaken;
     let link = link_of(&visitor, endpoint.name.clone());
     let certificate = match way.authentication.takes_certificate() {
-        true => match certified(shared, &endpoint, &chain).await {
+        true => match credential_of(shared, &chain, &endpoint, Clock::wall()).await {
             Ok(credential) => Some(credential),
             Err(refusal) => {
                 let unshaken = Unshaken { server_name: asked, refusal: Some(refusal) };
@@ -75,7 +74,7 @@ async fn welcome(shared: &Arc<Shared>, shaken: Shaken, visitor: Visitor) {
     };
     let pem = chain.first().filter(|_| way.authentication.takes_authorizer());
     let pem = pem.map(|leaf| pki::pem::encode(pki::pem::CERTIFICATE, leaf));
-    let arrival = Arrival { link, place: visitor.place, way, choice: endpoint.choice, certificate, pem };
+    let arrival = Arrival { link, place: visitor.place, way, asked, terms: endpoint.terms, certificate, pem };
     match arrival.way.speech {
         Speech::Mqtt => {
             let guest = arrival.guest();
@@ -86,23 +85,15 @@ async fn welcome(shared: &Arc<Shared>, shaken: Shaken, visitor: Visitor) {
     }
 }
 
-/// Who a client certificate says it is, if the registry knows it, and the endpoint's own function agrees.
-async fn certified(shared: &Shared, endpoint: &Endpoint, chain: &[Vec<u8>]) -> Result<Credential, Refusal> {
-    let name = endpoint.name.as_deref();
-    let credential = credential_of(shared, chain, name, Clock::wall()).await?;
-    if let Some(arn) = &endpoint.certificate_callback {
-        let asked = shared.access.validate_client_certificate(arn, &credential, name, chain);
-        Box::pin(asked).await.map_err(|why| Refusal::callback_refused(arn, &why))?;
-    }
-    Ok(credential)
-}
-
 /// A peer whose TLS handshake is done, before anything else was said.
 struct Arrival {
     link: Link,
     place: Place,
     way: Way,
-    choice: AuthorizerChoice,
+    /// The server name that it asked for, whatever it was.
+    asked: Option<Arc<str>>,
+    /// The endpoint's.
+    terms: Terms,
     certificate: Option<Credential>,
     /// The certificate's text, if an authorizer gets it.
     pem: Option<String>,
@@ -111,12 +102,12 @@ struct Arrival {
 impl Arrival {
     /// The peer as it introduces itself to MQTT.
     fn guest(self) -> Guest {
-        let Self { link, place, way, choice, certificate, pem } = self;
+        let Self { link, place, way, asked: _, terms, certificate, pem } = self;
         let introduction = match (way.authentication, certificate) {
             (Authentication::X509, Some(credential)) => Introduction::Known(credential),
             (_, certificate) => {
                 let name = link.server_name.as_deref();
-                let presenting = Presenting::new(name, None, choice, certificate.zip(pem));
+                let presenting = Presenting::new(name, None, terms.choice, certificate.zip(pem));
                 Introduction::Custom(Box::new(presenting))
             }
         };
@@ -138,11 +129,12 @@ async fn sniff(shared: &Arc<Shared>, mut stream: TlsStream<TcpStream>, arrival: 
 }
 
 fn speak_http(shared: &Arc<Shared>, stream: Rewound<TlsStream<TcpStream>>, arrival: Arrival) {
-    let Arrival { link, place, way, choice, certificate, pem } = arrival;
+    let Arrival { link, place, way, asked, terms, certificate, pem } = arrival;
     let (requests, websocket) = match way.speech {
         Speech::Http { requests, websocket } => (requests, websocket),
         Speech::Mqtt | Speech::MqttOrWebSocket => (false, true),
     };
+    let choice = terms.choice.clone();
     let authorizer = way.authentication.takes_authorizer().then(|| HttpsAuthorizer::new(choice, pem));
     let guest = HttpsGuest {
         peer: link.peer,
@@ -153,7 +145,7 @@ fn speak_http(shared: &Arc<Shared>, stream: Rewound<TlsStream<TcpStream>>, arriv
     };
     let place = Mutex::new(Some(place));
     let authentication = way.authentication;
-    let visit = HttpVisit { guest, link, authentication, requests, websocket, place };
+    let visit = HttpVisit { guest, link, asked, terms, authentication, requests, websocket, place };
     tokio::spawn(http::serve(Arc::clone(shared), stream, visit));
 }
 

@@ -12,16 +12,21 @@ use registry::{CertificateMode, CertificateStatus};
 use services::{ErrorCode, FirstContact};
 
 use crate::door::Shared;
+use crate::endpoint::Endpoint;
 use crate::refusal::{self, Refusal};
 
 /// Looks up the peer's own certificate, the first of its chain. `wall` is compared with the certificate's validity.
-/// `server_name` is the name that the peer asked for, if it is one of ours.
+///
+/// The endpoint's own function has to agree before anything is done for the peer: before it is let in, and before it is
+/// registered or provisioned just in time.
 pub(crate) async fn credential_of(
     shared: &Shared,
     chain: &[Vec<u8>],
-    server_name: Option<&str>,
+    endpoint: &Endpoint,
     wall: Timestamp,
 ) -> Result<Credential, Refusal> {
+    // If it is a name of ours.
+    let server_name = endpoint.name.as_deref();
     let own = chain.first().map(Vec::as_slice).unwrap_or_default();
     let facts = pki::facts(own).map_err(|error| {
         Refusal::new("DEVICE_CERTIFICATE_UNSUPPORTED", error.to_string(), refusal::SUPPORTED)
@@ -31,6 +36,9 @@ pub(crate) async fn credential_of(
     let known = known.map_err(|error| of(Refusal::store_failed(&error)))?;
     let status = known.as_ref().map(|record| record.status);
     if matches!(status, None | Some(CertificateStatus::PendingActivation)) {
+        if is_somebodys(shared, chain, status).await? {
+            agreed(shared, endpoint, &facts.id, chain).await?;
+        }
         let contact = shared.services.first_contact(chain, server_name, shared.clock.now());
         // Boxed: few tasks ever are in it.
         return Err(of(refused_at(&facts.id, status, Box::pin(contact).await)));
@@ -41,8 +49,34 @@ pub(crate) async fn credential_of(
     if needs_name && server_name.is_none() {
         return Err(of(Refusal::server_name_needed(&facts.id)));
     }
+    agreed(shared, endpoint, &facts.id, chain).await?;
     let principal = Principal::Certificate(facts.id.clone());
     Ok(Credential { principal, certificate: Some(Arc::new(facts)), grant: None })
+}
+
+/// Whether anything would be done at a first contact. For a stranger whom no registered CA signed, no function is invoked.
+async fn is_somebodys(
+    shared: &Shared,
+    chain: &[Vec<u8>],
+    status: Option<CertificateStatus>,
+) -> Result<bool, Refusal> {
+    if status.is_some() {
+        return Ok(true);
+    }
+    let asked = Box::pin(shared.services.has_sponsor(chain, shared.clock.now()));
+    asked.await.map_err(|error| Refusal::store_failed(&error))
+}
+
+/// Asks the endpoint's own function about a certificate, if it has one.
+async fn agreed(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    id: &CertificateId,
+    chain: &[Vec<u8>],
+) -> Result<(), Refusal> {
+    let Some(arn) = &endpoint.terms.certificate_callback else { return Ok(()) };
+    let asked = shared.access.validate_client_certificate(arn, id, endpoint.name.as_deref(), chain);
+    Box::pin(asked).await.map_err(|why| Refusal::callback_refused(arn, &why))
 }
 
 /// Whatever came of a first contact, this connection does not go on.

@@ -6,14 +6,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use access::{Access, Authenticated, AuthenticationRefused};
-use broker::{Credential, Grant, GrantedDocument, Renewal, Renewing};
+use access::{Access, Authenticated, AuthenticationRefused, RefusalReason};
+use broker::{Credential, Grant, GrantedDocument, NotRenewed, Renewal, Renewing};
+use bytes::Bytes;
 use customauth::{AuthorizerChoice, HttpPart, MqttPart, Presented, TlsPart};
 use dialect::Fault;
 use identity::{CustomPrincipal, Principal, Timestamp};
 
 use crate::door::Shared;
 use crate::refusal::Refusal;
+
+/// Bytes that user name and password may have together where an authorizer decides: they are kept for as long as the
+/// connection may be asked about again. A token (6144 characters) and its signature (2560) fit, whatever of them is escaped.
+const MOST_PRESENTED: usize = 32 * 1024;
 
 /// What a client said before CONNECT to be let in by a custom authorizer.
 pub(crate) struct Presenting {
@@ -54,16 +59,18 @@ impl Presenting {
         shared: &Shared,
         connect: &mqtt::Connect,
     ) -> Result<Admitted, Refusal> {
+        let is_custom_only = self.certificate.is_none();
+        check_length(connect).map_err(|refusal| refusal.by(authentication(is_custom_only)))?;
         let text = |text: &mqtt::Text| text.as_str().to_owned();
         self.presented.mqtt = Some(MqttPart {
             username: connect.user_name.as_ref().map(text),
-            password: connect.password.clone(),
+            // A copy: the packet's bytes are a part of the buffer that they were read into.
+            password: connect.password.as_deref().map(Bytes::copy_from_slice),
             client_id: (!connect.client_id.is_empty()).then(|| text(&connect.client_id)),
         });
         let Self { presented, choice, certificate } = self;
-        let is_custom_only = certificate.is_none();
-        let asking = Asking { access: Arc::clone(&shared.access), presented, choice };
-        let answer = asking.ask(shared.clock.now()).await;
+        let access = &shared.access;
+        let answer = access.authenticate(&presented, &choice, shared.clock.now()).await;
         let answer = answer.map_err(|why| refused(&why, is_custom_only))?;
         // The function took its time.
         let now = shared.clock.now();
@@ -72,7 +79,13 @@ impl Presenting {
             principal_id: answer.grant.principal_id.as_ref().to_owned(),
             authorizer: answer.authorizer.as_ref().to_owned(),
         };
-        let grant = Some(asking.grant(answer, now));
+        let again = Again {
+            access: Arc::clone(access),
+            presented,
+            authorizer: Arc::clone(&answer.authorizer),
+            principal_id: Arc::clone(&answer.grant.principal_id),
+        };
+        let grant = Some(granted(answer, now, Arc::new(again)));
         let credential = match certificate {
             Some(certified) => Credential { grant, ..certified },
             None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
@@ -81,38 +94,25 @@ impl Presenting {
     }
 }
 
-/// All that is needed to ask an authorizer about a connection, again and again.
-struct Asking {
-    access: Arc<Access>,
-    presented: Presented,
-    choice: AuthorizerChoice,
-}
-
-impl Asking {
-    async fn ask(&self, now: Timestamp) -> Result<Authenticated, AuthenticationRefused> {
-        self.access.authenticate(&self.presented, &self.choice, now).await
-    }
-
-    fn grant(self, answer: Authenticated, now: Timestamp) -> Grant {
-        let principal_id = Arc::clone(&answer.grant.principal_id);
-        granted(answer, now, Arc::new(Again { asking: self, principal_id }))
-    }
-}
-
 fn granted(answer: Authenticated, now: Timestamp, renewal: Arc<Again>) -> Grant {
     let document =
         |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
+    // Whom nobody asks about again needs nothing kept.
+    let is_renewed = answer.grant.refresh_after < answer.grant.disconnect_after;
     Grant {
         authorizer: answer.authorizer,
         refresh_at: now + answer.grant.refresh_after,
         documents: answer.grant.documents.into_iter().map(document).collect(),
-        renewal: Some(renewal),
+        renewal: is_renewed.then_some(renewal as _),
     }
 }
 
-/// Asks again for the same connection.
+/// All that is needed to ask again for the same connection.
 struct Again {
-    asking: Asking,
+    access: Arc<Access>,
+    presented: Presented,
+    /// Who let it in: nobody else vouches for it, whoever is the default by now.
+    authorizer: Arc<str>,
     /// Who it was the first time: a connection does not become somebody else's.
     principal_id: Arc<str>,
 }
@@ -127,18 +127,37 @@ impl fmt::Debug for Again {
 impl Renewal for Again {
     fn renew(self: Arc<Self>, now: Timestamp) -> Renewing {
         Box::pin(async move {
-            let answer = self.asking.ask(now).await.map_err(|why| why.to_string())?;
+            let answer = self.access.authenticate_again(&self.presented, &self.authorizer, now).await;
+            let answer = answer.map_err(|why| match why.reason {
+                RefusalReason::FunctionBusy => NotRenewed::Busy(why.to_string()),
+                _ => NotRenewed::Refused(why.to_string()),
+            })?;
             if answer.grant.principal_id != self.principal_id {
                 let (first, now) = (&self.principal_id, &answer.grant.principal_id);
-                return Err(format!("authorizer {}: principalId {now} after {first}", answer.authorizer));
+                let why = format!("authorizer {}: principalId {now} after {first}", answer.authorizer);
+                return Err(NotRenewed::Refused(why));
             }
             Ok(granted(answer, now, self))
         })
     }
 }
 
+fn authentication(is_custom_only: bool) -> &'static str {
+    if is_custom_only { "CUSTOM_AUTH" } else { "CUSTOM_AUTH_X509" }
+}
+
+fn check_length(connect: &mqtt::Connect) -> Result<(), Refusal> {
+    let user_name = connect.user_name.as_ref().map_or(0, |name| name.as_str().len());
+    let bytes = user_name.saturating_add(connect.password.as_ref().map_or(0, Bytes::len));
+    if bytes <= MOST_PRESENTED {
+        return Ok(());
+    }
+    let detail = format!("user name and password have {bytes} bytes, more than {MOST_PRESENTED}");
+    let remedy = "let the client present less: the token has at most 6144 characters";
+    Err(Refusal::new("CUSTOM_AUTHORIZER_PARAMETER_INVALID", detail, remedy))
+}
+
 fn refused(why: &AuthenticationRefused, is_custom_only: bool) -> Refusal {
-    let authentication = if is_custom_only { "CUSTOM_AUTH" } else { "CUSTOM_AUTH_X509" };
     let detail = format!("{} ({})", why, why.reason.code());
-    Refusal::new(why.reason.log_reason(), detail, why.remedy()).by(authentication)
+    Refusal::new(why.reason.log_reason(), detail, why.remedy()).by(authentication(is_custom_only))
 }

@@ -57,6 +57,14 @@ where
             return None;
         }
     };
+    // Before anybody is asked about it: an authorizer costs more than a CONNECT.
+    let turn = match shared.broker.turn(&connect, &introduction.principal(), &link, shared.clock.now()) {
+        Ok(turn) => turn,
+        Err(refused) => {
+            answer(shared, stream, refused).await;
+            return None;
+        }
+    };
     let (credential, link) = match introduction {
         Introduction::Known(credential) => (credential, link),
         Introduction::Custom(presenting) => match presenting.admit(shared, &connect).await {
@@ -69,7 +77,7 @@ where
             }
         },
     };
-    match shared.broker.connect(connect, credential, link, shared.clock.now()).await {
+    match shared.broker.connect_in_turn(turn, connect, credential, link, shared.clock.now()).await {
         Ok(connection) => {
             if decoder.is_mqtt31() {
                 let (row, detail) = (Divergence::Mqtt31Accepted, &"came in with MQTT 3.1");

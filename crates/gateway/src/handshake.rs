@@ -15,15 +15,12 @@ use tokio_rustls::server::TlsStream;
 
 use crate::door::Shared;
 use crate::endpoint::Endpoint;
-use crate::refusal::Refusal;
+use crate::refusal::{Alert, Refusal};
 use crate::tls::Fit;
 use crate::way::{self, Port, Way};
 
 /// Bytes that rustls may hold unsent for one peer: what a stalled write is measured by.
 const SEND_BUFFER: usize = 16 * 1024;
-
-/// A fatal TLS alert `no_application_protocol`, as it goes out before any key exists.
-const ALERT_NO_APPLICATION_PROTOCOL: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
 
 /// A finished handshake.
 pub(crate) struct Shaken {
@@ -62,7 +59,7 @@ pub(crate) async fn shake_hands(shared: &Shared, socket: TcpStream, port: Port) 
     let (endpoint, way) = match find_way(shared, asked.as_deref(), port, &offered).await {
         Ok(found) => found,
         Err(refusal) => {
-            turn_away(start.io).await;
+            turn_away(start.io, refusal.alert).await;
             return Err(refused(refusal));
         }
     };
@@ -90,7 +87,7 @@ async fn find_way(
 ) -> Result<(Endpoint, Way), Refusal> {
     let endpoint = shared.endpoint(asked).await?;
     let offered: Vec<&[u8]> = offered.iter().map(Vec::as_slice).collect();
-    let way = way::choose(port, &offered, endpoint.authentication, endpoint.protocol)?;
+    let way = way::choose(port, &offered, endpoint.terms.authentication, endpoint.terms.protocol)?;
     Ok((endpoint, way))
 }
 
@@ -114,7 +111,8 @@ fn silent_or_refused(error: &io::Error) -> Unshaken {
     Unshaken { server_name: None, refusal: said_something.then(|| Refusal::from_tls(error)) }
 }
 
-async fn turn_away(mut socket: TcpStream) {
-    let _ = socket.write_all(&ALERT_NO_APPLICATION_PROTOCOL).await;
+/// Ends a handshake that has not begun by a fatal alert, as it goes out before any key exists.
+async fn turn_away(mut socket: TcpStream, alert: Alert) {
+    let _ = socket.write_all(&[21, 3, 3, 0, 2, 2, alert.number()]).await;
     let _ = socket.shutdown().await;
 }

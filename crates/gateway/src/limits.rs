@@ -19,6 +19,11 @@ pub struct Limits {
     pub write_stall: Duration,
     /// For the last bytes of a connection that the broker ends. What is unsent by then is dropped.
     pub flush: Duration,
+    /// The life of an HTTP connection without upgrade. Then no further request is taken.
+    pub http_connection: Duration,
+    /// For the request that is under way at that moment: a body, an authorizer, a message with confirmation. Then the
+    /// connection is cut.
+    pub last_response: Duration,
     /// How long a closed connection waits for the peer to close too, so that a TCP reset does not
     /// overtake the last packet. Then the socket is closed.
     pub linger: Duration,
@@ -34,6 +39,8 @@ impl Default for Limits {
             partial_packet: Duration::from_secs(60),
             write_stall: Duration::from_secs(30),
             flush: Duration::from_secs(2),
+            http_connection: Duration::from_secs(600),
+            last_response: Duration::from_secs(30),
             linger: Duration::from_secs(1),
         }
     }

@@ -6,6 +6,28 @@ use std::io;
 
 use identity::CertificateId;
 
+/// What TLS tells a peer that is turned away after its ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alert {
+    /// The server name is not served now.
+    AccessDenied,
+    /// The server cannot tell.
+    InternalError,
+    /// What the peer speaks is not spoken here.
+    NoApplicationProtocol,
+}
+
+impl Alert {
+    /// [RFC 8446, 6]; [RFC 7301, 3.2].
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::AccessDenied => 49,
+            Self::InternalError => 80,
+            Self::NoApplicationProtocol => 120,
+        }
+    }
+}
+
 /// A peer that did not come in: reason, what happened, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -19,6 +41,8 @@ pub(crate) struct Refusal {
     pub(crate) remedy: Cow<'static, str>,
     /// The certificate that the peer showed, once it is known.
     pub(crate) certificate_id: Option<CertificateId>,
+    /// What TLS tells the peer, if the handshake has not begun.
+    pub(crate) alert: Alert,
 }
 
 /// The certificates that devices may have.
@@ -33,7 +57,18 @@ impl Refusal {
         remedy: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (detail, remedy) = (detail.into(), remedy.into());
-        Self { authentication: "AWS_X509", reason, detail, remedy, certificate_id: None }
+        Self {
+            authentication: "AWS_X509",
+            reason,
+            detail,
+            remedy,
+            certificate_id: None,
+            alert: Alert::NoApplicationProtocol,
+        }
+    }
+
+    fn told_by(self, alert: Alert) -> Self {
+        Self { alert, ..self }
     }
 
     /// The same about a certificate that the peer showed.
@@ -113,6 +148,7 @@ impl Refusal {
             format!("the registry could not be read: {error}"),
             "see the store's own error above; devices retry by themselves",
         )
+        .told_by(Alert::InternalError)
     }
 
     /// A protocol that AWS's port 443 does not know.
@@ -150,6 +186,16 @@ impl Refusal {
             format!("the domain configuration of {name} is DISABLED"),
             "aws iot update-domain-configuration --domain-configuration-status ENABLED --domain-configuration-name ...",
         )
+        .told_by(Alert::AccessDenied)
+    }
+
+    /// The domain configuration is another than at the handshake.
+    pub(crate) fn endpoint_changed(name: &str) -> Self {
+        Self::new(
+            "DOMAIN_CONFIGURATION_CHANGED",
+            format!("the domain configuration of {name} was changed after the TLS handshake"),
+            "nothing: the client connects again by itself, on the new terms",
+        )
     }
 
     /// The certificate in service for an endpoint cannot be used.
@@ -159,6 +205,7 @@ impl Refusal {
             format!("the endpoint {name}: {why}"),
             "import a server certificate that fits its key and covers the name",
         )
+        .told_by(Alert::InternalError)
     }
 
     /// The domain's function does not want the certificate.
@@ -199,16 +246,6 @@ impl Refusal {
             "sign it with Signature Version 4 (service iotdevicegateway)",
         )
         .by("AWS_SIGV4")
-    }
-
-    /// The endpoint is for custom authorizers.
-    pub(crate) fn signature_not_taken() -> Self {
-        Self::new(
-            "NOT_AUTHENTICATED",
-            "the request is signed, but its endpoint takes custom authorizers only",
-            "use an endpoint whose authenticationType is AWS_SIGV4 or DEFAULT",
-        )
-        .by("CUSTOM_AUTH")
     }
 
     /// What came is no HTTP/1.1. The library has answered as far as it could.
@@ -299,6 +336,15 @@ mod tests {
             refusal.remedy,
             format!("aws iot update-certificate --certificate-id {id} --new-status ACTIVE")
         );
+    }
+
+    #[test]
+    fn the_alert_says_whose_fault_it_is() {
+        assert_eq!(Refusal::disabled_domain("a").alert.number(), 49);
+        assert_eq!(Refusal::store_failed(&"x").alert.number(), 80);
+        assert_eq!(Refusal::unusable_certificate("a", &"x").alert.number(), 80);
+        assert_eq!(Refusal::unknown_alpn("h2").alert.number(), 120);
+        assert_eq!(Refusal::wrong_port_for("HTTPS").alert.number(), 120);
     }
 
     #[test]

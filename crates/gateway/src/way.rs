@@ -124,7 +124,8 @@ fn by_port(port: Port, offered: &[&[u8]]) -> Result<Way, Refusal> {
     }
 }
 
-/// An endpoint that is for one protocol needs no ALPN, and takes no other protocol.
+/// An endpoint that is for one protocol needs no ALPN, and takes no other protocol. An offer that it does not know is left
+/// unconfirmed, and the peer goes on (developer guide, *Configurable endpoints*: the dependency on ALPN is removed).
 fn by_protocol(port: Port, offered: &[&[u8]], protocol: ApplicationProtocol) -> Result<Way, Refusal> {
     let (speech, authentication, ports): (_, _, &[Port]) = match protocol {
         ApplicationProtocol::SecureMqtt if offered.contains(&ALPN_MQTT_CUSTOM) => {
@@ -153,9 +154,6 @@ fn by_protocol(port: Port, offered: &[&[u8]], protocol: ApplicationProtocol) -> 
         Speech::Http { .. } if offered.contains(&ALPN_HTTP_X509) => Some(ALPN_HTTP_X509),
         Speech::Http { .. } => http_alpn(offered),
     };
-    if alpn.is_none() && !offered.is_empty() && port == Port::Shared {
-        return Err(Refusal::unknown_alpn(&offer_text(offered)));
-    }
     Ok(Way { speech, authentication, alpn })
 }
 
@@ -258,6 +256,24 @@ mod tests {
             (Port::Shared, AwsSigv4, SecureMqtt),
         ] {
             assert!(choose(port, &[], authentication, protocol).is_err(), "{authentication:?} {protocol:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_for_one_protocol_takes_any_offer() {
+        use ApplicationProtocol::{Https, MqttWss, SecureMqtt};
+        use AuthenticationType::{AwsSigv4, AwsX509, CustomAuth};
+        let websocket = Speech::Http { requests: false, websocket: true };
+        for (authentication, protocol, offer, speech) in [
+            (AwsSigv4, MqttWss, b"mqtt".as_slice(), websocket),
+            (CustomAuth, MqttWss, b"h2", websocket),
+            (AwsSigv4, Https, b"h2", REQUESTS),
+            (CustomAuth, Https, b"mqtt", REQUESTS),
+            (AwsX509, SecureMqtt, b"http/1.1", Speech::Mqtt),
+            (CustomAuth, SecureMqtt, b"h2", Speech::Mqtt),
+        ] {
+            let way = choose(Port::Shared, &[offer], authentication, protocol).unwrap();
+            assert_eq!((way.speech, way.alpn), (speech, None), "{authentication:?} {protocol:?}");
         }
     }
 

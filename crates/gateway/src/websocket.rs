@@ -25,6 +25,9 @@ const ABOVE_PACKET: usize = 64 * 1024;
 /// No frame is taken beyond this, whatever packets may measure: it is held in memory until it is complete.
 const LONGEST_MESSAGE: usize = 8 * 1024 * 1024;
 
+/// The longest header of a frame that a server sends.
+const FRAME_HEADER: usize = 10;
+
 /// The client closed its WebSocket with a Close frame: AWS counts that as its own wish (no will).
 #[derive(Debug)]
 pub(crate) struct ClosedByClient;
@@ -43,6 +46,9 @@ pub(crate) struct WebSocketBytes<S> {
     socket: WebSocketStream<S>,
     /// What is left of the last frame.
     incoming: Bytes,
+    /// The longest frame that is sent; more is cut. It is also what the library may keep for a peer that does not read:
+    /// then pongs are left out but for the last [RFC 6455, 5.5.3], and writing waits.
+    longest: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketBytes<S> {
@@ -52,10 +58,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketBytes<S> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
+            .max_write_buffer_size(longest.saturating_add(FRAME_HEADER))
             .max_message_size(Some(longest))
             .max_frame_size(Some(longest));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        Self { socket, incoming: Bytes::new() }
+        Self { socket, incoming: Bytes::new(), longest }
     }
 
     /// [MQTT-6.0.0-2] what is no binary frame closes the connection.
@@ -103,10 +110,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketBytes<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketBytes<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(broken)?;
-        let frame = Message::Binary(Bytes::copy_from_slice(buf));
-        Pin::new(&mut self.socket).start_send(frame).map_err(broken)?;
-        Poll::Ready(Ok(buf.len()))
+        let piece = buf.get(..self.longest).unwrap_or(buf);
+        loop {
+            ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(broken)?;
+            let frame = Message::Binary(Bytes::copy_from_slice(piece));
+            match Pin::new(&mut self.socket).start_send(frame) {
+                Ok(()) => return Poll::Ready(Ok(piece.len())),
+                // Pongs are in the way, and nothing of the piece was taken. Once they are out there is room.
+                Err(Error::WriteBufferFull(_)) => {
+                    ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(broken)?;
+                }
+                Err(error) => return Poll::Ready(Err(broken(error))),
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -115,6 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketBytes<S> {
 
     /// A Close frame, then the end of the stream below.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What waits makes room for the Close frame.
+        ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(broken)?;
         match ready!(Pin::new(&mut self.socket).poll_close(cx)) {
             Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {}
             Err(error) => return Poll::Ready(Err(broken(error))),
@@ -166,6 +184,73 @@ mod tests {
         server.flush().await.unwrap();
         assert_eq!(client.next().await.unwrap().unwrap(), Message::Pong(Bytes::from_static(b"?")));
         assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary(Bytes::from_static(b"answer")));
+    }
+
+    /// Pings that nobody reads the answers of.
+    const FLOOD: usize = 20_000;
+
+    /// Sends [`FLOOD`] pings of 125 bytes, the last one with another content, without reading.
+    async fn flood(client: &mut DuplexStream) {
+        for number in 0..FLOOD {
+            let content = if number + 1 == FLOOD { b'z' } else { b'a' };
+            let mut frame = vec![0x89, 0x80 | 125, 0, 0, 0, 0];
+            frame.extend_from_slice(&[content; 125]);
+            client.write_all(&frame).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_pongs_is_not_remembered_them() {
+        let (near, mut far) = tokio::io::duplex(16 * 1024);
+        let mut server = WebSocketBytes::new(near, 1000).await;
+        let flooded = flood(&mut far);
+        let mut read = [0; 8];
+        tokio::select! {
+            () = flooded => {}
+            ended = server.read(&mut read) => panic!("{ended:?}"),
+        }
+        // The last of them are on their way.
+        for _ in 0..1000 {
+            let polled = std::future::poll_fn(|cx| {
+                Poll::Ready(Pin::new(&mut server).poll_read(cx, &mut ReadBuf::new(&mut read)).is_ready())
+            });
+            assert!(!polled.await);
+            tokio::task::yield_now().await;
+        }
+        // A message in the middle of it arrives, and so does the end.
+        let data = vec![7; 100_000];
+        let speaking = async {
+            server.write_all(&data).await.unwrap();
+            server.shutdown().await.unwrap();
+            drop(server);
+        };
+        let mut heard = Vec::new();
+        let (_, read) = tokio::join!(speaking, far.read_to_end(&mut heard));
+        read.unwrap();
+        let pongs = heard.windows(2).filter(|two| *two == [0x8A, 125]).count();
+        assert!(pongs > 100 && pongs < 1000, "{pongs} pongs");
+        assert!(heard.windows(125).any(|run| run == [b'z'; 125]), "the last ping is answered");
+        assert_eq!(heard.iter().filter(|byte| **byte == 7).count(), data.len());
+        assert!(heard.ends_with(&[0x88, 0]), "a Close frame is the end");
+    }
+
+    #[tokio::test]
+    async fn what_is_longer_than_a_frame_may_be_is_cut() {
+        let (mut server, mut client) = pair().await;
+        let sent: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
+        let said = sent.clone();
+        tokio::spawn(async move {
+            server.write_all(&said).await.unwrap();
+            server.flush().await.unwrap();
+            let _ = server.read(&mut [0; 8]).await;
+        });
+        let mut heard = Vec::new();
+        while heard.len() < sent.len() {
+            let Some(Ok(Message::Binary(piece))) = client.next().await else { panic!("no frame") };
+            assert!(piece.len() <= ABOVE_PACKET + 1000);
+            heard.extend_from_slice(&piece);
+        }
+        assert_eq!(heard, sent);
     }
 
     #[tokio::test]

@@ -155,6 +155,15 @@ impl Services {
         }
     }
 
+    /// Whether a registered CA would let a certificate in that is not registered. Nothing is done, and nobody is told.
+    ///
+    /// # Errors
+    /// The store's, and InternalFailure.
+    pub async fn has_sponsor(&self, chain: &[Vec<u8>], now: Timestamp) -> Result<bool, ApiError> {
+        let Ok(certificate) = read_own(chain) else { return Ok(false) };
+        Ok(matches!(self.sponsor(&certificate, chain, now).await?, Ok(Some(_))))
+    }
+
     async fn contact_first(
         &self,
         certificate: &Certificate,

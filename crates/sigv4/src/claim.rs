@@ -22,6 +22,15 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Whether a request claims to be signed: by `Authorization: AWS4-HMAC-SHA256 ...` or `X-Amz-Algorithm` in the query.
+    /// Any other Authorization header is some other credential's.
+    pub fn is_made_by(request: &Request<'_>) -> bool {
+        let is_ours = |value: &[u8]| value.starts_with(ALGORITHM.as_bytes());
+        let mut headers = request.headers.iter();
+        headers.any(|(name, value)| name.eq_ignore_ascii_case("authorization") && is_ours(value))
+            || parameters(request.query).any(|(key, _)| key == b"X-Amz-Algorithm")
+    }
+
     /// Reads the claim from the `Authorization` header, or else from the query.
     pub fn read(request: &Request<'_>) -> Result<Self, Refused> {
         let in_header = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));

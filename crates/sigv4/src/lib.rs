@@ -18,7 +18,7 @@ pub use canonical::parameters;
 pub use claim::Claim;
 pub use refused::Refused;
 pub use sign::{Credentials, Target, presign, sign};
-pub use verify::{Expected, MAX_SKEW};
+pub use verify::{Expected, MAX_SKEW, SignedPath};
 
 /// The parts of a request that a signature covers, as they are on the wire.
 #[derive(Clone, Copy, Debug)]

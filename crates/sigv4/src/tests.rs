@@ -100,6 +100,10 @@ impl Owned {
     }
 
     fn verified(&self, now: Timestamp) -> Result<(), Refused> {
+        self.verified_for(now, SignedPath::OrNormalised)
+    }
+
+    fn verified_for(&self, now: Timestamp, paths: SignedPath) -> Result<(), Refused> {
         self.with(|request| {
             let claim = Claim::read(request)?;
             let services = &["iot", "iotdata", "iotdevicegateway", "iot-jobs-data"];
@@ -107,7 +111,7 @@ impl Owned {
             if claim.access_key_id() != KEY.access_key_id {
                 return Err(Refused::UnknownKey(claim.access_key_id().into()));
             }
-            claim.verify(request, &self.body, SECRET)
+            claim.verify(request, &self.body, SECRET, paths)
         })
     }
 }
@@ -204,6 +208,15 @@ fn paths_are_accepted_normalised_and_as_they_are() {
 }
 
 #[test]
+fn where_the_path_counts_as_it_came_no_other_is_accepted() {
+    let verified = |signed, sent| readdressed(signed, sent).verified_for(NOW, SignedPath::AsItCame);
+    for odd in ["/topics//a/./b", "/topics/a/b/.", "//topics/a/b"] {
+        assert_eq!(verified(odd, odd), Ok(()), "{odd}");
+        assert!(matches!(verified("/topics/a/b", odd), Err(Refused::Signature { .. })), "{odd}");
+    }
+}
+
+#[test]
 fn a_signature_for_one_topic_is_none_for_another() {
     let climbing = "/topics/x/../b";
     assert_eq!(readdressed(climbing, climbing).verified(NOW), Ok(()));
@@ -274,6 +287,23 @@ fn odd_claims_are_incomplete_and_never_a_panic() {
         request.headers.push(("x-amz-date".into(), b"20150830T123600Z".to_vec()));
         assert!(matches!(request.verified(NOW), Err(Refused::Incomplete(_))), "{value}");
     }
+}
+
+#[test]
+fn only_the_scheme_of_aws_claims_to_be_a_signature() {
+    let claims = |query: &str, authorization: &[&str]| {
+        let mut request = Owned { query: query.into(), ..plain() };
+        request
+            .headers
+            .extend(authorization.iter().map(|v| ("Authorization".to_owned(), v.as_bytes().to_vec())));
+        request.with(Claim::is_made_by)
+    };
+    for other in ["Bearer abc", "Basic abc", "", "aws4-hmac-sha256 x", "x AWS4-HMAC-SHA256"] {
+        assert!(!claims("qos=1", &[other]), "{other}");
+        assert!(claims("X-Amz-Algorithm=x", &[other]), "{other}");
+    }
+    assert!(claims("", &["AWS4-HMAC-SHA256"]) && claims("", &["Bearer abc", "AWS4-HMAC-SHA256 x"]));
+    assert!(!claims("", &[]));
 }
 
 fn requests() -> impl Strategy<Value = Owned> {

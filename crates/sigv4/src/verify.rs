@@ -24,6 +24,15 @@ pub struct Expected<'a> {
     pub now: Timestamp,
 }
 
+/// Over which form of its path a request may have been signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedPath {
+    /// The path as it came. For operations that take more of it than a segment, topics: `a//./b` is another than `a/b`.
+    AsItCame,
+    /// The same, or without its empty and dotted segments.
+    OrNormalised,
+}
+
 impl Claim {
     /// Checks all that needs neither secret nor body: Region, service, clock, and that the headers which must be
     /// signed are.
@@ -78,11 +87,20 @@ impl Claim {
     }
 
     /// Checks the signature itself. The time this takes does not depend on the signature.
-    pub fn verify(&self, request: &Request<'_>, body: &[u8], secret: &str) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused::Signature`]; [`Refused::BodyHash`].
+    pub fn verify(
+        &self,
+        request: &Request<'_>,
+        body: &[u8],
+        secret: &str,
+        paths: SignedPath,
+    ) -> Result<(), Refused> {
         let body_hash = self.body_hash(request, body)?;
         let names: Vec<&str> = self.signed_headers.iter().map(String::as_str).collect();
         let mut first = None;
-        for form in self.forms(request) {
+        for form in self.forms(request, paths) {
             let whole = canonical::request(request, &form, &names, &body_hash);
             let signature = canonical::signature(secret, self.scope(), &self.moment, &whole);
             if bool::from(signature.ct_eq(&self.signature)) {
@@ -96,11 +114,11 @@ impl Claim {
     /// The canonical forms that clients use. Some append the session token after signing the query.
     ///
     /// The operation is performed on the path as it came. So a normalised path counts only where nobody but the signer
-    /// chose it, and never where `..` takes back what stands before it: a signature for the topic `b` would else be
-    /// good for `x/../b`.
+    /// chose it, where the caller says that it may, and never where `..` takes back what stands before it: a signature
+    /// for the topic `b` would else be good for `x/../b`.
     ///
     /// On ports other than 443 some sign the Host header without its port, which is how it looks at AWS.
-    fn forms(&self, request: &Request<'_>) -> Vec<Form<'static>> {
+    fn forms(&self, request: &Request<'_>, paths: SignedPath) -> Vec<Form<'static>> {
         const SIGNED_TOKEN: &[&str] = &["X-Amz-Signature"];
         const LATE_TOKEN: &[&str] = &["X-Amz-Signature", "X-Amz-Security-Token"];
         let queries: &[&[&str]] = if self.presigned.is_some() { &[SIGNED_TOKEN, LATE_TOKEN] } else { &[&[]] };
@@ -110,7 +128,8 @@ impl Claim {
             named.map(move |(names, bare_host)| Form { path, unsigned_parameters: names, bare_host })
         };
         let mut forms: Vec<_> = with(PathForm::Literal).collect();
-        if self.presigned.is_none() && request.path.split('/').all(|segment| segment != "..") {
+        let may = paths == SignedPath::OrNormalised && self.presigned.is_none();
+        if may && request.path.split('/').all(|segment| segment != "..") {
             forms.extend(with(PathForm::Normalised));
         }
         forms

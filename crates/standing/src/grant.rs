@@ -33,7 +33,17 @@ pub struct GrantedDocument {
 }
 
 /// The outcome of a renewal, some time.
-pub type Renewing = Pin<Box<dyn Future<Output = Result<Grant, String>> + Send>>;
+pub type Renewing = Pin<Box<dyn Future<Output = Result<Grant, NotRenewed>> + Send>>;
+
+/// Why there is no new grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRenewed {
+    /// The authorizer does not vouch for the client any more, or cannot be asked: the connection ends.
+    Refused(String),
+    /// There was no room to ask. That says nothing of the client: it stays, and is asked about again, at most until the
+    /// connection ends by its grant (`disconnectAfterInSeconds`).
+    Busy(String),
+}
 
 /// Asks a custom authorizer again about a connection that it let in.
 pub trait Renewal: Send + Sync + fmt::Debug {

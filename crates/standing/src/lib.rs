@@ -22,7 +22,7 @@ mod unread;
 
 pub use bearer::Bearer;
 pub use dependents::Record;
-pub use grant::{Grant, Granted, GrantedDocument, Renewal, Renewing};
+pub use grant::{Grant, Granted, GrantedDocument, NotRenewed, Renewal, Renewing};
 pub use principals::Principals;
 pub use standing::{Standing, View};
 pub use unread::Unread;

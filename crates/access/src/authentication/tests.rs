@@ -112,6 +112,7 @@ fn functions_fail_and_answers_break_rules() {
     for (failed, expected) in [
         (FunctionFailed::NotConfigured, RefusalReason::FunctionNotConfigured),
         (FunctionFailed::TimedOut, RefusalReason::FunctionTimedOut),
+        (FunctionFailed::Busy { places: 1 }, RefusalReason::FunctionBusy),
         (FunctionFailed::Refused("x".into()), RefusalReason::FunctionUnreachable),
         (FunctionFailed::FunctionError("x".into()), RefusalReason::FunctionError),
         (FunctionFailed::TooLarge, RefusalReason::InvalidAnswer),
@@ -153,6 +154,25 @@ fn the_endpoint_then_the_account_have_a_default() {
     };
     scene.run(scene.access.update_authorizer(input, NOW)).unwrap();
     assert_eq!(reason(&scene, &Presented::default()), RefusalReason::InactiveAuthorizer);
+}
+
+#[test]
+fn the_same_authorizer_is_asked_again_whatever_the_default_is_by_now() {
+    let scene = scene();
+    let input = SetDefaultAuthorizerRequest { authorizer_name: "open".into() };
+    scene.run(scene.access.set_default_authorizer(input, NOW)).unwrap();
+    let first = ask(&scene, &Presented::default()).unwrap();
+    let again = |name: &str| scene.run(scene.access.authenticate_again(&Presented::default(), name, NOW));
+    assert_eq!(again(&first.authorizer).unwrap().authorizer, first.authorizer);
+    assert_eq!(scene.functions.lines(), [Line::Entry, Line::Renewal]);
+    let input = UpdateAuthorizerRequest {
+        authorizer_name: "open".into(),
+        status: Some(Status::Inactive),
+        ..Default::default()
+    };
+    scene.run(scene.access.update_authorizer(input, NOW)).unwrap();
+    assert_eq!(again("open").unwrap_err().reason, RefusalReason::InactiveAuthorizer);
+    assert_eq!(again("signed").unwrap_err().reason, RefusalReason::NoToken, "nobody is asked instead");
 }
 
 #[test]

@@ -32,6 +32,7 @@ impl AccessKeys for OneKey {
             "ASIAOLD" => Err(NoSigner::ExpiredToken),
             "ASIAFORGED" => Err(NoSigner::InvalidToken),
             "AKIAOFF" => Err(NoSigner::InactiveKey),
+            "AKIADOWN" => Err(NoSigner::Unavailable("/var/lib/secret: broken".to_owned())),
             _ => Err(NoSigner::UnknownKey),
         };
         Box::pin(std::future::ready(found))
@@ -254,6 +255,22 @@ async fn nothing_is_said_of_an_operation_before_the_signature_is_right() {
 }
 
 #[tokio::test]
+async fn a_signature_for_one_topic_is_not_turned_into_one_for_another() {
+    for (method, signed, sent) in
+        [("POST", "/topics/a/b", "/topics//a/./b"), ("GET", "/retainedMessage/a/b", "/retainedMessage/a//b")]
+    {
+        let mut changed = request("iotdata", method, signed, "");
+        *changed.uri_mut() = sent.parse().unwrap();
+        assert_eq!(refused(changed).await.1, "InvalidSignatureException", "{sent}");
+        let (status, ..) = answered(request("iotdata", method, sent, "")).await;
+        assert_eq!(status, StatusCode::OK, "{sent}");
+    }
+    let mut normalised = request("iot", "GET", "/things", "");
+    *normalised.uri_mut() = "/./things".parse().unwrap();
+    assert_eq!(refused(normalised).await.1, "UnknownOperationException", "the signature is right");
+}
+
+#[tokio::test]
 async fn a_body_is_bounded_by_the_kind_of_its_operation() {
     let (status, name, _) = refused(request("iotdata", "POST", "/topics/t", &"x".repeat(1001))).await;
     assert_eq!((status, name.as_str()), (413, "RequestEntityTooLargeException"));
@@ -328,6 +345,51 @@ async fn keys_that_sign_nothing_say_why() {
         assert_eq!((status, headers["x-amzn-errortype"].to_str().unwrap()), (StatusCode::FORBIDDEN, error));
         assert!(body["message"].as_str().unwrap().contains(says), "{body}");
     }
+}
+
+/// The answer at a device endpoint that takes signatures.
+async fn at_the_door(request: Request<Full<Bytes>>) -> (u16, HeaderMap, Value) {
+    let guest = HttpsGuest {
+        peer: "127.0.0.1:9".parse().unwrap(),
+        server_name: None,
+        certificate: None,
+        takes_signature: true,
+        authorizer: None,
+    };
+    let response = crate::DeviceApi(Arc::new(exchange())).answer(request, &guest).await;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn a_device_endpoint_does_not_tell_which_part_of_a_signature_is_wrong() {
+    let data = ("iotdata", "eu-west-1");
+    let mut wrong = request_by("AKID", data, "POST", "/topics/a", "");
+    *wrong.uri_mut() = "/topics/b".parse().unwrap();
+    let mut bearer = request_by("AKID", data, "POST", "/topics/a", "");
+    bearer.headers_mut().insert("authorization", "Bearer abc".parse().unwrap());
+    for refused in [
+        wrong,
+        bearer,
+        request_by("AKIDNOBODY", data, "POST", "/topics/a", ""),
+        request_by("AKIAOFF", data, "POST", "/topics/a", ""),
+        request_by("ASIAOLD", data, "POST", "/topics/a", ""),
+        request_by("AKID", ("iotdata", "eu-west-2"), "POST", "/topics/a", ""),
+        request_by("AKID", IOT, "GET", "/things", ""),
+    ] {
+        let (status, headers, body) = at_the_door(refused).await;
+        assert_eq!((status, headers["x-amzn-errortype"].to_str().unwrap()), (403, "ForbiddenException"));
+        assert_eq!(body["message"], "Forbidden");
+    }
+    let (status, headers, body) = at_the_door(request_by("AKIADOWN", data, "POST", "/topics/a", "")).await;
+    assert_eq!(
+        (status, &headers["x-amzn-errortype"]),
+        (503, &"ServiceUnavailableException".parse().unwrap())
+    );
+    assert_eq!(body["message"], "The service is temporarily unavailable.");
+    let (status, ..) = at_the_door(request_by("AKID", data, "POST", "/topics/a", "")).await;
+    assert_eq!(status, 200);
 }
 
 async fn text(request: Request<Full<Bytes>>) -> (StatusCode, String) {

@@ -184,7 +184,10 @@ impl Perform for Dispatch {
             let asked = self.by.access.authenticate_request(guest, authorizer, request, now).await;
             asked.map_err(|why| {
                 let text = format!("{why} ({}). {}", why.reason.code(), why.remedy());
-                Fault::new(403, "ForbiddenException", text)
+                match why.reason {
+                    access::RefusalReason::Throttled => Fault::new(429, "ThrottlingException", text),
+                    _ => Fault::new(403, "ForbiddenException", text),
+                }
             })
         })
     }

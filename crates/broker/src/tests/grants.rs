@@ -12,7 +12,7 @@ use mqtt::{Packet, QoS, ReasonCode, Version};
 use store::block_on;
 
 use super::house::{Client, House, connect, will};
-use crate::{Credential, Flow, Grant, GrantedDocument, Link, Renewal, Renewing};
+use crate::{Credential, Flow, Grant, GrantedDocument, Link, NotRenewed, Renewal, Renewing};
 
 const REFRESH: u64 = 300;
 
@@ -33,11 +33,13 @@ fn may_publish(topic: &str) -> GrantedDocument {
 struct Authorizer {
     topic: Mutex<Result<&'static str, &'static str>>,
     asked: Mutex<Vec<Timestamp>>,
+    /// So often there is no room to ask it.
+    busy: Mutex<u32>,
 }
 
 impl Authorizer {
     fn new() -> Arc<Self> {
-        Arc::new(Self { topic: Mutex::new(Ok("first")), asked: Mutex::default() })
+        Arc::new(Self { topic: Mutex::new(Ok("first")), asked: Mutex::default(), busy: Mutex::new(0) })
     }
 
     fn answer(&self, topic: Result<&'static str, &'static str>) {
@@ -48,8 +50,8 @@ impl Authorizer {
         self.asked.lock().unwrap().iter().map(|at| at.since(super::house::START).as_secs()).collect()
     }
 
-    fn grant(self: Arc<Self>, now: Timestamp) -> Result<Grant, String> {
-        let topic = (*self.topic.lock().unwrap())?;
+    fn grant(self: Arc<Self>, now: Timestamp) -> Result<Grant, NotRenewed> {
+        let topic = (*self.topic.lock().unwrap()).map_err(|why| NotRenewed::Refused(why.to_owned()))?;
         Ok(Grant {
             authorizer: "door".into(),
             documents: Arc::new([may_publish(topic)]),
@@ -62,7 +64,15 @@ impl Authorizer {
 impl Renewal for Authorizer {
     fn renew(self: Arc<Self>, now: Timestamp) -> Renewing {
         self.asked.lock().unwrap().push(now);
-        let answer = self.grant(now);
+        let mut busy = self.busy.lock().unwrap();
+        let answer = match busy.checked_sub(1) {
+            Some(left) => {
+                *busy = left;
+                Err(NotRenewed::Busy("all places are taken".to_owned()))
+            }
+            None => Arc::clone(&self).grant(now),
+        };
+        drop(busy);
         Box::pin(async move { answer })
     }
 }
@@ -150,6 +160,28 @@ fn a_renewal_that_fails_ends_the_connection_with_its_will() {
         assert!(house.heard("CUSTOMAUTH_TTL_EXPIRATION"), "{:?}", house.events());
         assert!(house.heard(why), "{:?}", house.events());
     }
+}
+
+/// Whoever keeps the functions busy turns nobody out.
+#[test]
+fn a_renewal_without_room_is_tried_again_and_the_connection_stays() {
+    let house = House::new();
+    let authorizer = Authorizer::new();
+    let end = house.now() + Duration::from_secs(2 * REFRESH);
+    let link = Link { ends: Some((end, Fault::GrantExpired)), ..House::link() };
+    let mut client = enter(&house, &authorizer, "dev", link);
+    *authorizer.busy.lock().unwrap() = 2;
+    authorizer.answer(Ok("second"));
+    pass(&house, REFRESH + 9);
+    assert!(may(&mut client, "first"), "as before");
+    assert!(house.heard("all places are taken") && house.heard("dev"), "{:?}", house.events());
+    pass(&house, 1);
+    assert!(may(&mut client, "second"));
+    assert_eq!(authorizer.asked(), [REFRESH, REFRESH + 5, REFRESH + 10]);
+    // At the latest the grant's own end comes.
+    *authorizer.busy.lock().unwrap() = u32::MAX;
+    pass(&house, 2 * REFRESH);
+    assert_eq!(client.on_time(), Flow::Close);
 }
 
 #[test]

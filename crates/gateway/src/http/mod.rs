@@ -10,7 +10,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::HttpsGuest;
 use broker::Link;
@@ -27,7 +26,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::budget::Place;
 use crate::door::Shared;
-use crate::refusal::Refusal;
+use crate::endpoint::Terms;
+use crate::refusal::{Alert, Refusal};
 use crate::report;
 use crate::way::Authentication;
 
@@ -35,8 +35,6 @@ use crate::way::Authentication;
 const HEAD_BYTES: usize = 32 * 1024;
 /// Headers of a request. More is answered with 431.
 const HEADERS: usize = 64;
-/// The longest life of a connection without upgrade. It ends after the response then under way.
-const CONNECTION_AGE: Duration = Duration::from_secs(600);
 
 /// The response to a request, some time.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send + 'a>>;
@@ -51,6 +49,10 @@ pub trait Requests: Send + Sync {
 pub(crate) struct HttpVisit {
     pub(crate) guest: HttpsGuest,
     pub(crate) link: Link,
+    /// The server name that the peer asked for, whatever it was.
+    pub(crate) asked: Option<Arc<str>>,
+    /// The terms of its endpoint at the handshake.
+    pub(crate) terms: Terms,
     pub(crate) authentication: Authentication,
     /// HTTPS requests are taken.
     pub(crate) requests: bool,
@@ -84,10 +86,18 @@ where
     tokio::select! {
         served = &mut serving => return served.unwrap_or_else(|error| broken(&shared, &visit, &error)),
         () = shared.closing() => {}
-        () = tokio::time::sleep(CONNECTION_AGE) => {}
+        () = tokio::time::sleep(limits.http_connection) => {}
     }
     serving.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(limits.flush, serving).await;
+    let doors_close = async {
+        shared.closing().await;
+        tokio::time::sleep(limits.flush).await;
+    };
+    tokio::select! {
+        _ = serving => {}
+        () = doors_close => {}
+        () = tokio::time::sleep(limits.last_response) => {}
+    }
 }
 
 /// The peer's end of a conversation is not worth an event, unless it was none from the start on.
@@ -105,6 +115,11 @@ async fn answer<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    if let Err((refusal, status)) = check_endpoint(shared, visit).await {
+        let mut response = refuse(shared, visit, &refusal, status);
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        return response;
+    }
     if upgrade::is_asked_for(&request) {
         return upgrade::answer::<S>(shared, request, visit).await;
     }
@@ -113,6 +128,23 @@ where
         return refuse(shared, visit, &refusal, StatusCode::FORBIDDEN);
     }
     shared.requests.answer(request, &visit.guest).await
+}
+
+/// Whether the endpoint is still what it was at the handshake: what an operator changes holds for connections that are open,
+/// at their next request. A peer whose endpoint has other terms now comes again, and is let in on those.
+async fn check_endpoint(shared: &Shared, visit: &HttpVisit) -> Result<(), (Refusal, StatusCode)> {
+    let Some(asked) = visit.asked.as_deref() else { return Ok(()) };
+    let endpoint = shared.endpoint(Some(asked)).await.map_err(|refusal| {
+        let status = match refusal.alert {
+            Alert::AccessDenied => StatusCode::FORBIDDEN,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (refusal, status)
+    })?;
+    if endpoint.terms == visit.terms && endpoint.name == visit.link.server_name {
+        return Ok(());
+    }
+    Err((Refusal::endpoint_changed(asked), StatusCode::SERVICE_UNAVAILABLE))
 }
 
 /// AWS's answer to a peer that may not come in, and the event that says why.

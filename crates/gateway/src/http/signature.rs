@@ -6,7 +6,7 @@
 use access::NoSigner;
 use http::request::Parts;
 use identity::{Principal, Timestamp};
-use sigv4::{Claim, Expected, Refused, Request};
+use sigv4::{Claim, Expected, Refused, Request, SignedPath};
 
 use crate::door::Shared;
 use crate::refusal::Refusal;
@@ -18,7 +18,7 @@ const AWS_SIGV4: &str = "AWS_SIGV4";
 
 /// Whether the request claims to be signed.
 pub(super) fn is_there(parts: &Parts) -> bool {
-    read(parts, |request| !matches!(Claim::read(request), Err(Refused::Missing)))
+    read(parts, Claim::is_made_by)
 }
 
 /// Who signed the request. `wall` is the time that signatures are held against.
@@ -31,7 +31,7 @@ pub(super) async fn verify(shared: &Shared, parts: &Parts, wall: Timestamp) -> R
     let expected = Expected { region, services: &SERVICES, now: wall };
     read(parts, |request| {
         claim.check(request, &expected)?;
-        claim.verify(request, b"", &signer.secret.0)
+        claim.verify(request, b"", &signer.secret.0, SignedPath::AsItCame)
     })
     .map_err(|why| refused(&why))?;
     Ok(signer.principal)

@@ -110,16 +110,12 @@ where
     Some(Rewound::new(parts.read_buf, parts.io.into_inner()))
 }
 
-/// Who asks. A signature counts first; without one, a custom authorizer is asked when CONNECT is there: AWS's SDKs name
+/// Who asks. Where a signature counts, it counts first; without one, and whatever else stands in the Authorization header, a custom authorizer is asked when CONNECT is there: AWS's SDKs name
 /// it in the user name only, and offer no ALPN that would say so before.
 async fn introduce(shared: &Shared, parts: &Parts, visit: &HttpVisit) -> Result<Introduction, Refusal> {
-    let is_signed = signature::is_there(parts);
-    if is_signed && visit.authentication.takes_signature() {
+    if visit.authentication.takes_signature() && signature::is_there(parts) {
         let principal = signature::verify(shared, parts, Clock::wall()).await?;
         return Ok(Introduction::Known(broker::Credential::of(principal)));
-    }
-    if is_signed {
-        return Err(Refusal::signature_not_taken());
     }
     let Some(authorizer) = &visit.guest.authorizer else { return Err(Refusal::no_credential()) };
     let server_name = visit.guest.server_name.as_deref();

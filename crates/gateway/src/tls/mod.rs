@@ -11,6 +11,7 @@ mod verifier;
 use std::fmt;
 use std::sync::Arc;
 
+use identity::Timestamp;
 use parking_lot::Mutex;
 use registry::domain_configurations::SecurityPolicy;
 use rustls::ServerConfig;
@@ -53,6 +54,12 @@ impl ServerIdentity {
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| UnusableServerCertificate(format!("private key PEM: {error}")))?;
         Ok(Self { chain, key })
+    }
+
+    /// From when until when the server's own certificate is valid; nothing if it cannot be read.
+    pub(crate) fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        let facts = pki::facts(self.chain.first()?).ok()?;
+        Some((facts.not_before, facts.not_after))
     }
 }
 

@@ -56,12 +56,19 @@ pub struct House {
 /// The owner's access key.
 pub const KEY: (&str, &str) = ("AKIDEXAMPLE", "secret");
 
-/// The function of every custom authorizer: it answers what a test says.
+/// The function of every custom authorizer: it answers what a test says, and remembers by which ARN it was asked.
 #[derive(Default)]
-pub struct Function(pub parking_lot::Mutex<String>);
+pub struct Function(pub parking_lot::Mutex<String>, pub parking_lot::Mutex<Vec<String>>);
 
 impl access::Functions for Function {
-    fn invoke<'a>(&'a self, _arn: &'a str, _event: Bytes, _limit: Duration) -> access::Invoking<'a> {
+    fn invoke<'a>(
+        &'a self,
+        arn: &'a str,
+        _event: Bytes,
+        _limit: Duration,
+        _line: access::Line,
+    ) -> access::Invoking<'a> {
+        self.1.lock().push(arn.to_owned());
         Box::pin(std::future::ready(Ok(Bytes::from(self.0.lock().clone()))))
     }
 }
@@ -74,7 +81,15 @@ impl Requests for Mirror {
         let certificate = guest.certificate.as_ref().map(|credential| credential.principal.to_string());
         let who = certificate.unwrap_or_else(|| "nobody".to_owned());
         let text = format!("{} {} by {who}", request.method(), request.uri().path());
-        Box::pin(async move { Response::new(Full::new(Bytes::from(text))) })
+        let takes = match request.uri().path() {
+            "/slow" => Duration::from_secs(1),
+            "/never" => Duration::from_secs(3600),
+            _ => Duration::ZERO,
+        };
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            Response::new(Full::new(Bytes::from(text)))
+        })
     }
 }
 
@@ -86,6 +101,11 @@ pub struct Device {
 
 impl House {
     pub async fn open(limits: Limits) -> Self {
+        Self::open_with(limits, unhurried()).await
+    }
+
+    /// With the quotas of this dialect.
+    pub async fn open_with(limits: Limits, dialect: Dialect) -> Self {
         let clock = Clock::start();
         let authority =
             CertificateAuthority::generate("test", Serial::from_random([7; 16]), clock.now()).unwrap();
@@ -103,7 +123,7 @@ impl House {
         let observers = Observers::new([recorder.clone() as Arc<dyn events::Observer>]);
         let broker = Broker::new(BrokerParts {
             site: Arc::clone(&site),
-            dialect: Arc::new(unhurried()),
+            dialect: Arc::new(dialect),
             store: store.clone(),
             observers: observers.clone(),
             journal: None,
@@ -165,7 +185,7 @@ impl House {
         let now = self.clock.now();
         let record = AuthorizerRecord {
             name: name.into(),
-            function_arn: "arn:aws:lambda:us-east-1:123456789012:function:auth".into(),
+            function_arn: format!("arn:aws:lambda:us-east-1:123456789012:function:{name}"),
             token_key_name: None,
             public_keys: Default::default(),
             status: AuthorizerStatus::Active,

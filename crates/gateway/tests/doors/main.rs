@@ -5,3 +5,4 @@ mod authorizers;
 mod bad_input;
 mod certificates;
 mod house;
+mod http;
