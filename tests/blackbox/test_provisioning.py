@@ -281,6 +281,24 @@ def test_template_that_does_not_fit_a_device_leaves_it_waiting(server, iot, acco
     refused(iot, "ResourceNotFoundException", 404, "describe_thing", thingName=device.name)
 
 
+def test_subject_does_not_write_the_policy_of_its_device(server, iot, account, dial):
+    """The common name goes into the middle of a document: it may name a client, and not end the text it stands in."""
+    name, things = "AWS::IoT::Certificate::CommonName", unique("thing")
+    text = document(allow("iot:Connect", [server.arn("client/NAME")])).replace("NAME", "${" + name + "}")
+    body = json.loads(jitp(policy={"Fn::Sub": text}))
+    body["Resources"]["thing"] = thing(things)
+    owner = Owner(account).register({"templateBody": json.dumps(body), "roleArn": ROLE})
+    thief = owner.device(unique("x") + '", "*')
+    mark = server.log_mark()
+    turned_away(server, thief)
+    server.wait_for_log("quotation marks", thief.certificate_id, since=mark)
+    assert status_of(iot, thief) == "PENDING_ACTIVATION"
+    assert iot.list_attached_policies(target=thief.arn)["policies"] == []
+    device = owner.device()
+    turned_away(server, device)
+    assert dial(device).connect(device.name).code == 0
+
+
 def test_ca_without_auto_registration_lets_nobody_in(server, iot, account):
     mark = server.log_mark()
     device = Owner(account).register(auto=False).device()
