@@ -172,7 +172,12 @@ impl Inner {
 }
 
 /// The fields that all of them have.
-fn fields_of(standing: &Standing, kind: &str, session_identifier: &str, now: Timestamp) -> Map<String, Value> {
+fn fields_of(
+    standing: &Standing,
+    kind: &str,
+    session_identifier: &str,
+    now: Timestamp,
+) -> Map<String, Value> {
     let bearer = &standing.bearer;
     let mut fields = Map::new();
     let client_id = bearer.client_id.as_ref().map_or("", ClientId::as_str);

@@ -28,7 +28,7 @@ mod unconfirmed;
 mod values;
 
 pub use authorizer::{Authorizer, Counts};
-pub use context::{ConnectFacts, ConnectionContext, IamFacts, ThingFacts};
+pub use context::{CallFacts, ConnectFacts, ConnectionContext, IamFacts, RequestFacts, ThingFacts};
 pub use decision::{Decision, Denial, DenialKind, Outcome, StatementMatch};
 pub use document::{Document, Effect, MalformedPolicy, Position};
 pub use permit::{Action, Connect, Epoch, Permit, Publish, Receive, RetainPublish, Subscribe};

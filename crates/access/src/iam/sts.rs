@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use identity::{CognitoIdentity, DeviceSession, IamKind, IamPrincipal, Principal, Timestamp};
 use policy::{
-    Authorizer, ConnectFacts, ConnectionContext, Document, Epoch, IamFacts, Origin, Outcome, PolicySet,
-    Source,
+    Authorizer, CallFacts, ConnectionContext, Document, Epoch, IamFacts, Origin, Outcome, PolicySet, Source,
 };
 use registry::iam::{
     IAM_ROLES, RoleRecord, SESSION_POLICY_CHARACTERS, TRUST_POLICY_CHARACTERS, TrustPolicy, role_key,
@@ -229,7 +228,7 @@ impl Access {
             let names: Vec<_> = names.iter().map(|name| ("AWS", *name)).collect();
             self.trusts(role, &names, &question, now)
         };
-        let decision = self.decide(origin, ASSUME_ROLE, arn, now).await?;
+        let decision = self.decide(origin, ASSUME_ROLE, arn, CallFacts::default(), now).await?;
         let by_name = asked(&[&own, &session]);
         let by_account = asked(&[&own, &session, &account, &root]);
         let allowed = match (decision.outcome, by_name, by_account) {
@@ -296,7 +295,7 @@ impl Access {
         };
         let set = Arc::new(PolicySet::compile(vec![source]));
         let authorizer = Authorizer::new(Arc::clone(&self.site), set, context, Epoch(0));
-        authorizer.decide_arn(question.action, arn, ConnectFacts::default(), now).outcome
+        authorizer.decide_arn(question.action, arn, CallFacts::default(), now).outcome
     }
 
     fn may_not_assume(&self, caller: &Principal, arn: &str) -> ApiError {

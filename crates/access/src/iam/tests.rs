@@ -102,7 +102,13 @@ fn a_store_that_is_down_lets_nobody_in_but_the_owner() {
         device: None,
         session_policy: None,
     }));
-    let asked = scene.run(scene.access.authorize(&origin(who), &["iot:ListThings"], &Resource::All, NOW));
+    let asked = scene.run(scene.access.authorize(
+        &origin(who),
+        &["iot:ListThings"],
+        &Resource::All,
+        CallFacts::default(),
+        NOW,
+    ));
     assert_eq!(code(asked), ErrorCode::ServiceUnavailable);
 }
 
@@ -229,7 +235,13 @@ fn older_and_newer_names_of_an_action_both_count() {
     let caller = origin(signer(&scene, &key.access_key_id, None, NOW).unwrap().principal);
     let ask = || {
         let actions = ["iotjobsdata:GetPendingJobExecutions", "iot:GetPendingJobExecutions"];
-        scene.run(scene.access.authorize(&caller, &actions, &Resource::Iot("thing/t".into()), NOW))
+        scene.run(scene.access.authorize(
+            &caller,
+            &actions,
+            &Resource::Iot("thing/t".into()),
+            CallFacts::default(),
+            NOW,
+        ))
     };
     let put = |name: &str, document: String| {
         let put = json!({ "UserName": "u", "PolicyName": name, "PolicyDocument": document });
