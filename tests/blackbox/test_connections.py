@@ -10,12 +10,13 @@ from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
 import wire
-from provision import allow, unique
+from provision import allow, deny, unique
 from test_api_protocol import call
 from test_api_things import pages, refused
 from wire import V5, V311
 
 NOT_FOUND = ("ResourceNotFoundException", 404)
+FORBIDDEN = ("ForbiddenException", 403)
 INVALID = ("InvalidRequestException", 400)
 
 
@@ -250,6 +251,30 @@ def test_receiver_must_be_allowed_to_receive(server, connected, data):
     server.wait_for_log(client.client_id, "RECEIVE_AUTHORIZATION_FAILURE", since=mark)
     data.send_direct_message(clientId=client.client_id, topic="ok", payload=b"x")
     assert client.message().payload == b"x"
+
+
+def test_conditions_of_a_policy_see_what_is_asked_for(server, connected):
+    """iot:Topic of SendDirectMessage, iot:IncludeSocketInformation of GetConnection."""
+    client = connected(V5)
+    sender = server.account.user(
+        allow("iot:*", "*"),
+        deny("iot:SendDirectMessage", "*", Condition={"StringLike": {"iot:Topic": "secret/*"}}),
+        deny("iot:GetConnection", "*", Condition={"Bool": {"iot:IncludeSocketInformation": "true"}}))
+    own = dict(aws_access_key_id=sender.key_id, aws_secret_access_key=sender.secret)
+    data = server.boto("iot-data", **own)
+    data.send_direct_message(clientId=client.client_id, topic="open/a", payload=b"x")
+    assert client.message().topic == "open/a"
+    assert "sourceIp" not in data.get_connection(clientId=client.client_id)
+    refused(data, *FORBIDDEN, "send_direct_message", clientId=client.client_id, topic="secret/a", payload=b"x")
+    refused(data, *FORBIDDEN, "get_connection", clientId=client.client_id, includeSocketInformation=True)
+    careful = server.account.user(
+        allow("iot:SendDirectMessage", "*", Condition={"StringEquals": {"iot:Topic": "open/a"}}),
+        allow("iot:GetConnection", "*", Condition={"Bool": {"iot:IncludeSocketInformation": "false"}}))
+    data = server.boto("iot-data", aws_access_key_id=careful.key_id, aws_secret_access_key=careful.secret)
+    data.send_direct_message(clientId=client.client_id, topic="open/a", payload=b"x")
+    refused(data, *FORBIDDEN, "send_direct_message", clientId=client.client_id, topic="open/b", payload=b"x")
+    assert client.message().topic == "open/a"
+    assert client.ping() == []
 
 
 def test_bad_direct_messages_are_refused(connected, data):

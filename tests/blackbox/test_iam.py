@@ -321,6 +321,22 @@ def test_a_session_policy_narrows(server, iam):
             iam.sts.assume_role(RoleArn=role, RoleSessionName="me", **bad)
 
 
+def test_a_session_policy_holds_for_other_roles_too(server, iam):
+    own = iam.role(allow("*", "*"))
+    named, everybody = iam.role(allow("*", "*"), trusted=trust({"AWS": own})), iam.role(allow("*", "*"), trusted=trust({"AWS": "*"}))
+    narrow, wide = document(allow("iot:ListThings", "*")), document(allow("sts:AssumeRole", named))
+    for policy, may in [(narrow, []), (wide, [named])]:
+        session = iam.sts.assume_role(RoleArn=own, RoleSessionName="me", Policy=policy)["Credentials"]
+        sts = server.boto("sts", **keys(session))
+        for role in [named, everybody]:
+            if role in may:
+                sts.assume_role(RoleArn=role, RoleSessionName="me")
+                continue
+            with pytest.raises(ClientError) as error:
+                sts.assume_role(RoleArn=role, RoleSessionName="me")
+            assert (code(error), status(error)) == ("AccessDenied", 403)
+
+
 def test_forged_and_foreign_tokens(server, iam):
     role = iam.role(allow("*", "*"))
     good = keys(iam.sts.assume_role(RoleArn=role, RoleSessionName="me")["Credentials"])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
 
 import wire
@@ -250,6 +250,43 @@ def test_new_device_is_provisioned_and_comes_back(server, iot, account, dial, st
     assert dial(device).connect(device.name).code == 0
 
 
+def der(tag, content):
+    length = len(content)
+    return bytes([tag]) + (bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2)) + content
+
+
+def rewrite(account, device):
+    """The device's certificate with the other signature that ECDSA takes for the same content: (r, n - s)."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    one = x509.load_pem_x509_certificate(device.certificate_pem.encode())
+    r, s = utils.decode_dss_signature(one.signature)
+    ecdsa_with_sha256 = bytes.fromhex("300a06082a8648ce3d040302")
+    bits = der(3, b"\0" + utils.encode_dss_signature(r, order - s))
+    other = x509.load_der_x509_certificate(der(0x30, one.tbs_certificate_bytes + ecdsa_with_sha256 + bits))
+    fingerprint = other.fingerprint(hashes.SHA256()).hex()
+    made = Device(account, unique("thief"), dict(
+        certificateId=fingerprint, certificateArn=account.server.arn(f"cert/{fingerprint}"), certificatePem=pem(other)),
+        account.folder)
+    with open(made.certificate_file, "w") as file:
+        file.write(made.certificate_pem)
+    made.key_file = device.key_file
+    return made
+
+
+def test_revoked_device_does_not_come_back_with_its_certificate_rewritten(server, iot, account, dial):
+    device = Owner(account).register({"templateBody": jitp(), "roleArn": ROLE}).device()
+    turned_away(server, device)
+    assert dial(device).connect(device.name).code == 0
+    device.set_status("REVOKED")
+    thief, mark = rewrite(account, device), server.log_mark()
+    assert thief.certificate_id != device.certificate_id
+    for _ in range(2):
+        turned_away(server, thief)
+    server.wait_for_log(thief.certificate_id, "is registered as", "REVOKED", since=mark)
+    refused(iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=thief.certificate_id)
+    assert status_of(iot, device) == "REVOKED"
+
+
 def test_many_first_contacts_provision_a_device_once(server, iot, account, dial):
     device = Owner(account).register({"templateBody": jitp(), "roleArn": ROLE}).device()
 
@@ -279,6 +316,24 @@ def test_template_that_does_not_fit_a_device_leaves_it_waiting(server, iot, acco
     server.wait_for_log("does not exist", device.certificate_id, since=mark)
     assert status_of(iot, device) == "PENDING_ACTIVATION"
     refused(iot, "ResourceNotFoundException", 404, "describe_thing", thingName=device.name)
+
+
+def test_subject_does_not_write_the_policy_of_its_device(server, iot, account, dial):
+    """The common name goes into the middle of a document: it may name a client, and not end the text it stands in."""
+    name, things = "AWS::IoT::Certificate::CommonName", unique("thing")
+    text = document(allow("iot:Connect", [server.arn("client/NAME")])).replace("NAME", "${" + name + "}")
+    body = json.loads(jitp(policy={"Fn::Sub": text}))
+    body["Resources"]["thing"] = thing(things)
+    owner = Owner(account).register({"templateBody": json.dumps(body), "roleArn": ROLE})
+    thief = owner.device(unique("x") + '", "*')
+    mark = server.log_mark()
+    turned_away(server, thief)
+    server.wait_for_log("quotation marks", thief.certificate_id, since=mark)
+    assert status_of(iot, thief) == "PENDING_ACTIVATION"
+    assert iot.list_attached_policies(target=thief.arn)["policies"] == []
+    device = owner.device()
+    turned_away(server, device)
+    assert dial(device).connect(device.name).code == 0
 
 
 def test_ca_without_auto_registration_lets_nobody_in(server, iot, account):

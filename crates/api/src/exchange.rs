@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use access::iam::Resource;
+use access::iam::{CallFacts, Resource};
 use access::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
@@ -74,6 +74,7 @@ pub trait Perform: Send + Sync {
         &'a self,
         _actions: Vec<String>,
         _resource: Resource,
+        _facts: CallFacts<'a>,
         _caller: &'a Caller,
         _now: Timestamp,
     ) -> Allowing<'a> {
@@ -308,7 +309,7 @@ impl Exchange {
         entry.complete(&mut input, &caller)?;
         if !caller.is_owner() {
             for (action, resource) in entry.questions(&input) {
-                self.perform.allow(vec![action], resource, &caller, now).await?;
+                self.perform.allow(vec![action], resource, CallFacts::default(), &caller, now).await?;
             }
         }
         let output = self.perform.account(entry, input, &caller, now).await?;
@@ -349,12 +350,15 @@ impl Exchange {
         if caller.is_owner() || permissions::is_asked_later(operation) {
             return Ok(());
         }
+        let facts = permissions::facts(operation, &input.members);
         for resource in resources {
-            let allowed = self.perform.allow(permissions::actions(operation), resource, caller, now).await;
+            let actions = permissions::actions(operation);
+            let allowed = self.perform.allow(actions, resource, facts, caller, now).await;
             allowed.map_err(|fault| permissions::in_words_of(operation, fault))?;
         }
         for role in permissions::passed_roles(&input.members) {
-            self.perform.allow(vec!["iam:PassRole".into()], Resource::Arn(role), caller, now).await?;
+            let (actions, role) = (vec!["iam:PassRole".into()], Resource::Arn(role));
+            self.perform.allow(actions, role, CallFacts::default(), caller, now).await?;
         }
         Ok(())
     }

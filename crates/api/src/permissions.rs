@@ -3,7 +3,7 @@
 //! Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT*, *AWS IoT Jobs
 //! DataPlane*; IAM user guide, *Grant a user permissions to pass a role to an AWS service*.
 
-use access::iam::Resource;
+use access::iam::{CallFacts, Resource};
 use serde_json::{Map, Value};
 use services::ErrorCode;
 
@@ -81,6 +81,20 @@ fn collect(name: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// What condition keys may ask of an operation's input.
+pub(crate) fn facts<'a>(operation: &Operation, members: &'a Map<String, Value>) -> CallFacts<'a> {
+    let mut facts = CallFacts::default();
+    match (operation.service, operation.name) {
+        (Service::IotData, "SendDirectMessage") => facts.topic = members.get("topic").and_then(Value::as_str),
+        (Service::IotData, "GetConnection") => {
+            let given = members.get("includeSocketInformation").and_then(Value::as_bool);
+            facts.include_socket_information = Some(given.unwrap_or(false));
+        }
+        _ => {}
+    }
+    facts
+}
+
 /// True for the operation that the broker asks the policies for itself, in the words of the data plane.
 pub(crate) fn is_asked_later(operation: &Operation) -> bool {
     operation.service == Service::IotData && operation.name == "Publish"
@@ -122,6 +136,24 @@ mod tests {
             "iotjobsdata:GetPendingJobExecutions"
         );
         assert_eq!(asked(Service::Iot, "GET", "/things/t/jobs/j").1, [iot("thing/t"), iot("job/j")]);
+    }
+
+    #[test]
+    fn conditions_ask_of_the_input() {
+        let of = |method, path: &str, query: &str| {
+            let (operation, labels) = route::find(Service::IotData, method, path).unwrap();
+            let headers = http::HeaderMap::new();
+            let input =
+                crate::decode::decode(operation, labels, query, &headers, bytes::Bytes::new()).unwrap();
+            let facts = facts(operation, &input.members);
+            (facts.topic.map(str::to_owned), facts.include_socket_information)
+        };
+        let send = of("POST", "/connections/c/messages", "topic=a%2Fb");
+        assert_eq!(send, (Some("a/b".into()), None));
+        for (query, asked) in [("", false), ("includeSocketInformation=TRUE", true)] {
+            assert_eq!(of("GET", "/connections/c", query), (None, Some(asked)), "{query}");
+        }
+        assert_eq!(of("GET", "/retainedMessage/t", ""), (None, None));
     }
 
     #[test]

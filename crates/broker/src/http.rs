@@ -10,7 +10,7 @@ use dialect::Fault;
 use events::Origin;
 use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, Text};
-use policy::{ConnectFacts, Outcome};
+use policy::{CallFacts, Outcome};
 use router::Matches;
 use session::{Violation, check};
 
@@ -154,7 +154,8 @@ impl Broker {
         self.0.throttles.ask_for_request(now)
     }
 
-    /// May a principal do this by the API? `arn` is the resource, `*` for an operation without one.
+    /// May a principal do this by the API? `arn` is the resource, `*` for an operation without one; `facts` are what
+    /// condition keys may ask of the call.
     ///
     /// # Errors
     /// The store does not answer: nothing is known of anybody.
@@ -163,11 +164,12 @@ impl Broker {
         origin: &HttpOrigin,
         action: &str,
         arn: &str,
+        facts: CallFacts<'_>,
         now: Timestamp,
     ) -> Result<policy::Decision, store::StoreError> {
         let view = self.0.principals.view(&origin.bearer()).await;
         let view = view.map_err(|unread| self.0.unread(unread, now))?;
-        Ok(view.authorizer.decide_arn(action, arn, ConnectFacts::default(), now))
+        Ok(view.authorizer.decide_arn(action, arn, facts, now))
     }
 
     /// Whether a caller's policies allow an action on a resource of the site (`topic`, `a/b`), or on `*`.
@@ -183,7 +185,8 @@ impl Broker {
     ) -> Result<(), PublishRefusal> {
         let standing = self.http_standing(origin, now).await?;
         let view = standing.view();
-        let facts = ConnectFacts::default();
+        // No operation that comes here has keys of its own.
+        let facts = CallFacts::default();
         let decision = match resource {
             Some((kind, name)) => view.authorizer.decide(action, kind, name, facts, now),
             None => view.authorizer.decide_arn(action, "*", facts, now),

@@ -18,20 +18,37 @@ use standing::{Granted, NotRenewed, Standing};
 /// How long a connection waits for its next renewal when there was no room for one.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
 
+/// As many entries as are always kept without looking which of them are still needed.
+const FEW: usize = 64;
+
 /// Standings by the moment when their authorizer is to be asked again.
 #[derive(Debug, Default)]
-pub(crate) struct Renewals(Mutex<BTreeMap<(Timestamp, u64), Weak<Standing>>>);
+pub(crate) struct Renewals(Mutex<Waiting>);
+
+/// At most twice as many entries as there are standings that wait, or [`FEW`]: an entry keeps the memory of its standing
+/// after the connection ended, and may have a day to go.
+#[derive(Debug, Default)]
+struct Waiting {
+    by_moment: BTreeMap<(Timestamp, u64), Weak<Standing>>,
+    /// With so many entries those of ended connections are thrown out.
+    full: usize,
+}
 
 impl Renewals {
     fn add(&self, standing: &Arc<Standing>, when: Timestamp) {
-        self.0.lock().insert((when, standing.id), Arc::downgrade(standing));
+        let mut waiting = self.0.lock();
+        waiting.by_moment.insert((when, standing.id), Arc::downgrade(standing));
+        if waiting.by_moment.len() > waiting.full.max(FEW) {
+            waiting.by_moment.retain(|_, standing| standing.strong_count() > 0);
+            waiting.full = waiting.by_moment.len() * 2;
+        }
     }
 
     /// Takes out those that are due and still there.
     fn due(&self, now: Timestamp) -> Vec<Arc<Standing>> {
         let mut waiting = self.0.lock();
-        let later = waiting.split_off(&(now + Duration::from_millis(1), 0));
-        let due = std::mem::replace(&mut *waiting, later);
+        let later = waiting.by_moment.split_off(&(now + Duration::from_millis(1), 0));
+        let due = std::mem::replace(&mut waiting.by_moment, later);
         due.into_values().filter_map(|standing| standing.upgrade()).collect()
     }
 }
@@ -63,6 +80,14 @@ impl Broker {
                 self.0.turn_away(&standing, Fault::GrantExpired, &detail, clock());
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Broker {
+    /// How many entries wait, needed or not.
+    pub(crate) fn waiting_renewals(&self) -> usize {
+        self.0.renewals.0.lock().by_moment.len()
     }
 }
 

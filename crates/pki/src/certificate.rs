@@ -2,6 +2,7 @@
 
 use identity::{CertificateFacts, CertificateId, DnAttribute};
 use x509_parser::prelude::{X509Certificate, X509Name};
+use x509_parser::x509::AlgorithmIdentifier;
 
 use crate::facts::{facts_of, parse, sha256_hex, text};
 use crate::keys::KeyKind;
@@ -16,6 +17,7 @@ pub struct Certificate {
     issuer: String,
     is_ca: bool,
     key: Box<[u8]>,
+    signed: String,
 }
 
 impl Certificate {
@@ -40,6 +42,7 @@ impl Certificate {
             issuer: fingerprint(read.issuer()),
             is_ca: is_ca(&read),
             key: read.public_key().raw.into(),
+            signed: sha256_hex(read.tbs_certificate.as_ref()),
         })
     }
 
@@ -56,6 +59,12 @@ impl Certificate {
     /// The SHA-256 of the DER form.
     pub fn id(&self) -> &CertificateId {
         &self.facts.id
+    }
+
+    /// The SHA-256 of the part that is signed, as hexadecimal. Whoever has a certificate can write what is around that
+    /// part in other ways, an ECDSA signature for example, and it still verifies under another id; this stays.
+    pub fn signed_fingerprint(&self) -> &str {
+        &self.signed
     }
 
     /// What it says of itself.
@@ -101,25 +110,39 @@ impl Certificate {
     /// Whether it is signed by an algorithm that AWS IoT takes. Who signed is another question.
     ///
     /// # Errors
-    /// [`PkiFault::SignatureAlgorithm`].
+    /// [`PkiFault::SignatureAlgorithm`]; [`PkiFault::Malformed`] when the algorithm is not the one in the signed part.
     pub fn check_signature_algorithm(&self) -> Result<(), PkiFault> {
-        signature::check_algorithm(&parse(&self.der)?.signature_algorithm)
+        signature::check_algorithm(algorithm(&parse(&self.der)?)?)
     }
 
     /// Whether `authority`'s key signed it. Names, dates and extensions are not looked at.
     ///
     /// # Errors
-    /// [`PkiFault::Signature`], [`PkiFault::SignatureAlgorithm`].
+    /// [`PkiFault::Signature`], [`PkiFault::SignatureAlgorithm`]; [`PkiFault::Malformed`] when the algorithm is not the
+    /// one in the signed part.
     pub fn verify_signed_by(&self, authority: &Self) -> Result<(), PkiFault> {
         let read = parse(&self.der)?;
         let signed = signature::Signed {
             what: "certificate",
             bytes: read.tbs_certificate.as_ref(),
-            algorithm: &read.signature_algorithm,
+            algorithm: algorithm(&read)?,
             signature: &read.signature_value.data,
         };
         signed.verify(parse(&authority.der)?.public_key())
     }
+}
+
+/// The signature's algorithm. It stands in the signed part too and must be the same there, parameters and all (RFC 5280
+/// section 4.1.1.2): the other place is nobody's word.
+fn algorithm<'a, 'b>(read: &'b X509Certificate<'a>) -> Result<&'b AlgorithmIdentifier<'a>, PkiFault> {
+    let algorithm = &read.signature_algorithm;
+    if *algorithm == read.tbs_certificate.signature {
+        return Ok(algorithm);
+    }
+    Err(PkiFault::malformed(
+        "certificate",
+        "its signature algorithm is not the one that its signed part names",
+    ))
 }
 
 fn is_ca(read: &X509Certificate<'_>) -> bool {

@@ -17,7 +17,7 @@ use crate::set::{Asked, Located};
 use crate::values::Moment;
 use crate::{
     Action, Connect, ConnectFacts, ConnectionContext, Decision, Effect, Epoch, Outcome, Permit, PolicySet,
-    Publish, Receive, RetainPublish, Subscribe,
+    Publish, Receive, RequestFacts, RetainPublish, Subscribe,
 };
 
 /// Decides for one connection. Cheap to ask: a decision neither locks nor allocates, a connect condition on
@@ -220,22 +220,29 @@ impl Authorizer {
     }
 
     /// Any action on any resource of this site, with the reasons: `decide("iot:GetThingShadow", "thing", "T1", ..)`.
-    /// The facts count for `iot:Connect` only.
-    pub fn decide(
+    /// [`ConnectFacts`] count for `iot:Connect` only.
+    pub fn decide<'a>(
         &self,
         action: &str,
         kind: &str,
         name: &str,
-        facts: ConnectFacts<'_>,
+        facts: impl Into<RequestFacts<'a>>,
         now: Timestamp,
     ) -> Decision {
         self.decide_arn(action, &self.site.arn(kind, name), facts, now)
     }
 
     /// The same on a resource given as a full ARN, or on `*` for actions without a resource.
-    pub fn decide_arn(&self, action: &str, arn: &str, facts: ConnectFacts<'_>, now: Timestamp) -> Decision {
-        let connect = action.eq_ignore_ascii_case(Connect::NAME).then_some(facts);
-        let question = Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(connect, now) };
+    pub fn decide_arn<'a>(
+        &self,
+        action: &str,
+        arn: &str,
+        facts: impl Into<RequestFacts<'a>>,
+        now: Timestamp,
+    ) -> Decision {
+        let connects = action.eq_ignore_ascii_case(Connect::NAME);
+        let request = Some(facts.into()).filter(|it| connects == matches!(it, RequestFacts::Connect(_)));
+        let question = Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(request, now) };
         self.decide_jointly(&question)
     }
 
@@ -257,8 +264,8 @@ impl Authorizer {
         worst
     }
 
-    pub(crate) fn moment<'a>(&'a self, connect: Option<ConnectFacts<'a>>, now: Timestamp) -> Moment<'a> {
-        Moment { site: &self.site, connect, now }
+    pub(crate) fn moment<'a>(&'a self, request: Option<RequestFacts<'a>>, now: Timestamp) -> Moment<'a> {
+        Moment { site: &self.site, request, now }
     }
 
     fn ask<'a, A: Action>(
@@ -268,7 +275,7 @@ impl Authorizer {
         connect: Option<ConnectFacts<'a>>,
         now: Timestamp,
     ) -> Result<Permit<A>, Denial<'a>> {
-        let moment = self.moment(connect, now);
+        let moment = self.moment(connect.map(RequestFacts::Connect), now);
         let (side, kind) = match self.joint(A::NAME, &|side| side.verdict(asked, name, &moment)) {
             (_, Outcome::Allowed) => return Ok(Permit::new(self.epoch)),
             (side, Outcome::ExplicitDeny) => (side, DenialKind::Explicit),

@@ -38,7 +38,8 @@ impl Authorizer {
         now: Timestamp,
     ) -> Vec<Considered> {
         let connect = action.eq_ignore_ascii_case(Connect::NAME).then_some(facts);
-        let question = Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(connect, now) };
+        let question =
+            Question { action, arn: Arn::parse(arn).ok(), moment: self.moment(connect.map(Into::into), now) };
         let findings = examine(self, &question);
         let mut considered = Vec::new();
         for located in self.set().statements() {

@@ -95,6 +95,38 @@ impl IamFacts {
     }
 }
 
+/// What only one request knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestFacts<'a> {
+    /// Counts for `iot:Connect` only.
+    Connect(ConnectFacts<'a>),
+    /// Of a call of the API.
+    Call(CallFacts<'a>),
+}
+
+impl<'a> From<ConnectFacts<'a>> for RequestFacts<'a> {
+    fn from(facts: ConnectFacts<'a>) -> Self {
+        Self::Connect(facts)
+    }
+}
+
+impl<'a> From<CallFacts<'a>> for RequestFacts<'a> {
+    fn from(facts: CallFacts<'a>) -> Self {
+        Self::Call(facts)
+    }
+}
+
+/// What condition keys ask of a call of the API.
+///
+/// Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallFacts<'a> {
+    /// `iot:Topic` of SendDirectMessage, as the plain topic.
+    pub topic: Option<&'a str>,
+    /// `iot:IncludeSocketInformation` of GetConnection.
+    pub include_socket_information: Option<bool>,
+}
+
 /// What only a CONNECT knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectFacts<'a> {

@@ -6,7 +6,7 @@ use identity::{PolicyName, Timestamp};
 
 use crate::examine::Question;
 use crate::explain::explain;
-use crate::{Authorizer, ConnectFacts, Remedy};
+use crate::{Authorizer, ConnectFacts, Remedy, RequestFacts};
 
 /// The names are those of the TestAuthorization operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl<'a> Denial<'a> {
 
 impl fmt::Display for Denial<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = self.authorizer.moment(self.connect, self.now);
+        let moment = self.authorizer.moment(self.connect.map(RequestFacts::Connect), self.now);
         let arn = |name: &str| self.authorizer.site().arn(self.resource_kind, name);
         let plain = arn(self.name);
         let shared = self.share_name.map(|share| arn(&format!("$share/{share}/{}", self.name)));

@@ -217,7 +217,7 @@ fn why(context: &ConnectionContext, key: &Key) -> &'static str {
         Key::Certificate(_) => "the certificate has none",
         Key::Iam(_) if context.iam.is_none() => "it exists in IAM policies only",
         Key::Iam(_) => "whoever signed has none",
-        Key::Momentary(_) => "it has one only as a condition key, and connect keys only at CONNECT",
+        Key::Momentary(_) => "it has one only as a condition key, and only in the requests that it is about",
         Key::Unknown => "no such variable exists",
     }
 }

@@ -1,7 +1,8 @@
 //! The catalogue of condition keys and policy variables.
 //!
 //! Sources: developer guide, *Basic AWS IoT Core policy variables*, *Thing policy variables*, *X.509 certificate
-//! AWS IoT Core policy variables*, *Connect policy examples*. Names are compared without regard to case, as in
+//! AWS IoT Core policy variables*, *Connect policy examples*; service authorization reference, *Actions, resources, and
+//! condition keys for AWS IoT*. Names are compared without regard to case, as in
 //! IAM; the names of thing attributes are not.
 
 use identity::{AlternativeName, DnAttribute};
@@ -106,6 +107,8 @@ pub(crate) enum Pick {
 pub(crate) enum MomentaryKey {
     ConnectAttributes,
     LastWillTopic,
+    Topic,
+    IncludeSocketInformation,
     CurrentTime,
     EpochTime,
 }
@@ -122,7 +125,7 @@ impl Key {
     }
 }
 
-const PLAIN: [(&str, Key); 22] = [
+const PLAIN: [(&str, Key); 24] = [
     ("iot:ClientId", Key::ClientId),
     ("aws:SourceIp", Key::SourceIp),
     ("iot:DomainName", Key::DomainName),
@@ -132,6 +135,8 @@ const PLAIN: [(&str, Key); 22] = [
     ("iot:Connection.Thing.IsAttached", Key::Thing(ThingKey::IsAttached)),
     ("iot:ConnectAttributes", Key::Momentary(MomentaryKey::ConnectAttributes)),
     ("iot:LastWillTopic", Key::Momentary(MomentaryKey::LastWillTopic)),
+    ("iot:Topic", Key::Momentary(MomentaryKey::Topic)),
+    ("iot:IncludeSocketInformation", Key::Momentary(MomentaryKey::IncludeSocketInformation)),
     ("aws:CurrentTime", Key::Momentary(MomentaryKey::CurrentTime)),
     ("aws:EpochTime", Key::Momentary(MomentaryKey::EpochTime)),
     ("aws:username", Key::Iam(IamKey::Username)),

@@ -33,7 +33,7 @@ mod view;
 
 pub use authorizer::{Authorizer, Counts};
 pub use consider::Considered;
-pub use context::{ConnectFacts, ConnectionContext, IamFacts, ThingFacts};
+pub use context::{CallFacts, ConnectFacts, ConnectionContext, IamFacts, RequestFacts, ThingFacts};
 pub use decision::{Decision, Denial, DenialKind, Outcome, StatementMatch};
 pub use document::{Document, Effect, MalformedPolicy, Position};
 pub use outline::{Outline, OutlinedStatement, OutlinedText};

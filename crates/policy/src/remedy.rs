@@ -19,7 +19,7 @@ impl fmt::Display for Remedy<'_> {
         let question = Question {
             action: denial.action,
             arn: identity::Arn::parse(&arn).ok(),
-            moment: denial.authorizer.moment(denial.connect, denial.now),
+            moment: denial.authorizer.moment(denial.connect.map(Into::into), denial.now),
         };
         advise(f, denial.authorizer, &question, &arn)
     }

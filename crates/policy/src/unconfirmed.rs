@@ -73,8 +73,15 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
     ),
     open(
         "variable-momentary",
-        "May aws:CurrentTime, aws:EpochTime, iot:ConnectAttributes and iot:LastWillTopic stand in texts?",
+        "May aws:CurrentTime, aws:EpochTime, iot:ConnectAttributes, iot:LastWillTopic, iot:Topic and \
+         iot:IncludeSocketInformation stand in texts?",
         "No, they have values only as condition keys.",
+    ),
+    open(
+        "call-keys",
+        "Have iot:Topic and iot:IncludeSocketInformation values in requests that do not give these parameters?",
+        "iot:IncludeSocketInformation is false in a GetConnection without the parameter, which is its documented \
+         default; iot:Topic is the plain topic of SendDirectMessage. Other actions have neither.",
     ),
     open(
         "variable-thing-alias",

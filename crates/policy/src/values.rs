@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::key::{CertificateKey, Field, IamKey, Key, MomentaryKey, Party, Pick, ThingKey};
 use crate::scalar::{date, format_date, number};
-use crate::{ConnectFacts, ConnectionContext, IamFacts};
+use crate::{CallFacts, ConnectFacts, ConnectionContext, IamFacts, RequestFacts};
 
 /// Values of a certificate's attribute beyond this many are ignored.
 const LONGEST_LIST: usize = 5;
@@ -57,23 +57,40 @@ impl Value<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Moment<'a> {
     pub(crate) site: &'a Site,
-    /// Present for `iot:Connect` only.
-    pub(crate) connect: Option<ConnectFacts<'a>>,
+    pub(crate) request: Option<RequestFacts<'a>>,
     pub(crate) now: Timestamp,
 }
 
-impl Moment<'_> {
+impl<'a> Moment<'a> {
+    fn connect(&self) -> Option<ConnectFacts<'a>> {
+        match self.request {
+            Some(RequestFacts::Connect(facts)) => Some(facts),
+            _ => None,
+        }
+    }
+
+    fn call(&self) -> Option<CallFacts<'a>> {
+        match self.request {
+            Some(RequestFacts::Call(facts)) => Some(facts),
+            _ => None,
+        }
+    }
+
     /// The values of a key that belongs to the request.
     pub(crate) fn values(&self, key: MomentaryKey) -> Option<Values<'_>> {
         match key {
             MomentaryKey::ConnectAttributes => {
-                let facts = self.connect?;
+                let facts = self.connect()?;
                 let names = [(facts.persistent, "PersistentConnect"), (facts.last_will, "LastWill")];
                 Some(names.into_iter().filter(|(present, _)| *present).map(|(_, name)| text(name)).collect())
             }
             MomentaryKey::LastWillTopic => {
-                let topic = self.connect?.last_will_topic?;
+                let topic = self.connect()?.last_will_topic?;
                 Some(smallvec![Value::Text(self.site.arn("topic", topic).into())])
+            }
+            MomentaryKey::Topic => Some(smallvec![text(self.call()?.topic?)]),
+            MomentaryKey::IncludeSocketInformation => {
+                Some(smallvec![text(truth(self.call()?.include_socket_information?))])
             }
             MomentaryKey::CurrentTime => Some(smallvec![Value::CurrentTime(self.now)]),
             MomentaryKey::EpochTime => Some(smallvec![Value::EpochTime(self.now)]),
@@ -83,6 +100,10 @@ impl Moment<'_> {
 
 fn text(text: &str) -> Value<'_> {
     Value::Text(text.into())
+}
+
+fn truth(is: bool) -> &'static str {
+    if is { "true" } else { "false" }
 }
 
 impl ConnectionContext {
@@ -124,9 +145,7 @@ impl ConnectionContext {
             Key::Thing(ThingKey::Name) => thing.map(|thing| thing.name.as_str().into()),
             Key::Thing(ThingKey::TypeName) => thing?.type_name.as_ref().map(|name| name.as_str().into()),
             Key::Thing(ThingKey::Attribute(name)) => thing?.attributes.get(&**name).map(Into::into),
-            Key::Thing(ThingKey::IsAttached) => {
-                self.is_attached.map(|is| if is { "true" } else { "false" }.into())
-            }
+            Key::Thing(ThingKey::IsAttached) => self.is_attached.map(|is| truth(is).into()),
             Key::Iam(key) => key.value(self.iam.as_deref()?).map(Into::into),
             Key::Certificate(_) | Key::Momentary(_) | Key::Unknown => None,
         }

@@ -10,7 +10,8 @@ use desk::{NOW, authorizer, context, site, source};
 use identity::{PolicyName, ThingGroupName, Timestamp};
 use serde_json::{Value, json};
 use thingcore_policy::{
-    Authorizer, ConnectFacts, ConnectionContext, Epoch, Origin, Outcome, PolicySet, Source, UNCONFIRMED,
+    Authorizer, CallFacts, ConnectFacts, ConnectionContext, Epoch, Origin, Outcome, PolicySet, Source,
+    UNCONFIRMED,
 };
 
 fn arn(name: &str) -> String {
@@ -179,6 +180,31 @@ fn holds(condition: Value, of: ConnectionContext, now: Timestamp) -> bool {
     let slow = authorizer.decide("iot:Connect", "client", "c1", facts, now).outcome == Outcome::Allowed;
     assert_eq!(fast, slow);
     fast
+}
+
+#[test]
+fn a_call_is_decided_by_what_it_asks_for() {
+    let statements = [
+        json!({ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }),
+        json!({ "Effect": "Deny", "Action": "iot:SendDirectMessage", "Resource": "*",
+                "Condition": { "StringLike": { "iot:Topic": "secret/*" } } }),
+        json!({ "Effect": "Deny", "Action": "iot:GetConnection", "Resource": "*",
+                "Condition": { "Bool": { "iot:includeSocketInformation": "true" } } }),
+    ];
+    let authorizer = authorizer(&[document(&statements)], ConnectionContext::default());
+    let send = |topic| {
+        let facts = CallFacts { topic, ..Default::default() };
+        authorizer.decide("iot:SendDirectMessage", "client", "c", facts, NOW).outcome
+    };
+    assert_eq!(send(Some("secret/x")), Outcome::ExplicitDeny);
+    assert_eq!(send(Some("open/x")), Outcome::Allowed);
+    let get = |include_socket_information| {
+        let facts = CallFacts { include_socket_information, ..Default::default() };
+        authorizer.decide("iot:GetConnection", "client", "c", facts, NOW)
+    };
+    assert_eq!(get(Some(false)).outcome, Outcome::Allowed);
+    assert_eq!(get(Some(true)).outcome, Outcome::ExplicitDeny);
+    assert!(authorizer.connect("c", ConnectFacts::default(), NOW).is_ok());
 }
 
 #[test]

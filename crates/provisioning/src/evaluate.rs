@@ -102,6 +102,23 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The same, where the text is JSON. What is put between other text must not end a text of it: a value with a
+    /// quotation mark, a backslash or a control character fails. Defaults and `Mappings` are the template's own words.
+    pub fn evaluate_json(&self, expression: &Expression, place: &Place<'_>) -> Result<String, Fault> {
+        for name in expression.embedded() {
+            let value = self.parameters.get(name).map(String::as_str).unwrap_or_default();
+            if let Some(found) = value.chars().find(|it| matches!(it, '"' | '\\') || it.is_control()) {
+                let detail = format!(
+                    "the value of the parameter {name} has the character {found:?}, with which it could become more \
+                     than a part of a text in the JSON that it is put into; provision with a value without quotation \
+                     marks, backslashes and control characters"
+                );
+                return Err(Fault::at(place, detail));
+            }
+        }
+        self.evaluate_text(expression, place)
+    }
+
     /// The same, where a list is wanted.
     pub fn evaluate_list(
         &self,

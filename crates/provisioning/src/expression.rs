@@ -2,7 +2,7 @@
 //!
 //! Source: developer guide, *Provisioning templates*, *Intrinsic functions*.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -48,6 +48,42 @@ impl Expression {
     pub fn parse(value: &Value, names: &dyn Names, place: &Place<'_>) -> Result<Self, Fault> {
         parse(value, names, place, 0)
     }
+
+    /// The names of the parameters whose values become part of a longer text, where Fn::Join and Fn::Sub put them. A
+    /// parameter that is the whole text is none of them, nor one that only chooses what `Mappings` hold.
+    pub fn embedded(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        self.collect_embedded(false, &mut names);
+        names
+    }
+
+    fn collect_embedded<'a>(&'a self, inside: bool, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Ref(name) if inside => {
+                names.insert(name);
+            }
+            Self::Text(_) | Self::Null | Self::Ref(_) | Self::FindInMap(_) => {}
+            Self::List(elements) => elements.iter().for_each(|it| it.collect_embedded(inside, names)),
+            Self::Join(parts) => parts.iter().for_each(|it| it.collect_embedded(true, names)),
+            Self::Select(parts) | Self::Split(parts) => {
+                parts.iter().for_each(|it| it.collect_embedded(inside, names));
+            }
+            Self::Sub(text, variables) => {
+                variables.values().for_each(|it| it.collect_embedded(true, names));
+                names.extend(variable_names(text).filter(|name| !variables.contains_key(*name)));
+            }
+        }
+    }
+}
+
+/// The names between `${` and `}` in the text of Fn::Sub, from left to right.
+fn variable_names(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (name, tail) = rest.split_once("${")?.1.split_once('}')?;
+        rest = tail;
+        Some(name)
+    })
 }
 
 fn parse(value: &Value, names: &dyn Names, place: &Place<'_>, depth: usize) -> Result<Expression, Fault> {

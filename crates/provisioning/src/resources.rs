@@ -323,7 +323,7 @@ impl Policy {
                 PolicySource::Existing(scope.evaluate_text(name, &at.member("PolicyName"))?)
             }
             Self::Document(document) => {
-                let document = scope.evaluate_text(document, &at.member("PolicyDocument"))?;
+                let document = scope.evaluate_json(document, &at.member("PolicyDocument"))?;
                 PolicySource::Document { name: name_of(&document), document }
             }
         };

@@ -249,6 +249,45 @@ fn the_grammar_is_closed() {
 }
 
 #[test]
+fn a_value_stays_inside_its_text_of_a_policy_document() {
+    const SUBJECT: &str = "AWS::IoT::Certificate::CommonName";
+    let name = json!({ "Ref": SUBJECT });
+    let plan = |document: &Value, subject: &str| {
+        let mut body = jitp();
+        body["Resources"]["policy"]["Properties"]["PolicyDocument"] = document.clone();
+        let template = template(Kind::JustInTime, &body).unwrap();
+        template.plan(&given(&[(SUBJECT, subject), (CERTIFICATE_ID, "0f")]))
+    };
+    for document in [
+        json!({ "Fn::Sub": format!("{{\"Resource\":\"client/${{{SUBJECT}}}\"}}") }),
+        json!({ "Fn::Sub": ["{\"Resource\":\"client/${n}\"}", { "n": name }] }),
+        json!({ "Fn::Join": ["", ["{\"Resource\":\"client/", name, "\"}"]] }),
+        json!({ "Fn::Join": [name, ["{\"Resource\":\"client/", "\"}"]] }),
+        json!({ "Fn::Join": ["", ["{\"Resource\":\"client/", { "Fn::Select": [0, [name]] }, "\"}"]] }),
+        json!({ "Fn::Join": ["{\"Resource\":\"client/", { "Fn::Split": ["|", { "Fn::Sub": format!("|${{{SUBJECT}}}\"}}") }] }] }),
+    ] {
+        let made = plan(&document, "lamp-7").unwrap();
+        let documents = made.policies.iter().map(|policy| &policy.source);
+        let expected = r#"{"Resource":"client/lamp-7"}"#;
+        assert!(
+            documents
+                .into_iter()
+                .any(|it| matches!(it, PolicySource::Document { document, .. } if document == expected)),
+            "{document}"
+        );
+        for hostile in [r#"x","Resource":"*"#, r"x\", "x\ny", "x\u{1}"] {
+            let fault = plan(&document, hostile).unwrap_err();
+            assert_eq!(fault.place, "Resources.policy.Properties.PolicyDocument", "{document}");
+            assert!(fault.detail.contains(SUBJECT), "{fault}");
+        }
+    }
+    // The whole document, and texts that are no documents, are nobody's JSON string.
+    assert!(plan(&name, r#"{"Version":"2012-10-17"}"#).is_ok());
+    assert!(plan(&json!("{}"), r#"a "quoted" name"#).is_ok());
+    assert!(plan(&json!({ "Fn::Sub": format!("${{!{SUBJECT}}}") }), r#"""#).is_ok());
+}
+
+#[test]
 fn a_policy_document_may_be_an_object_and_devices_get_their_configuration() {
     let mut body = named(&json!("t"));
     body["Resources"]["p"] = json!({ "Type": "AWS::IoT::Policy", "Properties": { "PolicyDocument": { "Version": "2012-10-17" } } });

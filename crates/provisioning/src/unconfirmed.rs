@@ -46,6 +46,12 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
          FLEET_PROVISIONING only.",
     ),
     open(
+        "values-in-documents",
+        "What becomes of a parameter's value with quotation marks that Fn::Join or Fn::Sub puts into a PolicyDocument?",
+        "It fails the plan, as does one with a backslash or a control character: a device that chooses the value must \
+         not write its own policy. A Ref that is the whole document is taken as it is.",
+    ),
+    open(
         "repeated-subject-attribute",
         "Which value does an implicit parameter take when the subject has the attribute several times?",
         "The first.",

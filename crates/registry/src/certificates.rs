@@ -12,6 +12,14 @@ use crate::Fault;
 /// Key: certificate id.
 pub const CERTIFICATES: Keyspace<CertificateRecord> = Keyspace::new("certificates");
 
+/// Each certificate by what is signed of it, however the rest is written. Key: SHA-256 of the signed part.
+pub const SIGNED_PARTS: Keyspace<CertificateId> = Keyspace::new("certificates-by-signed-part");
+
+/// The key of what is signed of a certificate.
+pub fn signed_part_key(fingerprint: &str) -> Key {
+    Key::of(&[fingerprint])
+}
+
 /// The key of a certificate.
 pub fn certificate_key(id: &str) -> Key {
     Key::of(&[id])

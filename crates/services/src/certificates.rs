@@ -6,8 +6,8 @@ use identity::{CertificateFacts, Timestamp};
 use pki::{Certificate, SigningRequest};
 use registry::attachments::TARGET_POLICIES;
 use registry::certificates::{
-    CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus, certificate_key, check_delete,
-    check_update, registered_status,
+    CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus, SIGNED_PARTS, certificate_key,
+    check_delete, check_update, registered_status, signed_part_key,
 };
 use registry::guard::Guarded;
 use registry::order::{self, List, ORDER};
@@ -134,10 +134,42 @@ impl Services {
             let message = format!("The certificate is already provisioned or registered (id={id})");
             return Err(ApiError::exists(message, id.as_str(), self.certificate_arn(id.as_str())));
         }
+        if let Some(twin) = self.twin(certificate, now).await? {
+            let message =
+                format!("The certificate is already registered (id={twin}), written in another way");
+            return Err(ApiError::exists(message, twin.as_str(), self.certificate_arn(twin.as_str())));
+        }
         CERTIFICATES.put_if_absent(batch, &key, &self.certificate_record(certificate, entry, now));
+        SIGNED_PARTS.put_if_absent(batch, &signed_part_key(certificate.signed_fingerprint()), id);
         List::Certificates.add(batch, now, id.as_str());
         if let Some(ca) = &entry.ca_certificate_id {
             List::CertificatesByCa(ca.as_str()).add(batch, now, id.as_str());
+        }
+        Ok(())
+    }
+
+    /// The other id under which a certificate is registered, with something else written around what is signed of it.
+    pub(crate) async fn twin(
+        &self,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Result<Option<identity::CertificateId>, ApiError> {
+        let key = signed_part_key(certificate.signed_fingerprint());
+        let found = self.records.get(&SIGNED_PARTS, &key, now).await?.map(|found| found.value);
+        Ok(found.filter(|id| id != certificate.id()))
+    }
+
+    async fn forget_signed_part(
+        &self,
+        record: &CertificateRecord,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<(), ApiError> {
+        let Ok(certificate) = Certificate::from_pem(&record.pem) else { return Ok(()) };
+        let key = signed_part_key(certificate.signed_fingerprint());
+        let found = self.records.get(&SIGNED_PARTS, &key, now).await?;
+        if let Some(found) = found.filter(|found| found.value == record.id) {
+            SIGNED_PARTS.delete_if(batch, &found.key, found.revision);
         }
         Ok(())
     }
@@ -245,6 +277,7 @@ impl Services {
         let has_things = self.records.any(&PRINCIPAL_THINGS, &rows, now).await?;
         check_delete(record, input.force_delete.unwrap_or(false), has_policies, has_things)?;
         CERTIFICATES.delete_if(batch, &stored.key, stored.revision);
+        self.forget_signed_part(record, now, batch).await?;
         policies.gone(batch);
         things.gone(batch);
         List::Certificates.remove(batch, record.created, record.id.as_str());

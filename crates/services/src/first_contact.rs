@@ -177,6 +177,9 @@ impl Services {
             Ok(None) => return Ok(FirstContact::Unknown),
             Err(trouble) => return Ok(self.turned_away(id.as_str(), trouble, now)),
         };
+        if let Some(trouble) = self.check_twin(certificate, now).await? {
+            return Ok(self.turned_away(id.as_str(), trouble, now));
+        }
         if let Err(trouble) = self.check_newcomer(certificate, server_name, now) {
             return Ok(self.turned_away(id.as_str(), trouble, now));
         }
@@ -226,6 +229,25 @@ impl Services {
         })
     }
 
+    /// A certificate that is registered already, and was only written in another way, has no second life: its status is
+    /// that of the one, whose id this is not.
+    async fn check_twin(
+        &self,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Result<Option<Trouble>, ApiError> {
+        let Some(twin) = self.twin(certificate, now).await? else { return Ok(None) };
+        let record = self.records.get(&CERTIFICATES, &certificate_key(twin.as_str()), now).await?;
+        let status = record.map_or("gone", |found| found.value.status.as_str());
+        Ok(Some(Trouble::new(
+            format_args!(
+                "the certificate is registered as {twin}, which is {status}, and is written in another way"
+            ),
+            "let the device send its certificate as it was issued; if nobody changed it on the device, somebody may be \
+             trying to come back with a certificate that was switched off",
+        )))
+    }
+
     fn check_newcomer(
         &self,
         certificate: &Certificate,
@@ -259,6 +281,9 @@ impl Services {
         let key = certificate_key(certificate.id().as_str());
         if let Some(found) = self.records.get(&CERTIFICATES, &key, now).await? {
             return Ok(Newcomer::Present(found.value));
+        }
+        if let Some(trouble) = self.check_twin(certificate, now).await? {
+            return Ok(Newcomer::Refused(trouble));
         }
         let Some(ca) = self.records.get(&CA_CERTIFICATES, ca, now).await? else {
             let reason = "the CA that signed the certificate was just deleted";

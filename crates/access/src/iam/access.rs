@@ -4,7 +4,7 @@
 
 use broker::HttpOrigin;
 use identity::{Principal, Timestamp};
-use policy::{Decision, Outcome};
+use policy::{CallFacts, Decision, Outcome};
 use services::{ApiError, ErrorCode};
 
 use crate::Access;
@@ -26,7 +26,7 @@ pub enum Resource {
 
 impl Access {
     /// Asks the policies of an IAM principal whether one of the actions (several names of the same one) is allowed and
-    /// none is denied. The account's owner may do everything.
+    /// none is denied. `facts` are what condition keys may ask of the call. The account's owner may do everything.
     ///
     /// # Errors
     /// AccessDenied in AWS's words, followed by the reason; ServiceUnavailable if the store does not answer.
@@ -35,6 +35,7 @@ impl Access {
         origin: &HttpOrigin,
         actions: &[&str],
         resource: &Resource,
+        facts: CallFacts<'_>,
         now: Timestamp,
     ) -> Result<(), ApiError> {
         if matches!(origin.credential.principal, Principal::AccessKey(_)) {
@@ -43,7 +44,7 @@ impl Access {
         let arn = self.resource_arn(resource);
         let (mut allowed, mut refusal) = (false, None);
         for action in actions {
-            let decision = self.decide(origin, action, &arn, now).await?;
+            let decision = self.decide(origin, action, &arn, facts, now).await?;
             match decision.outcome {
                 Outcome::Allowed => allowed = true,
                 Outcome::ExplicitDeny => {
@@ -63,9 +64,10 @@ impl Access {
         origin: &HttpOrigin,
         action: &str,
         arn: &str,
+        facts: CallFacts<'_>,
         now: Timestamp,
     ) -> Result<Decision, ApiError> {
-        self.broker.decide(origin, action, arn, now).await.map_err(|error| {
+        self.broker.decide(origin, action, arn, facts, now).await.map_err(|error| {
             let message = format!("The policies of the caller could not be read: {error}");
             ApiError::new(ErrorCode::ServiceUnavailable, message)
         })

@@ -25,7 +25,7 @@ use super::shapes::{
     CognitoCredentials, CredentialsForIdentity, DeveloperToken, DeveloperTokenRequest,
     GetCredentialsForIdentityRequest, GetIdRequest, IdentityId,
 };
-use super::sts::RoleSession;
+use super::sts::{Question, RoleSession};
 use crate::Access;
 
 /// Identities that may be made without a signature, in a second: AWS's rate of GetId.
@@ -183,8 +183,8 @@ impl Access {
             cognito_amr: Some(kind),
             ..IamFacts::default()
         };
-        let action = "sts:AssumeRoleWithWebIdentity";
-        if self.trusts(&role, &[("Federated", COGNITO_PROVIDER)], facts, action, now) != Outcome::Allowed {
+        let question = Question { action: "sts:AssumeRoleWithWebIdentity", facts, source_ip: None };
+        if self.trusts(&role, &[("Federated", COGNITO_PROVIDER)], &question, now) != Outcome::Allowed {
             return Err(misconfigured(&format!(
                 "The trust policy of {arn} does not let {COGNITO_PROVIDER} assume it"
             )));

@@ -16,6 +16,7 @@ mod users;
 
 pub use access::Resource;
 pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration};
+pub use policy::CallFacts;
 pub(crate) use session::{Claims, Holder, TokenFault};
 pub use session::{SessionCredentials, SessionKey};
 pub use sts::RoleSession;

@@ -2,12 +2,13 @@
 //!
 //! Source: AWS STS API reference, *GetCallerIdentity*, *AssumeRole*, *GetSessionToken*.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{CognitoIdentity, DeviceSession, IamKind, IamPrincipal, Principal, Timestamp};
 use policy::{
-    Authorizer, ConnectFacts, ConnectionContext, Epoch, IamFacts, Origin, Outcome, PolicySet, Source,
+    Authorizer, CallFacts, ConnectionContext, Document, Epoch, IamFacts, Origin, Outcome, PolicySet, Source,
 };
 use registry::iam::{
     IAM_ROLES, RoleRecord, SESSION_POLICY_CHARACTERS, TRUST_POLICY_CHARACTERS, TrustPolicy, role_key,
@@ -31,6 +32,7 @@ const HOUR: u32 = 3600;
 /// GetSessionToken of a user.
 const HALF_DAY: u32 = 43_200;
 const DAY_AND_A_HALF: u32 = 129_600;
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// What a session of a role is given beside the role.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,13 @@ pub struct RoleSession {
     pub device: Option<DeviceSession>,
     /// What narrows it down: a document that has been checked.
     pub policy: Option<String>,
+}
+
+/// What is asked of a document that is not in the caller's own policies.
+pub(crate) struct Question {
+    pub action: &'static str,
+    pub facts: IamFacts,
+    pub source_ip: Option<IpAddr>,
 }
 
 impl Access {
@@ -71,7 +80,8 @@ impl Access {
     }
 
     /// `AssumeRole`. The role's trust policy must name the caller, or the account and the caller's own policies allow
-    /// it. The account's owner may assume any role.
+    /// it. A session policy of the caller must allow it too, unless the trust names the very session (IAM user guide,
+    /// *Session policies*). The account's owner may assume any role.
     ///
     /// # Errors
     /// AccessDenied, also for a role that does not exist; Validation; MalformedPolicyDocument.
@@ -213,41 +223,79 @@ impl Access {
         let facts = IamFacts::new(who, &self.site);
         let (own, session) = (facts.principal_arn.clone(), self.caller_arn(&origin.credential.principal));
         let (account, root) = (self.site.account.to_string(), self.iam_arn("root"));
+        let question = Question { action: ASSUME_ROLE, facts, source_ip: Some(origin.peer.ip()) };
         let asked = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| ("AWS", *name)).collect();
-            self.trusts(role, &names, facts.clone(), "sts:AssumeRole", now)
+            self.trusts(role, &names, &question, now)
         };
-        let decision = self.decide(origin, "sts:AssumeRole", arn, now).await?;
+        let decision = self.decide(origin, ASSUME_ROLE, arn, CallFacts::default(), now).await?;
         let by_name = asked(&[&own, &session]);
         let by_account = asked(&[&own, &session, &account, &root]);
         let allowed = match (decision.outcome, by_name, by_account) {
             (Outcome::ExplicitDeny, _, _) | (_, _, Outcome::ExplicitDeny) => false,
-            (_, Outcome::Allowed, _) | (Outcome::Allowed, _, Outcome::Allowed) => true,
+            (Outcome::Allowed, _, Outcome::Allowed) => true,
+            // Only a trust in the session itself counts beyond the session's own policy.
+            (_, Outcome::Allowed, _) => who.session_policy.as_deref().is_none_or(|policy| {
+                self.is_allowed_by(policy, arn, &question, now)
+                    || self.trusts_itself(role, &session, &question, now)
+            }),
             _ => false,
         };
         if allowed { Ok(()) } else { Err(self.may_not_assume(&origin.credential.principal, arn)) }
     }
 
-    /// Whether a role's trust policy lets the principals do `action`.
+    /// Whether a role's trust policy lets the principals do what is asked.
     pub(crate) fn trusts(
         &self,
         role: &RoleRecord,
         principals: &[(&str, &str)],
-        facts: IamFacts,
-        action: &str,
+        question: &Question,
         now: Timestamp,
     ) -> Outcome {
         let trust = TrustPolicy::parse(&role.trust, TRUST_POLICY_CHARACTERS);
         let document = trust.and_then(|trust| trust.naming(principals, TRUST_POLICY_CHARACTERS));
-        let (Ok(Some(document)), Ok(policy)) = (document, identity::PolicyName::new("trust")) else {
-            return Outcome::ImplicitDeny;
+        let Ok(Some(document)) = document else { return Outcome::ImplicitDeny };
+        self.answer(document, &format!("the trust of role {}", role.name), question, "*", now)
+    }
+
+    /// The same, where only statements count that name this principal itself.
+    fn trusts_itself(&self, role: &RoleRecord, principal: &str, question: &Question, now: Timestamp) -> bool {
+        let trust = TrustPolicy::parse(&role.trust, TRUST_POLICY_CHARACTERS);
+        let document =
+            trust.and_then(|trust| trust.naming_itself(("AWS", principal), TRUST_POLICY_CHARACTERS));
+        let Ok(Some(document)) = document else { return false };
+        let whose = format!("the trust of role {}", role.name);
+        self.answer(document, &whose, question, "*", now) == Outcome::Allowed
+    }
+
+    /// Whether a session policy by itself allows what is asked.
+    fn is_allowed_by(&self, policy: &str, arn: &str, question: &Question, now: Timestamp) -> bool {
+        let document = Document::parse_within(policy, SESSION_POLICY_CHARACTERS);
+        document.is_ok_and(|document| {
+            self.answer(document, "the session policy", question, arn, now) == Outcome::Allowed
+        })
+    }
+
+    /// What one document alone says.
+    fn answer(
+        &self,
+        document: Document,
+        whose: &str,
+        question: &Question,
+        arn: &str,
+        now: Timestamp,
+    ) -> Outcome {
+        let Ok(policy) = identity::PolicyName::new("document") else { return Outcome::ImplicitDeny };
+        let source =
+            Source { policy, version: 1, origin: Origin::Other(whose.into()), document: Arc::new(document) };
+        let context = ConnectionContext {
+            iam: Some(Arc::new(question.facts.clone())),
+            source_ip: question.source_ip,
+            ..Default::default()
         };
-        let origin = Origin::Other(format!("the trust of role {}", role.name).into());
-        let source = Source { policy, version: 1, origin, document: Arc::new(document) };
-        let context = ConnectionContext { iam: Some(Arc::new(facts)), ..Default::default() };
         let set = Arc::new(PolicySet::compile(vec![source]));
         let authorizer = Authorizer::new(Arc::clone(&self.site), set, context, Epoch(0));
-        authorizer.decide_arn(action, "*", ConnectFacts::default(), now).outcome
+        authorizer.decide_arn(question.action, arn, CallFacts::default(), now).outcome
     }
 
     fn may_not_assume(&self, caller: &Principal, arn: &str) -> ApiError {

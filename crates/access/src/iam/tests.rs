@@ -102,7 +102,13 @@ fn a_store_that_is_down_lets_nobody_in_but_the_owner() {
         device: None,
         session_policy: None,
     }));
-    let asked = scene.run(scene.access.authorize(&origin(who), &["iot:ListThings"], &Resource::All, NOW));
+    let asked = scene.run(scene.access.authorize(
+        &origin(who),
+        &["iot:ListThings"],
+        &Resource::All,
+        CallFacts::default(),
+        NOW,
+    ));
     assert_eq!(code(asked), ErrorCode::ServiceUnavailable);
 }
 
@@ -172,13 +178,70 @@ fn a_trust_policy_may_name_a_user_and_deny_another() {
 }
 
 #[test]
+fn a_session_does_not_leave_its_policy_by_another_role() {
+    let scene = Scene::new();
+    let account = r#"{"AWS":"arn:aws:iam::123456789012:root"}"#;
+    let own = role(&scene, "own", account);
+    let assume = |caller: &HttpOrigin, arn: &str, policy: Option<&str>| {
+        let asked = json!({ "RoleArn": arn, "RoleSessionName": "me", "Policy": policy });
+        scene.run(scene.access.assume_role(input(asked), caller, NOW))
+    };
+    let owner = origin(Principal::AccessKey("AKIAOWNER".into()));
+    let session = |policy: Option<&str>| {
+        let made = assume(&owner, &own, policy).unwrap().credentials;
+        origin(
+            signer(&scene, &made.access_key_id, Some(&made.session_token.0), NOW).unwrap().principal.clone(),
+        )
+    };
+    let by_role = role(&scene, "by-role", r#"{"AWS":"arn:aws:iam::123456789012:role/own"}"#);
+    let by_all = role(&scene, "by-all", r#"{"AWS":"*"}"#);
+    let by_session = role(&scene, "by-session", r#"{"AWS":"arn:aws:sts::123456789012:assumed-role/own/me"}"#);
+    let free = session(None);
+    let narrow = session(Some(&allow("iot:ListThings")));
+    let wide = session(Some(&allow("sts:AssumeRole")));
+    for arn in [&by_role, &by_all] {
+        assert!(assume(&free, arn, None).is_ok(), "{arn}");
+        assert_eq!(code(assume(&narrow, arn, None)), ErrorCode::AccessDenied, "{arn}");
+        assert!(assume(&wide, arn, None).is_ok(), "{arn}");
+    }
+    assert!(assume(&narrow, &by_session, None).is_ok(), "a trust in the session itself is beyond its policy");
+    let never = session(Some(&allow("sts:*").replace("Allow", "Deny")));
+    assert_eq!(code(assume(&never, &by_session, None)), ErrorCode::AccessDenied);
+}
+
+#[test]
+fn a_trust_may_depend_on_the_address() {
+    let scene = Scene::new();
+    let key = user(&scene, "u");
+    let caller = origin(signer(&scene, &key.access_key_id, None, NOW).unwrap().principal);
+    let assume = |name: &str, network: &str| {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole" },
+            { "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
+              "Condition": { "IpAddress": { "aws:SourceIp": network } } } ] });
+        let made = json!({ "RoleName": name, "AssumeRolePolicyDocument": trust.to_string() });
+        let arn = scene.run(scene.access.create_role(input(made), NOW)).unwrap().role.arn;
+        let asked = json!({ "RoleArn": arn, "RoleSessionName": "me" });
+        scene.run(scene.access.assume_role(input(asked), &caller, NOW))
+    };
+    assert!(assume("elsewhere", "10.0.0.0/8").is_ok());
+    assert_eq!(code(assume("here", "127.0.0.0/8")), ErrorCode::AccessDenied);
+}
+
+#[test]
 fn older_and_newer_names_of_an_action_both_count() {
     let scene = Scene::new();
     let key = user(&scene, "u");
     let caller = origin(signer(&scene, &key.access_key_id, None, NOW).unwrap().principal);
     let ask = || {
         let actions = ["iotjobsdata:GetPendingJobExecutions", "iot:GetPendingJobExecutions"];
-        scene.run(scene.access.authorize(&caller, &actions, &Resource::Iot("thing/t".into()), NOW))
+        scene.run(scene.access.authorize(
+            &caller,
+            &actions,
+            &Resource::Iot("thing/t".into()),
+            CallFacts::default(),
+            NOW,
+        ))
     };
     let put = |name: &str, document: String| {
         let put = json!({ "UserName": "u", "PolicyName": name, "PolicyDocument": document });

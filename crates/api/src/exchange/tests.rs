@@ -81,6 +81,7 @@ impl Perform for Echo {
         &'a self,
         actions: Vec<String>,
         resource: Resource,
+        _facts: CallFacts<'a>,
         _caller: &'a Caller,
         _now: Timestamp,
     ) -> Allowing<'a> {

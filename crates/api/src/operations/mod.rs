@@ -23,7 +23,7 @@ mod things;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::iam::Resource;
+use access::iam::{CallFacts, Resource};
 use access::{Access, HttpsAuthorizer, HttpsGuest};
 use broker::HttpOrigin;
 use customauth::HttpPart;
@@ -163,13 +163,14 @@ impl Perform for Dispatch {
         &'a self,
         actions: Vec<String>,
         resource: Resource,
+        facts: CallFacts<'a>,
         caller: &'a Caller,
         now: Timestamp,
     ) -> Allowing<'a> {
         Box::pin(async move {
             let origin = origin(caller.clone());
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-            self.by.access.authorize(&origin, &actions, &resource, now).await.map_err(fault)
+            self.by.access.authorize(&origin, &actions, &resource, facts, now).await.map_err(fault)
         })
     }
 

@@ -147,6 +147,20 @@ fn a_renewal_replaces_the_policies_of_the_same_connection() {
 }
 
 #[test]
+fn ended_connections_do_not_wait_for_a_renewal_by_the_thousand() {
+    let house = House::new();
+    let authorizer = Authorizer::new();
+    let mut stays = enter(&house, &authorizer, "stays", House::link());
+    for number in 0..1000 {
+        drop(enter(&house, &authorizer, &format!("c{number}"), House::link()));
+    }
+    assert!(house.broker.waiting_renewals() < 200, "{}", house.broker.waiting_renewals());
+    authorizer.answer(Ok("second"));
+    pass(&house, REFRESH);
+    assert!(may(&mut stays, "second"), "a connection that is there is not forgotten");
+}
+
+#[test]
 fn a_renewal_that_fails_ends_the_connection_with_its_will() {
     for why in ["isAuthenticated is false", "principalId other after somebody"] {
         let house = House::new();

@@ -134,3 +134,25 @@ proptest::proptest! {
         let _ = Certificate::from_der(&damaged);
     }
 }
+
+#[test]
+fn what_is_around_the_signed_part_is_not_believed() {
+    use der::value;
+    let key = KeyPair::generate().unwrap();
+    let authority = &Certificate::from_der(params().self_signed(&key).unwrap().der()).unwrap();
+    let (_, content, _) = der::read(authority.der()).unwrap();
+    let (tag, signed, rest) = der::read(content).unwrap();
+    let (_, algorithm, signature) = der::read(rest).unwrap();
+    assert_eq!(authority.signed_fingerprint(), sha256_hex(&value(tag, signed)));
+    let (_, object, _) = der::read(algorithm).unwrap();
+    let object = value(der::OBJECT, object);
+    for parameters in [&[][..], &[5, 0], &[4, 1, 7]] {
+        let other = value(der::SEQUENCE, &[&object, parameters].concat());
+        let whole = value(der::SEQUENCE, &[&value(tag, signed)[..], &other, signature].concat());
+        let Ok(read) = Certificate::from_der(&whole) else { continue };
+        assert_eq!(read.signed_fingerprint(), authority.signed_fingerprint());
+        let same = whole == authority.der();
+        assert_eq!(read.verify_signed_by(authority).is_ok(), same, "{parameters:?}");
+        assert_eq!(read.check_signature_algorithm().is_ok(), same, "{parameters:?}");
+    }
+}

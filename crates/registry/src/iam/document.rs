@@ -61,6 +61,14 @@ impl TrustPolicy {
         })
     }
 
+    /// The statements that name this principal itself, and not only as one of everybody.
+    ///
+    /// # Errors
+    /// They are not understood.
+    pub fn naming_itself(&self, principal: (&str, &str), longest: usize) -> Result<Option<Document>, String> {
+        self.document_if(longest, |kind, name| (kind, name) == principal)
+    }
+
     fn document_if(
         &self,
         longest: usize,

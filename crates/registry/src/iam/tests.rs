@@ -18,6 +18,10 @@ fn a_trust_policy_names_whom_it_names() {
     assert!(names(r#"{"AWS":["x","arn:aws:iam::1:user/a"],"Service":"iot.amazonaws.com"}"#));
     assert!(!names(r#"{"AWS":"arn:aws:iam::1:user/b"}"#));
     assert!(!names(r#"{"Federated":"arn:aws:iam::1:user/a"}"#));
+    let itself = |principal: &str| trust(principal).unwrap().naming_itself(mine, 2048).unwrap().is_some();
+    assert!(itself(r#"{"AWS":["x","arn:aws:iam::1:user/a"]}"#));
+    assert!(!itself(r#""*""#) && !itself(r#"{"AWS":"*"}"#));
+    assert!(!itself(r#"{"Federated":"arn:aws:iam::1:user/a"}"#));
 }
 
 #[test]

@@ -232,6 +232,96 @@ fn hostile_chains_get_a_reason() {
     assert_failed(contact(&scene, one, NAME, NOW), "is INACTIVE");
 }
 
+/// Tag and content of the first value, and what follows.
+fn read(der: &[u8]) -> (u8, &[u8], &[u8]) {
+    let (start, length) = match der[1] {
+        0x81 => (3, usize::from(der[2])),
+        0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+        short => (2, usize::from(short)),
+    };
+    (der[0], &der[start..start + length], &der[start + length..])
+}
+
+fn value(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let head = match content.len() {
+        0..0x80 => vec![tag, length[1]],
+        0x80..0x100 => vec![tag, 0x81, length[1]],
+        _ => vec![tag, 0x82, length[0], length[1]],
+    };
+    [head, content.to_vec()].concat()
+}
+
+/// The order of P-256.
+const ORDER: [u8; 32] = [
+    0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA,
+    0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
+];
+
+/// The same certificate with the other signature that ECDSA takes for it: (r, n - s) instead of (r, s).
+fn rewritten(der: &[u8]) -> Vec<u8> {
+    let (_, content, _) = read(der);
+    let (tag, signed, rest) = read(content);
+    let (_, algorithm, rest) = read(rest);
+    let (_, bits, _) = read(rest);
+    let (_, numbers, _) = read(&bits[1..]);
+    let (_, r, rest) = read(numbers);
+    let (_, s, _) = read(rest);
+    let s = s.strip_prefix(&[0]).unwrap_or(s);
+    let mut other = [0; 32];
+    let mut borrow = 0;
+    for place in (0..32).rev() {
+        let digit = (place + s.len()).checked_sub(32).map_or(0, |at| i16::from(s[at]));
+        let left = i16::from(ORDER[place]) - digit - borrow;
+        borrow = i16::from(left < 0);
+        other[place] = u8::try_from(left.rem_euclid(256)).unwrap();
+    }
+    let start = other.iter().position(|byte| *byte != 0).unwrap();
+    let mut other = other[start..].to_vec();
+    if other[0] >= 0x80 {
+        other.insert(0, 0);
+    }
+    let numbers = value(0x30, &[value(2, r), value(2, &other)].concat());
+    let bits = value(3, &[vec![0], numbers].concat());
+    value(0x30, &[value(tag, signed), value(0x30, algorithm), bits].concat())
+}
+
+#[test]
+fn a_revoked_certificate_does_not_come_back_in_another_spelling() {
+    let (scene, _) = scene();
+    let owner = Owner::new("CA");
+    let ca = owner.pem();
+    sponsor(&scene, &ca, with_body());
+    let device = der(&owner.device("lamp-7"));
+    let other = rewritten(&device);
+    let signed =
+        Certificate::from_der(&other).unwrap().verify_signed_by(&Certificate::from_pem(&ca).unwrap());
+    assert_eq!((rewritten(&other) == device, signed, id_of(&other) == id_of(&device)), (true, Ok(()), false));
+    let one = std::slice::from_ref(&other);
+    // In either order, and at the same time: the one that was first is the certificate.
+    let quick = device.clone();
+    scene.meddle(move |somebody| {
+        store::block_on(somebody.first_contact(&[quick], NAME, NOW)).unwrap();
+    });
+    assert_failed(contact(&scene, one, NAME, NOW), "is registered as");
+    assert_eq!(
+        (status(&scene, &id_of(&device)), status(&scene, &id_of(&other))),
+        (Some(CertificateStatus::Active), None)
+    );
+    let input = shapes::UpdateCertificateRequest {
+        certificate_id: id_of(&device).to_string(),
+        new_status: shapes::CertificateStatus::Revoked,
+    };
+    scene.run(scene.services.update_certificate(input, NOW)).unwrap();
+    assert_failed(contact(&scene, one, NAME, NOW), "is REVOKED");
+    assert_eq!(status(&scene, &id_of(&other)), None);
+    let pem = Certificate::from_der(&other).unwrap().pem();
+    let input = shapes::RegisterCertificateRequest { certificate_pem: pem, ..Default::default() };
+    let refused = scene.run(scene.services.register_certificate(input, NOW)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::ResourceAlreadyExists);
+    check_store(&scene.store);
+}
+
 #[test]
 fn a_ca_that_is_switched_off_meanwhile_lets_nobody_in() {
     let (scene, _) = scene();

@@ -7,7 +7,7 @@ use identity::Timestamp;
 use proptest::prelude::*;
 use registry::attachments::{POLICY_TARGETS, TARGET_POLICIES, Target};
 use registry::ca_certificates::CA_CERTIFICATES;
-use registry::certificates::CERTIFICATES;
+use registry::certificates::{CERTIFICATES, SIGNED_PARTS};
 use registry::limits;
 use registry::order::ORDER;
 use registry::policies::POLICIES;
@@ -43,6 +43,7 @@ fn turned(rows: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
 /// Panics if two halves of anything are out of step, or something belongs to nothing.
 pub(crate) fn check_store(store: &MemoryStore) {
     check_attachments(store);
+    check_signed_parts(store);
     check_principals(store);
     check_groups(store);
     check_types(store);
@@ -73,6 +74,15 @@ fn check_attachments(store: &MemoryStore) {
         let count = by_policy.iter().filter(|other| other[1] == *text).count();
         assert!(count <= target.policy_limit(), "{text} has {count} policies");
     }
+}
+
+fn check_signed_parts(store: &MemoryStore) {
+    let certificates = all(store, &CERTIFICATES).into_iter().map(|row| {
+        let certificate = pki::Certificate::from_pem(&row.value.pem).unwrap();
+        (certificate.signed_fingerprint().to_owned(), row.value.id)
+    });
+    let parts = all(store, &SIGNED_PARTS).into_iter().map(|row| (row.key.parts().remove(0), row.value));
+    assert_eq!(parts.collect::<BTreeSet<_>>(), certificates.collect());
 }
 
 fn check_principals(store: &MemoryStore) {
