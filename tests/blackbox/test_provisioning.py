@@ -252,7 +252,7 @@ def test_new_device_is_provisioned_and_comes_back(server, iot, account, dial, st
 
 def der(tag, content):
     length = len(content)
-    return bytes([tag]) + (bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2)) + content
+    return bytes([tag]) + (bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")) + content
 
 
 def rewrite(account, device):
