@@ -109,9 +109,8 @@ impl<'a> Scope<'a> {
             let value = self.parameters.get(name).map(String::as_str).unwrap_or_default();
             if let Some(found) = value.chars().find(|it| matches!(it, '"' | '\\') || it.is_control()) {
                 let detail = format!(
-                    "the value of the parameter {name} has the character {found:?}, with which it could become more \
-                     than a part of a text in the JSON that it is put into; provision with a value without quotation \
-                     marks, backslashes and control characters"
+                    "the value of the parameter {name} has the character {found:?}: what is put into a document may \
+                     have no quotation marks, backslashes and control characters"
                 );
                 return Err(Fault::at(place, detail));
             }
