@@ -32,12 +32,12 @@ def _signature(secret, moment, scope, canonical):
 
 
 def presigned_path(server, host, path="/mqtt", method="GET", service="iotdevicegateway", region=None, key=None, secret=None,
-                   moment=None, scope_date=None, expires=None, token=None, sign_token=False, signed_path=None):
+                   moment=None, ago=0, scope_date=None, expires=None, token=None, sign_token=False, signed_path=None):
     """`path` with the query that signs it. `host` is what the client will send as Host, or what it signs instead.
 
     A session token is appended after signing, as AWS's devices do it, unless `sign_token`."""
     key, secret = key or server.ready["access_key_id"], secret or server.ready["secret_access_key"]
-    moment = moment or basic()
+    moment = moment or basic(ago=ago)
     scope = f"{scope_date or moment[:8]}/{region or server.region}/{service}/aws4_request"
     query = {"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"{key}/{scope}", "X-Amz-Date": moment,
              "X-Amz-SignedHeaders": "host"}

@@ -275,7 +275,7 @@ fn a_value_stays_inside_its_text_of_a_policy_document() {
                 .any(|it| matches!(it, PolicySource::Document { document, .. } if document == expected)),
             "{document}"
         );
-        for hostile in [r#"x","Resource":"*"#, r"x\", "x\ny", "x\u{1}"] {
+        for hostile in [r#"x","Resource":"*"#, r"x\", "x\ny", "x\u{1}", "*", "lamp-?", "${iot:ClientId}"] {
             let fault = plan(&document, hostile).unwrap_err();
             assert_eq!(fault.place, "Resources.policy.Properties.PolicyDocument", "{document}");
             assert!(fault.detail.contains(SUBJECT), "{fault}");
