@@ -15,7 +15,12 @@ use store::{Batch, Key, Stored};
 use crate::commit::until_committed;
 use crate::page;
 use crate::provisioning_templates::check_role;
-use crate::shapes::*;
+use crate::shapes::{
+    self, DeleteV2LoggingLevelRequest, GetLoggingOptionsRequest, GetLoggingOptionsResponse,
+    GetV2LoggingOptionsRequest, GetV2LoggingOptionsResponse, ListV2LoggingLevelsRequest,
+    ListV2LoggingLevelsResponse, LogEventConfiguration, LogTarget, LogTargetConfiguration,
+    SetLoggingOptionsRequest, SetV2LoggingLevelRequest, SetV2LoggingOptionsRequest,
+};
 use crate::{ApiError, ErrorCode, Services};
 
 #[cfg(test)]
@@ -39,19 +44,18 @@ impl Services {
         &self,
         input: SetV2LoggingOptionsRequest,
         now: Timestamp,
-    ) -> Result<SetV2LoggingOptionsResponse, ApiError> {
+    ) -> Result<(), ApiError> {
         let events = input.event_configurations.map(|events| events.into_iter().map(event_record).collect());
         let wanted = Wanted {
             role: input.role_arn,
-            level: input.default_log_level.as_deref().map(level).transpose()?,
+            level: input.default_log_level.map(level),
             disabled: input.disable_all_logs,
-            events: events.transpose()?,
+            events,
         };
         if let Some(events) = &wanted.events {
             logging::check_events(events)?;
         }
-        until_committed!(self.records, now, |batch| self.plan_logging_options(&wanted, now, &mut batch))?;
-        Ok(SetV2LoggingOptionsResponse {})
+        until_committed!(self.records, now, |batch| self.plan_logging_options(&wanted, now, &mut batch))
     }
 
     async fn plan_logging_options(
@@ -90,7 +94,7 @@ impl Services {
         };
         Ok(GetV2LoggingOptionsResponse {
             role_arn: record.role_arn,
-            default_log_level: Some(record.default_level.to_string()),
+            default_log_level: Some(level_shape(record.default_level)),
             disable_all_logs: Some(record.disabled),
             event_configurations: (!events.is_empty()).then(|| events.into_iter().map(event_shape).collect()),
         })
@@ -104,12 +108,11 @@ impl Services {
         &self,
         input: SetLoggingOptionsRequest,
         now: Timestamp,
-    ) -> Result<SetLoggingOptionsResponse, ApiError> {
+    ) -> Result<(), ApiError> {
         let payload = input.logging_options_payload;
-        let level = payload.log_level.as_deref().map(level).transpose()?;
+        let level = payload.log_level.map(level);
         let wanted = Wanted { role: Some(payload.role_arn), level, disabled: None, events: None };
-        until_committed!(self.records, now, |batch| self.plan_logging_options(&wanted, now, &mut batch))?;
-        Ok(SetLoggingOptionsResponse {})
+        until_committed!(self.records, now, |batch| self.plan_logging_options(&wanted, now, &mut batch))
     }
 
     /// `GetLoggingOptions`: empty while nobody set any, because the model declares no error for it.
@@ -124,7 +127,7 @@ impl Services {
         let Some(stored) = self.logging_options(now).await? else {
             return Ok(GetLoggingOptionsResponse { role_arn: None, log_level: None });
         };
-        let log_level = Some(stored.value.default_level.to_string());
+        let log_level = Some(level_shape(stored.value.default_level));
         Ok(GetLoggingOptionsResponse { role_arn: stored.value.role_arn, log_level })
     }
 
@@ -137,17 +140,16 @@ impl Services {
         &self,
         input: SetV2LoggingLevelRequest,
         now: Timestamp,
-    ) -> Result<SetV2LoggingLevelResponse, ApiError> {
-        let level = level(&input.log_level)?;
-        let target = target(&input.log_target.target_type)?;
+    ) -> Result<(), ApiError> {
+        let level = level(input.log_level);
+        let target = target(input.log_target.target_type);
         let name = input.log_target.target_name;
         until_committed!(self.records, now, |batch| self.plan_logging_level(
             (target, name.as_deref()),
             level,
             now,
             &mut batch
-        ))?;
-        Ok(SetV2LoggingLevelResponse {})
+        ))
     }
 
     async fn plan_logging_level(
@@ -205,16 +207,17 @@ impl Services {
         input: ListV2LoggingLevelsRequest,
         now: Timestamp,
     ) -> Result<ListV2LoggingLevelsResponse, ApiError> {
-        let only = input.target_type.as_deref().map(target).transpose()?;
+        let only = input.target_type.map(target);
         let options = self.configured_logging(now).await?.value;
         let size = page::size(input.max_results, limits::PAGE_TOKEN)?;
         let is_shown = |kind: LogTargetType| only.is_none_or(|only| only == kind);
-        let rows = self.records.scan(&LOGGING_LEVELS, &Key::EMPTY, None, (limits::LOGGING_LEVELS, now));
+        let rows =
+            self.records.scan(&LOGGING_LEVELS, &Key::EMPTY, None, (limits::LOGGING_LEVELS, now)).await?;
         let mut all = Vec::new();
         if is_shown(LogTargetType::Default) {
             all.push(configuration(LogTargetType::Default, None, options.default_level));
         }
-        all.extend(rows.await?.iter().filter_map(|row| {
+        all.extend(rows.iter().filter_map(|row| {
             let parts = row.key.parts();
             let [kind, name] = parts.as_slice() else { return None };
             let kind = LogTargetType::parse(kind).filter(|kind| is_shown(*kind))?;
@@ -232,18 +235,17 @@ impl Services {
         &self,
         input: DeleteV2LoggingLevelRequest,
         now: Timestamp,
-    ) -> Result<DeleteV2LoggingLevelResponse, ApiError> {
-        let target = target(&input.target_type)?;
+    ) -> Result<(), ApiError> {
+        let target = target(input.target_type);
         if target == LogTargetType::Default {
             let text = "The default level cannot be deleted: set it to another one, or to DISABLED";
             return Err(ApiError::invalid(text));
         }
         let key = logging_level_key(target, &logging::target_name(target, &input.target_name)?);
-        until_committed!(self.records, now, |batch| async {
+        until_committed!(self.records, now, |batch| {
             LOGGING_LEVELS.delete(&mut batch, &key);
-            Ok::<_, ApiError>(())
-        })?;
-        Ok(DeleteV2LoggingLevelResponse {})
+            std::future::ready(Ok::<_, ApiError>(()))
+        })
     }
 
     async fn logging_options(
@@ -300,30 +302,62 @@ fn every_event(record: &LoggingOptionsRecord) -> Vec<EventConfigurationRecord> {
     EVENT_TYPES.iter().map(of_type).collect()
 }
 
-fn event_record(event: LogEventConfiguration) -> Result<EventConfigurationRecord, ApiError> {
-    let level = event.log_level.as_deref().map(level).transpose()?;
-    Ok(EventConfigurationRecord { event_type: event.event_type, level, destination: event.log_destination })
+fn event_record(event: LogEventConfiguration) -> EventConfigurationRecord {
+    let level = event.log_level.map(level);
+    EventConfigurationRecord { event_type: event.event_type, level, destination: event.log_destination }
 }
 
 fn event_shape(event: EventConfigurationRecord) -> LogEventConfiguration {
     LogEventConfiguration {
         event_type: event.event_type,
-        log_level: event.level.map(|level| level.to_string()),
+        log_level: event.level.map(level_shape),
         log_destination: event.destination,
     }
 }
 
 fn configuration(kind: LogTargetType, name: Option<String>, level: LogLevel) -> LogTargetConfiguration {
     LogTargetConfiguration {
-        log_target: Some(LogTarget { target_type: kind.to_string(), target_name: name }),
-        log_level: Some(level.to_string()),
+        log_target: Some(LogTarget { target_type: target_shape(kind), target_name: name }),
+        log_level: Some(level_shape(level)),
     }
 }
 
-fn level(text: &str) -> Result<LogLevel, ApiError> {
-    LogLevel::parse(text).ok_or_else(|| ApiError::invalid(format!("{text:?} is not a log level")))
+fn level(shape: shapes::LogLevel) -> LogLevel {
+    match shape {
+        shapes::LogLevel::Debug => LogLevel::Debug,
+        shapes::LogLevel::Info => LogLevel::Info,
+        shapes::LogLevel::Warn => LogLevel::Warn,
+        shapes::LogLevel::Error => LogLevel::Error,
+        shapes::LogLevel::Disabled => LogLevel::Disabled,
+    }
 }
 
-fn target(text: &str) -> Result<LogTargetType, ApiError> {
-    LogTargetType::parse(text).ok_or_else(|| ApiError::invalid(format!("{text:?} is not a type of target")))
+fn level_shape(level: LogLevel) -> shapes::LogLevel {
+    match level {
+        LogLevel::Debug => shapes::LogLevel::Debug,
+        LogLevel::Info => shapes::LogLevel::Info,
+        LogLevel::Warn => shapes::LogLevel::Warn,
+        LogLevel::Error => shapes::LogLevel::Error,
+        LogLevel::Disabled => shapes::LogLevel::Disabled,
+    }
+}
+
+fn target(shape: shapes::LogTargetType) -> LogTargetType {
+    match shape {
+        shapes::LogTargetType::Default => LogTargetType::Default,
+        shapes::LogTargetType::ThingGroup => LogTargetType::ThingGroup,
+        shapes::LogTargetType::ClientId => LogTargetType::ClientId,
+        shapes::LogTargetType::SourceIp => LogTargetType::SourceIp,
+        shapes::LogTargetType::PrincipalId => LogTargetType::PrincipalId,
+    }
+}
+
+fn target_shape(target: LogTargetType) -> shapes::LogTargetType {
+    match target {
+        LogTargetType::Default => shapes::LogTargetType::Default,
+        LogTargetType::ThingGroup => shapes::LogTargetType::ThingGroup,
+        LogTargetType::ClientId => shapes::LogTargetType::ClientId,
+        LogTargetType::SourceIp => shapes::LogTargetType::SourceIp,
+        LogTargetType::PrincipalId => shapes::LogTargetType::PrincipalId,
+    }
 }
