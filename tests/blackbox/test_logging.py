@@ -92,6 +92,7 @@ def test_options_and_levels_through_boto3(iot):
     assert {"eventType": "Connect", "logLevel": "ERROR"} in iot.get_v2_logging_options(verbose=True)["eventConfigurations"]
     assert error(iot.set_v2_logging_options, eventConfigurations=[{"eventType": "Publish"}]) == "InvalidRequestException"
     iot.set_logging_options(loggingOptionsPayload={"roleArn": ROLE, "logLevel": "WARN"})
+    assert error(iot.set_logging_options, loggingOptionsPayload={"roleArn": ROLE, "logLevel": "LOUD"}) == "InvalidRequestException"
     assert iot.get_logging_options()["logLevel"] == iot.get_v2_logging_options()["defaultLogLevel"] == "WARN"
 
 
