@@ -69,7 +69,7 @@ fn nothing_is_configured_at_first() {
     assert_eq!(set(&scene, nothing()), Err(ErrorCode::InvalidRequest));
     let silent = SetV2LoggingOptionsRequest { disable_all_logs: Some(true), ..nothing() };
     assert_eq!(set(&scene, silent), Ok(()));
-    assert_eq!(get(&scene, false).unwrap().default_log_level., Some(Shape::Disabled));
+    assert_eq!(get(&scene, false).unwrap().default_log_level, Some(Shape::Disabled));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_a_request_leaves_out_stays() {
     assert_eq!(set(&scene, silent), Ok(()));
     let found = get(&scene, false).unwrap();
     assert_eq!(found.role_arn.as_deref(), Some(ROLE));
-    assert_eq!(found.default_log_level., Some(Shape::Error));
+    assert_eq!(found.default_log_level, Some(Shape::Error));
     assert_eq!(found.disable_all_logs, Some(true));
     let events = found.event_configurations.unwrap();
     assert_eq!(events.len(), 1);
@@ -109,12 +109,12 @@ fn the_old_pair_is_a_view_of_the_same() {
     let payload = LoggingOptionsPayload { role_arn: ROLE.into(), log_level: Some(Shape::Warn) };
     let input = SetLoggingOptionsRequest { logging_options_payload: payload };
     scene.run(scene.services.set_logging_options(input, NOW)).unwrap();
-    assert_eq!(get(&scene, false).unwrap().default_log_level., Some(Shape::Warn));
+    assert_eq!(get(&scene, false).unwrap().default_log_level, Some(Shape::Warn));
     let bad = SetV2LoggingOptionsRequest { role_arn: Some("logs".into()), ..options(Shape::Info) };
     assert_eq!(set(&scene, bad), Err(ErrorCode::InvalidRequest));
     assert_eq!(set(&scene, options(Shape::Info)), Ok(()));
     let old = scene.run(scene.services.get_logging_options(GetLoggingOptionsRequest {}, NOW)).unwrap();
-    assert_eq!(old.log_level., Some(Shape::Info));
+    assert_eq!(old.log_level, Some(Shape::Info));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn levels_come_and_go() {
     let expected = expected.map(|(kind, name, level)| (kind, name.to_owned(), level));
     assert_eq!(levels(&scene, None, 1).unwrap(), expected);
     assert_eq!(levels(&scene, Some(Kind::ClientId), 250).unwrap(), expected[1..3]);
-    assert_eq!(get(&scene, false).unwrap().default_log_level., Some(Shape::Warn));
+    assert_eq!(get(&scene, false).unwrap().default_log_level, Some(Shape::Warn));
     assert_eq!(delete(&scene, Kind::ClientId, "a"), Ok(()));
     assert_eq!(levels(&scene, None, 2).unwrap().len(), 3);
 }

@@ -67,7 +67,7 @@ fn a_denial_is_one_line() {
     assert_eq!(
         text,
         "2026-01-02T03:04:05.678Z  DENIED    sensor-7 may not iot:Publish on topic/dev/8/data: no statement matched; \
-         nearest: statement 2 of policy sensor-policy\n"
+         nearest: statement 2 of policy sensor-policy -> allow it\n"
     );
 }
 
