@@ -47,7 +47,7 @@ impl Violations {
     }
 
     fn members(&mut self, members: &[Member], values: &Map<String, Value>, prefix: &str) {
-        for member in members.iter().filter(|m| m.at != Location::Payload) {
+        for member in members.iter().filter(|m| !is_raw(m)) {
             // Inside the body, members go by their name in the body.
             let key = if member.at == Location::Body { member.wire } else { member.name };
             let at = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
@@ -120,6 +120,11 @@ impl Violations {
             self.add(at, shape, value, &format!("have {what} less than or equal to {max}"));
         }
     }
+}
+
+/// A body that is not read here: no structure.
+fn is_raw(member: &Member) -> bool {
+    member.at == Location::Payload && !matches!(member.shape.kind, Kind::Structure(_))
 }
 
 fn noun(kind: &Kind) -> &'static str {

@@ -14,7 +14,7 @@ use crate::route::Labels;
 pub struct Decoded {
     /// The members. Absent and `null` are the same.
     pub members: Map<String, Value>,
-    /// The body of an operation whose input has a payload; else empty.
+    /// The body of an operation whose input has a payload that is no structure; else empty.
     pub payload: Bytes,
 }
 
@@ -32,8 +32,15 @@ pub fn decode(
 ) -> Result<Decoded, Unreadable> {
     let members = operation.input.members();
     let mut out = Decoded::default();
-    if members.iter().any(|m| m.at == Location::Payload) {
-        out.payload = body;
+    if let Some(member) = members.iter().find(|m| m.at == Location::Payload) {
+        match member.shape.kind {
+            // The body is the structure itself.
+            Kind::Structure(inner) => {
+                let inner = Value::Object(json_body(inner, &body)?);
+                out.members.insert(member.name.to_owned(), inner);
+            }
+            _ => out.payload = body,
+        }
     } else if members.iter().any(|m| m.at == Location::Body) {
         out.members = json_body(members, &body)?;
     }
@@ -186,6 +193,14 @@ mod tests {
         let got =
             decoded(Service::Iot, "GET", "/policies?pageSize=3&isAscendingOrder=true&marker=a%2Bb", &[], "");
         assert_eq!(got.unwrap()["members"], json!({"pageSize": 3, "ascendingOrder": true, "marker": "a+b"}));
+    }
+
+    #[test]
+    fn a_payload_that_is_a_structure_is_read() {
+        let body = r#"{"roleArn":"r","logLevel":null,"other":1}"#;
+        let got = decoded(Service::Iot, "POST", "/loggingOptions", &[], body).unwrap();
+        assert_eq!(got, json!({"payload": "", "members": {"loggingOptionsPayload": {"roleArn": "r"}}}));
+        assert!(decoded(Service::Iot, "POST", "/loggingOptions", &[], "[]").is_err());
     }
 
     #[test]

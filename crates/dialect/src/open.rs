@@ -204,4 +204,29 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         reading: "the token is looked for in the context as in a connection",
         built: true,
     },
+    OpenQuestion {
+        question: "Log levels: which wins of several targets that fit one entry",
+        reading: "CLIENT_ID, PRINCIPAL_ID, SOURCE_IP, THING_GROUP (the loudest of several), type of event, DEFAULT",
+        built: true,
+    },
+    OpenQuestion {
+        question: "Log levels of a THING_GROUP: whose entries they rule",
+        reading: "those of clients whose client id is the name of a thing in the group itself",
+        built: true,
+    },
+    OpenQuestion {
+        question: "SetV2LoggingOptions without roleArn or defaultLogLevel",
+        reading: "they stay as they were; the first call needs both, unless it disables all logs",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteV2LoggingLevel of a level that is not there",
+        reading: "200",
+        built: true,
+    },
+    OpenQuestion {
+        question: "SetLoggingOptions beside SetV2LoggingOptions",
+        reading: "one set of options: the old pair sees its role and its default level",
+        built: true,
+    },
 ];

@@ -152,6 +152,7 @@ const WRONG: Rows = &[
 
 const STATE: Rows = &[
     ("ResourceNotFoundException", MISSING),
+    ("NotConfiguredException", "configure it first: the message names the operation"),
     ("NoSuchEntityException", MISSING),
     ("NoSuchResourceException", MISSING),
     ("ResourceAlreadyExistsException", EXISTS),

@@ -46,6 +46,8 @@ pub enum Guarded {
     Authorizers,
     /// The provisioning templates of the account; owner: nobody, an empty name.
     ProvisioningTemplates,
+    /// The log levels of single targets; owner: nobody, an empty name.
+    LoggingLevels,
 }
 
 impl Guarded {
@@ -61,6 +63,7 @@ impl Guarded {
             Self::Tags => "tags",
             Self::Authorizers => "authorizers",
             Self::ProvisioningTemplates => "provisioning-templates",
+            Self::LoggingLevels => "logging-levels",
         }
     }
 

@@ -18,6 +18,7 @@ pub mod guard;
 pub mod hierarchy;
 pub mod iam;
 pub mod limits;
+pub mod logging;
 pub mod order;
 pub mod policies;
 pub mod provisioning_templates;

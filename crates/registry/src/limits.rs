@@ -40,6 +40,8 @@ pub const AUTHORIZERS: usize = 100;
 pub const AUTHORIZERS_ACTIVE: usize = 32;
 /// Domain configurations of the account (L-89635276).
 pub const DOMAIN_CONFIGURATIONS: usize = 10;
+/// Log levels of single targets (L-055B4A38).
+pub const LOGGING_LEVELS: usize = 1000;
 /// Names of the certificate of a domain (developer guide, *Domain configurations*).
 pub const SERVER_NAMES: usize = 4;
 /// Certificates in the chain of a domain, the server's own included.

@@ -57,6 +57,8 @@ codes! {
     GatewayTimeout = "GatewayTimeoutException", 504;
     /// A fault of ours.
     InternalFailure = "InternalFailureException", 500;
+    /// Nobody set the logging options.
+    NotConfigured = "NotConfiguredException", 404;
     /// The roles of an identity pool are missing, or do not trust it (Amazon Cognito).
     InvalidIdentityPoolConfiguration = "InvalidIdentityPoolConfigurationException", 400;
     /// An argument of a list makes no sense (ACM).

@@ -20,6 +20,7 @@ pub mod entropy;
 mod error;
 mod first_contact;
 pub mod generated;
+mod logging;
 pub mod page;
 mod policies;
 mod policy_attachments;

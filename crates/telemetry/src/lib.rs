@@ -17,7 +17,7 @@ pub use divergences::{
     ClientSummary, DivergenceReport, DivergenceSummary, MOST_CLIENTS, MOST_DETAIL, MOST_ROWS, RowSummary,
 };
 pub use flight::{EventView, FlightRecorder, FlightSettings, MOST_TEXT, Why, WhyCause, WhyEntry};
-pub use log::{Format, LogObserver, LogSettings, LogThread, plain};
+pub use log::{Format, LogLevels, LogObserver, LogSettings, LogThread, Threshold, plain};
 pub use metrics::{AUTHN_REASONS, MetricsObserver, Totals};
 pub use tail::{
     LONGEST_WAIT, MOST_READERS, MOST_WAITING, MOST_WAITING_BYTES, ReadyFilter, Tail, TailAnswer, TailFilter,

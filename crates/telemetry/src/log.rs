@@ -2,6 +2,7 @@
 
 mod human;
 mod json;
+mod levels;
 mod limiter;
 mod writer;
 
@@ -14,10 +15,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use arc_swap::ArcSwapOption;
 use events::{Event, Kind, KindSet, Level, Observer};
 use identity::Timestamp;
 
 pub use human::plain;
+pub use levels::{LogLevels, Threshold};
 use limiter::{Held, Limiter};
 pub use writer::LogThread;
 use writer::Queue;
@@ -39,7 +42,7 @@ pub enum Format {
 pub struct LogSettings {
     /// How lines look.
     pub format: Format,
-    /// The quietest level that is still written.
+    /// The quietest level that is still written, while [`LogObserver::set_levels`] says nothing else.
     pub level: Level,
     /// `accountId` of JSON lines.
     pub account: String,
@@ -66,6 +69,9 @@ const CLIENT_BURST: u32 = 20;
 /// Writes events as lines.
 pub struct LogObserver {
     settings: LogSettings,
+    /// The kinds that can have a line, so that the others cost one look.
+    kinds: AtomicU64,
+    levels: ArcSwapOption<LogLevels>,
     queue: Queue,
     same: Arc<Limiter>,
     client: Arc<Limiter>,
@@ -93,7 +99,31 @@ impl LogObserver {
         let client = Arc::new(Limiter::new(CLIENT_BURST));
         let (queue, thread) = writer::start(&settings, out, [same.clone(), client.clone()], clock)?;
         let traces = AtomicU64::new(hasher.hash_one(0u8));
-        Ok((Arc::new(Self { settings, queue, same, client, hasher, traces }), thread))
+        let kinds = AtomicU64::new(KindSet::at_least(settings.level).bits());
+        let levels = ArcSwapOption::empty();
+        let log = Self { settings, kinds, levels, queue, same, client, hasher, traces };
+        Ok((Arc::new(log), thread))
+    }
+
+    /// From now on these levels decide; none: [`LogSettings::level`] alone. An event that is told at this moment is
+    /// judged by the one or the other.
+    pub fn set_levels(&self, levels: Option<LogLevels>) {
+        let own = self.settings.level;
+        let kinds = levels.as_ref().map_or(KindSet::at_least(own), |levels| levels.kinds(own));
+        // Never fewer kinds than the levels in force can have.
+        self.kinds.store(KindSet::all().bits(), Relaxed);
+        self.levels.store(levels.map(Arc::new));
+        self.kinds.store(kinds.bits(), Relaxed);
+    }
+
+    fn is_logged(&self, event: &Event<'_>) -> bool {
+        if !KindSet::from_bits(self.kinds.load(Relaxed)).has(event.kind()) {
+            return false;
+        }
+        match &*self.levels.load() {
+            Some(levels) => levels.admits(event, self.settings.level),
+            None => event.kind().level() >= self.settings.level,
+        }
     }
 
     /// Lines dropped so far because the queue was full.
@@ -161,15 +191,13 @@ impl LogObserver {
 
 impl Observer for LogObserver {
     fn observe(&self, at: Timestamp, event: &Event<'_>) {
-        if is_repeatable(event) && !self.admit(at, event) {
+        if !self.is_logged(event) || is_repeatable(event) && !self.admit(at, event) {
             return;
         }
         self.queue.push(self.line(at, event));
     }
 
-    fn wanted(&self) -> KindSet {
-        KindSet::at_least(self.settings.level)
-    }
+    // All: levels can change at any time, and somebody may want to see any kind of some client.
 }
 
 /// Whether a client can cause this line at will and without cost to itself.

@@ -11,6 +11,7 @@ mod connections;
 mod data_plane;
 mod domain_configurations;
 mod endpoint;
+mod logging;
 mod policies;
 mod provisioning;
 mod service_quotas;
@@ -107,6 +108,7 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     service_quotas::BUILT,
     domain_configurations::BUILT,
     acm::BUILT,
+    logging::BUILT,
 ];
 
 /// True when an operation has its line.

@@ -1146,6 +1146,17 @@ pub struct DeleteThingTypeRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteThingTypeResponse {}
 
+/// `DeleteV2LoggingLevelRequest`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeleteV2LoggingLevelRequest {
+    /// `targetName` (querystring `targetName`)
+    #[serde(rename = "targetName")]
+    pub target_name: String,
+    /// `targetType` (querystring `targetType`)
+    #[serde(rename = "targetType")]
+    pub target_type: LogTargetType,
+}
+
 /// `DeprecateThingTypeRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeprecateThingTypeRequest {
@@ -1692,6 +1703,21 @@ pub struct GetConnectionResponse {
     pub vpc_endpoint_id: Option<String>,
 }
 
+/// `GetLoggingOptionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetLoggingOptionsRequest {}
+
+/// `GetLoggingOptionsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetLoggingOptionsResponse {
+    /// `logLevel`
+    #[serde(rename = "logLevel", default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevel>,
+    /// `roleArn`
+    #[serde(rename = "roleArn", default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+}
+
 /// `GetPolicyRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GetPolicyRequest {
@@ -1804,6 +1830,31 @@ pub struct GetRetainedMessageResponse {
     /// `userProperties`
     #[serde(rename = "userProperties", default, skip_serializing_if = "Option::is_none")]
     pub user_properties: Option<Blob>,
+}
+
+/// `GetV2LoggingOptionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetV2LoggingOptionsRequest {
+    /// `verbose` (querystring `verbose`)
+    #[serde(rename = "verbose", default, skip_serializing_if = "Option::is_none")]
+    pub verbose: Option<bool>,
+}
+
+/// `GetV2LoggingOptionsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetV2LoggingOptionsResponse {
+    /// `defaultLogLevel`
+    #[serde(rename = "defaultLogLevel", default, skip_serializing_if = "Option::is_none")]
+    pub default_log_level: Option<LogLevel>,
+    /// `disableAllLogs`
+    #[serde(rename = "disableAllLogs", default, skip_serializing_if = "Option::is_none")]
+    pub disable_all_logs: Option<bool>,
+    /// `eventConfigurations`
+    #[serde(rename = "eventConfigurations", default, skip_serializing_if = "Option::is_none")]
+    pub event_configurations: Option<Vec<LogEventConfiguration>>,
+    /// `roleArn`
+    #[serde(rename = "roleArn", default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
 }
 
 /// `GroupNameAndArn`
@@ -2488,6 +2539,172 @@ pub struct ListThingsResponse {
     pub things: Option<Vec<ThingAttribute>>,
 }
 
+/// `ListV2LoggingLevelsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListV2LoggingLevelsRequest {
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `targetType` (querystring `targetType`)
+    #[serde(rename = "targetType", default, skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<LogTargetType>,
+}
+
+/// `ListV2LoggingLevelsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListV2LoggingLevelsResponse {
+    /// `logTargetConfigurations`
+    #[serde(rename = "logTargetConfigurations", default, skip_serializing_if = "Option::is_none")]
+    pub log_target_configurations: Option<Vec<LogTargetConfiguration>>,
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `LogEventConfiguration`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogEventConfiguration {
+    /// `eventType`, 1 to 512 characters
+    #[serde(rename = "eventType")]
+    pub event_type: String,
+    /// `logDestination`, 1 to 512 characters, `^[.\-_/#A-Za-z0-9]+$`
+    #[serde(rename = "logDestination", default, skip_serializing_if = "Option::is_none")]
+    pub log_destination: Option<String>,
+    /// `logLevel`
+    #[serde(rename = "logLevel", default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevel>,
+}
+
+/// `LogLevel`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// `DEBUG`
+    #[serde(rename = "DEBUG")]
+    Debug,
+    /// `INFO`
+    #[serde(rename = "INFO")]
+    Info,
+    /// `ERROR`
+    #[serde(rename = "ERROR")]
+    Error,
+    /// `WARN`
+    #[serde(rename = "WARN")]
+    Warn,
+    /// `DISABLED`
+    #[serde(rename = "DISABLED")]
+    Disabled,
+}
+
+impl LogLevel {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Error => "ERROR",
+            Self::Warn => "WARN",
+            Self::Disabled => "DISABLED",
+        }
+    }
+}
+
+impl std::str::FromStr for LogLevel {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "DEBUG" => Ok(Self::Debug),
+            "INFO" => Ok(Self::Info),
+            "ERROR" => Ok(Self::Error),
+            "WARN" => Ok(Self::Warn),
+            "DISABLED" => Ok(Self::Disabled),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `LogTarget`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogTarget {
+    /// `targetName`
+    #[serde(rename = "targetName", default, skip_serializing_if = "Option::is_none")]
+    pub target_name: Option<String>,
+    /// `targetType`
+    #[serde(rename = "targetType")]
+    pub target_type: LogTargetType,
+}
+
+/// `LogTargetConfiguration`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogTargetConfiguration {
+    /// `logLevel`
+    #[serde(rename = "logLevel", default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevel>,
+    /// `logTarget`
+    #[serde(rename = "logTarget", default, skip_serializing_if = "Option::is_none")]
+    pub log_target: Option<LogTarget>,
+}
+
+/// `LogTargetType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogTargetType {
+    /// `DEFAULT`
+    #[serde(rename = "DEFAULT")]
+    Default,
+    /// `THING_GROUP`
+    #[serde(rename = "THING_GROUP")]
+    ThingGroup,
+    /// `CLIENT_ID`
+    #[serde(rename = "CLIENT_ID")]
+    ClientId,
+    /// `SOURCE_IP`
+    #[serde(rename = "SOURCE_IP")]
+    SourceIp,
+    /// `PRINCIPAL_ID`
+    #[serde(rename = "PRINCIPAL_ID")]
+    PrincipalId,
+}
+
+impl LogTargetType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "DEFAULT",
+            Self::ThingGroup => "THING_GROUP",
+            Self::ClientId => "CLIENT_ID",
+            Self::SourceIp => "SOURCE_IP",
+            Self::PrincipalId => "PRINCIPAL_ID",
+        }
+    }
+}
+
+impl std::str::FromStr for LogTargetType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "DEFAULT" => Ok(Self::Default),
+            "THING_GROUP" => Ok(Self::ThingGroup),
+            "CLIENT_ID" => Ok(Self::ClientId),
+            "SOURCE_IP" => Ok(Self::SourceIp),
+            "PRINCIPAL_ID" => Ok(Self::PrincipalId),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `LoggingOptionsPayload`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoggingOptionsPayload {
+    /// `logLevel`
+    #[serde(rename = "logLevel", default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevel>,
+    /// `roleArn`
+    #[serde(rename = "roleArn")]
+    pub role_arn: String,
+}
+
 /// `Mqtt5Configuration`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mqtt5Configuration {
@@ -3010,6 +3227,42 @@ pub struct SetDefaultPolicyVersionRequest {
     /// `policyVersionId` (uri `policyVersionId`), `[0-9]+`
     #[serde(rename = "policyVersionId")]
     pub policy_version_id: String,
+}
+
+/// `SetLoggingOptionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetLoggingOptionsRequest {
+    /// `loggingOptionsPayload` (payload `loggingOptionsPayload`)
+    #[serde(rename = "loggingOptionsPayload")]
+    pub logging_options_payload: LoggingOptionsPayload,
+}
+
+/// `SetV2LoggingLevelRequest`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetV2LoggingLevelRequest {
+    /// `logLevel`
+    #[serde(rename = "logLevel")]
+    pub log_level: LogLevel,
+    /// `logTarget`
+    #[serde(rename = "logTarget")]
+    pub log_target: LogTarget,
+}
+
+/// `SetV2LoggingOptionsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetV2LoggingOptionsRequest {
+    /// `defaultLogLevel`
+    #[serde(rename = "defaultLogLevel", default, skip_serializing_if = "Option::is_none")]
+    pub default_log_level: Option<LogLevel>,
+    /// `disableAllLogs`
+    #[serde(rename = "disableAllLogs", default, skip_serializing_if = "Option::is_none")]
+    pub disable_all_logs: Option<bool>,
+    /// `eventConfigurations`
+    #[serde(rename = "eventConfigurations", default, skip_serializing_if = "Option::is_none")]
+    pub event_configurations: Option<Vec<LogEventConfiguration>>,
+    /// `roleArn`
+    #[serde(rename = "roleArn", default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
 }
 
 /// `SubscriptionSummary`

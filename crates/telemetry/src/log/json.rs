@@ -6,9 +6,11 @@ use events::{Client, Event, Level, Origin};
 use identity::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::levels::level;
+
 /// One entry.
 pub(super) fn line(at: Timestamp, event: &Event<'_>, account: &str, trace: &str) -> String {
-    let mut entry = start(at, level(event), account);
+    let mut entry = start(at, level(event).as_str(), account);
     put(&mut entry, "traceId", trace);
     put(&mut entry, "status", if event.is_failure() { "Failure" } else { "Success" });
     let kind = event.kind();
@@ -53,17 +55,6 @@ fn finish(entry: Map<String, Value>) -> String {
 
 fn put(entry: &mut Map<String, Value>, key: &str, value: &str) {
     entry.insert(key.to_owned(), Value::from(value));
-}
-
-/// AWS logs what succeeds at INFO and what fails at ERROR; only pings are DEBUG.
-fn level(event: &Event<'_>) -> &'static str {
-    let kind = event.kind();
-    match kind.log_type() {
-        Some(_) if event.is_failure() && kind.level() >= Level::Warn => Level::Error.as_str(),
-        Some(events::LogType::Ping) => Level::Debug.as_str(),
-        Some(_) => Level::Info.as_str(),
-        None => kind.level().as_str(),
-    }
 }
 
 fn who(entry: &mut Map<String, Value>, event: &Event<'_>) {

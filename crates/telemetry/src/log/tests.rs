@@ -67,7 +67,7 @@ fn a_denial_is_one_line() {
     assert_eq!(
         text,
         "2026-01-02T03:04:05.678Z  DENIED    sensor-7 may not iot:Publish on topic/dev/8/data: no statement matched; \
-         nearest: statement 2 of policy sensor-policy\n"
+         nearest: statement 2 of policy sensor-policy -> allow it\n"
     );
 }
 
@@ -189,8 +189,10 @@ fn a_full_queue_costs_lines_and_no_time() {
 fn quiet_levels_are_not_wanted() {
     let settings = LogSettings { level: Level::Warn, ..LogSettings::default() };
     let (log, _thread) = LogObserver::start(settings, Box::new(Page::default())).unwrap();
-    assert!(log.wanted().has(Kind::PublishDenied));
-    assert!(!log.wanted().has(Kind::Connected) && !log.wanted().has(Kind::PublishIn));
+    let who = principal();
+    assert!(log.is_logged(&denied(client(&who), "a")));
+    assert!(!log.is_logged(&events::PingAnswered { client: client(&who) }.into()));
+    assert!(!log.is_logged(&events::Stopping {}.into()));
 }
 
 fn entries(events: impl FnOnce(&LogObserver)) -> Vec<serde_json::Value> {
@@ -287,4 +289,114 @@ fn new_trace_ids_are_uuids_and_differ() {
     assert_eq!(groups, [8, 4, 4, 4, 12], "{a}");
     assert_eq!(a.as_bytes()[14], b'4');
     assert!(matches!(a.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{a}");
+}
+
+fn publish<'a>(client: Client<'a>) -> Event<'a> {
+    let (origin, qos) = (client.into(), QoS::AtMostOnce);
+    PublishIn { origin, topic: "a", qos, retain: false, bytes: 3, packet_id: None, properties: 0 }.into()
+}
+
+fn received<'a>(client: Client<'a>) -> Event<'a> {
+    events::SubscribeReceived { client, filters: 1, bytes: 9 }.into()
+}
+
+/// A log that says nothing of its own below ERROR, with these levels.
+fn levelled(levels: LogLevels) -> (Arc<LogObserver>, LogThread) {
+    let settings = LogSettings { level: Level::Error, ..LogSettings::default() };
+    let (log, thread) = LogObserver::start(settings, Box::new(Page::default())).unwrap();
+    log.set_levels(Some(levels));
+    (log, thread)
+}
+
+const DEBUG: Threshold = Threshold::From(Level::Debug);
+const INFO: Threshold = Threshold::From(Level::Info);
+const ERROR: Threshold = Threshold::From(Level::Error);
+
+#[test]
+fn levels_are_awss() {
+    let who = principal();
+    let seen = |threshold| {
+        let (log, _thread) = levelled(LogLevels::new(threshold));
+        [received(client(&who)), publish(client(&who)), denied(client(&who), "a")].map(|e| log.is_logged(&e))
+    };
+    assert_eq!(seen(DEBUG), [true, true, true]);
+    assert_eq!(seen(INFO), [false, true, true]);
+    assert_eq!(seen(Threshold::From(Level::Warn)), [false, false, true]);
+    assert_eq!(seen(ERROR), [false, false, true]);
+    assert_eq!(seen(Threshold::Silent), [false, false, false]);
+}
+
+#[test]
+fn the_most_specific_level_decides() {
+    let who = principal();
+    let event = publish(client(&who));
+    let mut levels = LogLevels::new(ERROR);
+    let mut steps: Vec<bool> = Vec::new();
+    let mut look = |levels: &LogLevels| steps.push(levelled(levels.clone()).0.is_logged(&event));
+    look(&levels);
+    levels.events.insert("Publish-In".into(), INFO);
+    look(&levels);
+    levels.member("sensor-7".into(), ERROR);
+    look(&levels);
+    levels.member("sensor-7".into(), INFO);
+    levels.member("sensor-7".into(), Threshold::Silent);
+    look(&levels);
+    levels.addresses.insert("10.0.0.7".parse().unwrap(), ERROR);
+    look(&levels);
+    levels.principals.insert("tester".into(), INFO);
+    look(&levels);
+    levels.clients.insert("sensor-7".into(), Threshold::Silent);
+    look(&levels);
+    levels.clients.insert("sensor-7".into(), DEBUG);
+    look(&levels);
+    levels.clients.insert("sensor-7".into(), Threshold::Silent);
+    levels.clients.insert("sensor-8".into(), DEBUG);
+    look(&levels);
+    assert_eq!(steps, [false, true, false, true, false, true, false, true, false]);
+}
+
+#[test]
+fn pings_are_asked_for() {
+    let who = principal();
+    let ping = Event::from(events::PingAnswered { client: client(&who) });
+    let mut levels = LogLevels::new(DEBUG);
+    assert!(!levelled(levels.clone()).0.is_logged(&ping));
+    levels.events.insert("Ping".into(), DEBUG);
+    assert!(levelled(levels.clone()).0.is_logged(&ping));
+    levels.default = ERROR;
+    assert!(levelled(levels).0.is_logged(&ping));
+}
+
+#[test]
+fn the_brokers_own_lines_follow_its_own_level() {
+    let silent = || Some(LogLevels::new(Threshold::Silent));
+    let (log, _thread) = LogObserver::start(LogSettings::default(), Box::new(Page::default())).unwrap();
+    let who = principal();
+    log.set_levels(silent());
+    assert!(log.is_logged(&events::Stopping {}.into()));
+    assert!(!log.is_logged(&denied(client(&who), "a")));
+    log.set_levels(None);
+    assert!(log.is_logged(&denied(client(&who), "a")) && !log.is_logged(&publish(client(&who))));
+}
+
+proptest::proptest! {
+    /// What is thrown away by its kind alone would not have been written.
+    #[test]
+    fn kinds_hide_nothing(default in 0..5usize, single in 0..5usize, place in 0..5usize) {
+        let all = [DEBUG, INFO, Threshold::From(Level::Warn), ERROR, Threshold::Silent];
+        let mut levels = LogLevels::new(all[default]);
+        match place {
+            0 => drop(levels.clients.insert("sensor-7".into(), all[single])),
+            1 => drop(levels.principals.insert("tester".into(), all[single])),
+            2 => drop(levels.addresses.insert("10.0.0.7".parse().unwrap(), all[single])),
+            3 => levels.member("sensor-7".into(), all[single]),
+            _ => drop(levels.events.insert("Publish-In".into(), all[single])),
+        }
+        let who = principal();
+        let ping = events::PingAnswered { client: client(&who) }.into();
+        for event in [received(client(&who)), publish(client(&who)), denied(client(&who), "a"), ping] {
+            let kinds = levels.kinds(Level::Error);
+            proptest::prop_assert!(kinds.has(event.kind()) || !levels.admits(&event, Level::Error));
+        }
+    }
 }

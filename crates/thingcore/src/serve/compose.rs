@@ -23,6 +23,7 @@ use super::ServeProblem;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
+use super::logging::LogFollower;
 use super::metering::{Metering, MeteringThread, Writing};
 use super::observers::Listeners;
 use super::own;
@@ -48,6 +49,7 @@ pub struct House {
     pub observers: Observers,
     pub divergences: Arc<DivergenceReport>,
     pub metering: Option<MeteringThread>,
+    pub logging: LogFollower,
     pub log: LogThread,
     pub lock: Lock,
 }
@@ -139,6 +141,12 @@ impl House {
         pulse::show(&listeners.metrics, &broker, &store);
         watch_bill(&listeners.metrics, metering.as_ref());
         let metering = keep_books(metering.zip(writing), &observers, &clock)?;
+        let logging = LogFollower {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            log: listeners.writer,
+            observers: observers.clone(),
+            clock: clock.clone(),
+        };
         let admin = admin(listeners.metrics, gateway.clone(), Arc::clone(&store));
         Ok(Self {
             broker,
@@ -153,6 +161,7 @@ impl House {
             observers,
             divergences: listeners.divergences,
             metering,
+            logging,
             log: listeners.log,
             lock: data.lock,
         })

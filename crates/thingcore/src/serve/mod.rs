@@ -10,6 +10,7 @@ mod descriptors;
 mod device_requests;
 mod farewell;
 mod keys;
+mod logging;
 mod metering;
 mod observers;
 mod own;

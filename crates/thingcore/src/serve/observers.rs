@@ -23,6 +23,8 @@ pub struct Listeners {
     pub divergences: Arc<DivergenceReport>,
     /// Answers `why`, `tail` and `top`.
     pub witnesses: Witnesses,
+    /// Decides what is logged.
+    pub writer: Arc<LogObserver>,
     /// Writes log lines to standard error until it is dropped.
     pub log: LogThread,
 }
@@ -60,9 +62,9 @@ impl Listeners {
         witnesses.show_size();
         let Witnesses { flight, tail, traffic, .. } = witnesses.clone();
         let mut list: Vec<Arc<dyn Observer>> =
-            vec![writer, metrics.clone(), divergences.clone(), flight, tail, traffic];
+            vec![writer.clone(), metrics.clone(), divergences.clone(), flight, tail, traffic];
         list.extend(metering.map(|metering| metering.meter().clone() as Arc<dyn Observer>));
-        Ok(Self { observers: Observers::new(list), metrics, divergences, witnesses, log })
+        Ok(Self { observers: Observers::new(list), metrics, divergences, witnesses, writer, log })
     }
 }
 

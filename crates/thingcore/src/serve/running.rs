@@ -53,6 +53,7 @@ impl Running {
             observers,
             divergences: _,
             metering,
+            logging,
             log,
             lock,
         } = house;
@@ -60,6 +61,7 @@ impl Running {
         let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
         let ticking = Ticking { gateway: gateway.clone(), observers: observers.clone(), certificate };
         tokio::spawn(tick(broker.clone(), clock.clone(), ticking));
+        admin.spawn(logging.run());
         let work = tokio::spawn(work(broker.clone(), clock.clone()));
         let mut doors = vec![(Door::Mqtt, bound.mqtt), (Door::Tls, bound.tls), (Door::Https, bound.https)];
         doors.extend(bound.plain.map(|listener| (Door::Plain { principal: plain_principal }, listener)));

@@ -102,6 +102,14 @@ pub const IOT: &[&str] = &[
     "UpdateDomainConfiguration",
     "DeleteDomainConfiguration",
     "ListDomainConfigurations",
+    // logging
+    "SetLoggingOptions",
+    "GetLoggingOptions",
+    "SetV2LoggingOptions",
+    "GetV2LoggingOptions",
+    "SetV2LoggingLevel",
+    "ListV2LoggingLevels",
+    "DeleteV2LoggingLevel",
 ];
 
 /// Operations of `iot-data`.
