@@ -1,6 +1,7 @@
 """`thingcore policy ...`: what the tools say about policies is what two real clients meet."""
 
 import json
+import pathlib
 import subprocess
 
 import pytest
@@ -79,6 +80,19 @@ def test_diff_says_that_the_mended_policy_is_stricter(written):
     assert told["second"] == "stricter", told
     policy("diff", first, second, "--no-looser")
     policy("diff", second, first, "--no-looser", code=3)
+
+
+def test_the_readmes_walk(tmp_path):
+    """The policy and the commands of README.md, word for word."""
+    chapter = (pathlib.Path(__file__).parents[2] / "README.md").read_text().split("## Policies you can reason about")[1]
+    fleet, walk = (block.split("```")[0] for block in (chapter.split("```json\n")[1], chapter.split("```\n\n")[1].split("```\n")[1]))
+    for name, text in (("fleet.json", fleet), ("mended.json", fleet.replace("fleet/*", f"fleet/{THING}/*"))):
+        (tmp_path / name).write_text(text)
+    lines = [line.split("#")[0].split() for line in walk.splitlines()]
+    assert len(lines) == 4
+    codes = [subprocess.run([binary(), *words[1:]], cwd=tmp_path, capture_output=True, env=clean_environment(), timeout=60).returncode
+             for words in lines]
+    assert codes == [3, 3, 0, 0]
 
 
 def heard(server, account, make, root):
