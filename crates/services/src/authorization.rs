@@ -94,7 +94,7 @@ impl Services {
         };
         let verdict = self.broker.suppose(&supposition, now).await.map_err(refused)?;
         let Some(role) = role else { return Ok(Judges { verdict, attached: None }) };
-        supposition.who = Supposed::Iam(role);
+        supposition.who = Supposed::Iam(Arc::new(role));
         let joint = self.broker.suppose(&supposition, now).await.map_err(refused)?;
         Ok(Judges { verdict: joint, attached: Some(verdict) })
     }

@@ -27,7 +27,7 @@ pub enum Supposed {
     Identity(String),
     /// An IAM principal: a role that Amazon Cognito gives to an identity. The identity's AWS IoT policies count where
     /// they do for connections.
-    Iam(IamPrincipal),
+    Iam(Arc<IamPrincipal>),
     /// A thing, by the policies of its groups and their ancestors alone.
     Thing(ThingName),
 }
@@ -54,7 +54,7 @@ impl Supposition {
     fn bearer(&self) -> Bearer {
         let (principal, certificate) = match &self.who {
             Supposed::Certificate(id, facts) => (Principal::Certificate(id.clone()), facts.clone()),
-            Supposed::Iam(who) => (Principal::Iam(Arc::new(who.clone())), None),
+            Supposed::Iam(who) => (Principal::Iam(who.clone()), None),
             Supposed::Nobody | Supposed::Identity(_) | Supposed::Thing(_) => {
                 (Principal::Plain("nobody".into()), None)
             }
