@@ -1,6 +1,7 @@
 """`thingcore policy ...`: what the tools say about policies is what two real clients meet."""
 
 import json
+import pathlib
 import subprocess
 
 import pytest
@@ -79,6 +80,19 @@ def test_diff_says_that_the_mended_policy_is_stricter(written):
     assert told["second"] == "stricter", told
     policy("diff", first, second, "--no-looser")
     policy("diff", second, first, "--no-looser", code=3)
+
+
+def test_the_readmes_walk(tmp_path):
+    """The policy and the commands of README.md, word for word."""
+    chapter = (pathlib.Path(__file__).parents[2] / "README.md").read_text().split("## Policies you can reason about")[1]
+    fleet, walk = (block.split("```")[0] for block in (chapter.split("```json\n")[1], chapter.split("```\n\n")[1].split("```\n")[1]))
+    for name, text in (("fleet.json", fleet), ("mended.json", fleet.replace("fleet/*", f"fleet/{THING}/*"))):
+        (tmp_path / name).write_text(text)
+    lines = [line.split("#")[0].split() for line in walk.splitlines()]
+    assert len(lines) == 4
+    codes = [subprocess.run([binary(), *words[1:]], cwd=tmp_path, capture_output=True, env=clean_environment(), timeout=60).returncode
+             for words in lines]
+    assert codes == [3, 3, 0, 0]
 
 
 def heard(server, account, make, root):
@@ -167,3 +181,72 @@ def test_check_reads_templates_plans_and_folders_and_writes_sarif(written, tmp_p
 def test_what_cannot_be_read_is_said(written):
     done = subprocess.run([binary(), "policy", "check", written("Resources: {}", "a.json")], capture_output=True, text=True, env=clean_environment(), timeout=60)
     assert done.returncode == 1 and "YAML" in done.stderr
+
+
+# ---- recorded traffic ------------------------------------------------------------------------------------------
+
+
+def said(event, client, topic="", **more):
+    return json.dumps(dict(event=event, clientId=client, topic=topic, **more))
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """What `thingcore tail --format json` writes of two devices of the fleet."""
+    lines = []
+    for device in ("d1", "d2"):
+        lines += [said("connect.accepted", device), said("publish.accepted", device, f"fleet/{device}/telemetry"),
+                  said("subscribe.accepted", device, f"fleet/{device}/#"), said("delivery.sent", device, f"fleet/{device}/cmd")]
+    lines.append(said("publish.denied", "d1", "admin"))
+    path = tmp_path / "traffic.jsonl"
+    path.write_text("\n".join(lines) + "\nnot a line of events\n")
+    return path
+
+
+def test_suggest_writes_the_least_policy_and_says_what_of_todays_would_go(recorded, written):
+    today = json.loads(leaking())
+    today["Statement"].append(allow("iot:Publish", f"{ARN}topic/debug/*", Sid="Old"))
+    told = json.loads(policy("suggest", "--log", recorded, "--today", written(json.dumps(today)), "--format", "json"))
+    assert {s["Action"]: s["Resource"] for s in told["policy"]["Statement"]} == {
+        "iot:Connect": [f"{ARN}client/{THING}"], "iot:Publish": [f"{ARN}topic/fleet/{THING}/telemetry"],
+        "iot:Subscribe": [f"{ARN}topicfilter/fleet/{THING}/#"], "iot:Receive": [f"{ARN}topic/fleet/{THING}/cmd"]}
+    assert [row["sid"] for row in told["today"] if row["requests"] == 0] == ["Old"]
+    assert told["deniedRequests"] == 1
+    suggestion = written(json.dumps(told["policy"]), "suggested.json")
+    policy("replay", "--log", recorded, "--policy", suggestion, "--today", written(leaking(), "today.json"))
+    policy("reach", "--policy", suggestion, "--expect", "no")
+
+
+def test_replay_tells_what_would_fail_and_what_is_newly_open(recorded, written):
+    narrow = written(document(allow("iot:Connect", f"{ARN}client/d1"), allow("iot:Publish", f"{ARN}topic/admin")), "narrow.json")
+    today = written(leaking(), "today.json")
+    told = json.loads(policy("replay", "--log", recorded, "--client", "d1", "--policy", narrow, "--today", today, "--format", "json", code=3))
+    assert {row["resource"] for row in told["newlyFailing"]} == {
+        "topic/fleet/d1/telemetry", "topicfilter/fleet/d1/#", "topic/fleet/d1/cmd"}
+    assert [row["resource"] for row in told["newlyAllowed"]] == ["topic/admin"]
+    opened = {row["action"]: row["open"] for row in told["newlyOpen"]}
+    assert opened["iot:Publish"]["answer"] == "yes" and opened["iot:Publish"]["witness"]["name"] == "admin"
+
+
+def test_suggest_from_a_running_server(server, account, tmp_path):
+    """What tail writes of a device is enough for a policy with which the device does the same again."""
+    tail = subprocess.Popen(
+        [binary(), "tail", "--data-dir", server.data_dir, "--level", "debug", "--format", "json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
+    try:
+        assert "following" in tail.stderr.readline()
+        _, (reader, writer) = heard(server, account, leaking, unique("fleet"))
+        lines = []
+        for line in tail.stdout:
+            lines.append(line)
+            event = json.loads(line)
+            if event["event"] == "connection.ended" and event.get("clientId") == writer.name:
+                break
+    finally:
+        tail.kill()
+        tail.communicate()
+    log = tmp_path / "tail.jsonl"
+    log.write_text("".join(lines))
+    told = json.loads(policy("suggest", "--log", log, "--client", writer.name, "--format", "json"))
+    assert {s["Action"] for s in told["policy"]["Statement"]} == {"iot:Connect", "iot:Publish"}
+    assert all(THING in resource for s in told["policy"]["Statement"] for resource in s["Resource"])

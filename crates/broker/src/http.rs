@@ -18,7 +18,7 @@ use crate::Broker;
 use crate::durable::{Then, Ticket};
 use crate::link::Credential;
 use crate::publish::{Kept, Sender};
-use standing::{Bearer, Granted, Standing};
+use standing::{Bearer, Granted, Standing, Supposition};
 
 /// Who publishes over HTTP.
 #[derive(Clone, Debug)]
@@ -195,6 +195,19 @@ impl Broker {
             Outcome::Allowed => Ok(()),
             _ => Err(PublishRefusal::Forbidden(decision.explanation.unwrap_or_default())),
         }
+    }
+
+    /// What somebody might do who is not connected, by the store's present state: for questions about policies.
+    ///
+    /// # Errors
+    /// Unavailable: the store fails, or a policy stands in it that is not understood.
+    pub async fn suppose(
+        &self,
+        supposition: &Supposition,
+        now: Timestamp,
+    ) -> Result<policy::Authorizer, PublishRefusal> {
+        let supposed = self.0.principals.suppose(supposition).await;
+        supposed.map_err(|unread| PublishRefusal::Unavailable(self.0.unread(unread, now).to_string()))
     }
 
     async fn http_standing(

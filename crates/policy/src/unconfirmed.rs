@@ -134,4 +134,19 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
         "Which topic is iot:Receive checked on for a delivery to a shared subscription?",
         "Allowed on topic/TOPIC or on topic/$share/NAME/TOPIC suffices; an explicit deny of either denies.",
     ),
+    open(
+        "test-authorization-resources",
+        "What does TestAuthorization answer to several resources in one authInfo?",
+        "One result: all must be allowed, and an explicit deny of one denies.",
+    ),
+    open(
+        "test-authorization-added-and-skipped",
+        "What if TestAuthorization is given a policy both to add and to skip?",
+        "It is skipped.",
+    ),
+    open(
+        "effective-policies-unattached",
+        "Does GetEffectivePolicies count groups of a thing that the principal is not attached to?",
+        "No: the answer is what a connection with the thing's name as client id has.",
+    ),
 ];

@@ -9,12 +9,14 @@
 //!
 //! [`commit`], [`page`], [`tags`] and [`entropy`] are also what the operations of `access` are made of.
 
+mod authorization;
 mod ca_certificates;
 mod carry_out;
 mod certificates;
 pub mod commit;
 mod connections;
 mod direct_messages;
+mod effective_policies;
 mod endpoint;
 pub mod entropy;
 mod error;

@@ -17,7 +17,7 @@ pub struct Bearer {
     pub certificate: Option<Arc<CertificateFacts>>,
     /// None for a request over HTTP.
     pub client_id: Option<ClientId>,
-    /// Its address.
+    /// Its address; the unspecified one (0.0.0.0) where nobody is connected: then `aws:SourceIp` has no value.
     pub peer: SocketAddr,
     /// The server name that it asked for: `iot:DomainName` in policies.
     pub server_name: Option<Arc<str>>,
@@ -30,7 +30,7 @@ impl Bearer {
     pub(crate) fn context(&self) -> ConnectionContext {
         ConnectionContext {
             client_id: self.client_id.clone(),
-            source_ip: Some(self.peer.ip()),
+            source_ip: Some(self.peer.ip()).filter(|ip| !ip.is_unspecified()),
             domain_name: self.server_name.clone(),
             certificate: self.certificate.clone(),
             thing: None,

@@ -127,13 +127,13 @@ impl Reader<'_> {
     }
 
     /// The AWS IoT policies of an authenticated identity, and what travels with the messages of its thing.
-    async fn attached(
+    pub(crate) async fn attached(
         &mut self,
         bearer: &Bearer,
         identity: &CognitoIdentity,
     ) -> Result<(Authorizer, UserProperties), Unread> {
         let origin = Origin::Other(format!("Cognito identity {}", identity.id).into());
-        self.policies_of(&identity.id, &origin).await?;
+        self.own_policies(&identity.id, &origin).await?;
         let mut context = bearer.context();
         let propagates = self.thing(&identity.id, &mut context).await?;
         let set = self.collected();

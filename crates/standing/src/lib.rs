@@ -18,6 +18,7 @@ mod iam;
 mod principals;
 mod reader;
 mod standing;
+mod suppose;
 mod unread;
 
 pub use bearer::Bearer;
@@ -25,6 +26,7 @@ pub use dependents::Record;
 pub use grant::{Grant, Granted, GrantedDocument, NotRenewed, Renewal, Renewing};
 pub use principals::Principals;
 pub use standing::{Standing, View};
+pub use suppose::{Supposed, Supposition};
 pub use unread::Unread;
 
 #[cfg(test)]

@@ -40,13 +40,24 @@ pub(crate) struct Reader<'a> {
     pub read: Vec<Record>,
     /// The thing that was found holds the principal exclusively.
     pub is_exclusive: bool,
+    /// Policies that count as attached to the principal, whatever the store says.
+    pub added: Vec<PolicyName>,
+    /// Policies that count as attached to nobody.
+    pub skipped: Vec<PolicyName>,
     sources: BTreeMap<(PolicyName, String), Source>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(principals: &'a Principals) -> Self {
-        let (read, sources) = (Vec::new(), BTreeMap::new());
-        Self { principals, epoch: principals.next_epoch(), read, is_exclusive: false, sources }
+        Self {
+            principals,
+            epoch: principals.next_epoch(),
+            read: Vec::new(),
+            is_exclusive: false,
+            added: Vec::new(),
+            skipped: Vec::new(),
+            sources: BTreeMap::new(),
+        }
     }
 
     /// The bearer's view by the store's present state.
@@ -130,11 +141,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    async fn certificate(mut self, bearer: &Bearer, id: &str) -> Result<View, Unread> {
+    pub(crate) async fn certificate(mut self, bearer: &Bearer, id: &str) -> Result<View, Unread> {
         let record = self.get(&registry::CERTIFICATES, registry::certificates::certificate_key(id)).await?;
         let status = record.map_or(CertificateStatus::Inactive, |record| record.value.status);
         let arn = self.site().arn("cert", id);
-        self.policies_of(&arn, &Origin::Certificate).await?;
+        self.own_policies(&arn, &Origin::Certificate).await?;
         self.grant(bearer);
         let mut context = bearer.context();
         let propagates = self.thing(&arn, &mut context).await?;
@@ -150,6 +161,20 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The policies attached to the principal itself.
+    pub(crate) async fn own_policies(&mut self, target: &str, origin: &Origin) -> Result<(), Unread> {
+        self.policies_of(target, origin).await?;
+        self.add(origin).await
+    }
+
+    /// The policies that count as attached to the principal.
+    pub(crate) async fn add(&mut self, origin: &Origin) -> Result<(), Unread> {
+        for name in std::mem::take(&mut self.added) {
+            self.policy(name, origin).await?;
+        }
+        Ok(())
+    }
+
     /// The policies attached to a target.
     pub(crate) async fn policies_of(&mut self, target: &str, origin: &Origin) -> Result<(), Unread> {
         let attached = self.scan(&TARGET_POLICIES, Key::of(&[target]), MOST).await?;
@@ -163,6 +188,9 @@ impl<'a> Reader<'a> {
     }
 
     async fn policy(&mut self, name: PolicyName, origin: &Origin) -> Result<(), Unread> {
+        if self.skipped.contains(&name) {
+            return Ok(());
+        }
         let Some(stored) = self.get(&POLICIES, policy_key(name.as_str())).await? else { return Ok(()) };
         let Some(version) = stored.value.in_force() else {
             return Err(Unread::policy(name.as_str(), &"no version is in force"));
@@ -226,7 +254,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The policies of the thing's groups and of all their ancestors.
-    async fn groups(&mut self, thing: &str) -> Result<(), Unread> {
+    pub(crate) async fn groups(&mut self, thing: &str) -> Result<(), Unread> {
         let memberships = self.scan(&THING_MEMBERSHIPS, Key::of(&[thing]), MOST).await?;
         for membership in memberships {
             let mut next = membership.key.parts().pop();

@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use policy::{
     AnalysisArgs, CheckFormat, ExpectedAnswer, PoliciesArgs, PolicyCheckArgs, PolicyCommand, PolicyDiffArgs,
-    PolicyExplainArgs, PolicyMatrixArgs, PolicyReachArgs, SeverityName, ThingName,
+    PolicyExplainArgs, PolicyMatrixArgs, PolicyReachArgs, PolicyReplayArgs, PolicySuggestArgs, SeverityName,
+    ThingName, TrafficArgs,
 };
 
 /// A message broker that behaves like AWS IoT Core's.

@@ -1,4 +1,4 @@
-//! Attachments of policies, in today's and in the deprecated form.
+//! Attachments of policies, in today's and in the deprecated form, and what attached policies say.
 
 use super::{Entry, built};
 
@@ -11,4 +11,6 @@ pub(super) const BUILT: &[Entry] = built![Iot:
     DetachPrincipalPolicy => detach_principal_policy,
     ListPrincipalPolicies => list_principal_policies,
     ListPolicyPrincipals => list_policy_principals,
+    TestAuthorization => test_authorization,
+    GetEffectivePolicies => get_effective_policies,
 ];

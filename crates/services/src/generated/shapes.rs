@@ -68,6 +68,48 @@ impl fmt::Display for UnknownValue {
 
 impl std::error::Error for UnknownValue {}
 
+/// `ActionType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActionType {
+    /// `PUBLISH`
+    #[serde(rename = "PUBLISH")]
+    Publish,
+    /// `SUBSCRIBE`
+    #[serde(rename = "SUBSCRIBE")]
+    Subscribe,
+    /// `RECEIVE`
+    #[serde(rename = "RECEIVE")]
+    Receive,
+    /// `CONNECT`
+    #[serde(rename = "CONNECT")]
+    Connect,
+}
+
+impl ActionType {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "PUBLISH",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::Receive => "RECEIVE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+impl std::str::FromStr for ActionType {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "PUBLISH" => Ok(Self::Publish),
+            "SUBSCRIBE" => Ok(Self::Subscribe),
+            "RECEIVE" => Ok(Self::Receive),
+            "CONNECT" => Ok(Self::Connect),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
 /// `AddThingToThingGroupRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AddThingToThingGroupRequest {
@@ -91,6 +133,14 @@ pub struct AddThingToThingGroupRequest {
 /// `AddThingToThingGroupResponse`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AddThingToThingGroupResponse {}
+
+/// `Allowed`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// `policies`
+    #[serde(rename = "policies", default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
+}
 
 /// `ApplicationProtocol`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +233,74 @@ pub struct AttributePayload {
     /// `merge`
     #[serde(rename = "merge", default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<bool>,
+}
+
+/// `AuthDecision`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthDecision {
+    /// `ALLOWED`
+    #[serde(rename = "ALLOWED")]
+    Allowed,
+    /// `EXPLICIT_DENY`
+    #[serde(rename = "EXPLICIT_DENY")]
+    ExplicitDeny,
+    /// `IMPLICIT_DENY`
+    #[serde(rename = "IMPLICIT_DENY")]
+    ImplicitDeny,
+}
+
+impl AuthDecision {
+    /// The spelling on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "ALLOWED",
+            Self::ExplicitDeny => "EXPLICIT_DENY",
+            Self::ImplicitDeny => "IMPLICIT_DENY",
+        }
+    }
+}
+
+impl std::str::FromStr for AuthDecision {
+    type Err = UnknownValue;
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        match text {
+            "ALLOWED" => Ok(Self::Allowed),
+            "EXPLICIT_DENY" => Ok(Self::ExplicitDeny),
+            "IMPLICIT_DENY" => Ok(Self::ImplicitDeny),
+            _ => Err(UnknownValue),
+        }
+    }
+}
+
+/// `AuthInfo`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AuthInfo {
+    /// `actionType`
+    #[serde(rename = "actionType", default, skip_serializing_if = "Option::is_none")]
+    pub action_type: Option<ActionType>,
+    /// `resources`
+    #[serde(rename = "resources")]
+    pub resources: Vec<String>,
+}
+
+/// `AuthResult`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AuthResult {
+    /// `allowed`
+    #[serde(rename = "allowed", default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Allowed>,
+    /// `authDecision`
+    #[serde(rename = "authDecision", default, skip_serializing_if = "Option::is_none")]
+    pub auth_decision: Option<AuthDecision>,
+    /// `authInfo`
+    #[serde(rename = "authInfo", default, skip_serializing_if = "Option::is_none")]
+    pub auth_info: Option<AuthInfo>,
+    /// `denied`
+    #[serde(rename = "denied", default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Denied>,
+    /// `missingContextValues`
+    #[serde(rename = "missingContextValues", default, skip_serializing_if = "Option::is_none")]
+    pub missing_context_values: Option<Vec<String>>,
 }
 
 /// `AuthenticationType`
@@ -1157,6 +1275,17 @@ pub struct DeleteV2LoggingLevelRequest {
     pub target_type: LogTargetType,
 }
 
+/// `Denied`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Denied {
+    /// `explicitDeny`
+    #[serde(rename = "explicitDeny", default, skip_serializing_if = "Option::is_none")]
+    pub explicit_deny: Option<ExplicitDeny>,
+    /// `implicitDeny`
+    #[serde(rename = "implicitDeny", default, skip_serializing_if = "Option::is_none")]
+    pub implicit_deny: Option<ImplicitDeny>,
+}
+
 /// `DeprecateThingTypeRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeprecateThingTypeRequest {
@@ -1645,6 +1774,28 @@ impl std::str::FromStr for DynamicGroupStatus {
     }
 }
 
+/// `EffectivePolicy`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EffectivePolicy {
+    /// `policyArn`
+    #[serde(rename = "policyArn", default, skip_serializing_if = "Option::is_none")]
+    pub policy_arn: Option<String>,
+    /// `policyDocument`, 0 to 404600 characters, `[\s\S]*`
+    #[serde(rename = "policyDocument", default, skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<String>,
+    /// `policyName`, 1 to 128 characters, `[\w+=,.@-]+`
+    #[serde(rename = "policyName", default, skip_serializing_if = "Option::is_none")]
+    pub policy_name: Option<String>,
+}
+
+/// `ExplicitDeny`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExplicitDeny {
+    /// `policies`
+    #[serde(rename = "policies", default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
+}
+
 /// `GetConnectionRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GetConnectionRequest {
@@ -1701,6 +1852,28 @@ pub struct GetConnectionResponse {
     /// `vpcEndpointId`
     #[serde(rename = "vpcEndpointId", default, skip_serializing_if = "Option::is_none")]
     pub vpc_endpoint_id: Option<String>,
+}
+
+/// `GetEffectivePoliciesRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetEffectivePoliciesRequest {
+    /// `cognitoIdentityPoolId`
+    #[serde(rename = "cognitoIdentityPoolId", default, skip_serializing_if = "Option::is_none")]
+    pub cognito_identity_pool_id: Option<String>,
+    /// `principal`
+    #[serde(rename = "principal", default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// `thingName` (querystring `thingName`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "thingName", default, skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+}
+
+/// `GetEffectivePoliciesResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GetEffectivePoliciesResponse {
+    /// `effectivePolicies`
+    #[serde(rename = "effectivePolicies", default, skip_serializing_if = "Option::is_none")]
+    pub effective_policies: Option<Vec<EffectivePolicy>>,
 }
 
 /// `GetLoggingOptionsRequest`
@@ -1877,6 +2050,14 @@ pub struct HttpContext {
     /// `queryString`, 1 to 4096 characters, `[\s\S]*`
     #[serde(rename = "queryString", default, skip_serializing_if = "Option::is_none")]
     pub query_string: Option<String>,
+}
+
+/// `ImplicitDeny`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImplicitDeny {
+    /// `policies`
+    #[serde(rename = "policies", default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
 }
 
 /// `KeyPair`
@@ -3332,6 +3513,37 @@ impl std::str::FromStr for TemplateType {
             _ => Err(UnknownValue),
         }
     }
+}
+
+/// `TestAuthorizationRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestAuthorizationRequest {
+    /// `authInfos`, 1 to 10 entries
+    #[serde(rename = "authInfos")]
+    pub auth_infos: Vec<AuthInfo>,
+    /// `clientId` (querystring `clientId`)
+    #[serde(rename = "clientId", default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// `cognitoIdentityPoolId`
+    #[serde(rename = "cognitoIdentityPoolId", default, skip_serializing_if = "Option::is_none")]
+    pub cognito_identity_pool_id: Option<String>,
+    /// `policyNamesToAdd`
+    #[serde(rename = "policyNamesToAdd", default, skip_serializing_if = "Option::is_none")]
+    pub policy_names_to_add: Option<Vec<String>>,
+    /// `policyNamesToSkip`
+    #[serde(rename = "policyNamesToSkip", default, skip_serializing_if = "Option::is_none")]
+    pub policy_names_to_skip: Option<Vec<String>>,
+    /// `principal`
+    #[serde(rename = "principal", default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+}
+
+/// `TestAuthorizationResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestAuthorizationResponse {
+    /// `authResults`
+    #[serde(rename = "authResults", default, skip_serializing_if = "Option::is_none")]
+    pub auth_results: Option<Vec<AuthResult>>,
 }
 
 /// `TestInvokeAuthorizerRequest`

@@ -19,6 +19,10 @@ pub enum PolicyCommand {
     Diff(PolicyDiffArgs),
     /// Show who may publish, subscribe and receive what
     Matrix(Box<PolicyMatrixArgs>),
+    /// Write the least policy that recorded traffic needs
+    Suggest(PolicySuggestArgs),
+    /// Try recorded traffic against a changed policy: what would fail, what is newly open
+    Replay(PolicyReplayArgs),
 }
 
 /// Options of `thingcore policy check`.
@@ -197,6 +201,60 @@ pub struct PolicyMatrixArgs {
     /// A topic or a set of topics (a/*, a/#); may be repeated
     #[arg(long = "topics", value_name = "SET", required = true)]
     pub topics: Vec<String>,
+    /// Which site, and how much work
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Recorded traffic.
+#[derive(Clone, Debug, Args)]
+pub struct TrafficArgs {
+    /// What `thingcore tail --level debug --format json` wrote, or the server's JSON log at level debug; may be repeated
+    #[arg(long = "log", value_name = "FILE", required = true)]
+    pub logs: Vec<PathBuf>,
+    /// Only requests of this client id
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// How connections stood to things: with `none` client ids are no things' names [default: attached]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub thing: Option<ThingName>,
+}
+
+/// Options of `thingcore policy suggest`.
+#[derive(Clone, Debug, Args)]
+pub struct PolicySuggestArgs {
+    /// Which traffic
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+    /// Today's policy: which of its statements was needed is told; may be repeated
+    #[arg(long = "today", value_name = "FILE")]
+    pub today: Vec<PathBuf>,
+    /// More topics than this that differ in one level only become one with a wildcard
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub collapse: usize,
+    /// Which site
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub format: OutputFormat,
+}
+
+/// Options of `thingcore policy replay`.
+#[derive(Clone, Debug, Args)]
+pub struct PolicyReplayArgs {
+    /// Which traffic
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+    /// The changed policy; several together are the policies of each principal
+    #[arg(long = "policy", value_name = "FILE", required = true)]
+    pub policies: Vec<PathBuf>,
+    /// Today's policy: what the changed one opens beyond it is told, recorded or not
+    #[arg(long = "today", value_name = "FILE")]
+    pub today: Vec<PathBuf>,
     /// Which site, and how much work
     #[command(flatten)]
     pub analysis: AnalysisArgs,

@@ -39,6 +39,9 @@ pub const IOT: &[&str] = &[
     "DetachPrincipalPolicy",
     "ListPrincipalPolicies",
     "ListPolicyPrincipals",
+    // what policies say
+    "TestAuthorization",
+    "GetEffectivePolicies",
     // custom authorizers
     "CreateAuthorizer",
     "UpdateAuthorizer",

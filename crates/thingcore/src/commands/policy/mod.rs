@@ -5,9 +5,12 @@ mod diff;
 mod explain;
 mod matrix;
 mod reach;
+mod replay;
 mod sarif;
 mod server;
 mod sources;
+mod suggest;
+mod traffic;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,6 +33,8 @@ pub fn run(command: &PolicyCommand) -> Result<ExitCode, CommandProblem> {
         PolicyCommand::Reach(args) => reach::run(args),
         PolicyCommand::Diff(args) => diff::run(args),
         PolicyCommand::Matrix(args) => matrix::run(args),
+        PolicyCommand::Suggest(args) => suggest::run(args),
+        PolicyCommand::Replay(args) => replay::run(args),
     }
 }
 
