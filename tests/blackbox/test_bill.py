@@ -53,6 +53,16 @@ def until(true, what, within=WITHIN):
         time.sleep(0.02)
 
 
+def metrics(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['admin']}/metrics") as answer:
+        return answer.read().decode()
+
+
+def connections(server):
+    """How many are open; asking it costs nothing, unlike GetConnection."""
+    return next(int(row.split()[1]) for row in metrics(server).splitlines() if row.startswith("thingcore_connections "))
+
+
 class Oracle:
     """Counts what clients do, by the words of AWS's pages."""
 
@@ -160,6 +170,8 @@ def scenario(server, batch=1, **script):
     away = fleet.connect(Away, "away")
     fleet.subscribe(away, "cmd/away", 1)
     fleet.close(away)
+    # DISCONNECT has no answer: a message that is faster than it would be delivered, not queued.
+    until(lambda: connections(server) == len(fleet.clients), "the server's end of a connection")
     for n in range(3):
         fleet.publish(backend, "cmd/away", b"while away %d" % n, 1)
         oracle.message("queued", "cmd/away", b"while away 0")
@@ -363,8 +375,7 @@ def test_tables_and_csv(measured):
 
 def test_metrics_tell_the_same(measured):
     server, _, _, document, _ = measured
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['admin']}/metrics") as answer:
-        text = answer.read().decode()
+    text = metrics(server)
     shown = {}
     for row in text.splitlines():
         if row.startswith("thingcore_metered_units_total{item="):
