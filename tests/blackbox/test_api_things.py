@@ -1,5 +1,7 @@
 """The registry through boto3: things, types, groups, principals, tags (API reference of AWS IoT)."""
 
+import json
+
 import pytest
 
 from provision import unique
@@ -263,3 +265,46 @@ def test_endpoint_is_described_and_stays(iot, server):
     assert address == server.ready["endpoint"]
     assert iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"] == address
     refused(iot, "InvalidRequestException", 400, "describe_endpoint", endpointType="iot:Nonsense")
+
+
+def test_billing_group_life(iot, server):
+    group, thing = unique("billing"), unique("thing")
+    made = iot.create_billing_group(billingGroupName=group, billingGroupProperties={"billingGroupDescription": "one"},
+                                    tags=[{"Key": "team", "Value": "a"}])
+    assert made["billingGroupArn"] == server.arn(f"billinggroup/{group}")
+    assert iot.create_billing_group(billingGroupName=group, billingGroupProperties={"billingGroupDescription": "one"})["billingGroupId"] \
+        == made["billingGroupId"]
+    refused(iot, "ResourceAlreadyExistsException", 409, "create_billing_group", billingGroupName=group)
+    assert iot.list_tags_for_resource(resourceArn=made["billingGroupArn"])["tags"] == [{"Key": "team", "Value": "a"}]
+    assert iot.update_billing_group(billingGroupName=group, expectedVersion=1,
+                                    billingGroupProperties={"billingGroupDescription": "two"})["version"] == 2
+    refused(iot, "VersionConflictException", 409, "update_billing_group", billingGroupName=group, billingGroupProperties={}, expectedVersion=1)
+    seen = iot.describe_billing_group(billingGroupName=group)
+    assert seen["version"] == 2 and seen["billingGroupProperties"] == {"billingGroupDescription": "two"}
+    assert seen["billingGroupMetadata"]["creationDate"]
+    assert [row["groupName"] for row in iot.list_billing_groups(namePrefixFilter=group)["billingGroups"]] == [group]
+
+    refused(iot, "ResourceNotFoundException", 404, "create_thing", thingName=thing, billingGroupName=unique("none"))
+    iot.create_thing(thingName=thing, billingGroupName=group)
+    assert iot.describe_thing(thingName=thing)["billingGroupName"] == group
+    other = unique("billing")
+    iot.create_billing_group(billingGroupName=other)
+    refused(iot, "InvalidRequestException", 400, "add_thing_to_billing_group", thingName=thing, billingGroupName=other)
+    iot.remove_thing_from_billing_group(thingArn=server.arn(f"thing/{thing}"), billingGroupArn=made["billingGroupArn"])
+    iot.add_thing_to_billing_group(thingName=thing, billingGroupName=other)
+    assert iot.list_things_in_billing_group(billingGroupName=other)["things"] == [thing]
+    refused(iot, "VersionConflictException", 409, "delete_billing_group", billingGroupName=group, expectedVersion=1)
+    for name in (group, other):
+        iot.delete_billing_group(billingGroupName=name)
+    assert "billingGroupName" not in iot.describe_thing(thingName=thing)
+    refused(iot, "ResourceNotFoundException", 404, "describe_billing_group", billingGroupName=group)
+
+
+def test_a_provisioning_template_names_a_billing_group(iot):
+    group, thing = unique("billing"), unique("thing")
+    template = json.dumps({"Resources": {"thing": {"Type": "AWS::IoT::Thing",
+                                                   "Properties": {"ThingName": thing, "BillingGroup": group}}}})
+    refused(iot, "ResourceRegistrationFailureException", 400, "register_thing", templateBody=template)
+    iot.create_billing_group(billingGroupName=group)
+    iot.register_thing(templateBody=template)
+    assert iot.describe_thing(thingName=thing)["billingGroupName"] == group

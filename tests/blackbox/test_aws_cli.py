@@ -45,3 +45,14 @@ def test_publish(server, connected, topic):
     aws(server, "iot-data", "publish", "--topic", topic, "--qos", "1", "--cli-binary-format", "raw-in-base64-out", "--payload", "hello") \
         if os.environ.get("AWS_CLI_V2") else aws(server, "iot-data", "publish", "--topic", topic, "--qos", "1", "--payload", "hello")
     assert client.message().payload == b"hello"
+
+
+def test_billing_groups(server):
+    group, thing = unique("cli"), unique("cli")
+    aws(server, "iot", "create-billing-group", "--billing-group-name", group,
+        "--billing-group-properties", "billingGroupDescription=of the CLI")
+    aws(server, "iot", "create-thing", "--thing-name", thing)
+    aws(server, "iot", "add-thing-to-billing-group", "--billing-group-name", group, "--thing-name", thing)
+    assert aws(server, "iot", "describe-thing", "--thing-name", thing)["billingGroupName"] == group
+    assert aws(server, "iot", "list-things-in-billing-group", "--billing-group-name", group)["things"] == [thing]
+    aws(server, "iot", "delete-billing-group", "--billing-group-name", group)

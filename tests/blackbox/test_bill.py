@@ -53,6 +53,16 @@ def until(true, what, within=WITHIN):
         time.sleep(0.02)
 
 
+def metrics(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['admin']}/metrics") as answer:
+        return answer.read().decode()
+
+
+def connections(server):
+    """How many are open; asking it costs nothing, unlike GetConnection."""
+    return next(int(row.split()[1]) for row in metrics(server).splitlines() if row.startswith("thingcore_connections "))
+
+
 class Oracle:
     """Counts what clients do, by the words of AWS's pages."""
 
@@ -127,17 +137,19 @@ def vanish(client):
     client.client._sock_close()
 
 
-def telemetry(fleet, backend, devices, batch, messages=40):
-    """Each device publishes the same readings, so many in one message."""
+def telemetry(fleet, backend, devices, batch, messages=40, pace=0.0):
+    """Each device publishes the same readings, so many in one message; one reading each `pace` seconds."""
     reading = b"r" * 100
-    for device in devices:
-        topic = f"dt/{device.client_id}/up"
-        for _ in range(messages // batch):
+    begin = time.monotonic()
+    for turn in range(messages // batch):
+        for device in devices:
+            topic = f"dt/{device.client_id}/up"
             fleet.publish(device, topic, reading * batch)
             fleet.receive(backend, topic, reading * batch)
+        time.sleep(max(0.0, begin + (turn + 1) * batch * pace - time.monotonic()))
 
 
-def scenario(server, batch=1):
+def scenario(server, batch=1, **script):
     """Telemetry, commands, an offline device, retained configuration, a will, HTTP and the registry."""
     fleet = Fleet(server)
     oracle = fleet.oracle
@@ -145,7 +157,7 @@ def scenario(server, batch=1):
     fleet.subscribe(backend, "dt/+/up", 0)
     fleet.subscribe(backend, "will/#", 0)
     devices = [fleet.connect(kind, f"device-{n}") for n, kind in enumerate([AwsSdk5, AwsSdk311, Paho5])]
-    telemetry(fleet, backend, devices, batch)
+    telemetry(fleet, backend, devices, batch, **script)
 
     command = b"c" * 6000
     for device in devices:
@@ -158,6 +170,8 @@ def scenario(server, batch=1):
     away = fleet.connect(Away, "away")
     fleet.subscribe(away, "cmd/away", 1)
     fleet.close(away)
+    # DISCONNECT has no answer: a message that is faster than it would be delivered, not queued.
+    until(lambda: connections(server) == len(fleet.clients), "the server's end of a connection")
     for n in range(3):
         fleet.publish(backend, "cmd/away", b"while away %d" % n, 1)
         oracle.message("queued", "cmd/away", b"while away 0")
@@ -285,6 +299,49 @@ def test_what_if_saves_what_it_promises(measured, new_server, tmp_path):
     assert abs(saving - first["units"]) <= first["units"] / 100, (saving, first)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_minute_of_a_fleet(new_server, tmp_path):
+    """One reading a second and device for a minute: the oracle's bill, a projection by hand, a suggestion that keeps its word."""
+    server = new_server()
+    fleet = scenario(server, messages=60, pace=1.0)
+    until(lambda: usage(server, tmp_path)[0]["puback"] == fleet.oracle.units["puback"], "the last PUBACK")
+    units, document = usage(server, tmp_path)
+    compare(units, fleet.oracle.units)
+    assert document["usage"]["to"] - document["usage"]["from"] >= 60_000 and document["usage"]["devices"] == 6
+
+    # By hand, as if it had been the minute to the millisecond.
+    saved = tmp_path / "usage.json"
+    document["usage"]["to"] = document["usage"]["from"] + 60_000
+    saved.write_text(json.dumps(document))
+    report = bill(server, "--usage", saved, "--project", "1d", "--devices", "600")
+    connects, subscribes = 1 + 3 + 2 + 1, 2 + 3 + 1 + 3
+    readings = 3 * 60 * 2                       # in and out
+    commands = 3 * 2 * (2 + 2 + 1)              # 6 000 bytes are two steps, in and out, and a PUBACK each
+    away = 3 * (1 + 1 + 1 + 1)                  # in, queued, out, PUBACK
+    configuration = 2 + 2 + 3 * 2               # in, retained, three times out
+    will = 1 + 1 + 1                            # will, retained, out
+    http = 2 + 2                                # publish, and reading what is retained
+    backend_body = units["http-response"]       # the body is the server's to choose
+    hand = connects + subscribes + readings + commands + away + configuration + will + http + backend_body
+    assert line(report, "messaging")["units"] == hand
+    # 600 of 6 devices, a day of a minute: 100 * 1 440 times as much, at 1 USD a million.
+    projected = next(one for one in report["projection"]["bill"]["lines"] if one["dimension"] == "messaging")
+    assert projected["units"] == hand * 144_000 and Fraction(projected["cost"]) == Fraction(hand * 144_000, MILLION)
+
+    first = bill(server, "what-if", "--usage", saved)["whatIf"][0]
+    assert first["id"] == "batching" and "up to 10" in first["change"], first
+    fleet.end()
+    other = new_server()
+    fleet = scenario(other, batch=10, messages=60)
+    until(lambda: usage(other, tmp_path)[0]["puback"] == fleet.oracle.units["puback"], "the last PUBACK")
+    after, _ = usage(other, tmp_path)
+    compare(after, fleet.oracle.units)
+    fleet.end()
+    saving = sum(units[item] - after[item] for item in ("publish-in", "delivery"))
+    assert abs(saving - first["units"]) <= first["units"] / 100, (saving, first)
+
+
 def test_a_budget_fails_the_run(measured, tmp_path):
     server, _, _, _, saved = measured
     tight, loose = tmp_path / "tight.toml", tmp_path / "loose.toml"
@@ -318,8 +375,7 @@ def test_tables_and_csv(measured):
 
 def test_metrics_tell_the_same(measured):
     server, _, _, document, _ = measured
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['admin']}/metrics") as answer:
-        text = answer.read().decode()
+    text = metrics(server)
     shown = {}
     for row in text.splitlines():
         if row.startswith("thingcore_metered_units_total{item="):
@@ -355,7 +411,7 @@ def test_mistakes_are_named(measured, tmp_path):
     assert f"{prices}:6: from: 5 leaves a gap" in problem("--prices", prices)
     assert "the prices of mars-north-1 are not known" in problem("--region", "mars-north-1")
     assert "no switch is called that" in problem("--set", "publish-in=off")
-    assert "does not have them yet" in problem("--by", "billing-group")
+    assert "does not have rules yet" in problem("--by", "rule")
     budget = tmp_path / "budget.toml"
     budget.write_text('per_device_day = "cheap"\n')
     assert f"{budget}:1: per_device_day: " in problem("--budget", budget)
@@ -417,3 +473,40 @@ def test_wrong_settings_are_named(tmp_path):
     done = subprocess.run([binary(), "serve", "--data-dir", tmp_path / "data", "--config", config], capture_output=True, text=True,
                           timeout=60, env=clean_environment())
     assert done.returncode == 1 and "kilobyte = 1023: it must be 1024 or 1000" in done.stderr
+
+
+def test_it_is_split_by_billing_group_and_thing_group(new_server, tmp_path):
+    """Clients stand for the things of their names; one in two groups counts in each, and the table says so."""
+    server = new_server()
+    iot = server.account.iot
+    for name in ("team-a", "team-b"):
+        iot.create_billing_group(billingGroupName=name)
+    for name in ("floor", "lamps"):
+        iot.create_thing_group(thingGroupName=name)
+    iot.create_thing(thingName="lamp-1", billingGroupName="team-a")
+    iot.create_thing(thingName="lamp-2")
+    iot.add_thing_to_billing_group(thingName="lamp-2", billingGroupName="team-b")
+    iot.create_thing(thingName="absent", billingGroupName="team-b")
+    for thing, group in (("lamp-1", "floor"), ("lamp-1", "lamps"), ("lamp-2", "lamps")):
+        iot.add_thing_to_thing_group(thingName=thing, thingGroupName=group)
+    fleet = Fleet(server)
+    for name, count in (("lamp-1", 5), ("lamp-2", 3), ("stranger", 2)):
+        client = fleet.connect(Paho, name)
+        for _ in range(count):
+            fleet.publish(client, f"dt/{name}", b"x", 1)
+    until(lambda: usage(server, tmp_path)[0]["publish-in"] == 10, "counting the messages")
+
+    def messages(word):
+        report = bill(server, "--by", word)
+        return {group["name"]: dict(group["units"]).get("messaging", 0) for group in report["groups"]}, report
+
+    # A CONNECT and its publishes are messages.
+    found, report = messages("billing-group")
+    assert (found["team-a"], found["team-b"], found[""]) == (6, 4, 3) and "groups_note" not in str(report)
+    found, report = messages("thing-group")
+    assert (found["floor"], found["lamps"], found[""]) == (6, 10, 3)
+    assert report["groupsNote"].startswith("1 clients are in several groups")
+    code, out, err = thingcore(server, "--by", "thing-group")
+    assert code == 0 and "add up to more than the bill" in out, err
+    fleet.end()
+    server.stop()

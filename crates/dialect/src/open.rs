@@ -160,6 +160,16 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "AddThingToBillingGroup for a thing that is in another billing group",
+        reading: "refused with InvalidRequestException, so that nothing is taken from a group unseen",
+        built: true,
+    },
+    OpenQuestion {
+        question: "DeleteBillingGroup for a group that has things",
+        reading: "its things leave it, as with thing groups",
+        built: true,
+    },
+    OpenQuestion {
         question: "Which carrier wins when several give a custom authorizer's name, token or signature",
         reading: "each is taken from the HTTP headers, else the URL's query, else the MQTT user name's",
         built: true,

@@ -1,12 +1,14 @@
 //! The bill: units and prices make money, tier by tier.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::Switches;
 use crate::item::{Dimension, Item};
 use crate::money::Money;
 use crate::prices::Prices;
-use crate::usage::{By, Counts, Usage};
+use crate::usage::{By, Counts, Name, Usage};
 
 /// Units that fell into a tier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -115,8 +117,22 @@ pub struct Group {
 
 /// The bill split up: dearest first. Parts are rounded down to a picodollar.
 pub fn split(usage: &Usage, bill: &Bill, by: By) -> Vec<Group> {
+    shares(usage, bill, usage.grouped(by))
+}
+
+/// The same by groups of the caller's, of which a row may be in several and counts in each: the groups of the client's
+/// thing, for example. What is in none is in the group with the empty name.
+pub fn split_among<'a>(
+    usage: &'a Usage,
+    bill: &Bill,
+    groups: impl Fn(&'a Name) -> &'a [String],
+) -> Vec<Group> {
+    shares(usage, bill, usage.grouped_among(groups))
+}
+
+fn shares(usage: &Usage, bill: &Bill, counted: BTreeMap<(&str, Item), Counts>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for ((name, item), counts) in usage.grouped(by) {
+    for ((name, item), counts) in counted {
         if groups.last().is_none_or(|group| group.name != name) {
             let (name, cost) = (name.to_owned(), Money::ZERO);
             groups.push(Group { name, units: Vec::new(), events: 0, cost });
@@ -146,7 +162,10 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use identity::Timestamp;
+
     use super::*;
+    use crate::usage::UsageRow;
 
     fn prices() -> Prices {
         Prices::shipped("eu-west-1").unwrap()
@@ -190,6 +209,26 @@ mod tests {
         let bill = Bill::of(units, &prices(), true);
         assert_eq!((bill.total, bill.lines[1].free), (Money::ZERO, 450_000));
         assert_eq!(Bill::of(units, &prices(), false).total.to_cents(), "0.62");
+    }
+
+    #[test]
+    fn who_is_in_several_groups_counts_in_each() {
+        let row = |client: &str, units| {
+            let name = Name { client: client.into(), ..Name::others(Item::PublishIn) };
+            UsageRow { name, counts: Counts { units, ..Counts::default() } }
+        };
+        let (rows, switches) = (vec![row("a", 3), row("b", 2), row("c", 1)], Switches::default());
+        let usage = Usage { from: Timestamp(0), to: Timestamp(1), switches, rows, devices: 3 };
+        let (both, one) = (["g".to_owned(), "h".to_owned()], ["h".to_owned()]);
+        let bill = Bill::of_usage(&usage, &prices(), false);
+        let groups = split_among(&usage, &bill, |name| match name.client.as_str() {
+            "a" => &both,
+            "b" => &one,
+            _ => &[],
+        });
+        let found: Vec<(&str, u64)> =
+            groups.iter().map(|group| (group.name.as_str(), group.units[0].1)).collect();
+        assert_eq!(found, [("h", 5), ("g", 3), ("", 1)]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod tests;
 mod usage;
 mod what_if;
 
-pub use bill::{Bill, Group, Line, TierLine, split};
+pub use bill::{Bill, Group, Line, TierLine, split, split_among};
 pub use budget::{Budget, Verdict};
 pub use charge::{Charge, WANTED, charges};
 pub use findings::{Finding, findings};

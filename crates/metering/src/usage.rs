@@ -203,6 +203,22 @@ impl Usage {
         groups
     }
 
+    /// The same by several names of the caller's: a row counts in each, and under the empty name if there is none.
+    pub fn grouped_among<'a>(
+        &'a self,
+        among: impl Fn(&'a Name) -> &'a [String],
+    ) -> BTreeMap<(&'a str, Item), Counts> {
+        let mut groups: BTreeMap<(&'a str, Item), Counts> = BTreeMap::new();
+        for row in &self.rows {
+            let names = among(&row.name);
+            let none = names.is_empty().then_some("");
+            for name in names.iter().map(String::as_str).chain(none) {
+                *groups.entry((name, row.name.item)).or_default() += row.counts;
+            }
+        }
+        groups
+    }
+
     /// Sums over everybody.
     pub fn items(&self) -> BTreeMap<Item, Counts> {
         let mut items = BTreeMap::new();

@@ -44,6 +44,8 @@ pub enum Guarded {
     Tags,
     /// The custom authorizers of the account, and the ACTIVE ones among them; no owner.
     Authorizers,
+    /// The billing groups of the account; owner: none.
+    BillingGroups,
     /// The provisioning templates of the account; owner: nobody, an empty name.
     ProvisioningTemplates,
     /// The log levels of single targets; owner: nobody, an empty name.
@@ -62,6 +64,7 @@ impl Guarded {
             Self::ServerCertificates => "server-certificates",
             Self::Tags => "tags",
             Self::Authorizers => "authorizers",
+            Self::BillingGroups => "billing-groups",
             Self::ProvisioningTemplates => "provisioning-templates",
             Self::LoggingLevels => "logging-levels",
         }

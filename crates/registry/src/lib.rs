@@ -10,6 +10,7 @@ pub mod account;
 pub mod attachments;
 pub mod attributes;
 pub mod authorizers;
+pub mod billing_groups;
 pub mod ca_certificates;
 pub mod certificates;
 pub mod domain_configurations;

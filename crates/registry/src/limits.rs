@@ -26,6 +26,8 @@ pub const GROUP_DEPTH: usize = 7;
 pub const GROUP_CHILDREN: usize = 100;
 /// Groups that hold one thing (L-C12BBB7E).
 pub const GROUPS_PER_THING: usize = 10;
+/// Billing groups of the account (no code).
+pub const BILLING_GROUPS: usize = 20_000;
 /// Policies on a certificate or Cognito identity (L-BC2638B3).
 pub const POLICIES_PER_CERTIFICATE: usize = 10;
 /// Policies on a thing group (developer guide, *Static thing groups*).

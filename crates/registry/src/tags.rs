@@ -1,4 +1,4 @@
-//! Tags on thing types, groups, policies, CA certificates and custom authorizers.
+//! Tags on thing types, thing groups, billing groups, policies, CA certificates and custom authorizers.
 //!
 //! Source: API reference, *TagResource*; developer guide, *Tagging your AWS IoT resources*.
 

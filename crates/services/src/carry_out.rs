@@ -293,6 +293,9 @@ fn check_names(plan: &Plan) -> Result<(), ApiError> {
         for group in thing.groups.iter().flatten() {
             ThingGroupName::new(group).map_err(|fault| bad(logical, group, fault))?;
         }
+        if let Some(group) = &thing.billing_group {
+            registry::billing_groups::check_name(group).map_err(|fault| of(logical)(fault.into()))?;
+        }
         if let Some(name) = &thing.type_name {
             ThingTypeName::new(name).map_err(|fault| bad(logical, name, fault))?;
         }

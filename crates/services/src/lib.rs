@@ -10,6 +10,8 @@
 //! [`commit`], [`page`], [`tags`] and [`entropy`] are also what the operations of `access` are made of.
 
 mod authorization;
+mod billing_groups;
+mod billing_memberships;
 mod ca_certificates;
 mod carry_out;
 mod certificates;

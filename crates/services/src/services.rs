@@ -118,6 +118,10 @@ impl Services {
         self.site.arn("thingtype", name)
     }
 
+    pub(crate) fn billing_group_arn(&self, name: &str) -> String {
+        self.site.arn("billinggroup", name)
+    }
+
     pub(crate) fn thing_group_arn(&self, name: &str) -> String {
         self.site.arn("thinggroup", name)
     }

@@ -1,4 +1,4 @@
-//! Tags: key and value pairs on thing types, thing groups, policies, CA certificates, custom authorizers, domain
+//! Tags: key and value pairs on thing types, thing groups, billing groups, policies, CA certificates, custom authorizers, domain
 //! configurations and provisioning templates.
 //!
 //! Source: developer guide, *Tagging your AWS IoT resources*. Things and device certificates take none.
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use identity::Timestamp;
 use registry::authorizers::{AUTHORIZERS, authorizer_key};
+use registry::billing_groups::{BILLING_GROUPS, billing_group_key};
 use registry::ca_certificates::{CA_CERTIFICATES, ca_certificate_key};
 use registry::domain_configurations::{DOMAIN_CONFIGURATIONS, domain_configuration_key};
 use registry::guard::Guarded;
@@ -114,6 +115,8 @@ impl Services {
             self.require(&THING_GROUPS, thing_group_key(name), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("thingtype", arn) {
             self.require(&THING_TYPES, thing_type_key(name), arn, (now, batch)).await
+        } else if let Some(name) = site.name_in("billinggroup", arn) {
+            self.require(&BILLING_GROUPS, billing_group_key(name), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("policy", arn) {
             self.require(&POLICIES, policy_key(name), arn, (now, batch)).await
         } else if let Some(name) = site.name_in("provisioningtemplate", arn) {

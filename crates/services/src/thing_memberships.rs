@@ -178,7 +178,7 @@ impl Services {
     }
 
     /// A name that the request gives by name, by ARN, or by both if they agree.
-    fn named(
+    pub(crate) fn named(
         &self,
         what: &str,
         kind: &str,

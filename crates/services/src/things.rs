@@ -3,6 +3,7 @@
 //! Source: API reference, *CreateThing* and its neighbours.
 
 use identity::{ThingName, ThingTypeName, Timestamp};
+use registry::billing_groups::{BILLING_GROUP_THINGS, billed_thing_key};
 use registry::guard::Guarded;
 use registry::thing_groups::{GROUP_MEMBERS, THING_MEMBERSHIPS, group_member_key};
 use registry::thing_principals::THING_PRINCIPALS;
@@ -35,16 +36,13 @@ impl Services {
         input: CreateThingRequest,
         now: Timestamp,
     ) -> Result<CreateThingResponse, ApiError> {
-        if let Some(group) = &input.billing_group_name {
-            return Err(ApiError::not_found(format!("Billing group {group} does not exist")));
-        }
         let payload = input.attribute_payload.and_then(|payload| payload.attributes).unwrap_or_default();
         let record = ThingRecord {
             name: thing_name(&input.thing_name)?,
             id: self.uuid(),
             type_name: input.thing_type_name.as_deref().map(type_name).transpose()?,
             attributes: attributes::created(payload),
-            billing_group: None,
+            billing_group: input.billing_group_name,
             version: FIRST_VERSION,
             created: now,
             modified: now,
@@ -71,6 +69,9 @@ impl Services {
         if let Some(type_name) = &record.type_name {
             self.require_thing_type(type_name, now, batch).await?;
             TYPE_THINGS.put(batch, &type_thing_key(type_name.as_str(), name), &TypeThingRow {});
+        }
+        if let Some(group) = &record.billing_group {
+            self.plan_bill_to(group, name, now, batch).await?;
         }
         THINGS.put_if_absent(batch, &key, record);
         Ok(self.created_thing(record))
@@ -183,7 +184,7 @@ impl Services {
         Ok(())
     }
 
-    /// `DeleteThing`: takes its group memberships with it. A thing that is not there is deleted already.
+    /// `DeleteThing`: takes its memberships in groups and its billing group with it. A thing that is not there is deleted already.
     ///
     /// # Errors
     /// VersionConflict; InvalidRequest while principals are attached.
@@ -216,6 +217,9 @@ impl Services {
             if let Some(group) = membership.key.parts().pop() {
                 GROUP_MEMBERS.delete(batch, &group_member_key(&group, name));
             }
+        }
+        if let Some(group) = &stored.value.billing_group {
+            BILLING_GROUP_THINGS.delete(batch, &billed_thing_key(group, name));
         }
         if let Some(type_name) = &stored.value.type_name {
             TYPE_THINGS.delete(batch, &type_thing_key(type_name.as_str(), name));

@@ -357,9 +357,9 @@ pub enum BillBy {
     Kind,
     /// Certificate, access key or other principal.
     Principal,
-    /// Thing group: not built yet.
+    /// Thing group that the thing named like the client is in; one in several counts in each.
     ThingGroup,
-    /// Billing group: not built yet.
+    /// Billing group of the thing named like the client.
     BillingGroup,
     /// Rule: not built yet.
     Rule,

@@ -5,6 +5,7 @@
 mod acm;
 mod attachments;
 mod authorizers;
+mod billing_groups;
 mod ca_certificates;
 mod certificates;
 mod connections;
@@ -97,6 +98,7 @@ pub(crate) const BUILT: &[&[Entry]] = &[
     things::BUILT,
     thing_types::BUILT,
     thing_groups::BUILT,
+    billing_groups::BUILT,
     thing_principals::BUILT,
     provisioning::BUILT,
     tags::BUILT,

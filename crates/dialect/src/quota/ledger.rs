@@ -124,6 +124,7 @@ ledger! {
         GroupAttributeValue: "spelling_and_bytes";
         ChildGroups: "children_are_limited_in_depth_and_number";
         GroupsPerThing: "one_group_per_hierarchy_and_ten_in_all";
+        BillingGroups: "an_account_ends_at_twenty_thousand_billing_groups";
         PolicySize: "test_white_space_does_not_count_against_the_size_of_a_policy";
         PoliciesPerPrincipal: "ten_policies_on_a_certificate_and_two_on_a_group", "test_quotas_of_attachments";
         PoliciesPerGroup: "ten_policies_on_a_certificate_and_two_on_a_group";
@@ -140,7 +141,7 @@ ledger! {
         ProvisioningSize: "nesting_and_size_are_bounded";
     }
     pending {
-        DynamicGroups | BillingGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
+        DynamicGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
             | RegistrationStop | RoleAliases | LoggingConfigurations:
             "the resource is not built";
     }

@@ -225,7 +225,7 @@ quotas! {
         GroupsPerThing = "groups-per-thing" "L-C12BBB7E" "Thing groups of a thing", 10 10 - Count,
             fixed Resource, "400 InvalidRequestException";
         BillingGroups = "billing-groups" - "Billing groups per account", 20_000 20_000 - Count,
-            fixed Account, "LimitExceededException";
+            fixed Account, "400 InvalidRequestException";
         RegistrationTasks = "registration-tasks" "L-E0945F24" "Running bulk registration tasks", 1 1 - Count,
             fixed Account, "LimitExceededException";
         RegistrationLine = "registration-line-bytes" "L-D4CA1ECC" "Line of a bulk registration file",

@@ -110,6 +110,27 @@ impl std::str::FromStr for ActionType {
     }
 }
 
+/// `AddThingToBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AddThingToBillingGroupRequest {
+    /// `billingGroupArn`
+    #[serde(rename = "billingGroupArn", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_arn: Option<String>,
+    /// `billingGroupName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_name: Option<String>,
+    /// `thingArn`
+    #[serde(rename = "thingArn", default, skip_serializing_if = "Option::is_none")]
+    pub thing_arn: Option<String>,
+    /// `thingName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "thingName", default, skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+}
+
+/// `AddThingToBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AddThingToBillingGroupResponse {}
+
 /// `AddThingToThingGroupRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AddThingToThingGroupRequest {
@@ -471,6 +492,22 @@ impl std::str::FromStr for AutoRegistrationStatus {
     }
 }
 
+/// `BillingGroupMetadata`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BillingGroupMetadata {
+    /// `creationDate`
+    #[serde(rename = "creationDate", default, skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+}
+
+/// `BillingGroupProperties`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BillingGroupProperties {
+    /// `billingGroupDescription`, at most 2028 characters, `[\p{Graph}\x20]*`
+    #[serde(rename = "billingGroupDescription", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_description: Option<String>,
+}
+
 /// `CACertificate`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CACertificate {
@@ -777,6 +814,34 @@ pub struct CreateAuthorizerResponse {
     /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
     #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
     pub authorizer_name: Option<String>,
+}
+
+/// `CreateBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateBillingGroupRequest {
+    /// `billingGroupName` (uri `billingGroupName`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName")]
+    pub billing_group_name: String,
+    /// `billingGroupProperties`
+    #[serde(rename = "billingGroupProperties", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_properties: Option<BillingGroupProperties>,
+    /// `tags`
+    #[serde(rename = "tags", default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+}
+
+/// `CreateBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateBillingGroupResponse {
+    /// `billingGroupArn`
+    #[serde(rename = "billingGroupArn", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_arn: Option<String>,
+    /// `billingGroupId`, 1 to 128 characters, `[a-zA-Z0-9\-]+`
+    #[serde(rename = "billingGroupId", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_id: Option<String>,
+    /// `billingGroupName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_name: Option<String>,
 }
 
 /// `CreateCertificateFromCsrRequest`
@@ -1119,6 +1184,21 @@ pub struct DeleteAuthorizerRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteAuthorizerResponse {}
 
+/// `DeleteBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteBillingGroupRequest {
+    /// `billingGroupName` (uri `billingGroupName`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName")]
+    pub billing_group_name: String,
+    /// `expectedVersion` (querystring `expectedVersion`)
+    #[serde(rename = "expectedVersion", default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+}
+
+/// `DeleteBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteBillingGroupResponse {}
+
 /// `DeleteCACertificateRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteCACertificateRequest {
@@ -1315,6 +1395,37 @@ pub struct DescribeAuthorizerResponse {
     /// `authorizerDescription`
     #[serde(rename = "authorizerDescription", default, skip_serializing_if = "Option::is_none")]
     pub authorizer_description: Option<AuthorizerDescription>,
+}
+
+/// `DescribeBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeBillingGroupRequest {
+    /// `billingGroupName` (uri `billingGroupName`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName")]
+    pub billing_group_name: String,
+}
+
+/// `DescribeBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribeBillingGroupResponse {
+    /// `billingGroupArn`
+    #[serde(rename = "billingGroupArn", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_arn: Option<String>,
+    /// `billingGroupId`, 1 to 128 characters, `[a-zA-Z0-9\-]+`
+    #[serde(rename = "billingGroupId", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_id: Option<String>,
+    /// `billingGroupMetadata`
+    #[serde(rename = "billingGroupMetadata", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_metadata: Option<BillingGroupMetadata>,
+    /// `billingGroupName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_name: Option<String>,
+    /// `billingGroupProperties`
+    #[serde(rename = "billingGroupProperties", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_properties: Option<BillingGroupProperties>,
+    /// `version`
+    #[serde(rename = "version", default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
 }
 
 /// `DescribeCACertificateRequest`
@@ -2127,6 +2238,31 @@ pub struct ListAuthorizersResponse {
     pub next_marker: Option<String>,
 }
 
+/// `ListBillingGroupsRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListBillingGroupsRequest {
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `namePrefixFilter` (querystring `namePrefixFilter`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "namePrefixFilter", default, skip_serializing_if = "Option::is_none")]
+    pub name_prefix_filter: Option<String>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `ListBillingGroupsResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListBillingGroupsResponse {
+    /// `billingGroups`
+    #[serde(rename = "billingGroups", default, skip_serializing_if = "Option::is_none")]
+    pub billing_groups: Option<Vec<GroupNameAndArn>>,
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
 /// `ListCACertificatesRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListCACertificatesRequest {
@@ -2656,6 +2792,31 @@ pub struct ListThingTypesResponse {
     /// `thingTypes`
     #[serde(rename = "thingTypes", default, skip_serializing_if = "Option::is_none")]
     pub thing_types: Option<Vec<ThingTypeDefinition>>,
+}
+
+/// `ListThingsInBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListThingsInBillingGroupRequest {
+    /// `billingGroupName` (uri `billingGroupName`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName")]
+    pub billing_group_name: String,
+    /// `maxResults` (querystring `maxResults`), 1 to 250
+    #[serde(rename = "maxResults", default, skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    /// `nextToken` (querystring `nextToken`)
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `ListThingsInBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListThingsInBillingGroupResponse {
+    /// `nextToken`
+    #[serde(rename = "nextToken", default, skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// `things`
+    #[serde(rename = "things", default, skip_serializing_if = "Option::is_none")]
+    pub things: Option<Vec<String>>,
 }
 
 /// `ListThingsInThingGroupRequest`
@@ -3198,6 +3359,27 @@ pub struct RegistrationConfig {
     #[serde(rename = "templateName", default, skip_serializing_if = "Option::is_none")]
     pub template_name: Option<String>,
 }
+
+/// `RemoveThingFromBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RemoveThingFromBillingGroupRequest {
+    /// `billingGroupArn`
+    #[serde(rename = "billingGroupArn", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_arn: Option<String>,
+    /// `billingGroupName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName", default, skip_serializing_if = "Option::is_none")]
+    pub billing_group_name: Option<String>,
+    /// `thingArn`
+    #[serde(rename = "thingArn", default, skip_serializing_if = "Option::is_none")]
+    pub thing_arn: Option<String>,
+    /// `thingName`, 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "thingName", default, skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+}
+
+/// `RemoveThingFromBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RemoveThingFromBillingGroupResponse {}
 
 /// `RemoveThingFromThingGroupRequest`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -3805,6 +3987,28 @@ pub struct UpdateAuthorizerResponse {
     /// `authorizerName`, 1 to 128 characters, `[\w=,@-]+`
     #[serde(rename = "authorizerName", default, skip_serializing_if = "Option::is_none")]
     pub authorizer_name: Option<String>,
+}
+
+/// `UpdateBillingGroupRequest`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateBillingGroupRequest {
+    /// `billingGroupName` (uri `billingGroupName`), 1 to 128 characters, `[a-zA-Z0-9:_-]+`
+    #[serde(rename = "billingGroupName")]
+    pub billing_group_name: String,
+    /// `billingGroupProperties`
+    #[serde(rename = "billingGroupProperties")]
+    pub billing_group_properties: BillingGroupProperties,
+    /// `expectedVersion`
+    #[serde(rename = "expectedVersion", default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+}
+
+/// `UpdateBillingGroupResponse`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateBillingGroupResponse {
+    /// `version`
+    #[serde(rename = "version", default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
 }
 
 /// `UpdateCACertificateRequest`

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use identity::Timestamp;
 use proptest::prelude::*;
 use registry::attachments::{POLICY_TARGETS, TARGET_POLICIES, Target};
+use registry::billing_groups::{BILLING_GROUP_THINGS, BILLING_GROUPS};
 use registry::ca_certificates::CA_CERTIFICATES;
 use registry::certificates::{CERTIFICATES, SIGNED_PARTS};
 use registry::limits;
@@ -47,6 +48,7 @@ pub(crate) fn check_store(store: &MemoryStore) {
     check_principals(store);
     check_groups(store);
     check_types(store);
+    check_billing_groups(store);
     check_order(store);
     check_tags(store);
 }
@@ -152,6 +154,16 @@ fn check_types(store: &MemoryStore) {
     assert!(typed.iter().all(|row| types.contains(&row[0])), "a thing of a type that is gone");
 }
 
+fn check_billing_groups(store: &MemoryStore) {
+    let groups = names(store, &BILLING_GROUPS);
+    let billed: BTreeSet<_> = all(store, &THINGS)
+        .into_iter()
+        .filter_map(|thing| Some(vec![thing.value.billing_group?, thing.value.name.to_string()]))
+        .collect();
+    assert_eq!(billed, keys(store, &BILLING_GROUP_THINGS));
+    assert!(billed.iter().all(|row| groups.contains(&row[0])), "a thing in a billing group that is gone");
+}
+
 fn check_order(store: &MemoryStore) {
     let rows = keys(store, &ORDER);
     let members = |list: &str, direction: &str| -> BTreeSet<Vec<String>> {
@@ -173,12 +185,13 @@ fn check_order(store: &MemoryStore) {
 fn check_tags(store: &MemoryStore) {
     let site = site();
     for row in keys(store, &TAGS) {
-        let kinds = ["policy", "thinggroup", "thingtype", "cacert", "provisioningtemplate"];
+        let kinds = ["policy", "thinggroup", "billinggroup", "thingtype", "cacert", "provisioningtemplate"];
         let exists = kinds.iter().any(|kind| {
             let name = site.name_in(kind, &row[0]);
             name.is_some_and(|name| match *kind {
                 "policy" => names(store, &POLICIES).contains(name),
                 "thinggroup" => names(store, &THING_GROUPS).contains(name),
+                "billinggroup" => names(store, &BILLING_GROUPS).contains(name),
                 "thingtype" => names(store, &THING_TYPES).contains(name),
                 "provisioningtemplate" => names(store, &PROVISIONING_TEMPLATES).contains(name),
                 _ => names(store, &CA_CERTIFICATES).contains(name),
@@ -209,6 +222,11 @@ enum Step {
     Leave(u8, u8),
     Tag(u8, u8),
     Register(u8, u8, u8, u8),
+    BillingGroup(u8),
+    DropBillingGroup(u8),
+    BilledThing(u8, u8),
+    BillTo(u8, u8),
+    NoBillTo(u8, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -232,6 +250,11 @@ fn step() -> impl Strategy<Value = Step> {
         (few(), few()).prop_map(|(t, g)| Step::Leave(t, g)),
         (few(), few()).prop_map(|(g, n)| Step::Tag(g, n)),
         (few(), few(), few(), few()).prop_map(|(t, c, g, p)| Step::Register(t, c, g, p)),
+        few().prop_map(Step::BillingGroup),
+        few().prop_map(Step::DropBillingGroup),
+        (few(), few()).prop_map(|(t, g)| Step::BilledThing(t, g)),
+        (few(), few()).prop_map(|(t, g)| Step::BillTo(t, g)),
+        (few(), few()).prop_map(|(t, g)| Step::NoBillTo(t, g)),
     ]
 }
 
@@ -326,6 +349,52 @@ async fn act(services: &Services, cast: &Cast, step: &Step, now: Timestamp) -> R
             let input = RegisterThingRequest { parameters: None, template_body };
             services.register_thing(input, now).await.map(|_| ())
         }
+        Step::BillingGroup(_)
+        | Step::DropBillingGroup(_)
+        | Step::BilledThing(..)
+        | Step::BillTo(..)
+        | Step::NoBillTo(..) => act_on_billing_groups(services, step, now).await,
+    }
+}
+
+async fn act_on_billing_groups(services: &Services, step: &Step, now: Timestamp) -> Result<(), ApiError> {
+    let (thing, group) = (|t: u8| format!("t{t}"), |g: u8| format!("b{g}"));
+    match *step {
+        Step::BillingGroup(g) => {
+            let tags = Some(vec![Tag { key: "k".into(), value: None }]);
+            let input = CreateBillingGroupRequest {
+                billing_group_name: group(g),
+                billing_group_properties: None,
+                tags,
+            };
+            services.create_billing_group(input, now).await.map(|_| ())
+        }
+        Step::DropBillingGroup(g) => {
+            let input = DeleteBillingGroupRequest { billing_group_name: group(g), expected_version: None };
+            services.delete_billing_group(input, now).await.map(|_| ())
+        }
+        Step::BilledThing(t, g) => {
+            let billing_group_name = Some(group(g));
+            let input = CreateThingRequest { thing_name: thing(t), billing_group_name, ..Default::default() };
+            services.create_thing(input, now).await.map(|_| ())
+        }
+        Step::BillTo(t, g) => {
+            let input = AddThingToBillingGroupRequest {
+                thing_name: Some(thing(t)),
+                billing_group_name: Some(group(g)),
+                ..Default::default()
+            };
+            services.add_thing_to_billing_group(input, now).await.map(|_| ())
+        }
+        Step::NoBillTo(t, g) => {
+            let input = RemoveThingFromBillingGroupRequest {
+                thing_name: Some(thing(t)),
+                billing_group_name: Some(group(g)),
+                ..Default::default()
+            };
+            services.remove_thing_from_billing_group(input, now).await.map(|_| ())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Call {
     operation: &'static str,
     method: &'static str,
     path: String,
-    query: &'static str,
+    query: String,
     header: Option<(&'static str, String)>,
     body: Option<Value>,
 }
@@ -31,12 +31,18 @@ impl Call {
         let path = path
             .iter()
             .fold(String::new(), |path, segment| format!("{path}/{}", utf8_percent_encode(segment, SEGMENT)));
-        Self { operation, method, path, query: "", header: None, body: None }
+        Self { operation, method, path, query: String::new(), header: None, body: None }
     }
 
     /// With a query string, encoded.
-    pub fn query(self, query: &'static str) -> Self {
-        Self { query, ..self }
+    pub fn query(self, query: &str) -> Self {
+        Self { query: query.to_owned(), ..self }
+    }
+
+    /// The page of a list that a token leads to, or the first, as large as it may be.
+    pub fn page(self, token: Option<&str>) -> Self {
+        let more = token.map(|token| format!("&nextToken={}", utf8_percent_encode(token, SEGMENT)));
+        Self { query: format!("maxResults=250{}", more.unwrap_or_default()), ..self }
     }
 
     /// With one more header.
@@ -122,7 +128,7 @@ impl<'a> Client<'a> {
         }
         headers.extend(call.header.iter().map(|(name, value)| (*name, value.as_bytes())));
         let request =
-            sigv4::Request { method: call.method, path: &call.path, query: call.query, headers: &headers };
+            sigv4::Request { method: call.method, path: &call.path, query: &call.query, headers: &headers };
         let added = self.sign(&request, body.as_bytes());
 
         let separator = if call.query.is_empty() { "" } else { "?" };

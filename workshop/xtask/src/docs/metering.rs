@@ -60,7 +60,7 @@ fn text() -> String {
          \x20 much it is at most (`--client ID`): too high by more than {:.3} % of all that is without rows once in 50 times.\n\
          * Minutes are kept for a day, hours for two months. Of each, the {MOST_KEPT} heaviest rows are kept, and the sums by\n\
          \x20 item exactly. What happened in the second around a full minute may stand in either.\n\
-         * Counters are written once a second. `kill -9` loses the second since; a power failure may lose a minute.\n\
+         * Counters are written once a second. They are on disk before the next look: `kill -9` and a power failure lose the second since.\n\
          * A bill takes what was measured for all there was in a month. Parts of groups are rounded down to 1e-12 USD.\n\n",
         Switches::names().map(code).collect::<Vec<_>>().join(", "),
         metering::SKETCH_ERROR * 100.0,

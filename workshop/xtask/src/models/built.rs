@@ -76,6 +76,15 @@ pub const IOT: &[&str] = &[
     "UpdateThingGroupsForThing",
     "ListThingGroupsForThing",
     "ListThingsInThingGroup",
+    // billing groups
+    "CreateBillingGroup",
+    "DescribeBillingGroup",
+    "UpdateBillingGroup",
+    "DeleteBillingGroup",
+    "ListBillingGroups",
+    "AddThingToBillingGroup",
+    "RemoveThingFromBillingGroup",
+    "ListThingsInBillingGroup",
     // principals of things
     "AttachThingPrincipal",
     "DetachThingPrincipal",

@@ -1,5 +1,6 @@
 //! `thingcore bill`: what AWS would charge for what the server did, split up, scaled, and held against a budget.
 
+mod members;
 mod shown;
 
 use std::path::Path;
@@ -9,11 +10,12 @@ use identity::Timestamp;
 use jiff::Timestamp as Moment;
 use metering::{
     Bill, Budget, By, Finding, Fleet, Group, Prices, Projection, Suggestion, Usage, Verdict, duration,
-    findings, project, split, what_if,
+    findings, project, split, split_among, what_if,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use self::members::{Kind, Members};
 use super::{CommandProblem, ask, problem};
 use crate::cli::{BillArgs, BillBy, BillCommand};
 use crate::device::Call;
@@ -44,6 +46,9 @@ struct Report {
     bill: Bill,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<Group>>,
+    /// What a reader of the groups must know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups_note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     projection: Option<Projection>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +81,12 @@ pub fn run(args: &BillArgs) -> Result<ExitCode, CommandProblem> {
         None => Prices::shipped(region)
             .map_err(|error| problem(format!("{error}: --prices FILE or --region REGION")))?,
     };
-    let report = report(args, measured, &prices, by, fleet, budget.as_ref())?;
+    let by = match by {
+        Some(Split::Groups(kind)) => Some(Parts::Among(Members::ask(kind, &measured.usage, &args.server)?)),
+        Some(Split::Part(by)) => Some(Parts::By(by)),
+        None => None,
+    };
+    let report = report(args, measured, &prices, by.as_ref(), fleet, budget.as_ref())?;
     print!("{}", shown::shown(&report, args.format)?);
     let passed = report.budget.as_ref().is_some_and(|verdict| !verdict.passed.is_empty());
     Ok(if passed { ExitCode::from(PASSED) } else { ExitCode::SUCCESS })
@@ -86,7 +96,7 @@ fn report(
     args: &BillArgs,
     measured: Measured,
     prices: &Prices,
-    by: Option<By>,
+    by: Option<&Parts>,
     fleet: Option<Fleet>,
     budget: Option<&Budget>,
 ) -> Result<Report, CommandProblem> {
@@ -104,7 +114,8 @@ fn report(
         from: usage.from,
         to: usage.to,
         devices: usage.devices,
-        groups: by.map(|by| split(&usage, &bill, by)),
+        groups: by.map(|by| by.split(&usage, &bill)),
+        groups_note: by.and_then(Parts::note),
         projection,
         what_if: (args.command == Some(BillCommand::WhatIf)).then(|| what_if(&usage, prices, free)),
         budget: budget.map(|budget| budget.judge(&usage, prices, free)),
@@ -114,21 +125,52 @@ fn report(
     })
 }
 
-fn by(by: BillBy) -> Result<By, CommandProblem> {
-    let unbuilt = |what: &str| {
-        Err(problem(format!(
-            "--by {what}: this server does not have them yet; there are client, thing, topic, kind and principal"
-        )))
-    };
+/// By what a bill is to be split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    /// Something that each row says.
+    Part(By),
+    /// Groups, of which the server knows the members.
+    Groups(Kind),
+}
+
+/// The same when everything is known.
+#[derive(Debug)]
+enum Parts {
+    By(By),
+    Among(Members),
+}
+
+impl Parts {
+    fn split(&self, usage: &Usage, bill: &Bill) -> Vec<Group> {
+        match self {
+            Self::By(by) => split(usage, bill, *by),
+            Self::Among(members) => split_among(usage, bill, |name| members.of(name)),
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        match self {
+            Self::By(_) => None,
+            Self::Among(members) => members.note(),
+        }
+    }
+}
+
+fn by(by: BillBy) -> Result<Split, CommandProblem> {
+    let part = |by| Ok(Split::Part(by));
     match by {
-        BillBy::Client => Ok(By::Client),
-        BillBy::Thing => Ok(By::Thing),
-        BillBy::Topic => Ok(By::Topic),
-        BillBy::Kind => Ok(By::Kind),
-        BillBy::Principal => Ok(By::Principal),
-        BillBy::ThingGroup => unbuilt("thing-group"),
-        BillBy::BillingGroup => unbuilt("billing-group"),
-        BillBy::Rule => unbuilt("rule"),
+        BillBy::Client => part(By::Client),
+        BillBy::Thing => part(By::Thing),
+        BillBy::Topic => part(By::Topic),
+        BillBy::Kind => part(By::Kind),
+        BillBy::Principal => part(By::Principal),
+        BillBy::ThingGroup => Ok(Split::Groups(Kind::Thing)),
+        BillBy::BillingGroup => Ok(Split::Groups(Kind::Billing)),
+        BillBy::Rule => Err(problem(
+            "--by rule: this server does not have rules yet; there are client, thing, thing-group, billing-group, \
+             topic, kind and principal",
+        )),
     }
 }
 
@@ -201,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_said() {
-        let error = by(BillBy::BillingGroup).unwrap_err().to_string();
-        assert!(error.contains("billing-group") && error.contains("client"), "{error}");
+        let error = by(BillBy::Rule).unwrap_err().to_string();
+        assert!(error.contains("--by rule") && error.contains("client"), "{error}");
     }
 }

@@ -39,6 +39,7 @@ fn table(report: &Report) -> String {
             writeln!(out, "\nUnits of this client without rows of their own: {} at most.", number("units"));
     }
     report.groups.iter().for_each(|all| groups(&mut out, all));
+    report.groups_note.iter().for_each(|note| out.push_str(&format!("{note}.\n")));
     if let Some(projection) = &report.projection {
         out.push_str("\nProjection\n");
         lines(&mut out, &projection.bill);

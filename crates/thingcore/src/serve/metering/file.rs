@@ -4,15 +4,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use identity::Timestamp;
 use metering::{Record, read_records, written_records};
 
 use crate::data_dir::write_secret;
 
 /// A file shorter than this is never written anew for its length.
 const LONG: u64 = 16 * 1024 * 1024;
-/// How often the system is asked to put the file on disk, milliseconds.
-pub const SYNC_EVERY: u64 = 60_000;
 /// A file longer than this is not read.
 const MOST: u64 = 1024 * 1024 * 1024;
 
@@ -52,7 +49,6 @@ pub struct BillFile {
     /// Bytes when it was written anew.
     whole: u64,
     appended: u64,
-    synced: Timestamp,
 }
 
 impl BillFile {
@@ -61,13 +57,7 @@ impl BillFile {
         let text = written_records(records);
         write_secret(path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            whole: text.len() as u64,
-            appended: 0,
-            synced: Timestamp::default(),
-        })
+        Ok(Self { path: path.to_owned(), file, whole: text.len() as u64, appended: 0 })
     }
 
     /// The same, for an open file.
@@ -76,18 +66,15 @@ impl BillFile {
         Ok(())
     }
 
-    /// Adds lines.
-    pub fn append(&mut self, records: &[Record], now: Timestamp) -> io::Result<()> {
-        if !records.is_empty() {
-            let text = written_records(records);
-            self.file.write_all(text.as_bytes())?;
-            self.appended += text.len() as u64;
+    /// Adds lines. They are on disk when this returns: neither a kill nor a power failure takes them back.
+    pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
         }
-        if now.millis() >= self.synced.millis().saturating_add(SYNC_EVERY) {
-            self.synced = now;
-            self.file.sync_data()?;
-        }
-        Ok(())
+        let text = written_records(records);
+        self.file.write_all(text.as_bytes())?;
+        self.appended += text.len() as u64;
+        self.file.sync_data()
     }
 
     /// Most of it is old.
@@ -104,6 +91,8 @@ impl BillFile {
 
 #[cfg(test)]
 mod tests {
+    use identity::Timestamp;
+
     use super::*;
     use metering::{Counts, Item, Ledger, Meter, Name, Span, Switches};
 
@@ -125,8 +114,8 @@ mod tests {
         let path = folder.path().join("bill.jsonl");
         let fresh = Ledger::new(Switches::default(), Timestamp(7));
         let mut file = BillFile::create(&path, &fresh.whole()).unwrap();
-        file.append(&records(3), Timestamp(2)).unwrap();
-        file.append(&records(5), Timestamp(3)).unwrap();
+        file.append(&records(3)).unwrap();
+        file.append(&records(5)).unwrap();
         // Killed in the middle of a line.
         file.file.write_all(b"{\"c\":[4,[[99,").unwrap();
         let (found, warning) = read(&path, 1024).unwrap();

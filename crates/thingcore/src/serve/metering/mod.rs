@@ -1,7 +1,7 @@
 //! The live bill: the meter among the observers, its ledger, and the thread that reads and writes them once a second.
 //!
-//! What is lost of the counters: by `kill -9` what came after the last look at the meter (a second), by a power failure
-//! also what the system had not written yet (see [`file::SYNC_EVERY`]).
+//! What is lost of the counters, by `kill -9` as by a power failure: what came after the last look at the meter. That is a
+//! second, and the time that a slow disk takes to put the second before in its place.
 
 mod file;
 
@@ -197,7 +197,7 @@ impl Writer {
         };
         let written = match whole {
             Some(whole) => self.file.replace(&whole),
-            None => self.file.append(&pending, now),
+            None => self.file.append(&pending),
         };
         if let Err(error) = written {
             if !self.failed {
