@@ -126,7 +126,7 @@ def test_close_codes(opened, conversing, payload):
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 65535])
 def test_close_codes_that_nobody_may_send(opened, conversing, code):
     opened.send_frame(CLOSE, struct.pack(">H", code))
-    end_of(opened)
+    assert end_of(opened) == 1002
 
 
 # ---- MQTT in frames of any cut ---------------------------------------------------------------------------------------
