@@ -202,14 +202,15 @@ fn unproved(world: &World<'_>) -> String {
     let conditions: Vec<String> =
         conditions.flat_map(|statement| statement.conditions()).map(|c| c.to_string()).collect();
     let names: Vec<&str> = world.variables.iter().map(|variable| variable.canonical.as_str()).collect();
-    let mut why = format!(
-        "the patterns leave it open, but no example was found: it hangs on how the values of {} relate",
-        names.join(", ")
-    );
-    if !conditions.is_empty() {
-        why.push_str(&format!(", and on the conditions {}", conditions.join("; ")));
-    }
-    why
+    let reasons: Vec<String> = [
+        (!names.is_empty()).then(|| format!("on how the values of {} relate", names.join(", "))),
+        (!conditions.is_empty()).then(|| format!("on the conditions {}", conditions.join("; "))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let hangs = if reasons.is_empty() { String::new() } else { format!(": it hangs {}", reasons.join(", and ")) };
+    format!("the patterns leave it open, but no example was found{hangs}")
 }
 
 /// Every choice of one from each.

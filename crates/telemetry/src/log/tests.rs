@@ -191,6 +191,7 @@ fn quiet_levels_are_not_wanted() {
     let (log, _thread) = LogObserver::start(settings, Box::new(Page::default())).unwrap();
     let who = principal();
     assert!(log.is_logged(&denied(client(&who), "a")));
+    assert!(!log.is_logged(&publish(client(&who))));
     assert!(!log.is_logged(&events::PingAnswered { client: client(&who) }.into()));
     assert!(!log.is_logged(&events::Stopping {}.into()));
 }
