@@ -110,8 +110,9 @@ where
     Some(Rewound::new(parts.read_buf, parts.io.into_inner()))
 }
 
-/// Who asks. Where a signature counts, it counts first; without one, and whatever else stands in the Authorization header, a custom authorizer is asked when CONNECT is there: AWS's SDKs name
-/// it in the user name only, and offer no ALPN that would say so before.
+/// Who asks. Where a signature counts, it counts first; without one, and whatever else stands in the Authorization header,
+/// a custom authorizer is asked when CONNECT is there: AWS's SDKs name it in the user name only, and offer no ALPN that
+/// would say so before.
 async fn introduce(shared: &Shared, parts: &Parts, visit: &HttpVisit) -> Result<Introduction, Refusal> {
     if visit.authentication.takes_signature() && signature::is_there(parts) {
         let principal = signature::verify(shared, parts, Clock::wall()).await?;
