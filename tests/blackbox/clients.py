@@ -375,6 +375,17 @@ class NodeAwsSdk311(Node):
     script = "aws-sdk-311.js"
 
 
+class NodeAwsSdk5Alpn(NodeAwsSdk5):
+    """The SDK for JavaScript on port 443: it offers ALPN `x-amzn-mqtt-ca` on every port."""
+
+    def way(self):
+        return {**Node.way(self), "port": self.server.ports["tls"]}
+
+
+class NodeAwsSdk311Alpn(NodeAwsSdk311):
+    way = NodeAwsSdk5Alpn.way
+
+
 class NodeMqttWss(NodeMqtt):
     """MQTT.js over WebSocket, with a presigned URL."""
 
@@ -401,6 +412,22 @@ class NodeAwsSdkWss311(NodeAwsSdk311):
 
 class NodeAwsSdkWss5(NodeAwsSdk5):
     signs, way = True, NodeAwsSdkWss311.way
+
+
+class NodeAwsSdk5Custom(NodeAwsSdk5):
+    """The SDK for JavaScript with a custom authorizer, directly (ALPN `mqtt`) or by WebSocket."""
+
+    def __init__(self, server, client_id, websocket=False, **authorizer):
+        """`authorizer`: authorizerName, username, password, tokenKeyName, tokenValue, tokenSignature."""
+        Node.__init__(self, server, None, client_id)
+        self.websocket, self.authorizer = websocket, authorizer
+
+    def way(self):
+        return dict(port=self.server.ports["tls"], websocket=self.websocket, authorizer=self.authorizer)
+
+
+class NodeAwsSdk311Custom(NodeAwsSdk311):
+    __init__, way = NodeAwsSdk5Custom.__init__, NodeAwsSdk5Custom.way
 
 
 ALL = {

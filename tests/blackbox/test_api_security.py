@@ -6,7 +6,7 @@ import json
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from provision import ALLOW_ALL, allow, document, unique
@@ -25,8 +25,9 @@ def pem(certificate):
 class Authority:
     """A certificate authority of the user's own."""
 
-    def __init__(self, name=None):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name=None, key=None, valid=(-1, 30)):
+        """`valid`: from and until, in days from now."""
+        self.key, self.valid = key or ec.generate_private_key(ec.SECP256R1()), valid
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name or unique("authority"))])
         self.certificate = self.sign(self.name, self.key.public_key(), authority=True)
 
@@ -34,10 +35,10 @@ class Authority:
         now = datetime.datetime.now(datetime.timezone.utc)
         builder = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(public_key)
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
+            .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=self.valid[0]))
+            .not_valid_after(now + datetime.timedelta(days=self.valid[1]))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True))
-        return builder.sign(self.key, hashes.SHA256())
+        return builder.sign(self.key, None if isinstance(self.key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
 
     def device(self, common_name=None):
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or unique("leaf"))])
@@ -157,8 +158,43 @@ def test_authority_must_prove_itself(iot):
     wrong_code = pem(authority.device("not the registration code"))
     refused(iot, "RegistrationCodeValidationException", 400, "register_ca_certificate", caCertificate=pem(authority.certificate), verificationCertificate=wrong_code)
     foreign = verification(iot, Authority())
-    with pytest.raises(iot.exceptions.ClientError):
-        iot.register_ca_certificate(caCertificate=pem(authority.certificate), verificationCertificate=foreign)
+    error = refused(iot, "CertificateValidationException", 400, "register_ca_certificate", caCertificate=pem(authority.certificate), verificationCertificate=foreign)
+    assert "verification certificate" in error["Error"]["Message"], error
+    # Its own certificate is no proof either: the code does not stand in it.
+    refused(iot, "RegistrationCodeValidationException", 400, "register_ca_certificate", caCertificate=pem(authority.certificate), verificationCertificate=pem(authority.certificate))
+
+
+def two_in_one(authority):
+    return pem(authority.certificate) + pem(Authority().certificate)
+
+
+@pytest.mark.parametrize("mode", ["DEFAULT", "SNI_ONLY"])
+@pytest.mark.parametrize("make, says", [
+    (lambda: (one := Authority(), pem(one.device())), "basic constraints"),
+    (lambda: (one := Authority(valid=(-30, -1)), pem(one.certificate)), "has expired"),
+    (lambda: (one := Authority(valid=(1, 30)), pem(one.certificate)), "is not valid yet"),
+    (lambda: (one := Authority(key=rsa.generate_private_key(65537, 1024)), pem(one.certificate)), "RSA of at least 2048"),
+    (lambda: (one := Authority(key=ed25519.Ed25519PrivateKey.generate()), pem(one.certificate)), "the key is"),
+    (lambda: (one := Authority(), two_in_one(one)), "not exactly one PEM block"),
+    (lambda: (one := Authority(), pem(one.certificate)[:300]), "not exactly one PEM block"),
+    (lambda: (one := Authority(), "-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n"), "not a well-formed certificate"),
+], ids=["leaf", "expired", "not-yet", "weak", "ed25519", "two", "half", "garbage"])
+def test_what_is_no_authority_is_not_registered(iot, mode, make, says):
+    authority, text = make()
+    proof = {} if mode == "SNI_ONLY" else dict(verificationCertificate=verification(iot, authority))
+    error = refused(iot, "CertificateValidationException", 400, "register_ca_certificate", caCertificate=text, certificateMode=mode, **proof)
+    assert says in error["Error"]["Message"], error
+
+
+def test_a_leaf_names_no_authority_for_others(iot):
+    """What a device of a registered CA has signed is not the CA's."""
+    authority = Authority()
+    iot.register_ca_certificate(caCertificate=pem(authority.certificate), certificateMode="SNI_ONLY", setAsActive=True)
+    middle = Authority()
+    middle.certificate = authority.sign(middle.name, middle.key.public_key())
+    for text in (None, pem(middle.certificate), pem(authority.certificate)):
+        refused(iot, "CertificateValidationException", 400, "register_certificate", certificatePem=pem(middle.device()),
+                **({"caCertificatePem": text} if text else {}))
 
 
 def test_certificate_of_an_unknown_authority_is_refused(iot):

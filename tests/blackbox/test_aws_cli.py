@@ -8,9 +8,10 @@ from provision import ALLOW_ALL, unique
 from server import clean_environment
 
 
-def aws(server, *words, check=True):
-    environment = dict(clean_environment(), **server.credentials(), AWS_CA_BUNDLE=server.ca_file)
-    url = server.ready["data_url" if words[0] == "iot-data" else "api_url"]
+def aws(server, *words, check=True, url=None, **changed):
+    """What the command answers, or how it went if that is not to be checked; `changed`: other environment variables."""
+    environment = {**clean_environment(), **server.credentials(), "AWS_CA_BUNDLE": server.ca_file, **changed}
+    url = url or server.ready["data_url" if words[0] == "iot-data" else "api_url"]
     command = ["aws", "--endpoint-url", url, "--output", "json", "--cli-connect-timeout", "20", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     if check:
@@ -39,11 +40,16 @@ def test_certificate_and_policy(server, tmp_path):
     assert aws(server, "iot", "list-targets-for-policy", "--policy-name", name)["targets"] == [made["certificateArn"]]
 
 
+def publishing(topic, text):
+    """The words that publish a text; version 2 of the CLI takes base64 unless it is told."""
+    raw = ["--cli-binary-format", "raw-in-base64-out"] if os.environ.get("AWS_CLI_V2") else []
+    return ["iot-data", "publish", "--topic", topic, "--qos", "1", *raw, "--payload", text]
+
+
 def test_publish(server, connected, topic):
     client = connected()
     client.subscribe(topic)
-    aws(server, "iot-data", "publish", "--topic", topic, "--qos", "1", "--cli-binary-format", "raw-in-base64-out", "--payload", "hello") \
-        if os.environ.get("AWS_CLI_V2") else aws(server, "iot-data", "publish", "--topic", topic, "--qos", "1", "--payload", "hello")
+    aws(server, *publishing(topic, "hello"))
     assert client.message().payload == b"hello"
 
 

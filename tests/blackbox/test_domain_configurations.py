@@ -165,11 +165,14 @@ def test_life_of_a_domain_of_ones_own(server, iot, acm):
     iot.update_domain_configuration(
         domainConfigurationName=name, domainConfigurationStatus="DISABLED", applicationProtocol="HTTPS",
         clientCertificateConfig={"clientCertificateCallbackArn": "arn:aws:lambda:eu-west-1:123456789012:function:check"},
-        serverCertificateConfig={"enableOCSPCheck": True})
+        serverCertificateConfig={"enableOCSPCheck": False})
     changed = iot.describe_domain_configuration(domainConfigurationName=name)
     assert (changed["domainConfigurationStatus"], changed["applicationProtocol"]) == ("DISABLED", "HTTPS")
-    assert changed["serverCertificateConfig"] == {"enableOCSPCheck": True}
+    assert changed["serverCertificateConfig"] == {"enableOCSPCheck": False}
     assert changed["lastStatusChangeDate"] >= found["lastStatusChangeDate"]
+    stapling = refused(iot, *INVALID, "update_domain_configuration", domainConfigurationName=name,
+                       serverCertificateConfig={"enableOCSPCheck": True})
+    assert "OCSP stapling is not built" in stapling["Error"]["Message"]
     iot.delete_domain_configuration(domainConfigurationName=name)
     refused(iot, "ResourceNotFoundException", 404, "describe_domain_configuration", domainConfigurationName=name)
 
@@ -203,6 +206,7 @@ def test_default_endpoints_are_listed(server, iot):
     {"authorizerConfig": {"defaultAuthorizerName": "nobody", "allowAuthorizerOverride": True}},
     {"authorizerConfig": {"defaultAuthorizerName": "nobody"}},
     {"clientCertificateConfig": {"clientCertificateCallbackArn": "arn:aws:sns:eu-west-1:123456789012:x"}},
+    {"serverCertificateConfig": {"enableOCSPCheck": True}},
     {"domainName": "iot.example.com"},
 ])
 def test_settings_that_no_endpoint_can_have(iot, settings):

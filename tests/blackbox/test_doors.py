@@ -6,6 +6,7 @@ import random
 import select
 import socket
 import ssl
+from urllib.parse import quote
 
 import pytest
 from awscrt import io as crt_io
@@ -105,14 +106,16 @@ class PahoWithoutAlpn(PahoByAlpn):
     alpn = []
 
 
-@pytest.mark.parametrize("kind", [clients.AwsSdk5, clients.AwsSdk311], ids=["v5", "v311"])
+@pytest.mark.parametrize("kind", [
+    clients.AwsSdk5, clients.AwsSdk311, clients.NodeAwsSdk5, clients.NodeAwsSdk311], ids=["v5", "v311", "node-v5", "node-v311"])
 def test_mqtt_by_certificate_on_8883(house, closing, kind):
     client = closing(kind(house.server, house.server.account.everything(), unique("door")))
     client.connect()
     talk(client)
 
 
-@pytest.mark.parametrize("kind", [CrtByAlpn, PahoByAlpn], ids=["awscrt-v5", "paho-v311"])
+@pytest.mark.parametrize("kind", [
+    CrtByAlpn, PahoByAlpn, clients.NodeAwsSdk5Alpn, clients.NodeAwsSdk311Alpn], ids=["awscrt-v5", "paho-v311", "node-v5", "node-v311"])
 def test_mqtt_by_certificate_on_443(house, closing, kind):
     client = closing(kind(house.server, house.server.account.everything(), unique("door")))
     client.connect()
@@ -120,7 +123,10 @@ def test_mqtt_by_certificate_on_443(house, closing, kind):
 
 
 @pytest.mark.parametrize("kind, port, alpn", [
-    (clients.AwsSdk5, "mqtt", []), (CrtByAlpn, "tls", ["x-amzn-mqtt-ca"])], ids=["8883", "443"])
+    (clients.AwsSdk5, "mqtt", []), (clients.NodeAwsSdk5, "mqtt", []), (clients.NodeAwsSdk311, "mqtt", []), (clients.NodeMqtt5, "mqtt", []),
+    (CrtByAlpn, "tls", ["x-amzn-mqtt-ca"]), (clients.NodeAwsSdk5Alpn, "tls", ["x-amzn-mqtt-ca"]),
+    (clients.NodeAwsSdk311Alpn, "tls", ["x-amzn-mqtt-ca"]),
+], ids=["8883", "8883-node-v5", "8883-node-v311", "8883-mqttjs", "443", "443-node-v5", "443-node-v311"])
 def test_mqtt_by_an_unknown_certificate(house, closing, kind, port, alpn):
     stranger = self_signed(house.server.account)
     with pytest.raises(Refused):
@@ -235,6 +241,53 @@ def test_the_sdk_is_told_that_an_authorizer_does_not_let_it_in(house, closing):
     assert refused.value.code == 0x87
 
 
+# The SDK for JavaScript: with an authorizer, MQTT on port 443 by ALPN `mqtt`, or WebSocket.
+NODE_CUSTOM = pytest.mark.parametrize("kind", [clients.NodeAwsSdk5Custom, clients.NodeAwsSdk311Custom], ids=["v5", "v311"])
+BY_WEBSOCKET = pytest.mark.parametrize("websocket", [False, True], ids=["direct", "websocket"])
+
+
+def signed_in_node(house, token, signature=None):
+    # Its builder for MQTT 5 over WebSocket is the one that takes the signature as it stands in the user name.
+    return dict(authorizerName=house.signed, tokenKeyName=TOKEN_KEY, tokenValue=token,
+                tokenSignature=quote(signature or house.signer.sign(token), safe=""))
+
+
+@NODE_CUSTOM
+@BY_WEBSOCKET
+def test_an_authorizer_through_the_sdk_for_javascript(house, closing, kind, websocket):
+    name = unique("user")
+    client = closing(kind(house.server, unique("door"), websocket, username=name, password="secret", authorizerName=house.open))
+    client.connect()
+    talk(client)
+    [event] = house.asked(name)
+    assert event["protocols"] == (["tls", "http", "mqtt"] if websocket else ["tls", "mqtt"])
+    assert (event["protocolData"]["mqtt"]["password"], event["signatureVerified"]) == ("c2VjcmV0", False)
+
+
+@NODE_CUSTOM
+@BY_WEBSOCKET
+def test_a_signed_token_through_the_sdk_for_javascript(house, closing, kind, websocket):
+    token = unique("token")
+    client = closing(kind(house.server, unique("door"), websocket, **signed_in_node(house, token)))
+    client.connect()
+    talk(client)
+    [event] = house.asked(token)
+    assert (event["token"], event["signatureVerified"]) == (token, True)
+
+
+@NODE_CUSTOM
+@BY_WEBSOCKET
+@pytest.mark.parametrize("is_signed", [False, True], ids=["denied", "signature"])
+def test_whom_an_authorizer_refuses_through_the_sdk_for_javascript(house, closing, kind, websocket, is_signed):
+    """A token that somebody else signed does not get as far as the function."""
+    word = unique("no-entry")
+    options = signed_in_node(house, word, Signer().sign(word)) if is_signed else dict(username=word, authorizerName=house.open)
+    with pytest.raises(Refused) as refused:
+        closing(kind(house.server, unique("door"), websocket, **options)).connect()
+    assert refused.value.code == (0x87 if kind.v5 else None)
+    assert len(house.asked(word)) == (0 if is_signed else 1)
+
+
 @pytest.fixture
 def on_443():
     """A loopback address of its own whose port 443 is free."""
@@ -271,14 +324,18 @@ def test_mqtt_311_by_an_authorizer_through_the_sdk_that_knows_only_443(on_443, t
 # ---- MQTT over WebSocket, signed ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [clients.AwsSdk5Wss, clients.AwsSdk311Wss], ids=["v5", "v311"])
+SDK_WSS = pytest.mark.parametrize("kind", [
+    clients.AwsSdk5Wss, clients.AwsSdk311Wss, clients.NodeAwsSdkWss5, clients.NodeAwsSdkWss311], ids=["v5", "v311", "node-v5", "node-v311"])
+
+
+@SDK_WSS
 def test_websocket_by_signature(house, closing, kind):
     client = closing(kind(house.server, AccessKey(house.server), unique("door")))
     client.connect()
     talk(client)
 
 
-@pytest.mark.parametrize("kind", [clients.AwsSdk5Wss, clients.AwsSdk311Wss], ids=["v5", "v311"])
+@SDK_WSS
 @pytest.mark.parametrize("wrong", [
     dict(secret="wrong"), dict(region="mars-north-1"), dict(key_id="AKIANOBODYKNOWSTHISKEY")], ids=["secret", "region", "key"])
 def test_websocket_by_a_wrong_signature(house, closing, kind, wrong):
@@ -360,13 +417,23 @@ def session(house):
     return AccessKey(server, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
 
-@pytest.mark.parametrize("kind", [clients.AwsSdk5Wss, clients.AwsSdk311Wss], ids=["v5", "v311"])
+@SDK_WSS
 def test_websocket_by_temporary_credentials(house, closing, session, kind):
     client = closing(kind(house.server, session, unique("door")))
     client.connect()
     talk(client)
     with pytest.raises(Refused):
         client.subscribe("elsewhere")
+
+
+@SDK_WSS
+def test_websocket_by_wrong_temporary_credentials(house, closing, session, kind):
+    wrong = AccessKey(house.server, session.key_id, session.secret, session.token[:-6] + "AAAAAA")
+    with pytest.raises(Refused):
+        closing(kind(house.server, wrong, unique("door"))).connect()
+    stale = AccessKey(house.server, session.key_id, "wrong", session.token)
+    with pytest.raises(Refused):
+        closing(kind(house.server, stale, unique("door"))).connect()
 
 
 @pytest.mark.parametrize("is_signed", [False, True], ids=["appended", "signed"])

@@ -4,6 +4,7 @@ who shows something else. Then what else a domain configuration decides: TLS ver
 
 import socket
 import ssl
+import subprocess
 
 import paho.mqtt.client as paho
 import pytest
@@ -13,6 +14,7 @@ import clients
 import signing
 import wire
 from clients import Refused
+from conftest import require
 from doors import House
 from https import Https, assert_accepted, assert_refused
 from lambdas import arn
@@ -22,7 +24,7 @@ from test_api_things import refused
 from test_domain_configurations import Bought, host
 from test_provisioning import ROLE, Owner, jitp, status_of
 from websocket import Refused as UpgradeRefused
-from websocket import WebSocket, own_address, read_response, upgrade_request
+from websocket import WebSocket, host_of, own_address, read_response, upgrade_request
 from wire import V5, Wire
 
 COMBINATIONS = [
@@ -237,6 +239,22 @@ def test_a_tls_policy_is_held_to(house, domain):
         assert old.connect(unique("door")).code == 0
     with pytest.raises((ssl.SSLError, ConnectionError)):
         Wire.dial(house.server, device, context=one.context(device, oldest=ssl.TLSVersion.TLSv1_3))
+
+
+@pytest.mark.parametrize("region, policy, is_in", [
+    ("eu-west-1", "IoTSecurityPolicy_TLS13_1_2_2022_10", True), ("us-gov-west-1", "IoTSecurityPolicy_TLS13_1_2_2022_01", False)])
+def test_the_default_endpoint_holds_to_the_policy_that_is_shown(new_server, tmp_path, region, policy, is_in):
+    """That of GovCloud has no ChaCha20."""
+    require("curl")
+    config = tmp_path / "thingcore.toml"
+    config.write_text(f'[account]\nregion = "{region}"\n')
+    server = new_server("--config", config)
+    shown = server.boto("iot").describe_domain_configuration(domainConfigurationName="iot:Data-ATS")
+    assert shown["tlsConfig"] == {"securityPolicy": policy}
+    done = subprocess.run(
+        ["curl", "--silent", "--tlsv1.3", "--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256", "--cacert", server.ca_file,
+         f"https://{host_of(server)}/"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode == 0) is is_in, done
 
 
 def test_a_disabled_domain_lets_nobody_in_until_it_is_enabled(house, domain):

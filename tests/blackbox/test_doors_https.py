@@ -17,9 +17,10 @@ from https import Https, assert_accepted, assert_refused
 from lambdas import Signer
 from provision import allow, unique
 from signing import basic
+from test_aws_cli import aws, publishing
 from test_doors import refusal
 from test_tls import NEITHER, self_signed
-from websocket import host_of
+from websocket import host_of, own_address
 from wire import V5, Wire
 
 
@@ -112,6 +113,16 @@ def test_a_wrong_signature(house, topic, hear, wrong):
     assert response["Error"]["Message"] == "Forbidden"
     # The same for all of them: a stranger does not learn which access keys there are.
     assert response["Error"]["Code"] == "ForbiddenException"
+    assert ear.ping() == []
+
+
+def test_the_aws_cli_publishes_on_443(house, hear, topic):
+    ear, url = hear(topic), f"https://{host_of(house.server)}"
+    aws(house.server, *publishing(topic, "hello"), url=url)
+    assert ear.message().payload == b"hello"
+    for wrong in (dict(AWS_SECRET_ACCESS_KEY="wrong"), dict(AWS_ACCESS_KEY_ID="AKIANOBODYKNOWSTHISKEY")):
+        failed = aws(house.server, *publishing(topic, "hello"), check=False, url=url, **wrong)
+        assert failed.returncode != 0 and "(ForbiddenException)" in failed.stderr, failed
     assert ear.ping() == []
 
 
@@ -230,16 +241,39 @@ def test_neither_signature_nor_authorizer_is_taken_on_8443(house):
                 pytest.fail(f"{https.publish('a', b'x', headers=headers)}")
 
 
-def test_curl_publishes_by_certificate(house, hear, topic):
+def curl(server, topic, device=None):
+    """How `curl` publishes on 8443, from an address of its own."""
     require("curl")
-    device, ear = house.server.account.everything(), hear(topic)
-    done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--tlsv1.2", "--cacert", house.server.ca_file, "--cert", device.certificate_file,
-         "--key", device.key_file, "--request", "POST", "--data", '{"message": "Hello"}',
-         f"https://{host_of(house.server, 'https')}/topics/{topic}?qos=1"],
+    shown = ["--cert", device.certificate_file, "--key", device.key_file] if device else []
+    return subprocess.run(
+        ["curl", "--silent", "--show-error", "--tlsv1.2", "--interface", own_address(), "--cacert", server.ca_file, *shown,
+         "--request", "POST", "--data", '{"message": "Hello"}', f"https://{host_of(server, 'https')}/topics/{topic}?qos=1"],
         capture_output=True, text=True, timeout=30)
+
+
+def test_curl_publishes_by_certificate(house, hear, topic):
+    ear = hear(topic)
+    done = curl(house.server, topic, house.server.account.everything())
     assert done.returncode == 0 and json.loads(done.stdout)["message"] == "OK", done
     assert ear.message().payload == b'{"message": "Hello"}'
+
+
+@pytest.mark.parametrize("who, reason", [
+    (lambda account: None, "NOT_AUTHENTICATED"), (self_signed, "DEVICE_CERTIFICATE_NOT_REGISTERED"),
+    (lambda account: account.certificate(active=False), "DEVICE_CERTIFICATE_INACTIVE"),
+], ids=["none", "unknown", "inactive"])
+def test_curl_with_a_certificate_that_does_not_count(house, hear, topic, who, reason):
+    """The connection ends without a response, as it does at AWS."""
+    ear, mark = hear(topic), house.server.log_mark()
+    done = curl(house.server, topic, who(house.server.account))
+    assert done.returncode != 0 and not done.stdout, done
+    house.server.wait_for_log(reason, since=mark)
+    assert ear.ping() == []
+
+
+def test_curl_without_a_policy_that_allows_it(house, restricted, topic):
+    done = curl(house.server, topic, restricted)
+    assert done.returncode == 0 and json.loads(done.stdout)["message"] == "Forbidden", done
 
 
 # ---- with a custom authorizer --------------------------------------------------------------------------------------

@@ -252,7 +252,8 @@ def test_new_device_is_provisioned_and_comes_back(server, iot, account, dial, st
 
 def der(tag, content):
     length = len(content)
-    return bytes([tag]) + (bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")) + content
+    size = length.to_bytes(length.bit_length() // 8 + 1, "big").lstrip(b"\0") or b"\0"
+    return bytes([tag]) + (size if length < 128 else bytes([0x80 | len(size)]) + size) + content
 
 
 def rewrite(account, device):
@@ -356,3 +357,53 @@ def test_device_of_a_foreign_ca_of_the_same_name_is_refused(server, iot, account
     device = thief.device()
     turned_away(server, device)
     refused(iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=device.certificate_id)
+
+
+def behind(device, *texts):
+    """The device sends these certificates behind its own."""
+    with open(device.certificate_file, "w") as file:
+        file.write(device.certificate_pem + "".join(texts))
+    return device
+
+
+@pytest.mark.parametrize("shape", ["twice", "unrelated", "wrong-order"])
+def test_a_chain_of_an_odd_shape_lets_a_device_in_just_in_time(server, iot, account, shape):
+    """Its own certificate counts, and who signed it: a registered CA, whatever stands between and behind."""
+    owner = Owner(account).register()
+    device, others = owner.device(), [Owner(account).pem, Owner(account).pem]
+    behind(device, *{"twice": [device.certificate_pem] * 2, "unrelated": others, "wrong-order": [*others, owner.pem]}[shape])
+    turned_away(server, device)
+    assert status_of(iot, device) == "PENDING_ACTIVATION"
+
+
+def test_an_intermediate_that_is_no_ca_lets_nobody_in(server, iot, account):
+    """A device of a registered CA signs another: the CA's word does not reach so far."""
+    owner = Owner(account).register()
+    middle, made = owner.device(), Owner(account)
+    with open(middle.key_file, "rb") as file:
+        made.key = serialization.load_pem_private_key(file.read(), None)
+    made.name = x509.load_pem_x509_certificate(middle.certificate_pem.encode()).subject
+    device = behind(made.device(), middle.certificate_pem, owner.pem)
+    turned_away(server, device)
+    refused(iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=device.certificate_id)
+
+
+def test_a_chain_that_is_too_long_lets_nobody_in(server, iot, account):
+    owner = Owner(account).register()
+    device, mark = behind(owner.device(), *[owner.pem] * 10), server.log_mark()
+    turned_away(server, device)
+    server.wait_for_log("11 certificates", "10 are looked at", since=mark)
+    refused(iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=device.certificate_id)
+
+
+def test_a_registered_ca_is_no_device(server, iot, account):
+    """Who has the CA's key and shows its certificate is not registered by it."""
+    owner = Owner(account).register()
+    device = owner.device()
+    device.certificate_pem = owner.pem
+    with open(device.key_file, "wb") as file:
+        file.write(owner.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    mark = server.log_mark()
+    turned_away(server, behind(device))
+    server.wait_for_log("is a registered CA certificate", since=mark)
+    refused(iot, "ResourceNotFoundException", 404, "describe_certificate", certificateId=owner.id)

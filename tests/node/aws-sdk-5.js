@@ -1,4 +1,5 @@
-// aws-iot-device-sdk-v2, MQTT 5, mutual TLS from files, or with an access key a signed WebSocket: as in the SDK's samples.
+// aws-iot-device-sdk-v2, MQTT 5, as in the SDK's samples: mutual TLS from files, with an access key a signed WebSocket, or
+// with a custom authorizer, directly or by WebSocket.
 'use strict';
 const { mqtt5, iot } = require('aws-iot-device-sdk-v2');
 const { emit, hex, serve, refusal } = require('./lines');
@@ -6,11 +7,22 @@ const { provider } = require('./aws-keys');
 
 let client;
 
+function builderOf(o) {
+  const builders = iot.AwsIotMqtt5ClientConfigBuilder;
+  if (o.authorizer) {
+    const { password, ...authorizer } = o.authorizer;
+    if (password) authorizer.password = Buffer.from(password);
+    return o.websocket ? builders.newWebsocketMqttBuilderWithCustomAuth(o.host, authorizer)
+      : builders.newDirectMqttBuilderWithCustomAuth(o.host, authorizer);
+  }
+  return o.accessKeyId
+    ? builders.newWebsocketMqttBuilderWithSigv4Auth(o.host, { region: o.region, credentialsProvider: provider(o) })
+    : builders.newDirectMqttBuilderWithMtlsFromPath(o.host, o.cert, o.key);
+}
+
 const commands = {
   connect: (o) => new Promise((resolve, reject) => {
-    const builder = o.accessKeyId
-      ? iot.AwsIotMqtt5ClientConfigBuilder.newWebsocketMqttBuilderWithSigv4Auth(o.host, { region: o.region, credentialsProvider: provider(o) })
-      : iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromPath(o.host, o.cert, o.key);
+    const builder = builderOf(o);
     builder.withCertificateAuthorityFromPath(undefined, o.ca).withPort(o.port).withMinReconnectDelayMs(60000).withMaxReconnectDelayMs(120000);
     const connect = { clientId: o.clientId, keepAliveIntervalSeconds: 60 };
     if (o.will) {

@@ -2,6 +2,8 @@
 'use strict';
 const readline = require('readline');
 
+console.log = console.error; // Standard output is for events: the SDK warns of every port but 443 there.
+
 function emit(event, more) {
   process.stdout.write(JSON.stringify({ event, ...more }) + '\n');
 }

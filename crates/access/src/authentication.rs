@@ -10,16 +10,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use broker::{Credential, GrantedDocument, Renewal};
 use bytes::Bytes;
 use customauth::{Answer, AuthorizerChoice, Grant, InvalidAnswer, Presented, choose, is_authorizer_name};
-use identity::Timestamp;
+use identity::{CustomPrincipal, Principal, Timestamp};
 use pki::RsaPublicKey;
 use registry::authorizers::{AUTHORIZERS, AuthorizerRecord, AuthorizerStatus, authorizer_key};
 
 use crate::{Access, FunctionFailed, Line};
 
 /// How long a function may take (developer guide, *Defining your Lambda function*).
-const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
 
 /// Base64 with its padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -36,6 +37,30 @@ pub struct Authenticated {
     pub grant: Grant,
     /// `enableCachingForHttp`: further requests on the same HTTP connection need not be asked about.
     pub cache_for_http: bool,
+}
+
+impl Authenticated {
+    /// What the broker is told of the answer: when it is to be renewed, and by what.
+    pub fn granted(self, refresh_at: Timestamp, renewal: Option<Arc<dyn Renewal>>) -> broker::Grant {
+        let document = |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
+        let documents = self.grant.documents.into_iter().map(document).collect();
+        broker::Grant { authorizer: self.authorizer, refresh_at, documents, renewal }
+    }
+
+    /// Who the client is: whom its certificate names, if it needs one too, else whom the answer names.
+    pub fn credential(
+        self,
+        certificate: Option<Credential>,
+        refresh_at: Timestamp,
+        renewal: Option<Arc<dyn Renewal>>,
+    ) -> Credential {
+        let principal = CustomPrincipal {
+            principal_id: self.grant.principal_id.as_ref().to_owned(),
+            authorizer: self.authorizer.as_ref().to_owned(),
+        };
+        let who = certificate.unwrap_or_else(|| Credential::of(Principal::Custom(Arc::new(principal))));
+        Credential { grant: Some(self.granted(refresh_at, renewal)), ..who }
+    }
 }
 
 macro_rules! reasons {

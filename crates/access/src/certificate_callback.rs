@@ -2,17 +2,13 @@
 //!
 //! Source: developer guide, *Custom client certificate validation*.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use identity::CertificateId;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::authentication::FUNCTION_LIMIT;
 use crate::{Access, Line};
-
-/// How long the function may take: that of custom authorizers.
-const FUNCTION_LIMIT: Duration = Duration::from_secs(5);
 
 /// Certificates of a chain that the function gets to see.
 const LONGEST_CHAIN: usize = 10;

@@ -117,7 +117,7 @@ impl Access {
             enabled: true,
             status_changed: now,
             authorizer: DomainAuthorizer::default(),
-            security_policy: SecurityPolicy::usual(self.site.partition()),
+            security_policy: self.usual_security_policy(),
             authentication_type: AuthenticationType::Default,
             application_protocol: ApplicationProtocol::Default,
             server_certificate_arn: certificate,
@@ -213,7 +213,7 @@ impl Access {
     }
 
     fn describe_default(&self, name: &str, service: ServiceType) -> DescribeDomainConfigurationResponse {
-        let policy = SecurityPolicy::usual(self.site.partition()).as_str().to_owned();
+        let policy = self.usual_security_policy().as_str().to_owned();
         DescribeDomainConfigurationResponse {
             domain_configuration_name: Some(name.to_owned()),
             domain_configuration_arn: Some(self.site.arn("domainconfiguration", name)),
@@ -422,7 +422,14 @@ fn callback(arn: &str) -> Result<Option<String>, ApiError> {
     Ok(Some(arn.to_owned()))
 }
 
+/// No OCSP response is stapled here, so nobody is told that one would be.
 fn ocsp_in(asked: &ServerCertificateConfig) -> Result<ServerCertificateConfigRecord, ApiError> {
+    if asked.enable_ocsp_check == Some(true) {
+        return Err(ApiError::invalid(
+            "serverCertificateConfig: enableOCSPCheck cannot be true, OCSP stapling is not built here; \
+             leave it out or give false",
+        ));
+    }
     if let Some(arn) = &asked.ocsp_lambda_arn {
         check_lambda_arn("ocspLambdaArn", arn)?;
     }

@@ -91,6 +91,11 @@ impl Access {
 }
 
 impl Access {
+    /// The TLS policy of the default endpoint, and of domains that name none.
+    pub fn usual_security_policy(&self) -> SecurityPolicy {
+        SecurityPolicy::usual(self.site.partition())
+    }
+
     /// A server certificate for a domain of the service's own, by the private CA: chain and key, PEM.
     ///
     /// # Errors

@@ -7,10 +7,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use broker::{Credential, Grant, GrantedDocument};
+use broker::Credential;
 use customauth::{AuthorizerChoice, HttpPart, Presented, TlsPart};
 use http::HeaderMap;
-use identity::{CustomPrincipal, Principal, Timestamp};
+use identity::Timestamp;
 use parking_lot::Mutex;
 
 use crate::{Access, Authenticated, AuthenticationRefused, RefusalReason};
@@ -122,19 +122,7 @@ impl Access {
 
 /// Who a request is from, by an authorizer's answer. It is for one request and not renewed.
 fn credential(answer: Authenticated, certificate: Option<&Credential>) -> Credential {
-    let Authenticated { authorizer, grant, .. } = answer;
-    let principal = CustomPrincipal {
-        principal_id: grant.principal_id.as_ref().to_owned(),
-        authorizer: authorizer.as_ref().to_owned(),
-    };
-    let document =
-        |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
-    let documents = grant.documents.into_iter().map(document).collect();
-    let grant = Some(Grant { authorizer, documents, refresh_at: Timestamp::NEVER, renewal: None });
-    match certificate {
-        Some(certified) => Credential { grant, ..certified.clone() },
-        None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
-    }
+    answer.credential(certificate.cloned(), Timestamp::NEVER, None)
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{Access, Authenticated, AuthenticationRefused, RefusalReason};
-use broker::{Credential, Grant, GrantedDocument, NotRenewed, Renewal, Renewing};
+use broker::{Credential, NotRenewed, Renewal, Renewing};
 use bytes::Bytes;
 use customauth::{AuthorizerChoice, HttpPart, MqttPart, Presented, TlsPart};
 use dialect::Fault;
-use identity::{CustomPrincipal, Principal, Timestamp};
+use identity::Timestamp;
 
 use crate::door::Shared;
 use crate::refusal::Refusal;
@@ -75,36 +75,25 @@ impl Presenting {
         // The function took its time.
         let now = shared.clock.now();
         let ends = (now + answer.grant.disconnect_after, Fault::GrantExpired);
-        let principal = CustomPrincipal {
-            principal_id: answer.grant.principal_id.as_ref().to_owned(),
-            authorizer: answer.authorizer.as_ref().to_owned(),
-        };
         let again = Again {
             access: Arc::clone(access),
             presented,
             authorizer: Arc::clone(&answer.authorizer),
             principal_id: Arc::clone(&answer.grant.principal_id),
         };
-        let grant = Some(granted(answer, now, Arc::new(again)));
-        let credential = match certificate {
-            Some(certified) => Credential { grant, ..certified },
-            None => Credential { grant, ..Credential::of(Principal::Custom(Arc::new(principal))) },
-        };
-        Ok(Admitted { credential, ends })
+        let (refresh_at, renewal) = refresh(&answer, now, Arc::new(again));
+        Ok(Admitted { credential: answer.credential(certificate, refresh_at, renewal), ends })
     }
 }
 
-fn granted(answer: Authenticated, now: Timestamp, renewal: Arc<Again>) -> Grant {
-    let document =
-        |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
-    // Whom nobody asks about again needs nothing kept.
+/// When an answer is to be renewed, and by what. Whom nobody asks about again needs nothing kept.
+fn refresh(
+    answer: &Authenticated,
+    now: Timestamp,
+    again: Arc<Again>,
+) -> (Timestamp, Option<Arc<dyn Renewal>>) {
     let is_renewed = answer.grant.refresh_after < answer.grant.disconnect_after;
-    Grant {
-        authorizer: answer.authorizer,
-        refresh_at: now + answer.grant.refresh_after,
-        documents: answer.grant.documents.into_iter().map(document).collect(),
-        renewal: is_renewed.then_some(renewal as _),
-    }
+    (now + answer.grant.refresh_after, is_renewed.then_some(again as _))
 }
 
 /// All that is needed to ask again for the same connection.
@@ -137,7 +126,8 @@ impl Renewal for Again {
                 let why = format!("authorizer {}: principalId {now} after {first}", answer.authorizer);
                 return Err(NotRenewed::Refused(why));
             }
-            Ok(granted(answer, now, self))
+            let (refresh_at, renewal) = refresh(&answer, now, self);
+            Ok(answer.granted(refresh_at, renewal))
         })
     }
 }

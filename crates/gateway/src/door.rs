@@ -111,7 +111,7 @@ impl Shared {
         {
             return Ok(endpoint);
         }
-        Ok(Endpoint::default_for(asked, self.shown.load_full()))
+        Ok(Endpoint::default_for(asked, self.access.usual_security_policy(), self.shown.load_full()))
     }
 }
 

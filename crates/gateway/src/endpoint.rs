@@ -47,7 +47,7 @@ pub(crate) struct Terms {
 
 impl Endpoint {
     /// The account's default endpoint: also for peers that ask for no name, or for one that is not known.
-    pub(crate) fn default_for(asked: Option<&str>, shown: Arc<Shown>) -> Self {
+    pub(crate) fn default_for(asked: Option<&str>, policy: SecurityPolicy, shown: Arc<Shown>) -> Self {
         Self {
             name: asked.and_then(|asked| shown.names.known(asked)),
             terms: Terms {
@@ -56,7 +56,7 @@ impl Endpoint {
                 choice: AuthorizerChoice::default(),
                 certificate_callback: None,
             },
-            policy: SecurityPolicy::Tls13And12,
+            policy,
             shown,
         }
     }

@@ -53,29 +53,26 @@ pub(crate) fn plain_from_elsewhere(shared: &Shared, peer: SocketAddr) {
 
 pub(crate) fn unshaken(shared: &Shared, visitor: &Visitor, unshaken: &Unshaken) {
     let Some(refusal) = &unshaken.refusal else { return };
-    emit(
-        shared,
-        &Event::HandshakeFailed(HandshakeFailed {
-            peer: visitor.peer,
-            local: Some(visitor.local),
-            server_name: unshaken.server_name.as_deref(),
-            authentication: refusal.authentication,
-            certificate_id: refusal.certificate_id.as_ref().map(CertificateId::as_str),
-            reason: refusal.reason,
-            detail: &refusal.detail,
-            remedy: &refusal.remedy,
-        }),
-    );
+    turned_away(shared, (visitor.peer, visitor.local), unshaken.server_name.as_deref(), refusal);
 }
 
 /// A peer whose TLS handshake is done was turned away before MQTT began.
 pub(crate) fn refused(shared: &Shared, link: &Link, refusal: &Refusal) {
+    turned_away(shared, (link.peer, link.local), link.server_name.as_deref(), refusal);
+}
+
+fn turned_away(
+    shared: &Shared,
+    (peer, local): (SocketAddr, SocketAddr),
+    server_name: Option<&str>,
+    refusal: &Refusal,
+) {
     emit(
         shared,
         &Event::HandshakeFailed(HandshakeFailed {
-            peer: link.peer,
-            local: Some(link.local),
-            server_name: link.server_name.as_deref(),
+            peer,
+            local: Some(local),
+            server_name,
             authentication: refusal.authentication,
             certificate_id: refusal.certificate_id.as_ref().map(CertificateId::as_str),
             reason: refusal.reason,

@@ -73,7 +73,7 @@ pub struct DomainConfigurationRecord {
     /// The ARN of the certificate that proves who owns the domain.
     #[serde(default)]
     pub validation_certificate_arn: Option<String>,
-    /// OCSP stapling.
+    /// OCSP stapling, which nobody can switch on yet.
     #[serde(default)]
     pub server_certificate_config: Option<ServerCertificateConfigRecord>,
     /// The function that is asked about each client certificate.
@@ -95,7 +95,7 @@ pub struct DomainAuthorizer {
 /// How a certificate's status is proved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerCertificateConfigRecord {
-    /// It is.
+    /// It is. Not true: stapling is not built.
     #[serde(default)]
     pub enable_ocsp_check: Option<bool>,
     /// By this function.

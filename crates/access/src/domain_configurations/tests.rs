@@ -152,6 +152,7 @@ fn settings_keep_their_rules() {
         let client_certificate_callback_arn = Some("arn:aws:sns:eu-west-1:123456789012:x".into());
         input.client_certificate_config = Some(ClientCertificateConfig { client_certificate_callback_arn });
     });
+    refused(|input| input.server_certificate_config = stapling(true));
     refused(|input| {
         let default_authorizer_name = Some("nobody".into());
         let allow_authorizer_override = Some(true);
@@ -164,6 +165,22 @@ fn settings_keep_their_rules() {
     })
     .unwrap();
     assert_eq!(code(create(&scene, "mine", |_| {})), ErrorCode::ResourceAlreadyExists);
+}
+
+fn stapling(enabled: bool) -> Option<ServerCertificateConfig> {
+    Some(ServerCertificateConfig { enable_ocsp_check: Some(enabled), ..Default::default() })
+}
+
+/// A yes would be one to something that nobody does.
+#[test]
+fn ocsp_stapling_is_refused_and_may_be_said_to_be_off() {
+    let scene = Scene::new();
+    create(&scene, "mine", |input| input.server_certificate_config = stapling(false)).unwrap();
+    let refused = update(&scene, "mine", NOW, |input| input.server_certificate_config = stapling(true));
+    let error = refused.unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidRequest);
+    assert!(error.message.contains("OCSP stapling is not built"), "{}", error.message);
+    assert_eq!(describe(&scene, "mine").unwrap().server_certificate_config, stapling(false));
 }
 
 #[test]

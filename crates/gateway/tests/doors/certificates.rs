@@ -110,13 +110,138 @@ async fn a_registered_certificate_without_its_key_is_no_way_in() {
     for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_RSA_SHA256] {
         let device = Device::new(algorithm);
         house.register(&device, CertificateStatus::Active).await;
-        let thief = Device { certificate: device.certificate, key: Device::new(algorithm).key };
+        let thief = Device { certificate: device.certificate, ..Device::new(algorithm) };
         for versions in [&[&TLS12][..], &[&TLS13][..]] {
             house.recorder.clear();
             assert!(house.connect(house.mqtt, Some(&thief), &[], versions).await.is_none());
             let text = house.told(Kind::HandshakeFailed).await.remove(0);
             assert!(text.contains("BadSignature"), "{text}");
         }
+    }
+}
+
+fn authority(params: &mut rcgen::CertificateParams) {
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+}
+
+/// A device, and what stands for its CA, which is no CA if `is_ca` is false.
+fn device_and_issuer(is_ca: bool) -> (Device, Device) {
+    let (key, device_key) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "issuer");
+    if is_ca {
+        authority(&mut params);
+    }
+    let issuer = Device {
+        certificate: params.self_signed(&key).unwrap().pem(),
+        key: key.serialize_pem(),
+        behind: Vec::new(),
+    };
+    let signed = rcgen::CertificateParams::new(Vec::new())
+        .unwrap()
+        .signed_by(&device_key, &rcgen::Issuer::new(params, key))
+        .unwrap();
+    let device =
+        Device { certificate: signed.pem(), key: device_key.serialize_pem(), behind: Vec::new() };
+    (device, issuer)
+}
+
+/// What a device sends behind its certificate is not looked at once the certificate is registered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_certificate_comes_in_with_a_chain_of_any_shape() {
+    let house = House::open(Limits::default()).await;
+    let stranger = || Device::new(&rcgen::PKCS_ECDSA_P256_SHA256).der();
+    for is_ca in [true, false] {
+        let (mut device, issuer) = device_and_issuer(is_ca);
+        house.register(&device, CertificateStatus::Active).await;
+        let shapes = [
+            ("its issuer", vec![issuer.der()]),
+            ("itself", vec![device.der(), device.der()]),
+            ("unrelated ones", vec![stranger(), stranger()]),
+            ("the wrong order", vec![stranger(), issuer.der(), device.der()]),
+            ("garbage", vec![b"garbage".to_vec(), vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff]]),
+            ("many", vec![stranger(); 100]),
+        ];
+        for (shape, behind) in shapes {
+            device.behind = behind;
+            for versions in [&[&TLS12][..], &[&TLS13][..]] {
+                let answer = house.connect(house.mqtt, Some(&device), &[], versions).await;
+                assert!(matches!(answer, Some(Packet::ConnAck(_))), "{shape}: {answer:?}");
+            }
+        }
+    }
+}
+
+/// Longer than a handshake message may be: refused before it is all there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_beyond_a_handshake_message_is_refused() {
+    let house = House::open(Limits::default()).await;
+    let mut device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    device.behind = vec![vec![0; 60_000]; 20];
+    for versions in [&[&TLS12][..], &[&TLS13][..]] {
+        house.recorder.clear();
+        assert!(house.connect(house.mqtt, Some(&device), &[], versions).await.is_none());
+        house.told(Kind::HandshakeFailed).await;
+    }
+}
+
+/// Behind a stranger's certificate there is nothing that lets it in.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_chain_lets_an_unregistered_certificate_in() {
+    let house = House::open(Limits::default()).await;
+    for is_ca in [true, false] {
+        let (mut device, issuer) = device_and_issuer(is_ca);
+        house.register(&issuer, CertificateStatus::Active).await;
+        let shapes = [
+            (vec![issuer.der()], "NOT_REGISTERED"),
+            (vec![device.der(), issuer.der()], "NOT_REGISTERED"),
+            (vec![b"garbage".to_vec(), issuer.der()], "NOT_REGISTERED"),
+            (vec![issuer.der(); 100], "101 certificates"),
+        ];
+        for (behind, reason) in shapes {
+            device.behind = behind;
+            house.recorder.clear();
+            let text = is_refused(&house, &device).await;
+            assert!(text.contains(reason), "{reason}: {text}");
+        }
+    }
+}
+
+/// The first certificate is the peer's own, whatever follows: a device that sends its CA's first has not its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_begins_with_the_ca_is_refused() {
+    let house = House::open(Limits::default()).await;
+    let (device, issuer) = device_and_issuer(true);
+    house.register(&device, CertificateStatus::Active).await;
+    let behind = vec![device.der()];
+    let upside_down = Device { certificate: issuer.certificate.clone(), key: device.key, behind };
+    let answer = house.connect(house.mqtt, Some(&upside_down), &[], DEFAULT_VERSIONS).await;
+    assert!(answer.is_none(), "{answer:?}");
+    let text = house.told(Kind::HandshakeFailed).await.remove(0);
+    assert!(text.contains("BadSignature"), "{text}");
+    // The CA itself is as good a device as any, if its certificate is registered as one, and no other way.
+    house.recorder.clear();
+    let text = is_refused(&house, &issuer).await;
+    assert!(text.contains("NOT_REGISTERED"), "{text}");
+    house.register(&issuer, CertificateStatus::Active).await;
+    comes_in(&house, &issuer, DEFAULT_VERSIONS).await;
+}
+
+/// What is no certificate in the first place ends the handshake.
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_in_the_place_of_the_certificate_is_refused() {
+    let house = House::open(Limits::default()).await;
+    let device = Device::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+    house.register(&device, CertificateStatus::Active).await;
+    let tail = [&device.der()[..], b"more"].concat();
+    for own in [b"garbage".to_vec(), Vec::new(), tail] {
+        house.recorder.clear();
+        let pem = pki::pem::encode(pki::pem::CERTIFICATE, &own);
+        let broken = Device { certificate: pem, key: device.key.clone(), behind: vec![device.der()] };
+        let answer = house.connect(house.mqtt, Some(&broken), &[], DEFAULT_VERSIONS).await;
+        assert!(answer.is_none(), "{answer:?}");
+        house.told(Kind::HandshakeFailed).await;
     }
 }
 

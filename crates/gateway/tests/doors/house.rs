@@ -93,10 +93,11 @@ impl Requests for Mirror {
     }
 }
 
-/// A certificate and its key, PEM.
+/// A certificate and its key, PEM, and what it sends behind the certificate, as it goes over the wire.
 pub struct Device {
     pub certificate: String,
     pub key: String,
+    pub behind: Vec<Vec<u8>>,
 }
 
 impl House {
@@ -435,7 +436,7 @@ impl Device {
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         change(&mut params);
         let certificate = params.self_signed(&key).unwrap();
-        Self { certificate: certificate.pem(), key: key.serialize_pem() }
+        Self { certificate: certificate.pem(), key: key.serialize_pem(), behind: Vec::new() }
     }
 
     /// Signed by a CA that nobody knows.
@@ -447,7 +448,8 @@ impl Device {
         )
         .unwrap();
         let issued = ca.issue_device(Serial::from_random([10; 16]), Timestamp(1_700_000_000_000)).unwrap();
-        Self { certificate: issued.certificate.pem(), key: issued.keys.private_key().pem().into() }
+        let key = issued.keys.private_key().pem().into();
+        Self { certificate: issued.certificate.pem(), key, behind: Vec::new() }
     }
 
     /// An X.509 version 1 certificate.
@@ -455,14 +457,20 @@ impl Device {
         Self {
             certificate: include_str!("fixtures/version-one.cert.pem").into(),
             key: include_str!("fixtures/version-one.key.pem").into(),
+            behind: Vec::new(),
         }
+    }
+
+    /// Its own certificate, DER.
+    pub fn der(&self) -> Vec<u8> {
+        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap().to_vec()
     }
 
     /// Without rustls' own look at the certificate, which takes no version 1.
     fn sole_certificate(&self) -> SingleCertAndKey {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let chain = std::iter::once(self.der()).chain(self.behind.clone()).map(CertificateDer::from).collect();
         SingleCertAndKey::from(CertifiedKey::new(chain, signing))
     }
 }
