@@ -95,7 +95,7 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
         Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
         Step::Acknowledged => pump(connection, now),
         Step::Goodbye { with_will } => goodbye(connection, with_will, now),
-        Step::Violated(violation) => connection.fail(violation.fault, &violation.detail, now),
+        Step::Violated(violation) => connection.fail_untold(violation.fault, &violation.detail, now),
     }
 }
 
