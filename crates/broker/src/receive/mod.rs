@@ -66,6 +66,7 @@ fn take_in(
         let mut steps = Vec::with_capacity(packets.len());
         for packet in packets.drain(..) {
             if let Packet::PubAck(ack) = &packet
+                && !live.awaited.is_empty()
                 && kept.session.awaits(ack.packet_id)
             {
                 confirmed.extend(direct::take(&mut live.awaited, ack.packet_id));
