@@ -17,13 +17,14 @@ use standing::{Principals, Standing};
 use store::{Journal, Store, StoreError};
 
 use crate::cell::Subscriber;
-use crate::connections::Departures;
+use crate::connections::{self, Departed};
 use crate::direct::Confirmations;
 use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
 use crate::groups::Groups;
-use crate::lifecycle::Versions;
+use crate::lately::Lately;
+use crate::lifecycle;
 use crate::publish::Kept;
 use crate::renew::Renewals;
 use crate::throttle::Throttles;
@@ -83,9 +84,11 @@ pub(crate) struct Inner {
     pub late: Mutex<Vec<(Timestamp, Arc<Standing>)>>,
     pub expiry: Expiry,
     pub throttles: Throttles,
-    pub versions: Versions,
+    /// `versionNumber` of whoever comes back.
+    pub versions: Lately<u64>,
     pub quirks: Arc<Quirks>,
-    pub departed: Departures,
+    /// How connections ended, for GetConnection.
+    pub departed: Lately<Departed>,
     pub confirmations: Confirmations,
     ids: AtomicU64,
     seen: AtomicU64,
@@ -127,9 +130,9 @@ impl Broker {
             late: Mutex::default(),
             expiry: Expiry::default(),
             throttles,
-            versions: Versions::default(),
+            versions: lifecycle::versions(),
             quirks: Arc::default(),
-            departed: Departures::default(),
+            departed: connections::departures(),
             confirmations: Confirmations::default(),
             ids: AtomicU64::new(1),
             seen: AtomicU64::new(0),

@@ -116,7 +116,7 @@ impl Broker {
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
         let (ends, local, bytes) = (link.ends, link.local, report::connect_bytes(&connect));
-        let version_number = inner.versions.take(&client_id, now);
+        let version_number = inner.versions.take(client_id.as_str(), now).unwrap_or(0);
         let admitted = Admitted {
             terms,
             client_id: client_id.clone(),

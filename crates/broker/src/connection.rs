@@ -163,7 +163,11 @@ impl Connection {
             _ => Fault::Malformed,
         };
         self.inner().report_shown(fault, self.client(), error.packet, error, now);
-        self.fail(fault, error, now)
+        match error.packet {
+            // One that is too large is AWS's PublishIn.ClientError.
+            "PUBLISH" => self.fail_untold(fault, error, now),
+            _ => self.fail(fault, error, now),
+        }
     }
 
     /// True if the client's input should not be read for now: it does not take its answers, or sent too much.
@@ -284,6 +288,13 @@ impl Connection {
     /// The link ended. To be called once, last.
     pub fn ended(mut self, end: &LinkEnd, now: Timestamp) {
         self.leave(&Departure::because(end.reason(), end), now);
+    }
+
+    /// Ends the connection because of a fault of which no event told before.
+    pub(crate) fn fail_untold(&mut self, fault: Fault, detail: &dyn Display, now: Timestamp) -> Flow {
+        let trace = self.inner().uuid();
+        self.leave(&Departure { untold: true, ..Departure::by(fault, detail, &trace) }, now);
+        Flow::Close
     }
 
     /// Ends the connection because of a fault.

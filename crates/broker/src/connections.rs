@@ -3,17 +3,14 @@
 //! Source: API reference (IoT Data Plane), *GetConnection*, *ListSubscriptions*, *DeleteConnection*; developer guide,
 //! *MQTT*, connection management.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use dialect::{DisconnectReason, Divergence, Fault, Limits, QuotaId};
-use hashbrown::HashMap;
-use identity::{ClientId, Timestamp};
+use identity::Timestamp;
 use mqtt::QoS;
-use parking_lot::Mutex;
 use session::{Terms, WillPlan};
 use store::StoreError;
 
@@ -21,6 +18,7 @@ use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Seat};
 use crate::durable::{Job, Then, Ticket};
+use crate::lately::Lately;
 use crate::report::Departure;
 use standing::Standing;
 
@@ -110,56 +108,21 @@ impl LastTerms {
 
 /// A connection that ended.
 #[derive(Clone, Debug)]
-struct Departed {
-    at: Timestamp,
+pub(crate) struct Departed {
     reason: DisconnectReason,
     terms: LastTerms,
-    thing_name: Option<Box<str>>,
+    thing_name: Option<String>,
 }
 
-/// The connections that ended lately, by client id.
-#[derive(Debug, Default)]
-pub(crate) struct Departures(Mutex<Ends>);
-
-#[derive(Debug, Default)]
-struct Ends {
-    by_client: HashMap<ClientId, Departed>,
-    /// In the order in which they ended. A client that came and went again stands here more than once.
-    order: VecDeque<(Timestamp, ClientId)>,
+impl Departed {
+    pub(crate) fn of(ended: &Ended, reason: DisconnectReason) -> Self {
+        Self { reason, terms: ended.terms, thing_name: thing_name(&ended.standing) }
+    }
 }
 
-impl Departures {
-    /// Remembers how a connection ended, and forgets what is too old or too much.
-    pub(crate) fn remember(
-        &self,
-        client_id: &ClientId,
-        ended: &Ended,
-        reason: DisconnectReason,
-        now: Timestamp,
-    ) {
-        let departed = Departed {
-            at: now,
-            reason,
-            terms: ended.terms,
-            thing_name: thing_name(&ended.standing).map(Into::into),
-        };
-        let mut ends = self.0.lock();
-        ends.by_client.insert(client_id.clone(), departed);
-        ends.order.push_back((now, client_id.clone()));
-        while ends.order.len() > MOST_REMEMBERED
-            || ends.order.front().is_some_and(|(at, _)| now.since(*at) > REMEMBERED)
-        {
-            let Some((at, client_id)) = ends.order.pop_front() else { break };
-            if ends.by_client.get(&client_id).is_some_and(|known| known.at == at) {
-                ends.by_client.remove(&client_id);
-            }
-        }
-    }
-
-    fn find(&self, client_id: &str, now: Timestamp) -> Option<Departed> {
-        let found = self.0.lock().by_client.get(client_id).cloned();
-        found.filter(|departed| now.since(departed.at) <= REMEMBERED)
-    }
+/// The connections that ended lately.
+pub(crate) fn departures() -> Lately<Departed> {
+    Lately::new(REMEMBERED, MOST_REMEMBERED)
 }
 
 fn thing_name(standing: &Standing) -> Option<String> {
@@ -184,7 +147,7 @@ impl Broker {
         let present = cell.and_then(|cell| cell.enter(|seat| Present::of(seat)));
         match (present, departed) {
             (Some(present), departed) => Ok(present.describe(departed, now)),
-            (None, Some(departed)) => Ok(departed.describe()),
+            (None, Some((at, departed))) => Ok(departed.describe(at)),
             (None, None) => Err(not_found(client_id)),
         }
     }
@@ -319,11 +282,11 @@ impl Present {
         Some(Self { live, session_expiry: kept.session.expiry, ended: kept.ended })
     }
 
-    fn describe(self, departed: Option<Departed>, now: Timestamp) -> ConnectionDescription {
+    fn describe(self, departed: Option<(Timestamp, Departed)>, now: Timestamp) -> ConnectionDescription {
         if let Some((state, standing, terms)) = self.live {
             return ConnectionDescription { state, ..terms.describe(thing_name(&standing)) };
         }
-        let Some(departed) = departed else {
+        let Some((at, departed)) = departed else {
             let since = self.ended.filter(|ended| now.since(*ended) <= REMEMBERED);
             return ConnectionDescription {
                 state: ConnectionState::Disconnected { since, reason: None },
@@ -334,7 +297,7 @@ impl Present {
             };
         };
         // A client may have changed the expiry with its DISCONNECT.
-        ConnectionDescription { session_expiry: self.session_expiry, ..departed.describe() }
+        ConnectionDescription { session_expiry: self.session_expiry, ..departed.describe(at) }
     }
 }
 
@@ -352,9 +315,9 @@ impl LastTerms {
 }
 
 impl Departed {
-    fn describe(self) -> ConnectionDescription {
-        let state = ConnectionState::Disconnected { since: Some(self.at), reason: Some(self.reason) };
-        ConnectionDescription { state, ..self.terms.describe(self.thing_name.map(String::from)) }
+    fn describe(self, at: Timestamp) -> ConnectionDescription {
+        let state = ConnectionState::Disconnected { since: Some(at), reason: Some(self.reason) };
+        ConnectionDescription { state, ..self.terms.describe(self.thing_name) }
     }
 }
 

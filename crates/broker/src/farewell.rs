@@ -14,6 +14,7 @@ use session::WillPlan;
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
+use crate::connections::Departed;
 use crate::direct::Awaited;
 use crate::durable::{Job, Then};
 use crate::lifecycle::Named;
@@ -54,7 +55,7 @@ impl Inner {
     pub fn conclude(&self, cell: &Arc<Cell>, ended: Ended, departure: &Departure<'_>, now: Timestamp) {
         let client = Client { version: Some(ended.version), ..report::standing_of(&ended.standing) };
         self.report_disconnected(client, departure, now.since(ended.since), &ended.session_identifier, now);
-        self.departed.remember(&cell.client_id, &ended, departure.reason, now);
+        self.departed.remember(&cell.client_id, Departed::of(&ended, departure.reason), now);
         ended.awaited.iter().for_each(Awaited::lost);
         let named = Named {
             standing: &ended.standing,
@@ -63,7 +64,7 @@ impl Inner {
         };
         self.tell_disconnected(&named, departure.reason, now);
         if ended.over.is_some() {
-            self.versions.keep(&cell.client_id, ended.version_number + 1, now);
+            self.versions.remember(&cell.client_id, ended.version_number + 1, now);
         }
         let session_over = ended.over.is_some() || departure.over;
         if let Some(kept) = &ended.over {

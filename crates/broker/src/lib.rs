@@ -21,6 +21,7 @@ mod farewell;
 mod feed;
 mod groups;
 mod http;
+mod lately;
 mod lifecycle;
 mod link;
 mod provoke;

@@ -8,14 +8,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use dialect::{DisconnectReason, Fault};
-use hashbrown::HashMap;
 use identity::{ClientId, Timestamp};
-use parking_lot::Mutex;
 use router::Matches;
 use serde_json::{Map, Value};
 
 use crate::broker::Inner;
 use crate::cell::Subscriber;
+use crate::lately::Lately;
 use standing::{Bearer, Standing};
 
 /// How long a client that is away without a session keeps its number.
@@ -30,38 +29,9 @@ thread_local! {
     static WAITING: RefCell<Option<Waiting>> = const { RefCell::new(None) };
 }
 
-/// `versionNumber` of clients that are away: the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Versions(Mutex<Away>);
-
-#[derive(Debug, Default)]
-struct Away {
-    next: HashMap<ClientId, (u64, Timestamp)>,
-    /// In the order in which they left. A client that came and went again stands here more than once.
-    order: VecDeque<(Timestamp, ClientId)>,
-}
-
-impl Versions {
-    /// The number of a client that comes, and has no cell.
-    pub(crate) fn take(&self, client_id: &ClientId, now: Timestamp) -> u64 {
-        let known = self.0.lock().next.remove(client_id);
-        known.filter(|(_, left)| now.since(*left) <= REMEMBERED).map_or(0, |(next, _)| next)
-    }
-
-    /// A client left, and its cell with it.
-    pub(crate) fn keep(&self, client_id: &ClientId, next: u64, now: Timestamp) {
-        let mut away = self.0.lock();
-        away.next.insert(client_id.clone(), (next, now));
-        away.order.push_back((now, client_id.clone()));
-        while away.order.len() > MOST_REMEMBERED
-            || away.order.front().is_some_and(|(left, _)| now.since(*left) > REMEMBERED)
-        {
-            let Some((left, client_id)) = away.order.pop_front() else { break };
-            if away.next.get(&client_id).is_some_and(|(_, known)| *known == left) {
-                away.next.remove(&client_id);
-            }
-        }
-    }
+/// `versionNumber` of clients that are away and have no cell: the next one.
+pub(crate) fn versions() -> Lately<u64> {
+    Lately::new(REMEMBERED, MOST_REMEMBERED)
 }
 
 /// A connection as its lifecycle events name it.
@@ -192,28 +162,4 @@ fn fields_of(
     fields.insert("sessionIdentifier".into(), session_identifier.into());
     fields.insert("principalIdentifier".into(), bearer.principal.identifier().into());
     fields
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_keeps_its_number_for_an_hour() {
-        let versions = Versions::default();
-        let id = |text: &str| ClientId::new(text).unwrap();
-        let start = Timestamp(1_000_000);
-        versions.keep(&id("a"), 3, start);
-        assert_eq!(versions.take(&id("a"), start + REMEMBERED), 3);
-        assert_eq!(versions.take(&id("a"), start), 0, "it is taken once");
-        versions.keep(&id("a"), 4, start);
-        assert_eq!(versions.take(&id("a"), start + REMEMBERED + Duration::from_secs(1)), 0);
-        for number in 0..MOST_REMEMBERED {
-            versions.keep(&id(&number.to_string()), 1, start);
-        }
-        versions.keep(&id("one more"), 1, start);
-        assert_eq!(versions.take(&id("0"), start), 0, "the oldest is forgotten");
-        assert_eq!(versions.take(&id("one more"), start), 1);
-        assert!(versions.0.lock().order.len() <= MOST_REMEMBERED);
-    }
 }

@@ -416,6 +416,8 @@ pub(crate) struct Departure<'a> {
     /// What to do, where more is known than fault and reason tell.
     pub remedy: Option<&'a dyn Display>,
     pub trace: Option<&'a str>,
+    /// No event told of the fault before.
+    pub untold: bool,
     /// The will goes out.
     pub will: bool,
     /// The session is thrown away with it.
@@ -426,14 +428,14 @@ impl<'a> Departure<'a> {
     /// By a fault of the client or a decision of the broker.
     pub fn by(fault: Fault, detail: &'a dyn Display, trace: &'a str) -> Self {
         let reason = fault.disconnect_reason();
-        let (will, over) = (reason.sends_will(), false);
-        Self { reason, fault: Some(fault), detail, remedy: None, trace: Some(trace), will, over }
+        let (untold, will, over) = (false, reason.sends_will(), false);
+        Self { reason, fault: Some(fault), detail, remedy: None, trace: Some(trace), untold, will, over }
     }
 
     /// By something that is nobody's fault.
     pub fn because(reason: DisconnectReason, detail: &'a dyn Display) -> Self {
-        let will = reason.sends_will();
-        Self { reason, fault: None, detail, remedy: None, trace: None, will, over: false }
+        let (untold, will, over) = (false, reason.sends_will(), false);
+        Self { reason, fault: None, detail, remedy: None, trace: None, untold, will, over }
     }
 }
 
@@ -446,7 +448,7 @@ impl Inner {
         session_identifier: &str,
         now: Timestamp,
     ) {
-        let Departure { reason, fault, detail, remedy, trace, .. } = *departure;
+        let Departure { reason, fault, detail, remedy, trace, untold, .. } = *departure;
         let inactive = Reactivate(client.principal);
         let remedy = remedy.or_else(|| inactive.concerns(fault?));
         let fact = events::Disconnected {
@@ -458,6 +460,7 @@ impl Inner {
             duration,
             session_identifier,
             trace,
+            untold,
         };
         self.emit(now, &fact.into());
     }

@@ -131,7 +131,8 @@ impl<'a> Event<'a> {
                 DropReason::TooLargeForClient => Some(Metric::PublishOutClientError),
                 DropReason::Expired | DropReason::RetryWindow => None,
             },
-            Self::Disconnected(_) => None,
+            // What ended it was mostly told, and counted, before.
+            Self::Disconnected(e) => e.fault.filter(|_| e.untold).and_then(Fault::metric),
             Self::ProvisioningFailed(e) if e.is_ours => Some(Metric::ProvisionThingServerError),
             Self::ProvisioningFailed(_) => Some(Metric::ProvisionThingClientError),
             _ => self.kind().metric().or_else(|| self.fault().and_then(Fault::metric)),

@@ -113,6 +113,8 @@ catalogue! {
         session_identifier: &'a str,
         /// The trace id that the client was told, if any.
         trace: Option<&'a str>,
+        /// No other event tells of the fault: its metric is counted by this one.
+        untold: bool,
     }
     /// A PINGREQ was answered.
     PingAnswered<'a> = "ping.answered", Debug, Ping, PingSuccess, - {

@@ -167,6 +167,7 @@ fn tell(meter: &Meter, fact: &Fact, since: &BTreeMap<u64, u64>) {
             session_identifier,
             remedy: None,
             trace: None,
+            untold: false,
         }
         .into(),
         other => panic!("{other}"),

@@ -188,17 +188,9 @@ pub struct Usage {
 impl Usage {
     /// The same rows in fewer, each with the sum.
     pub fn grouped(&self, by: By) -> BTreeMap<(&str, Item), Counts> {
-        self.grouped_by(|name| name.part(by))
-    }
-
-    /// The same by a name of the caller's: the billing group of the client's thing, for example.
-    pub fn grouped_by<'a>(
-        &'a self,
-        group: impl Fn(&'a Name) -> &'a str,
-    ) -> BTreeMap<(&'a str, Item), Counts> {
-        let mut groups = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, Item), Counts> = BTreeMap::new();
         for row in &self.rows {
-            *groups.entry((group(&row.name), row.name.item)).or_insert_with(Counts::default) += row.counts;
+            *groups.entry((row.name.part(by), row.name.item)).or_default() += row.counts;
         }
         groups
     }

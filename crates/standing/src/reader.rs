@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     /// What a custom authorizer granted and nothing else.
     fn granted(mut self, bearer: &Bearer) -> View {
         self.grant(bearer);
-        let set = Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()));
+        let set = self.collected();
         let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
         View {
             authorizer,

@@ -66,6 +66,7 @@ fn take_in(
         let mut steps = Vec::with_capacity(packets.len());
         for packet in packets.drain(..) {
             if let Packet::PubAck(ack) = &packet
+                && !live.awaited.is_empty()
                 && kept.session.awaits(ack.packet_id)
             {
                 confirmed.extend(direct::take(&mut live.awaited, ack.packet_id));
@@ -95,7 +96,7 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
         Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
         Step::Acknowledged => pump(connection, now),
         Step::Goodbye { with_will } => goodbye(connection, with_will, now),
-        Step::Violated(violation) => connection.fail(violation.fault, &violation.detail, now),
+        Step::Violated(violation) => connection.fail_untold(violation.fault, &violation.detail, now),
     }
 }
 

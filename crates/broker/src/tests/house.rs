@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dialect::Dialect;
+use dialect::{Dialect, Metric};
 use events::{Event, Observer, Observers};
 use identity::{AccountId, CertificateId, PolicyName, Principal, Region, Site, Timestamp};
 use mqtt::{
@@ -23,13 +23,14 @@ use crate::{Broker, BrokerParts, Connection, Credential, Flow, Link, LinkEnd, Re
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
 
-/// Remembers every event as a sentence.
+/// Remembers every event as a sentence, and what AWS counts.
 #[derive(Default)]
-struct Listener(Mutex<Vec<String>>);
+struct Listener(Mutex<Vec<String>>, Mutex<Vec<Metric>>);
 
 impl Observer for Listener {
     fn observe(&self, _at: Timestamp, event: &Event<'_>) {
         self.0.lock().unwrap().push(format!("{}: {event}", event.kind().name()));
+        self.1.lock().unwrap().extend(event.metric());
     }
 }
 
@@ -110,6 +111,10 @@ impl House {
 
     pub(super) fn events(&self) -> Vec<String> {
         self.listener.0.lock().unwrap().clone()
+    }
+
+    pub(super) fn counted(&self, metric: Metric) -> usize {
+        self.listener.1.lock().unwrap().iter().filter(|counted| **counted == metric).count()
     }
 
     pub(super) fn commit(&self, change: impl FnOnce(&mut Batch)) {
@@ -334,6 +339,12 @@ impl Client {
         let now = self.house.now();
         let mut packets = packets.into_iter().collect();
         self.connection().receive(&mut packets, now)
+    }
+
+    /// Sends what is no MQTT packet.
+    pub(super) fn garbles(&mut self, error: &mqtt::Malformed) -> Flow {
+        let now = self.house.now();
+        self.connection().malformed(error, now)
     }
 
     pub(super) fn on_time(&mut self) -> Flow {

@@ -6,6 +6,7 @@ mod conversations;
 mod direct;
 mod divergences;
 mod enrichment;
+mod faults;
 mod feed;
 mod grants;
 mod house;

@@ -139,10 +139,11 @@ ledger! {
         ProvisioningVersions: "a_sixth_version_of_a_template_is_refused_and_ids_are_not_used_twice",
             "test_sixth_version_of_a_template_is_refused";
         ProvisioningSize: "nesting_and_size_are_bounded";
+        LoggingConfigurations: "a_thousand_levels_and_no_more";
     }
     pending {
         DynamicGroups | RegistrationTasks | RegistrationLine | RegistrationRetention
-            | RegistrationStop | RoleAliases | LoggingConfigurations:
+            | RegistrationStop | RoleAliases:
             "the resource is not built";
     }
 }

@@ -55,6 +55,7 @@ fn ended(client: Client<'_>, reason: DisconnectReason, fault: Option<Fault>) -> 
         duration,
         session_identifier,
         trace: None,
+        untold: false,
     }
 }
 

@@ -90,6 +90,7 @@ fn the_end_of_a_connection_says_its_cause() {
             duration,
             session_identifier,
             trace: None,
+            untold: false,
         };
         (Event::from(fact).to_string(), Event::from(fact).is_failure(), Event::from(fact).log_reason())
     };

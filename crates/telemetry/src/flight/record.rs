@@ -238,8 +238,18 @@ impl Record {
             Kind::ConnectRefused => ConnectRefused { client, fault: fault?, detail, remedy, trace }.into(),
             Kind::Disconnected => {
                 let (reason, duration) = (self.outline.reason?, Duration::from_millis(number(0)));
-                Disconnected { client, reason, fault, detail, remedy, duration, session_identifier, trace }
-                    .into()
+                Disconnected {
+                    client,
+                    reason,
+                    fault,
+                    detail,
+                    remedy,
+                    duration,
+                    session_identifier,
+                    trace,
+                    untold: false,
+                }
+                .into()
             }
             Kind::SessionResumed => {
                 let count = |place| usize::try_from(number(place)).unwrap_or(usize::MAX);

@@ -48,8 +48,8 @@ fn connected(client: Client<'_>) -> Event<'_> {
 
 fn ended<'a>(client: Client<'a>, fault: Fault, detail: &'a dyn Display) -> Event<'a> {
     let (reason, fault, duration) = (fault.disconnect_reason(), Some(fault), Duration::from_secs(2));
-    let (session_identifier, trace, remedy) = ("s", None, None);
-    Disconnected { client, reason, fault, detail, remedy, duration, session_identifier, trace }.into()
+    let (session_identifier, trace, remedy, untold) = ("s", None, None, false);
+    Disconnected { client, reason, fault, detail, remedy, duration, session_identifier, trace, untold }.into()
 }
 
 fn denied<'a>(client: Client<'a>, topic: &'a str, decision: &'a dyn Display) -> Event<'a> {
@@ -147,8 +147,9 @@ fn a_goodbye_is_no_trouble() {
     let client = client("c", &who, "10.0.0.7:1");
     let (reason, session_identifier) = (DisconnectReason::ClientInitiatedDisconnect, "s");
     let (fault, detail, remedy, trace) = (None, &"", None, None);
-    let duration = Duration::from_secs(1);
-    let goodbye = Disconnected { client, reason, fault, detail, remedy, duration, session_identifier, trace };
+    let (duration, untold) = (Duration::from_secs(1), false);
+    let goodbye =
+        Disconnected { client, reason, fault, detail, remedy, duration, session_identifier, trace, untold };
     all.observe(AT, &goodbye.into());
     let why = all.why("c", AT);
     assert!(why.cause.is_none() && why.timeline.len() == 1);

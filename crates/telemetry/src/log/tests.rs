@@ -246,6 +246,7 @@ fn json_of_a_connection() {
         duration: Duration::from_secs(1),
         session_identifier: "s",
         trace: None,
+        untold: false,
     };
     let subscribed = Subscribed { client: client(&who), filter: "a/+", qos: QoS::AtLeastOnce };
     let all = entries(|log| {

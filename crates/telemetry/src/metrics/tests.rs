@@ -116,7 +116,7 @@ proptest! {
             } else if open > 0 {
                 let reason = DisconnectReason::ConnectionLost;
                 let (duration, detail, session_identifier) = (Duration::ZERO, &"", "s");
-                metrics.observe(AT, &Disconnected { client, reason, fault: None, detail, remedy: None, duration, session_identifier, trace: None }.into());
+                metrics.observe(AT, &Disconnected { client, reason, fault: None, detail, remedy: None, duration, session_identifier, trace: None, untold: false }.into());
                 open -= 1;
             }
             prop_assert_eq!(metrics.connections(), open);

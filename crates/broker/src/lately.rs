@@ -1,0 +1,99 @@
+//! What is remembered for a while of clients that went: by client id, for a time and up to a number.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use identity::{ClientId, Timestamp};
+use parking_lot::Mutex;
+
+/// What is known of clients that went lately.
+#[derive(Debug)]
+pub(crate) struct Lately<T> {
+    lasts: Duration,
+    most: usize,
+    known: Mutex<Known<T>>,
+}
+
+#[derive(Debug)]
+struct Known<T> {
+    by_client: HashMap<ClientId, (Timestamp, T)>,
+    /// In the order in which they went. A client that came and went again stands here more than once.
+    order: VecDeque<(Timestamp, ClientId)>,
+}
+
+impl<T> Lately<T> {
+    /// Remembers each for `lasts`, of `most` at a time; beyond that the oldest is forgotten early.
+    pub(crate) fn new(lasts: Duration, most: usize) -> Self {
+        let known = Known { by_client: HashMap::new(), order: VecDeque::new() };
+        Self { lasts, most, known: Mutex::new(known) }
+    }
+
+    /// A client went. Forgets what is too old or too much.
+    pub(crate) fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
+        let mut known = self.known.lock();
+        known.by_client.insert(client_id.clone(), (now, what));
+        known.order.push_back((now, client_id.clone()));
+        while known.order.len() > self.most
+            || known.order.front().is_some_and(|(went, _)| now.since(*went) > self.lasts)
+        {
+            let Some((went, client_id)) = known.order.pop_front() else { break };
+            if known.by_client.get(&client_id).is_some_and(|(last, _)| *last == went) {
+                known.by_client.remove(&client_id);
+            }
+        }
+    }
+
+    /// What is known of a client, and nothing is from now on.
+    pub(crate) fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
+        let (went, what) = self.known.lock().by_client.remove(client_id)?;
+        (now.since(went) <= self.lasts).then_some(what)
+    }
+}
+
+impl<T: Clone> Lately<T> {
+    /// When a client went, and what is known of it.
+    pub(crate) fn find(&self, client_id: &str, now: Timestamp) -> Option<(Timestamp, T)> {
+        let found = self.known.lock().by_client.get(client_id).cloned();
+        found.filter(|(went, _)| now.since(*went) <= self.lasts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const START: Timestamp = Timestamp(1_000_000);
+
+    fn id(text: &str) -> ClientId {
+        ClientId::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_client_is_remembered_for_an_hour() {
+        let lately = Lately::new(HOUR, 10);
+        lately.remember(&id("a"), 3, START);
+        assert_eq!(lately.find("a", START + HOUR), Some((START, 3)));
+        assert_eq!(lately.take("a", START + HOUR), Some(3));
+        assert_eq!(lately.take("a", START), None, "it is taken once");
+        lately.remember(&id("a"), 4, START);
+        assert_eq!(lately.find("a", START + HOUR + Duration::from_secs(1)), None);
+        assert_eq!(lately.take("a", START + HOUR + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn too_many_push_out_the_oldest() {
+        let lately = Lately::new(HOUR, 10);
+        (0..10).for_each(|number| lately.remember(&id(&number.to_string()), number, START));
+        lately.remember(&id("one more"), 10, START);
+        assert_eq!(lately.find("0", START), None, "the oldest is forgotten");
+        assert_eq!(lately.find("1", START), Some((START, 1)));
+        assert_eq!(lately.find("one more", START), Some((START, 10)));
+        let later = START + Duration::from_millis(1);
+        (0..100).for_each(|number| lately.remember(&id("again"), number, later));
+        assert_eq!(lately.find("again", later), Some((later, 99)));
+        let known = lately.known.lock();
+        assert!(known.order.len() <= 10 && known.by_client.len() <= 10);
+    }
+}
