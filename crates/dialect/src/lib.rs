@@ -23,7 +23,7 @@ pub use divergence::{DIVERGENCES, Divergence, DivergenceRow, Evidence, Stance, S
 pub use fault::{Answer, Fault, ReasonText};
 pub use limits::Limits;
 pub use metric::Metric;
-pub use open::{OPEN_QUESTIONS, OpenQuestion};
+pub use open::{OPEN_QUESTIONS, OpenQuestion, Unconfirmed};
 pub use profile::QuotaProfile;
 pub use quota::{API_RATES, ApiRate, Keeping, QUOTAS, Quota, QuotaId, Scope, UNLIMITED, Unit};
 pub use rate::Rate;

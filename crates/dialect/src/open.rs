@@ -11,6 +11,17 @@ pub struct OpenQuestion {
     pub built: bool,
 }
 
+/// An open question about a language of AWS's, policies or templates. The crate that reads the language lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// A stable name.
+    pub id: &'static str,
+    /// What is not documented.
+    pub question: &'static str,
+    /// What that crate does.
+    pub reading: &'static str,
+}
+
 /// Questions that are not rows of the table of divergences.
 pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
     OpenQuestion {

@@ -40,5 +40,5 @@ pub use outline::{Outline, OutlinedStatement, OutlinedText};
 pub use permit::{Action, Connect, Epoch, Permit, Publish, Receive, RetainPublish, Subscribe};
 pub use remedy::Remedy;
 pub use set::{Origin, PolicySet, Source};
-pub use unconfirmed::{UNCONFIRMED, Unconfirmed};
+pub use unconfirmed::UNCONFIRMED;
 pub use view::{ConditionView, Piece, ResourceView, StatementView, Variable, VariableKind};

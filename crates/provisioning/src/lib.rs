@@ -26,7 +26,7 @@ pub use plan::{
 };
 pub use subject::{CERTIFICATE_ID, is_implicit, subject_parameters};
 pub use template::{Kind, Template};
-pub use unconfirmed::{UNCONFIRMED, Unconfirmed};
+pub use unconfirmed::UNCONFIRMED;
 
 #[cfg(test)]
 mod tests;

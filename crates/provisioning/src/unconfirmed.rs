@@ -1,15 +1,6 @@
 //! Questions that AWS's pages leave open, and the reading that this crate takes.
 
-/// One open question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unconfirmed {
-    /// A stable name.
-    pub id: &'static str,
-    /// What is not documented.
-    pub question: &'static str,
-    /// What this crate does.
-    pub reading: &'static str,
-}
+use dialect::Unconfirmed;
 
 const fn open(id: &'static str, question: &'static str, reading: &'static str) -> Unconfirmed {
     Unconfirmed { id, question, reading }

@@ -9,6 +9,7 @@ use identity::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{Key, Keyspace};
 
+use crate::words::words;
 use crate::{Fault, limits};
 
 /// Key: name.
@@ -104,33 +105,6 @@ pub struct ServerCertificateConfigRecord {
     /// Whose answers this certificate signs.
     #[serde(default)]
     pub ocsp_authorized_responder_arn: Option<String>,
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])+ $name:ident { $($(#[$variant_doc:meta])+ $variant:ident = $text:literal;)+ }) => {
-        $(#[$doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])+ #[serde(rename = $text)] $variant,)+
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// AWS's spelling.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-
-            /// The value with this spelling.
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text)
-            }
-        }
-    };
 }
 
 words! {

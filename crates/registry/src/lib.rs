@@ -30,6 +30,7 @@ pub mod thing_principals;
 pub mod thing_types;
 pub mod things;
 mod version;
+mod words;
 
 pub use certificates::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus};
 pub use fault::Fault;

@@ -3,13 +3,13 @@
 //! Sources: API reference, *SetV2LoggingOptions*, *SetV2LoggingLevel*, *LogEventConfiguration*; developer guide,
 //! *Configure AWS IoT logging*.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use store::{Key, Keyspace};
 
 use crate::Fault;
+use crate::words::words;
 
 /// The account's options under [`logging_options_key`].
 pub const LOGGING_OPTIONS: Keyspace<LoggingOptionsRecord> = Keyspace::new("logging-options");
@@ -60,39 +60,6 @@ pub struct EventConfigurationRecord {
 pub struct LoggingLevelRecord {
     /// The level.
     pub level: LogLevel,
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])+ $name:ident { $($(#[$variant_doc:meta])+ $variant:ident = $text:literal;)+ }) => {
-        $(#[$doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])+ #[serde(rename = $text)] $variant,)+
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// AWS's spelling.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-
-            /// The value with this spelling.
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
 }
 
 words! {

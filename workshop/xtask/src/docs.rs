@@ -1,4 +1,5 @@
-//! `docs [--check]`: writes `docs/reference/` from the tables of `dialect`, `events` and `metering`, or tells what has drifted.
+//! `docs [--check]`: writes `docs/reference/` from the tables of `dialect`, `events`, `metering`, `policy` and
+//! `provisioning`, or tells what has drifted.
 
 mod ledger;
 mod metering;

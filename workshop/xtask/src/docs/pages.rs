@@ -369,7 +369,21 @@ fn unconfirmed() -> String {
         .iter()
         .map(|open| vec![open.question.into(), open.reading.into(), yes(open.built, "built", "pending")]);
     table(&mut out, &["Question", "Reading", "State"], rows);
+    for (title, questions) in [
+        ("The language of policies", policy::UNCONFIRMED),
+        ("The grammar of provisioning templates", provisioning::UNCONFIRMED),
+    ] {
+        out.push_str(&format!("## {title}\n\n"));
+        let rows =
+            questions.iter().map(|open| vec![code(open.id), plain(open.question), plain(open.reading)]);
+        table(&mut out, &["Id", "Question", "Reading"], rows);
+    }
     out
+}
+
+/// A text as a cell: what Markdown would take for emphasis is itself.
+fn plain(text: &str) -> String {
+    text.replace('*', "\\*")
 }
 
 fn unsure_answers(fault: Fault) -> Vec<Vec<String>> {
