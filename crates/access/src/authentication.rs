@@ -42,7 +42,8 @@ pub struct Authenticated {
 impl Authenticated {
     /// What the broker is told of the answer: when it is to be renewed, and by what.
     pub fn granted(self, refresh_at: Timestamp, renewal: Option<Arc<dyn Renewal>>) -> broker::Grant {
-        let document = |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
+        let document =
+            |one: customauth::PolicyText| GrantedDocument { text: one.text.into(), document: one.document };
         let documents = self.grant.documents.into_iter().map(document).collect();
         broker::Grant { authorizer: self.authorizer, refresh_at, documents, renewal }
     }

@@ -209,7 +209,8 @@ fn unproved(world: &World<'_>) -> String {
     .into_iter()
     .flatten()
     .collect();
-    let hangs = if reasons.is_empty() { String::new() } else { format!(": it hangs {}", reasons.join(", and ")) };
+    let hangs =
+        if reasons.is_empty() { String::new() } else { format!(": it hangs {}", reasons.join(", and ")) };
     format!("the patterns leave it open, but no example was found{hangs}")
 }
 

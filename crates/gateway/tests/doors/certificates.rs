@@ -141,8 +141,7 @@ fn device_and_issuer(is_ca: bool) -> (Device, Device) {
         .unwrap()
         .signed_by(&device_key, &rcgen::Issuer::new(params, key))
         .unwrap();
-    let device =
-        Device { certificate: signed.pem(), key: device_key.serialize_pem(), behind: Vec::new() };
+    let device = Device { certificate: signed.pem(), key: device_key.serialize_pem(), behind: Vec::new() };
     (device, issuer)
 }
 

@@ -470,7 +470,8 @@ impl Device {
     fn sole_certificate(&self) -> SingleCertAndKey {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-        let chain = std::iter::once(self.der()).chain(self.behind.clone()).map(CertificateDer::from).collect();
+        let chain =
+            std::iter::once(self.der()).chain(self.behind.clone()).map(CertificateDer::from).collect();
         SingleCertAndKey::from(CertifiedKey::new(chain, signing))
     }
 }
