@@ -228,29 +228,31 @@ impl Record {
         .into()
     }
 
+    fn of_disconnect<'a>(&'a self, client: Client<'a>) -> Option<Event<'a>> {
+        let duration = Duration::from_millis(self.numbers.first().copied().unwrap_or_default());
+        let ended = Disconnected {
+            client,
+            reason: self.outline.reason?,
+            fault: self.outline.fault,
+            detail: &self.detail,
+            remedy: (!self.remedy.is_empty()).then_some(&self.remedy as &dyn Display),
+            duration,
+            session_identifier: "",
+            trace: None,
+            untold: false,
+        };
+        Some(ended.into())
+    }
+
     fn of_connection<'a>(&'a self, client: Client<'a>) -> Option<Event<'a>> {
-        let (detail, trace, session_identifier) = (&self.detail as &dyn Display, None, "");
+        let (detail, trace) = (&self.detail as &dyn Display, None);
         let remedy = (!self.remedy.is_empty()).then_some(&self.remedy as &dyn Display);
         let fault = self.outline.fault;
         let number = |place: usize| self.numbers.get(place).copied().unwrap_or_default();
         Some(match self.kind {
             Kind::Connected => self.of_connect(client),
             Kind::ConnectRefused => ConnectRefused { client, fault: fault?, detail, remedy, trace }.into(),
-            Kind::Disconnected => {
-                let (reason, duration) = (self.outline.reason?, Duration::from_millis(number(0)));
-                Disconnected {
-                    client,
-                    reason,
-                    fault,
-                    detail,
-                    remedy,
-                    duration,
-                    session_identifier,
-                    trace,
-                    untold: false,
-                }
-                .into()
-            }
+            Kind::Disconnected => self.of_disconnect(client)?,
             Kind::SessionResumed => {
                 let count = |place| usize::try_from(number(place)).unwrap_or(usize::MAX);
                 SessionResumed { client, subscriptions: count(0), queued: count(1) }.into()
