@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dialect::Divergence;
 use events::Origin;
 use identity::Timestamp;
-use mqtt::{Message, QoS};
+use mqtt::Message;
 use router::{Matches, Route};
 use session::Parcel;
 use session::group::Lane;
@@ -19,29 +19,22 @@ use crate::cell::Subscriber;
 use crate::durable::{Job, Then, body};
 use crate::groups::Group;
 
-/// Messages with a payload up to this many bytes are copied once when they may wait somewhere, so that a small
-/// message does not hold on to the large buffer in which it arrived.
-const COPY_UP_TO: usize = 16 * 1024;
-
 impl Inner {
     /// Retains, routes and delivers. The permits are the proof that the policies allow it. What comes back has to be
     /// made durable before the publisher hears that the message was taken.
     pub fn distribute(
         &self,
         permits: Permits,
-        message: Message,
+        parcel: Arc<Parcel>,
         sender: Sender<'_>,
         matches: &mut Matches<Subscriber>,
         now: Timestamp,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let Permits { publish: _proof, retain } = permits;
-        if message.topic.is_reserved() && self.is_swallowed(&message, sender, now) {
+        if parcel.message.topic.is_reserved() && self.is_swallowed(&parcel.message, sender, now) {
             return outcome;
         }
-        let waits = message.qos != QoS::AtMostOnce && message.payload.len() <= COPY_UP_TO;
-        let message = if waits { message.detached() } else { message };
-        let parcel = Arc::new(Parcel::new(message));
         if let Some(permit) = retain {
             self.retain(permit, &parcel, &mut outcome.batch, now);
         }

@@ -30,10 +30,11 @@ pub(super) fn message(
     taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
-    let Inbound { mut message, packet_id } = inbound;
+    let Inbound { mut parcel, packet_id } = inbound;
+    let message = &parcel.message;
     let (inner, standing) = (connection.inner().clone(), connection.standing.clone());
     let qos = message.qos;
-    let permits = match inner.authorise_publish(&standing, &message, now) {
+    let permits = match inner.authorise_publish(&standing, message, now) {
         Ok(permits) => permits,
         Err(denied) => {
             let trace = inner.uuid();
@@ -52,16 +53,16 @@ pub(super) fn message(
         let violation = Violation::new(publish_fault(qos), detail);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
-    if let Err(violation) = inner.admit_retained(&message, now) {
+    if let Err(violation) = inner.admit_retained(message, now) {
         let topic = message.topic.as_str();
         inner.report_violation(&violation, connection.client(), "PUBLISH", now);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
-    inner.enrich(&standing, &mut message, now);
+    inner.enrich(&standing, &mut parcel, now);
     let mut matches = std::mem::take(&mut connection.matches);
     let sender = Sender::client(connection.client(), connection.session());
-    inner.report_publish_in(sender.origin, &message, packet_id, now);
-    taken.outcome.merge(inner.distribute(permits, message, sender, &mut matches, now));
+    inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);
+    taken.outcome.merge(inner.distribute(permits, parcel, sender, &mut matches, now));
     matches.clear();
     connection.matches = matches;
     let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
