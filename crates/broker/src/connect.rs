@@ -405,6 +405,7 @@ impl Inner {
                 talk,
                 waker: None,
                 unsettled: 0,
+                glance: standing.glance(),
                 standing,
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),

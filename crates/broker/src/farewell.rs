@@ -143,10 +143,11 @@ impl Inner {
         now: Timestamp,
     ) -> Option<Job> {
         let mut parcel = Arc::new(Parcel::arrived(will.message(now, &self.dialect)));
-        self.enrich(standing, &mut parcel, now);
+        let view = standing.view();
+        self.enrich(standing, &view, &mut parcel, now);
         let message = &parcel.message;
         let client = report::standing_of(standing);
-        match self.authorise_publish(standing, message, now) {
+        match self.authorise_publish(&view, message, now) {
             Ok(permits) => {
                 self.report_will(client, message, now);
                 let outcome = self.distribute(permits, parcel, Sender::will(client), matches, now);

@@ -129,7 +129,7 @@ impl Broker {
             PublishRefusal::Invalid { fault: violation.fault, message: violation.detail.into_owned() }
         })?;
         let standing = self.http_standing(&request.origin, now).await?;
-        let permits = inner.authorise_publish(&standing, &message, now).map_err(|denied| {
+        let permits = inner.authorise_publish(&standing.view(), &message, now).map_err(|denied| {
             inner.report_publish_denied(origin, &denied, &trace, now);
             PublishRefusal::Forbidden(denied.to_string())
         })?;

@@ -173,7 +173,9 @@ impl Conversation {
         notes: &mut Notes,
     ) -> Step {
         match packet {
-            Packet::Publish(publish) => on::publish::receive(self, session, *publish, dialect, now, notes),
+            Packet::Publish(mut publish) => {
+                on::publish::receive(self, session, &mut publish, dialect, now, notes)
+            }
             Packet::PubAck(ack) => on::acknowledge::receive(session, &ack),
             Packet::Subscribe(subscribe) => {
                 on::subscribe::receive(subscribe, self.terms.version, dialect, notes)

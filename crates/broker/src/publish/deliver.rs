@@ -18,7 +18,7 @@ use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
 use crate::report::standing_of;
-use standing::Standing;
+use standing::{Standing, View};
 
 /// What became of a message for a client, to be told outside the cell.
 pub(crate) struct Report {
@@ -76,7 +76,10 @@ impl Offered {
 
 /// iot:Receive for an offer. For a shared subscription the plain topic and the shared form are both asked.
 pub(super) fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
-    let view = standing.view();
+    permit_of(&standing.view(), offer, now)
+}
+
+fn permit_of(view: &View, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
     let topic = offer.parcel.message.topic.as_str();
     match &offer.share_name {
         None => view.authorizer.receive(topic, now).ok(),
@@ -167,7 +170,7 @@ impl Inner {
             };
             return Some(Offered::new(kept, None, delivered));
         };
-        let Some(permit) = permit(&live.standing, offer, now) else {
+        let Some(permit) = permit_of(live.glance.view(), offer, now) else {
             let (fate, standing) = (Fate::Denied(offer.share_name.clone()), Some(live.standing.clone()));
             let version = kept.session.version();
             return Some(Offered { fate, standing, version, waker: None, enqueue: None });

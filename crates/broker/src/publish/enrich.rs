@@ -5,14 +5,13 @@ use std::sync::Arc;
 use dialect::Divergence;
 use identity::{ClientId, Timestamp};
 use session::Parcel;
-use standing::Standing;
+use standing::{Standing, View};
 
 use crate::broker::Inner;
 
 impl Inner {
     /// Appends to a message what its publisher's thing lets travel; mostly nothing.
-    pub fn enrich(&self, standing: &Standing, parcel: &mut Arc<Parcel>, now: Timestamp) {
-        let view = standing.view();
+    pub fn enrich(&self, standing: &Standing, view: &View, parcel: &mut Arc<Parcel>, now: Timestamp) {
         if !view.enriches() {
             return;
         }

@@ -12,13 +12,14 @@ use mqtt::{Packet, PacketId, QoS, ReasonCode};
 use session::{Conversation, Notes, Session, Step};
 use store::{Append, Recipient};
 
-use crate::broker::Durability;
+use crate::broker::{Durability, Inner};
 use crate::cell::{Cell, Kept};
 use crate::connection::Connection;
 use crate::direct::{self, Awaited};
 use crate::durable::{Job, Then, received_key};
 use crate::link::Flow;
 use crate::publish::Outcome;
+use standing::{Standing, View};
 
 /// Takes in a batch.
 pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
@@ -39,7 +40,8 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
         connection.inner().report_throttle_exceeded(connection.client(), quota, now);
     }
     let mut taken = Taken::default();
-    let goes_on = |step| carry_out(connection, step, &mut taken, now) == Flow::Continue;
+    let ground = Ground::of(connection);
+    let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
     let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
     if taken.acknowledged && flow == Flow::Continue {
         pump(connection, now);
@@ -81,10 +83,16 @@ fn take_in(
     })
 }
 
-fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Timestamp) -> Flow {
+fn carry_out(
+    connection: &mut Connection,
+    ground: &Ground,
+    step: Step,
+    taken: &mut Taken,
+    now: Timestamp,
+) -> Flow {
     match step {
         Step::Nothing => Flow::Continue,
-        Step::Publish(inbound) => publish::message(connection, inbound, taken, now),
+        Step::Publish(inbound) => publish::message(connection, ground, inbound, taken, now),
         Step::Refused { violation, topic, qos, packet_id } => {
             publish::refused(connection, (&violation, &topic), (qos, packet_id), taken, now)
         }
@@ -99,6 +107,21 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
         }
         Step::Goodbye { with_will } => goodbye(connection, with_will, now),
         Step::Violated(violation) => connection.fail_untold(violation.fault, &violation.detail, now),
+    }
+}
+
+/// What all messages of one wake are judged by: they came before anything that changes it from now on.
+struct Ground {
+    inner: Arc<Inner>,
+    standing: Arc<Standing>,
+    view: Arc<View>,
+}
+
+impl Ground {
+    fn of(connection: &Connection) -> Self {
+        let (inner, standing) = (connection.inner().clone(), connection.standing.clone());
+        let view = standing.view_full();
+        Self { inner, standing, view }
     }
 }
 

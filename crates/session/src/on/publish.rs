@@ -57,7 +57,7 @@ impl Aliases {
 pub(crate) fn receive(
     live: &mut Conversation,
     session: &mut Session,
-    mut publish: Publish,
+    publish: &mut Publish,
     dialect: &Dialect,
     now: Timestamp,
     notes: &mut Notes,
@@ -68,7 +68,7 @@ pub(crate) fn receive(
     if let Some(packet_id) = exact.filter(|packet_id| session.has_received(*packet_id)) {
         return again(live, publish, packet_id, dialect);
     }
-    match admit(live, &mut publish, dialect, now) {
+    match admit(live, publish, dialect, now) {
         Ok(message) => {
             if let Some(packet_id) = exact {
                 session.note_received(packet_id);
@@ -79,7 +79,7 @@ pub(crate) fn receive(
         // A fault that is answered with an acknowledgement leaves the connection as it is.
         Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {
             dialect::Answer::PubAck(_) | dialect::Answer::NoAck => {
-                Step::Refused { violation, topic: publish.topic, qos, packet_id }
+                Step::Refused { violation, topic: std::mem::take(&mut publish.topic), qos, packet_id }
             }
             _ => Step::Violated(violation),
         },
@@ -87,9 +87,9 @@ pub(crate) fn receive(
 }
 
 /// [MQTT-4.3.3-10] a message that was taken already. The alias that it carries is learnt all the same.
-fn again(live: &mut Conversation, publish: Publish, packet_id: PacketId, dialect: &Dialect) -> Step {
+fn again(live: &mut Conversation, publish: &Publish, packet_id: PacketId, dialect: &Dialect) -> Step {
     let fits = window(live, publish.qos, dialect);
-    match fits.and_then(|()| live.aliases.resolve(publish.topic, publish.topic_alias)) {
+    match fits.and_then(|()| live.aliases.resolve(publish.topic.clone(), publish.topic_alias)) {
         Ok(_topic) => {
             live.owed += 1;
             Step::Repeated(packet_id)
