@@ -321,3 +321,6 @@ impl Run {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
