@@ -12,8 +12,8 @@ use router::Route;
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
 use store::Recipient;
 
-use super::Sender;
 use super::route::{Waiting, Waits};
+use super::{Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
@@ -94,7 +94,7 @@ impl Inner {
         route: &Route<Subscriber>,
         share_name: Option<&Arc<str>>,
         parcel: &Arc<Parcel>,
-        sender: Sender<'_>,
+        (sender, wakes): (Sender<'_>, &mut Wakes),
         now: Timestamp,
     ) -> Option<Waiting> {
         if (route.no_local && route.target.session == sender.session) || now < route.target.from {
@@ -110,7 +110,7 @@ impl Inner {
             group: None,
             identifiers: route.identifiers.clone(),
         };
-        self.hand_in(route, offer, now)
+        self.hand_in(route, offer, wakes, now)
     }
 
     /// Hands a retained message to a new subscription.
@@ -118,20 +118,27 @@ impl Inner {
         &self,
         route: &Route<Subscriber>,
         parcel: &Arc<Parcel>,
+        wakes: &mut Wakes,
         now: Timestamp,
     ) -> Option<Waiting> {
         let qos = parcel.message.qos.min(route.qos);
         let (parcel, identifiers) = (parcel.clone(), route.identifiers.clone());
         let offer =
             Offer { parcel, qos, retain: true, share_name: None, place: None, group: None, identifiers };
-        self.hand_in(route, offer, now)
+        self.hand_in(route, offer, wakes, now)
     }
 
-    fn hand_in(&self, route: &Route<Subscriber>, offer: Offer, now: Timestamp) -> Option<Waiting> {
+    fn hand_in(
+        &self,
+        route: &Route<Subscriber>,
+        offer: Offer,
+        wakes: &mut Wakes,
+        now: Timestamp,
+    ) -> Option<Waiting> {
         let cell = &route.target.cell;
         let offered = cell.enter(|seat| self.offer(seat, route.target.session, &offer, now))?;
         let Offered { fate, standing, version, waker, enqueue } = offered;
-        waker.into_iter().for_each(Waker::wake);
+        wakes.add(waker);
         let Offer { parcel, qos, retain, share_name, identifiers, .. } = offer;
         let report = Report { parcel, qos, standing, version, fate };
         self.report(&cell.client_id, &report, now);

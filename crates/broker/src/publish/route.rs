@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
 use super::share::{Seen, choose};
-use super::{Permits, Sender};
+use super::{Permits, Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
 use crate::durable::{Job, Then, body};
@@ -52,10 +52,10 @@ impl Inner {
         }
         let mut waiting = Vec::new();
         for route in &matches.direct {
-            waiting.extend(self.deliver(route, None, &parcel, sender, now));
+            waiting.extend(self.deliver(route, None, &parcel, (sender, &mut outcome.wakes), now));
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
-            waiting.extend(self.share(shared, seen, &parcel, sender, now));
+            waiting.extend(self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now));
         }
         outcome.enqueue(&parcel.message, waiting);
         outcome
@@ -93,6 +93,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Outcome {
     pub appends: Vec<(Append, Vec<Waits>)>,
     pub batch: Batch,
+    /// Who is to write what it got: woken when this is dropped or made a job.
+    pub wakes: Wakes,
 }
 
 impl Outcome {
@@ -103,8 +105,11 @@ impl Outcome {
 
     /// Both.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.appends.extend(other.appends);
-        self.batch.absorb(other.batch);
+        if !other.is_empty() {
+            self.appends.extend(other.appends);
+            self.batch.absorb(other.batch);
+        }
+        self.wakes.absorb(other.wakes);
     }
 
     /// The message goes once into the journal, for all who wait for it.

@@ -63,9 +63,7 @@ pub(super) fn message(
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);
     let outcome = inner.distribute(permits, parcel, sender, &mut matches, now);
-    if !outcome.is_empty() {
-        taken.outcome.merge(outcome);
-    }
+    taken.outcome.merge(outcome);
     matches.release();
     connection.matches = matches;
     let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
