@@ -326,7 +326,7 @@ impl Inner {
             payload: direct.payload.clone(),
             qos: if direct.confirmation.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce },
             retain: false,
-            properties: direct.properties.clone(),
+            properties: direct.properties.clone().into(),
             expires_at: None,
             published_by_v5: true,
         })

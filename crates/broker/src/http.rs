@@ -238,7 +238,7 @@ impl Broker {
             payload: request.payload.clone(),
             qos: request.qos,
             retain: request.retain,
-            properties: request.properties.clone(),
+            properties: request.properties.clone().into(),
             expires_at: check::expires_at(request.expiry, now, dialect),
             published_by_v5: true,
         })

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use dialect::Fault;
 use identity::{PolicyName, Timestamp};
-use mqtt::{Message, MessageProperties, QoS, Text};
+use mqtt::{Carried, Message, QoS, Text};
 use policy::{Authorizer, ConnectionContext, PolicySet};
 use router::Matches;
 use session::{Parcel, check};
@@ -74,7 +74,7 @@ fn event_message(inner: &Inner, topic: &str, payload: Bytes) -> Result<Message, 
         payload,
         qos: QoS::AtLeastOnce,
         retain: false,
-        properties: MessageProperties::default(),
+        properties: Carried::default(),
         expires_at: None,
         published_by_v5: false,
     })

@@ -23,8 +23,9 @@ pub use frame::{PublishFlags, PublishFrame};
 pub use malformed::{Malformed, MalformedFault};
 pub use message::Message;
 pub use packet::{
-    Ack, Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, MessageProperties, Packet,
-    PacketKind, Publish, PublishParts, SubAck, Subscribe, SubscribeRequest, UnsubAck, Unsubscribe, Will,
+    Ack, Auth, Carried, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect,
+    MessageProperties, Packet, PacketKind, Publish, PublishParts, SubAck, Subscribe, SubscribeRequest,
+    UnsubAck, Unsubscribe, Will,
 };
 pub use properties::{Places, Property, PropertyType, UserProperties, UserPropertiesIter};
 pub use reason::{ReasonCode, UnknownReasonCode};

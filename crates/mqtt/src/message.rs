@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::packet::MessageProperties;
+use crate::packet::Carried;
 use crate::topic::TopicName;
 use crate::version::QoS;
 
@@ -18,7 +18,7 @@ pub struct Message {
     /// Whether the publisher asked to retain it.
     pub retain: bool,
     /// What travels end to end.
-    pub properties: MessageProperties,
+    pub properties: Carried,
     /// When it expires, in milliseconds since the Unix epoch; absent = never.
     pub expires_at: Option<u64>,
     /// Whether an MQTT 5 client published it.
@@ -62,7 +62,7 @@ mod tests {
             payload: Bytes::from_static(b"x"),
             qos: QoS::AtLeastOnce,
             retain: false,
-            properties: MessageProperties::default(),
+            properties: Carried::default(),
             expires_at,
             published_by_v5: true,
         }

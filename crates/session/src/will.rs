@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::{Dialect, Divergence, Fault};
 use identity::Timestamp;
-use mqtt::{Message, MessageProperties, QoS, TopicName, Version, Will};
+use mqtt::{Carried, Message, QoS, TopicName, Version, Will};
 
 use crate::{Note, Notes, Violation, check, terms};
 
@@ -21,7 +21,7 @@ pub struct WillPlan {
     /// How long after the connection's end it is published.
     pub delay: Duration,
     payload: Bytes,
-    properties: MessageProperties,
+    properties: Carried,
     expiry: Option<u32>,
     from_v5: bool,
 }
@@ -54,7 +54,7 @@ impl WillPlan {
             retain: will.retain,
             delay: Duration::from_secs(delay.into()),
             payload: will.payload.clone(),
-            properties: will.properties.clone(),
+            properties: will.properties.clone().into(),
             expiry: will.message_expiry_interval,
             from_v5: version == Version::V5,
         })

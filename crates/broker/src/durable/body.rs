@@ -120,7 +120,7 @@ mod tests {
                 payload: payload.into(),
                 qos: QoS::from_number(qos).unwrap(),
                 retain,
-                properties: MessageProperties { content_type, ..MessageProperties::default() },
+                properties: MessageProperties { content_type, ..MessageProperties::default() }.into(),
                 expires_at,
                 published_by_v5,
             };

@@ -74,7 +74,10 @@ fn properties(publish: &mut Publish, reader: &mut Reader<'_>, setting: Setting) 
             _ => message_property(&mut publish.properties, property, &mut section)?,
         }
     }
-    publish.properties.user_properties = section.user_properties();
+    let user_properties = section.user_properties();
+    if !user_properties.is_empty() {
+        publish.properties.user_properties = user_properties;
+    }
     Ok(())
 }
 

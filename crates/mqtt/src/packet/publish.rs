@@ -1,5 +1,7 @@
 //! PUBLISH, and the part of it that travels from publisher to subscriber unchanged.
 
+use std::ops::{Deref, DerefMut};
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -29,7 +31,7 @@ pub struct Publish {
     /// The identifiers of the matching subscriptions; only from server to client `[MQTT-3.3.4-6]`.
     pub subscription_identifiers: SmallVec<[u32; 1]>,
     /// What travels end to end.
-    pub properties: MessageProperties,
+    pub properties: Carried,
 }
 
 /// The parts of a PUBLISH, borrowed from wherever they are: what is needed to write one. For the fields see [`Publish`].
@@ -137,3 +139,51 @@ impl MessageProperties {
         }
     }
 }
+
+/// The [`MessageProperties`] that a message carries, mostly none: those take no room then.
+#[derive(Clone, Debug, Default)]
+pub struct Carried(Option<Box<MessageProperties>>);
+
+static NOTHING: MessageProperties = MessageProperties {
+    payload_format_utf8: None,
+    content_type: None,
+    response_topic: None,
+    correlation_data: None,
+    user_properties: UserProperties::EMPTY,
+};
+
+impl Carried {
+    /// A copy that keeps no read buffer alive; see [`Text::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(self.0.as_ref().map(|properties| Box::new(properties.detached())))
+    }
+}
+
+impl Deref for Carried {
+    type Target = MessageProperties;
+    fn deref(&self) -> &MessageProperties {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+/// Makes room for properties.
+impl DerefMut for Carried {
+    fn deref_mut(&mut self) -> &mut MessageProperties {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl From<MessageProperties> for Carried {
+    fn from(properties: MessageProperties) -> Self {
+        Self((!properties.is_empty()).then(|| Box::new(properties)))
+    }
+}
+
+impl PartialEq for Carried {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Carried {}

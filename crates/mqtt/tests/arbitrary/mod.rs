@@ -253,7 +253,14 @@ pub fn publish(version: Version, reader: Reader) -> impl Strategy<Value = Publis
         let topic = if nameless.is_some() && topic_alias.is_some() { Text::EMPTY } else { basic.topic };
         let identifiers = if reader == Reader::Client { identifiers } else { Vec::new() };
         let subscription_identifiers = identifiers.into_iter().collect();
-        Publish { topic, topic_alias, message_expiry_interval, subscription_identifiers, properties, ..basic }
+        Publish {
+            topic,
+            topic_alias,
+            message_expiry_interval,
+            subscription_identifiers,
+            properties: properties.into(),
+            ..basic
+        }
     })
 }
 
