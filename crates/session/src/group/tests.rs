@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use dialect::Rate;
-use mqtt::{Message, MessageProperties, QoS, TopicName};
+use mqtt::{Carried, Message, QoS, TopicName};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 
@@ -17,7 +17,7 @@ fn offer(lane: Lane, number: u64, until: Timestamp) -> Offer {
         payload: number.to_string().into(),
         qos: QoS::AtLeastOnce,
         retain: false,
-        properties: MessageProperties::default(),
+        properties: Carried::default(),
         expires_at: None,
         published_by_v5: true,
     };

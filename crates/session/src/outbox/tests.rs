@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mqtt::{Ack, Connect, Decoder, Message, MessageProperties, ReasonCode, TopicName};
+use mqtt::{Ack, Carried, Connect, Decoder, Message, ReasonCode, TopicName};
 use proptest::prelude::*;
 
 use super::*;
@@ -35,7 +35,7 @@ fn offer(number: u32, bytes: usize, qos: QoS, identifiers: &[u32]) -> Offer {
         payload: Bytes::from(payload),
         qos,
         retain: false,
-        properties: MessageProperties::default(),
+        properties: Carried::default(),
         expires_at: None,
         published_by_v5: true,
     };

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use mqtt::{
-    Ack, Connect, Decoder, Message, MessageProperties, Packet, PacketId, Publish, ReasonCode, Subscribe,
+    Ack, Carried, Connect, Decoder, Message, Packet, PacketId, Publish, ReasonCode, Subscribe,
     SubscribeRequest, Text, TopicName, UserProperties,
 };
 use proptest::prelude::*;
@@ -113,7 +113,7 @@ fn expiring(payload: &str, qos: QoS, expires_at: Option<u64>) -> Offer {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         qos,
         retain: false,
-        properties: MessageProperties::default(),
+        properties: Carried::default(),
         expires_at,
         published_by_v5: true,
     };

@@ -141,7 +141,7 @@ fn offer(payload: impl Into<bytes::Bytes>) -> Offer {
         payload: payload.into(),
         qos: QoS::ExactlyOnce,
         retain: false,
-        properties: mqtt::MessageProperties::default(),
+        properties: mqtt::Carried::default(),
         expires_at: None,
         published_by_v5: true,
     };
