@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bill::Bill;
 use crate::money::Money;
-use crate::prices::Prices;
+use crate::prices::{Prices, field_at};
 use crate::usage::Usage;
 
 const DAY: u64 = 86_400_000;
@@ -51,7 +51,11 @@ impl Budget {
     pub fn parse(text: &str) -> Result<Self, String> {
         let line = |start: usize| text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
         let file: File = toml::from_str(text).map_err(|error| {
-            format!("{}: {}", line(error.span().map_or(0, |span| span.start)), error.message())
+            let start = error.span().map_or(0, |span| span.start);
+            match field_at(text, start) {
+                "" => format!("{}: {}", line(start), error.message()),
+                field => format!("{}: {field}: {}", line(start), error.message()),
+            }
         })?;
         let money = |field: &str, value: Option<toml::Spanned<String>>| match value {
             None => Ok(None),
@@ -148,7 +152,8 @@ mod tests {
     fn mistakes_come_with_line_and_field() {
         let problem = |text: &str| Budget::parse(text).unwrap_err();
         assert!(problem("\nper_device_day = \"x\"").starts_with("2: per_device_day: "));
-        assert!(problem("\n\nper_day = \"1\"").starts_with("3: unknown field"));
+        assert!(problem("\n\nper_day = \"1\"").starts_with("3: per_day: unknown field"));
+        assert!(problem("total = 1").starts_with("1: total: invalid type"));
         assert!(problem("").contains("no limit"));
     }
 }

@@ -274,6 +274,15 @@ impl Ledger {
         Usage { from, to, switches: self.switches.clone(), rows: limited(rows), devices }
     }
 
+    /// Sums over everybody since the first start, as they were read last: one for each item that was counted.
+    pub fn items(&self) -> BTreeMap<Item, Counts> {
+        let mut items = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| !entry.counts.is_zero()) {
+            *items.entry(entry.name.item).or_insert_with(Counts::default) += entry.counts;
+        }
+        items
+    }
+
     /// The kept periods that began in a time, and the running one if it did.
     fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, HashMap<u32, Counts>) {
         let first = self.minutes.front().map_or(self.minute.from, |first| first.from);

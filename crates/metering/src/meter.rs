@@ -20,7 +20,7 @@ use crate::item::Item;
 use crate::lane::{Added, Lanes};
 use crate::sketch::Sketch;
 use crate::table::{Counters, Table};
-use crate::usage::{Counts, Name};
+use crate::usage::{BASIC_INGEST, Counts, Name};
 
 const MINUTE: u64 = 60_000;
 /// One ping in this time is free.
@@ -315,8 +315,9 @@ fn is_beyond(counters: &Counters, at: Timestamp) -> bool {
     counters.aux.fetch_update(Relaxed, Relaxed, free).is_err()
 }
 
-/// The first levels of a topic.
+/// The first levels of a topic; of Basic Ingest, as many as name the rule.
 fn prefix(topic: &str, levels: usize) -> &str {
+    let levels = if topic.starts_with(BASIC_INGEST) { levels.max(3) } else { levels };
     let end = topic.bytes().enumerate().filter(|(_, byte)| *byte == b'/').nth(levels - 1);
     end.and_then(|(at, _)| topic.get(..at)).unwrap_or(topic)
 }
@@ -336,6 +337,7 @@ mod tests {
         assert_eq!(prefix("a/b", 2), "a/b");
         assert_eq!(prefix("/a/b", 2), "/a");
         assert_eq!(prefix("", 2), "");
+        assert_eq!(prefix("$aws/rules/r/a/b", 2), "$aws/rules/r");
     }
 
     #[test]
