@@ -182,7 +182,8 @@ impl Meter {
         }
     }
 
-    /// About how many units, of all items, a client has beside its rows: never too low; see [`crate::SKETCH_ERROR`].
+    /// About how many units, of all items, a client has beside its rows since this meter began: never too low; see
+    /// [`crate::SKETCH_ERROR`].
     pub fn estimate_rest(&self, client: &str) -> u64 {
         self.sketch.estimate(self.hasher.hash_one(client))
     }

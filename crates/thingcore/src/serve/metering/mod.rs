@@ -87,7 +87,7 @@ impl Metering {
         books.ledger.usage(span)
     }
 
-    /// About how much a client used beside its rows, and how far that can be off.
+    /// About how much a client used beside its rows since the start, and how far that can be off.
     pub fn rest_of(&self, client: &str) -> Value {
         json!({ "client": client, "units": self.meter.estimate_rest(client), "error": SKETCH_ERROR })
     }
