@@ -103,9 +103,10 @@ fn causes(usage: &Usage, bill: &Bill) -> Vec<String> {
     }
     let mut sums: Vec<_> = sums.into_iter().collect();
     sums.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let words = |((item, topic), (cost, units)): &((&str, &str), (Money, u64))| match *topic {
-        "" => format!("{item}: {units} units, {cost} USD"),
-        topic => format!("{item} on {topic}: {units} units, {cost} USD"),
+    let words = |((item, topic), (cost, units)): &((&str, &str), (Money, u64))| {
+        let on = if topic.is_empty() { String::new() } else { format!(" on {topic}") };
+        let unit = if *units == 1 { "unit" } else { "units" };
+        format!("{item}{on}: {units} {unit}, {cost} USD")
     };
     sums.iter().take(CAUSES).map(words).collect()
 }
@@ -145,6 +146,7 @@ mod tests {
         assert_eq!(verdict.passed, ["a device costs 0.0145152 USD a day, 0.0145151 are allowed"]);
         assert_eq!(verdict.causes[0], "publish-in on a/b: 12 units, 0.000012 USD");
         assert_eq!(verdict.causes.len(), 3);
+        assert_eq!(verdict.causes[2], "connect: 1 unit, 0.000001 USD");
         assert_eq!(judged("total = \"0.00002\"").passed.len(), 1);
     }
 

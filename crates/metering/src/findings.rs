@@ -150,7 +150,12 @@ fn expired(usage: &Usage) -> impl Iterator<Item = Finding> {
         expired.map(|(client, counts)| {
             (
                 client,
-                format!("{} times messages that were queued (and paid for) expired unread", counts.events()),
+                match counts.events() {
+                    1 => "once, messages that were queued (and paid for) expired unread".to_owned(),
+                    times => {
+                        format!("{times} times, messages that were queued (and paid for) expired unread")
+                    }
+                },
             )
         }),
     )

@@ -1,7 +1,8 @@
 //! The page of metering: what is billed, from the table, and the shipped prices.
 
 use metering::{
-    Billed, Dimension, FREE_PACKETS, HEAVY_LEAST, HEAVY_PART, Item, MOST_KEPT, Prices, REGISTRY_OPERATIONS, Row, Switches,
+    Billed, Dimension, FREE_PACKETS, HEAVY_LEAST, HEAVY_PART, Item, MOST_KEPT, Prices, REGISTRY_OPERATIONS,
+    Row, Switches,
 };
 
 use super::pages::{self, code, table};

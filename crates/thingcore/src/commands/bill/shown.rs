@@ -35,8 +35,11 @@ fn table(report: &Report) -> String {
     }
     if let Some(rest) = &report.rest {
         let number = |key: &str| rest.get(key).map(ToString::to_string).unwrap_or_default();
-        let _ =
-            writeln!(out, "\nUnits of this client without rows of their own, since the server's start: {} at most.", number("units"));
+        let _ = writeln!(
+            out,
+            "\nUnits of this client without rows of their own, since the server's start: {} at most.",
+            number("units")
+        );
     }
     report.groups.iter().for_each(|all| groups(&mut out, all));
     report.groups_note.iter().for_each(|note| out.push_str(&format!("{note}.\n")));
