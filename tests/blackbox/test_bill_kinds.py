@@ -159,7 +159,7 @@ def retaining(kinds):
         publisher.publish(topic, payload, qos=1, retain=True)
         kinds.add("publish-in", units)
         kinds.add("retained", units)
-    publisher.subscribe("kept/+", qos=0)
+    publisher.subscribe(topic, qos=0)
     kinds.add("subscribe")
     publisher.message()
     kinds.add("delivery", 2)
