@@ -325,7 +325,13 @@ def test_tables_and_csv(measured):
     code, out, _ = thingcore(server, "--usage", saved, "--by", "kind", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert next(row for row in rows if row["name"] == "queued")["units"] == "3"
-    assert {row["section"] for row in rows} == {"bill", "group"}
+    assert {row["section"] for row in rows} == {"bill", "bill-tier", "group"}
+    tier = next(row for row in rows if row["section"] == "bill-tier" and row["name"].startswith("messaging"))
+    assert tier["name"] == "messaging from 0 at 1.00 per million"
+    assert Fraction(tier["usd"]) == Fraction(int(tier["units"]), MILLION)
+    code, out, _ = thingcore(server, "--usage", saved, "--free-tier", "--format", "csv")
+    free = next(row for row in csv.DictReader(io.StringIO(out)) if row["section"] == "bill-free" and row["name"] == "messaging")
+    assert free["units"] == tier["units"] and free["usd"] == "0.00"
 
 
 def test_metrics_tell_the_same(measured):

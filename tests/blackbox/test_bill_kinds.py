@@ -278,6 +278,10 @@ def test_every_kind_is_counted_by_its_bytes(kinds):
             break
     assert not wrong
 
+    # Pings that come too early are charged, and a longer keep-alive saves them.
+    suggestions = {one["id"]: one["units"] for one in bill(kinds.server, "what-if")["whatIf"]}
+    assert suggestions["keep-alive"] == kinds.units["ping-beyond"] == 2
+
     # By rule: Basic Ingest, although it is free.
     report = bill(kinds.server, "--by", "rule")
     groups = {group["name"]: group for group in report["groups"]}

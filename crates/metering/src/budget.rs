@@ -132,7 +132,14 @@ mod tests {
             row(Item::ConnectionMinute, "", 2),
         ];
         let switches = Switches::default();
-        Usage { from: Timestamp(0), to: Timestamp(60_000), switches, rows, devices: 2 }
+        Usage {
+            from: Timestamp(0),
+            to: Timestamp(60_000),
+            switches,
+            rows,
+            devices: 2,
+            devices_at_least: false,
+        }
     }
 
     fn judged(text: &str) -> Verdict {

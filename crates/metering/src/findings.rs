@@ -178,7 +178,14 @@ mod tests {
         };
         let rows = rows.iter().map(row).collect();
         let switches = Switches::default();
-        let usage = Usage { from: Timestamp(0), to: Timestamp(60_000), switches, rows, devices: 1 };
+        let usage = Usage {
+            from: Timestamp(0),
+            to: Timestamp(60_000),
+            switches,
+            rows,
+            devices: 1,
+            devices_at_least: false,
+        };
         findings(&usage).into_iter().map(|finding| (finding.id, finding.subject)).collect()
     }
 

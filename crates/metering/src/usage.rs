@@ -194,8 +194,11 @@ pub struct Usage {
     pub switches: Switches,
     /// Heaviest first.
     pub rows: Vec<UsageRow>,
-    /// Distinct clients that were connected, if every row is there.
+    /// Distinct clients that were connected.
     pub devices: u64,
+    /// There may have been more: not every one has a row here.
+    #[serde(default)]
+    pub devices_at_least: bool,
 }
 
 impl Usage {

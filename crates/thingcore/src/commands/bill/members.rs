@@ -147,8 +147,14 @@ mod tests {
     fn who_was_away_is_asked_about_with_the_principal_that_it_had() {
         let row = |client, principal| UsageRow { name: name(client, principal), counts: Counts::default() };
         let rows = vec![row("a", ""), row("a", "p"), row("b", ""), row("", "key"), row(OTHERS, OTHERS)];
-        let usage =
-            Usage { from: Timestamp(0), to: Timestamp(1), switches: Switches::default(), rows, devices: 1 };
+        let usage = Usage {
+            from: Timestamp(0),
+            to: Timestamp(1),
+            switches: Switches::default(),
+            rows,
+            devices: 1,
+            devices_at_least: false,
+        };
         assert_eq!(who(&usage), [("", "key", "key"), ("a", "", "p"), ("a", "p", "p"), ("b", "", "")]);
     }
 }

@@ -43,6 +43,8 @@ struct Report {
     from: Timestamp,
     to: Timestamp,
     devices: u64,
+    /// There may have been more.
+    devices_at_least: bool,
     bill: Bill,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<Group>>,
@@ -104,6 +106,7 @@ fn report(
     if let Some(client) = &args.client {
         usage.rows.retain(|row| row.name.client == *client);
         usage.devices = usage.devices.min(1);
+        usage.devices_at_least = false;
     }
     let free = args.free_tier;
     let bill = Bill::of_usage(&usage, prices, free);
@@ -114,6 +117,7 @@ fn report(
         from: usage.from,
         to: usage.to,
         devices: usage.devices,
+        devices_at_least: usage.devices_at_least,
         groups: by.map(|by| by.split(&usage, &bill)),
         groups_note: by.and_then(Parts::note),
         projection,
