@@ -287,3 +287,40 @@ def test_every_kind_is_counted_by_its_bytes(kinds):
     groups = {group["name"]: group for group in report["groups"]}
     assert groups["my_rule"]["events"] == 1 and groups["my_rule"]["units"] == []
     assert "does not have rules yet" in report["groupsNote"]
+
+
+def test_every_finding_is_seen(new_server, tmp_path):
+    """Traffic that costs more than it has to, in each way that is known, and the words of the report for it."""
+    server = new_server()
+    device = server.account.everything()
+
+    def connected(client_id, **options):
+        wire = Wire.dial(server, device, V5)
+        assert wire.connect(client_id, **options).code == 0
+        return wire
+
+    for _ in range(6):
+        connected("restless").disconnect()
+    away = connected("away", session_expiry=1)
+    away.subscribe("cmd/away", qos=1)
+    away.disconnect()
+    talker, reader = connected("talker"), connected("reader")
+    talker.publish("cmd/away", "unread", qos=1)
+    reader.subscribe("dt/#", qos=1)
+    for _ in range(12):
+        talker.publish("cfg/all", b"c" * 5200, qos=1, retain=True)
+    for _ in range(300):
+        talker.publish("dt/talker", b"small", qos=1)
+        reader.message()
+
+    def found():
+        return {(one["id"], one["subject"]) for one in bill(server)["findings"]}
+
+    expected = {("just-over-step", "cfg/all"), ("reconnect-storm", "restless"), ("chatty-pubacks", ""),
+                ("retained-every-publish", "cfg/all"), ("small-publishes", "talker"), ("queue-expired", "away")}
+    until(lambda: expected <= found(), f"finding {expected}")
+    assert found() == expected
+    units, _ = usage(server, tmp_path)
+    assert (units["queued"], units["queue-expired"], units["puback"]) == (1, 1, 300)
+    talker.close(), reader.close()
+    server.stop()

@@ -60,6 +60,7 @@ fn text() -> String {
          \x20 given up. What has no row is exact by item, and stands under `(others)`.\n\
          * Who turns heavy when there is no room gets a row of a reserve (some 65 000): whoever has {HEAVY_LEAST} units and one in\n\
          \x20 {HEAVY_PART} of all that came without a row since the start. Such a row lacks what came before it: less than that.\n\
+         \x20 (Minutes of a connection that began without a row stay without one until the client connects again.)\n\
          * Of a client without rows it can be told how much it had at most since the start (`--client ID`): too high by more\n\
          \x20 than {:.3} % of all that is without rows once in 50 times.\n\
          * Minutes are kept for a day, hours for two months. Of each, the {MOST_KEPT} heaviest rows are kept, and the sums by\n\
