@@ -188,9 +188,7 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
             count(charge(Item::HttpRequest, e.request_bytes));
             count(charge(Item::HttpResponse, e.response_bytes));
         }
-        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" | "ListNamedShadowsForThing"
-            if is_success =>
-        {
+        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" if is_success => {
             count(charge(Item::ShadowOperation, record));
         }
         operation if is_success && REGISTRY_OPERATIONS.contains(&operation) => {
@@ -281,5 +279,7 @@ mod tests {
         assert_eq!(called("CreateThing", 200), [(Item::RegistryOperation, 2000)]);
         assert_eq!(called("CreateThing", 409), []);
         assert_eq!(called("CreatePolicy", 200), []);
+        assert_eq!(called("UpdateThingShadow", 200), [(Item::ShadowOperation, 2000)]);
+        assert_eq!(called("ListNamedShadowsForThing", 200), [], "AWS does not name it");
     }
 }

@@ -321,3 +321,39 @@ fn nobody_heavy_stays_among_the_others() {
         assert!(found <= sent && sent - found <= lacking, "z{number}: {found} of {sent}");
     }
 }
+
+/// Threads that count for the heavy and the light while there is no room lose nothing, and agree on the heavy one's row.
+#[test]
+fn threads_without_room_lose_nothing() {
+    let meter = Meter::new(1024, 1);
+    let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
+    let acknowledge = |client: String| {
+        tell(&meter, &Fact { name: "delivery.acknowledged", client, ..Fact::default() }, &BTreeMap::new());
+    };
+    (0..400_000u64).for_each(|number| acknowledge(format!("first{number}")));
+    let (threads, each) = (4u64, 20_000u64);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let acknowledge = &acknowledge;
+            scope.spawn(move || {
+                for number in 0..each {
+                    acknowledge("hot".to_owned());
+                    acknowledge(format!("cold{thread}-{number}"));
+                }
+            });
+        }
+        (0..5).for_each(|second| drop(ledger.read(&meter, Timestamp(second))));
+    });
+    ledger.read(&meter, Timestamp(100));
+    let all = ledger.items().values().map(|counts| counts.units).sum::<u64>();
+    assert_eq!(all, 400_000 + 2 * threads * each);
+    let hot: Vec<u64> = ledger
+        .usage(Span::All)
+        .rows
+        .iter()
+        .filter(|row| row.name.client == "hot")
+        .map(|row| row.counts.units)
+        .collect();
+    let least = threads * each - (500_000 / crate::HEAVY_PART).max(crate::HEAVY_LEAST);
+    assert!(matches!(hot.as_slice(), [one] if (least..=threads * each).contains(one)), "{hot:?}");
+}
