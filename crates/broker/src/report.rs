@@ -280,6 +280,7 @@ impl Inner {
             match packet {
                 Packet::PubAck(ack) => self.report_acknowledged(client, ack, now),
                 Packet::Subscribe(asked) => self.report_subscribe_received(client, asked, now),
+                Packet::PingReq => self.emit(now, &events::PingAnswered { client }.into()),
                 _ => {}
             }
         }

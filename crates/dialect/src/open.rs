@@ -176,6 +176,11 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "Thing, and so billing group, to which a client's usage is attributed if no thing is associated with it",
+        reading: "a thing of the client id's name, else the only one to which its principal is attached, else none",
+        built: true,
+    },
+    OpenQuestion {
         question: "AddThingToBillingGroup for a thing that is in another billing group",
         reading: "refused with InvalidRequestException, so that nothing is taken from a group unseen",
         built: true,

@@ -218,7 +218,14 @@ mod tests {
             UsageRow { name, counts: Counts { units, ..Counts::default() } }
         };
         let (rows, switches) = (vec![row("a", 3), row("b", 2), row("c", 1)], Switches::default());
-        let usage = Usage { from: Timestamp(0), to: Timestamp(1), switches, rows, devices: 3 };
+        let usage = Usage {
+            from: Timestamp(0),
+            to: Timestamp(1),
+            switches,
+            rows,
+            devices: 3,
+            devices_at_least: false,
+        };
         let (both, one) = (["g".to_owned(), "h".to_owned()], ["h".to_owned()]);
         let bill = Bill::of_usage(&usage, &prices(), false);
         let groups = split_among(&usage, &bill, |name| match name.client.as_str() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bill::Bill;
 use crate::money::Money;
-use crate::prices::Prices;
+use crate::prices::{Prices, field_at};
 use crate::usage::Usage;
 
 const DAY: u64 = 86_400_000;
@@ -51,7 +51,11 @@ impl Budget {
     pub fn parse(text: &str) -> Result<Self, String> {
         let line = |start: usize| text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
         let file: File = toml::from_str(text).map_err(|error| {
-            format!("{}: {}", line(error.span().map_or(0, |span| span.start)), error.message())
+            let start = error.span().map_or(0, |span| span.start);
+            match field_at(text, start) {
+                "" => format!("{}: {}", line(start), error.message()),
+                field => format!("{}: {field}: {}", line(start), error.message()),
+            }
         })?;
         let money = |field: &str, value: Option<toml::Spanned<String>>| match value {
             None => Ok(None),
@@ -99,9 +103,10 @@ fn causes(usage: &Usage, bill: &Bill) -> Vec<String> {
     }
     let mut sums: Vec<_> = sums.into_iter().collect();
     sums.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let words = |((item, topic), (cost, units)): &((&str, &str), (Money, u64))| match *topic {
-        "" => format!("{item}: {units} units, {cost} USD"),
-        topic => format!("{item} on {topic}: {units} units, {cost} USD"),
+    let words = |((item, topic), (cost, units)): &((&str, &str), (Money, u64))| {
+        let on = if topic.is_empty() { String::new() } else { format!(" on {topic}") };
+        let unit = if *units == 1 { "unit" } else { "units" };
+        format!("{item}{on}: {units} {unit}, {cost} USD")
     };
     sums.iter().take(CAUSES).map(words).collect()
 }
@@ -127,7 +132,14 @@ mod tests {
             row(Item::ConnectionMinute, "", 2),
         ];
         let switches = Switches::default();
-        Usage { from: Timestamp(0), to: Timestamp(60_000), switches, rows, devices: 2 }
+        Usage {
+            from: Timestamp(0),
+            to: Timestamp(60_000),
+            switches,
+            rows,
+            devices: 2,
+            devices_at_least: false,
+        }
     }
 
     fn judged(text: &str) -> Verdict {
@@ -141,6 +153,7 @@ mod tests {
         assert_eq!(verdict.passed, ["a device costs 0.0145152 USD a day, 0.0145151 are allowed"]);
         assert_eq!(verdict.causes[0], "publish-in on a/b: 12 units, 0.000012 USD");
         assert_eq!(verdict.causes.len(), 3);
+        assert_eq!(verdict.causes[2], "connect: 1 unit, 0.000001 USD");
         assert_eq!(judged("total = \"0.00002\"").passed.len(), 1);
     }
 
@@ -148,7 +161,8 @@ mod tests {
     fn mistakes_come_with_line_and_field() {
         let problem = |text: &str| Budget::parse(text).unwrap_err();
         assert!(problem("\nper_device_day = \"x\"").starts_with("2: per_device_day: "));
-        assert!(problem("\n\nper_day = \"1\"").starts_with("3: unknown field"));
+        assert!(problem("\n\nper_day = \"1\"").starts_with("3: per_day: unknown field"));
+        assert!(problem("total = 1").starts_with("1: total: invalid type"));
         assert!(problem("").contains("no limit"));
     }
 }

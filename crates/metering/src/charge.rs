@@ -23,6 +23,36 @@ pub struct Charge<'a> {
     pub bytes: u64,
 }
 
+/// The charges of what is not built yet. Whoever builds it declares its events, and calls these in [`charges`].
+impl<'a> Charge<'a> {
+    /// A rule that a message of `bytes` (topic and payload) triggered. `rule` stands in place of the topic.
+    pub fn of_rule(from: &events::Client<'a>, rule: &'a str, bytes: usize) -> Self {
+        Self { topic: rule, ..Self::from(from, Item::RuleTriggered, bytes) }
+    }
+
+    /// An action, external function or protobuf decoding that a rule executed on such a message.
+    pub fn of_action(from: &events::Client<'a>, rule: &'a str, bytes: usize) -> Self {
+        Self { topic: rule, ..Self::from(from, Item::ActionExecuted, bytes) }
+    }
+
+    /// An operation of a Device Shadow by MQTT: `record` is the longer of the bodies of request and answer.
+    pub fn of_shadow(from: &events::Client<'a>, operation: &'a str, record: usize) -> Self {
+        Self { topic: operation, ..Self::from(from, Item::ShadowOperation, record) }
+    }
+
+    fn from(client: &events::Client<'a>, item: Item, bytes: usize) -> Self {
+        Self {
+            item,
+            client: client.client_id,
+            standing: client.standing,
+            principal: client.principal.identifier(),
+            topic: "",
+            topic_bytes: 0,
+            bytes: bytes as u64,
+        }
+    }
+}
+
 /// The kinds of events that [`charges`] looks at. Connections are counted by [`crate::Meter`] beside it.
 pub const WANTED: KindSet = KindSet::NONE
     .with(Kind::Connected)
@@ -42,15 +72,7 @@ pub const WANTED: KindSet = KindSet::NONE
 
 /// Tells `count` each charge of an event.
 pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
-    let from = |client: &events::Client<'a>, item, bytes: usize| Charge {
-        item,
-        client: client.client_id,
-        standing: client.standing,
-        principal: client.principal.identifier(),
-        topic: "",
-        topic_bytes: 0,
-        bytes: bytes as u64,
-    };
+    let from = Charge::from;
     match event {
         Event::PublishIn(e) => publish_in(e, count),
         Event::PublishOut(e) => {
@@ -166,9 +188,7 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
             count(charge(Item::HttpRequest, e.request_bytes));
             count(charge(Item::HttpResponse, e.response_bytes));
         }
-        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" | "ListNamedShadowsForThing"
-            if is_success =>
-        {
+        "GetThingShadow" | "UpdateThingShadow" | "DeleteThingShadow" if is_success => {
             count(charge(Item::ShadowOperation, record));
         }
         operation if is_success && REGISTRY_OPERATIONS.contains(&operation) => {
@@ -181,6 +201,7 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dimension;
     use events::{ApiCall, Client, PublishIn, PublishOut};
     use identity::Principal;
     use mqtt::QoS;
@@ -230,6 +251,21 @@ mod tests {
         assert_eq!(all(fact), [(Item::LifecycleDelivery, 1 + topic.len() as u64)]);
     }
 
+    #[test]
+    fn rules_actions_and_shadows_have_charges_of_their_own() {
+        let principal = Principal::Plain("p".into());
+        let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 4 };
+        for (charge, item, dimension) in [
+            (Charge::of_rule(&client, "r", 5121), Item::RuleTriggered, Dimension::Rules),
+            (Charge::of_action(&client, "r", 5121), Item::ActionExecuted, Dimension::Actions),
+            (Charge::of_shadow(&client, "r", 1025), Item::ShadowOperation, Dimension::ShadowRegistry),
+        ] {
+            let counts = crate::Counts::of(charge.item, charge.bytes, charge.topic_bytes, 1024);
+            assert_eq!((charge.item, charge.item.row().dimension, counts.units), (item, dimension, 2));
+            assert_eq!((charge.client, charge.principal, charge.topic), ("c", "p", "r"));
+        }
+    }
+
     fn called(operation: &str, status: u16) -> Vec<(Item, u64)> {
         let duration = std::time::Duration::ZERO;
         all(ApiCall { operation, access_key: "k", status, duration, request_bytes: 10, response_bytes: 2000 })
@@ -243,5 +279,7 @@ mod tests {
         assert_eq!(called("CreateThing", 200), [(Item::RegistryOperation, 2000)]);
         assert_eq!(called("CreateThing", 409), []);
         assert_eq!(called("CreatePolicy", 200), []);
+        assert_eq!(called("UpdateThingShadow", 200), [(Item::ShadowOperation, 2000)]);
+        assert_eq!(called("ListNamedShadowsForThing", 200), [], "AWS does not name it");
     }
 }

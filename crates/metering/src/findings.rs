@@ -150,7 +150,12 @@ fn expired(usage: &Usage) -> impl Iterator<Item = Finding> {
         expired.map(|(client, counts)| {
             (
                 client,
-                format!("{} times messages that were queued (and paid for) expired unread", counts.events()),
+                match counts.events() {
+                    1 => "once, messages that were queued (and paid for) expired unread".to_owned(),
+                    times => {
+                        format!("{times} times, messages that were queued (and paid for) expired unread")
+                    }
+                },
             )
         }),
     )
@@ -173,7 +178,14 @@ mod tests {
         };
         let rows = rows.iter().map(row).collect();
         let switches = Switches::default();
-        let usage = Usage { from: Timestamp(0), to: Timestamp(60_000), switches, rows, devices: 1 };
+        let usage = Usage {
+            from: Timestamp(0),
+            to: Timestamp(60_000),
+            switches,
+            rows,
+            devices: 1,
+            devices_at_least: false,
+        };
         findings(&usage).into_iter().map(|finding| (finding.id, finding.subject)).collect()
     }
 

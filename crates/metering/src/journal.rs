@@ -47,9 +47,9 @@ enum Line {
     #[serde(rename = "c")]
     Counts(u64, Vec<[u64; 6]>),
     #[serde(rename = "m")]
-    Minute(u64, Vec<[u64; 6]>),
+    Minute(u64, Vec<[u64; 6]>, #[serde(default)] u64),
     #[serde(rename = "h")]
-    Hour(u64, Vec<[u64; 6]>),
+    Hour(u64, Vec<[u64; 6]>, #[serde(default)] u64),
 }
 
 /// The form of the lines.
@@ -74,8 +74,10 @@ pub fn written(records: &[Record]) -> String {
             Record::Begin { since, kilobyte } => Line::Begin(FORM, since.millis(), *kilobyte),
             Record::Name { row, name } => Line::Name(*row, name.clone()),
             Record::Counts { at, rows } => Line::Counts(at.millis(), packed(rows)),
-            Record::Minute(period) => Line::Minute(period.from.millis(), packed(&period.rows)),
-            Record::Hour(period) => Line::Hour(period.from.millis(), packed(&period.rows)),
+            Record::Minute(period) => {
+                Line::Minute(period.from.millis(), packed(&period.rows), period.devices)
+            }
+            Record::Hour(period) => Line::Hour(period.from.millis(), packed(&period.rows), period.devices),
         };
         // Numbers and texts always become JSON.
         text.push_str(&serde_json::to_string(&line).unwrap_or_default());
@@ -95,11 +97,11 @@ pub fn read(text: &str) -> Result<Vec<Record>, String> {
             Ok(Line::Begin(FORM, since, kilobyte)) => Record::Begin { since: Timestamp(since), kilobyte },
             Ok(Line::Name(row, name)) => Record::Name { row, name },
             Ok(Line::Counts(at, rows)) => Record::Counts { at: Timestamp(at), rows: unpacked(rows) },
-            Ok(Line::Minute(from, rows)) => {
-                Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows) })
+            Ok(Line::Minute(from, rows, devices)) => {
+                Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows), devices })
             }
-            Ok(Line::Hour(from, rows)) => {
-                Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows) })
+            Ok(Line::Hour(from, rows, devices)) => {
+                Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows), devices })
             }
             Ok(Line::Begin(..)) | Err(_) => break,
         };
@@ -124,14 +126,21 @@ mod tests {
             Record::Begin { since: Timestamp(5), kilobyte: 1024 },
             Record::Name { row: 7, name },
             Record::Counts { at: Timestamp(6), rows: rows.clone() },
-            Record::Minute(Period { from: Timestamp(0), rows: rows.clone() }),
-            Record::Hour(Period { from: Timestamp(0), rows }),
+            Record::Minute(Period { from: Timestamp(0), rows: rows.clone(), devices: 4 }),
+            Record::Hour(Period { from: Timestamp(0), rows, devices: 5 }),
         ]
     }
 
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(read(&written(&records())).unwrap(), records());
+    }
+
+    #[test]
+    fn periods_of_older_files_have_no_devices() {
+        let text = "{\"thingcore-bill\":[1,5,1024]}\n{\"m\":[60000,[[7,1,2,0,0,0]]]}\n";
+        let Some(Record::Minute(period)) = read(text).unwrap().pop() else { panic!("{text}") };
+        assert_eq!((period.from, period.rows.len(), period.devices), (Timestamp(60_000), 1, 0));
     }
 
     #[test]

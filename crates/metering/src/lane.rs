@@ -82,6 +82,17 @@ struct Lane {
     slots: Box<[Slot]>,
 }
 
+/// What became of a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It is in a slot.
+    Counted,
+    /// There is no row for it.
+    NoRow,
+    /// There is no slot for it: it must be counted in the row itself.
+    NoLane,
+}
+
 /// The lanes of a meter.
 pub(crate) struct Lanes {
     meter: u64,
@@ -94,7 +105,6 @@ impl Lanes {
     }
 
     /// Counts for what `key` stands for. `row` finds its row if no slot has it, `counters` the counters of a row.
-    /// False: it must be counted in the row itself.
     #[inline]
     pub fn add<'a>(
         &self,
@@ -102,7 +112,7 @@ impl Lanes {
         counts: Counts,
         row: impl FnOnce() -> Option<u32>,
         counters: impl FnOnce(u32) -> Option<&'a Counters>,
-    ) -> bool {
+    ) -> Added {
         let counted = MINE.try_with(|mine| {
             let mut mine = mine.try_borrow_mut().ok()?;
             if mine.as_ref().is_none_or(|mine| mine.meter != self.meter) {
@@ -113,13 +123,13 @@ impl Lanes {
             let lane = &mine.as_ref()?.lane;
             let slot = lane.slots.get(key as usize % SLOTS)?;
             if slot.key.load(Relaxed) != key {
-                let row = row()?;
+                let Some(row) = row() else { return Some(Added::NoRow) };
                 slot.bind(key, row, slot.row().and_then(counters));
             }
             slot.counters.add_alone(counts);
-            Some(())
+            Some(Added::Counted)
         });
-        counted.ok().flatten().is_some()
+        counted.ok().flatten().unwrap_or(Added::NoLane)
     }
 
     /// A lane that nobody has, or a new one.
@@ -172,7 +182,7 @@ mod tests {
                 scope.spawn(|| {
                     for key in std::iter::repeat_n(&keys, 20).flatten() {
                         let row = || table.find(*key).map(|found| found.id);
-                        if !lanes.add(*key, ONE, row, |id| table.row(id)) {
+                        if lanes.add(*key, ONE, row, |id| table.row(id)) != Added::Counted {
                             table.find(*key).unwrap().counters.add(ONE);
                         }
                     }
@@ -192,7 +202,7 @@ mod tests {
             std::thread::scope(|scope| {
                 let thread =
                     scope.spawn(|| lanes.add(7, ONE, || Some(table.find(7)?.id), |id| table.row(id)));
-                assert!(thread.join().unwrap());
+                assert_eq!(thread.join().unwrap(), Added::Counted);
             });
         }
         assert!(lanes.all.lock().len() < MOST_LANES);
@@ -207,7 +217,8 @@ mod tests {
         let (one, two) = (Lanes::new(), Lanes::new());
         for _ in 0..100 {
             for lanes in [&one, &two] {
-                assert!(lanes.add(7, ONE, || Some(table.find(7)?.id), |id| table.row(id)));
+                let added = lanes.add(7, ONE, || Some(table.find(7)?.id), |id| table.row(id));
+                assert_eq!(added, Added::Counted);
             }
         }
         let units = |lanes: &Lanes| lanes.read().values().map(|counts| counts.units).sum::<u64>();

@@ -31,6 +31,8 @@ pub struct Period {
     pub from: Timestamp,
     /// Numbers of rows, and what was counted in them.
     pub rows: Vec<(u32, Counts)>,
+    /// Distinct clients that were connected: those of the rows that are not kept, too.
+    pub devices: u64,
 }
 
 /// The rows as they were read last.
@@ -95,7 +97,12 @@ impl Current {
             return None;
         }
         let ended = std::mem::replace(self, Self::new(now, self.length));
-        (!ended.rows.is_empty()).then(|| Period { from: ended.from, rows: heaviest(ended.rows, entries) })
+        if ended.rows.is_empty() {
+            return None;
+        }
+        let names = ended.rows.keys().filter_map(|row| Some(&entries.get(*row as usize)?.name));
+        let devices = devices(names).len() as u64;
+        Some(Period { from: ended.from, rows: heaviest(ended.rows, entries), devices })
     }
 }
 
@@ -257,12 +264,12 @@ impl Ledger {
 
     /// What was used in a span of time, as it was read last.
     pub fn usage(&self, span: Span) -> Usage {
-        let (from, to, rows) = match span {
+        let (from, to, rows, least) = match span {
             Span::All => {
                 let rows = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts));
-                (self.since, self.read, rows.collect())
+                (self.since, self.read, rows.collect(), 0)
             }
-            Span::Minute => (self.minute.from.max(self.since), self.read, self.minute.rows.clone()),
+            Span::Minute => (self.minute.from.max(self.since), self.read, self.minute.rows.clone(), 0),
             Span::Between(from, to) => self.between(from, to),
         };
         let named = |(row, counts): (u32, Counts)| {
@@ -270,12 +277,24 @@ impl Ledger {
             (!counts.is_zero()).then(|| UsageRow { name: entry.name.clone(), counts })
         };
         let rows: Vec<UsageRow> = rows.into_iter().filter_map(named).collect();
-        let devices = devices(&rows);
-        Usage { from, to, switches: self.switches.clone(), rows: limited(rows), devices }
+        let devices = (devices(rows.iter().map(|row| &row.name)).len() as u64).max(least);
+        let unnamed = |row: &UsageRow| row.name.item == Item::ConnectionMinute && row.name.client == OTHERS;
+        let devices_at_least = rows.iter().any(unnamed);
+        let switches = self.switches.clone();
+        Usage { from, to, switches, rows: limited(rows), devices, devices_at_least }
     }
 
-    /// The kept periods that began in a time, and the running one if it did.
-    fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, HashMap<u32, Counts>) {
+    /// Sums over everybody since the first start, as they were read last: one for each item that was counted.
+    pub fn items(&self) -> BTreeMap<Item, Counts> {
+        let mut items = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| !entry.counts.is_zero()) {
+            *items.entry(entry.name.item).or_insert_with(Counts::default) += entry.counts;
+        }
+        items
+    }
+
+    /// The kept periods that began in a time, and the running one if it did; and how many devices there were at least.
+    fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, HashMap<u32, Counts>, u64) {
         let first = self.minutes.front().map_or(self.minute.from, |first| first.from);
         // Hours only for what is so old that its minutes are gone.
         let (periods, current) = match from >= first || self.minutes.len() < MINUTES {
@@ -284,13 +303,15 @@ impl Ledger {
         };
         let mut rows: HashMap<u32, Counts> = HashMap::new();
         let within = |at: Timestamp| from <= at && at < to;
+        let mut least = 0;
         for period in periods.iter().filter(|period| within(period.from)) {
+            least = least.max(period.devices);
             period.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
         }
         if within(current.from) {
             current.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
         }
-        (from.max(self.since), to.min(self.read), rows)
+        (from.max(self.since), to.min(self.read), rows, least)
     }
 
     /// The switches in force.
@@ -306,13 +327,11 @@ impl std::fmt::Debug for Ledger {
 }
 
 /// Distinct clients with connection minutes.
-fn devices(rows: &[UsageRow]) -> u64 {
-    let clients: HashSet<&str> = rows
-        .iter()
-        .filter(|row| row.name.item == Item::ConnectionMinute && row.name.client != OTHERS)
-        .map(|row| row.name.client.as_str())
-        .collect();
-    clients.len() as u64
+fn devices<'a>(names: impl Iterator<Item = &'a Name>) -> HashSet<&'a str> {
+    names
+        .filter(|name| name.item == Item::ConnectionMinute && name.client != OTHERS)
+        .map(|name| name.client.as_str())
+        .collect()
 }
 
 /// Heaviest first; what is beyond the limit of an answer becomes the rest of its items.
@@ -363,6 +382,42 @@ mod tests {
         assert!(past.rows[0].name.client == OTHERS && past.rows[1].name.client == "c7");
         let later = ledger.usage(Span::Between(Timestamp(HOUR + MINUTE), Timestamp::NEVER));
         assert_eq!(units(&later), 0);
+    }
+
+    #[test]
+    fn devices_of_a_past_minute_are_counted_beyond_the_rows_that_are_kept() {
+        let meter = Meter::new(1024, 2);
+        let mut ledger = Ledger::new(Switches::default(), Timestamp(HOUR));
+        let principal = Principal::Plain("p".into());
+        let many = MOST_KEPT as u64 + 100;
+        for number in 0..many {
+            let (name, identifier) = (format!("c{number}"), format!("s{number}"));
+            let client =
+                Client { client_id: &name, principal: &principal, peer: None, version: None, standing: 0 };
+            let (session_identifier, bytes) = (identifier.as_str(), 0);
+            let (keep_alive, session_expiry, clean, session_present) = (30, 0, true, false);
+            let connected = events::Connected {
+                client,
+                keep_alive,
+                session_expiry,
+                clean,
+                session_present,
+                session_identifier,
+                bytes,
+            };
+            meter.observe(Timestamp(HOUR), &connected.into());
+        }
+        ledger.read(&meter, Timestamp(HOUR + 1));
+        let all = ledger.usage(Span::All);
+        assert_eq!((all.devices, all.devices_at_least), (many, false));
+        ledger.read(&meter, Timestamp(HOUR + MINUTE));
+        let past = |ledger: &Ledger| ledger.usage(Span::Between(Timestamp(HOUR), Timestamp(HOUR + MINUTE)));
+        assert_eq!((past(&ledger).devices, past(&ledger).devices_at_least), (many, true));
+        let again = Meter::new(1024, 2);
+        let text = crate::written_records(&ledger.whole());
+        let records = crate::read_records(&text).unwrap();
+        let restored = Ledger::restore(&again, Switches::default(), records, Timestamp(2 * HOUR));
+        assert_eq!(past(&restored).devices, many);
     }
 
     #[test]

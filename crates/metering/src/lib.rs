@@ -34,7 +34,7 @@ pub use meter::Meter;
 pub use money::Money;
 pub use prices::{InvalidPrices, Prices, Tier};
 pub use project::{Fleet, Projection, duration, project};
-pub use sketch::ERROR as SKETCH_ERROR;
+pub use sketch::{ERROR as SKETCH_ERROR, HEAVY_LEAST, HEAVY_PART};
 pub use switches::Switches;
 pub use usage::{By, Counts, NEAR, Name, OTHERS, SHORT_TOPIC, Usage, UsageRow};
 pub use what_if::{Suggestion, what_if};

@@ -1,5 +1,10 @@
 //! The meter: an observer that counts. It is called on the threads that carry traffic; a message costs it a hash and two
-//! additions to what only its thread writes to. Names are noted when a row is new, connections when they come and go, both behind leaf locks.
+//! additions to what only its thread writes to. Names are noted when a row is new, connections when they come and go, both
+//! behind leaf locks.
+//!
+//! When the rows are all taken, who comes late is counted by item, and in two sketches; who is seen there to be heavy gets
+//! a row of the reserve. What it had before stays with the others: less than one part in [`crate::HEAVY_PART`] of what is
+//! there, or [`crate::HEAVY_LEAST`] units.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -12,10 +17,10 @@ use parking_lot::Mutex;
 
 use crate::charge::{Charge, WANTED, charges};
 use crate::item::Item;
-use crate::lane::Lanes;
+use crate::lane::{Added, Lanes};
 use crate::sketch::Sketch;
 use crate::table::{Counters, Table};
-use crate::usage::{Counts, Name};
+use crate::usage::{BASIC_INGEST, Counts, Name};
 
 const MINUTE: u64 = 60_000;
 /// One ping in this time is free.
@@ -35,10 +40,19 @@ pub(crate) struct Fresh {
     pub name: Name,
 }
 
+/// Where something is counted.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In this row.
+    Row(u32),
+    /// Without one: hashes of the client and of the row that there is not.
+    Rest { client: u64, key: u64 },
+}
+
 /// An open connection.
 struct Open {
-    /// Its row of connection minutes, if there was room for one.
-    row: Option<u32>,
+    /// Where its minutes are counted.
+    place: Place,
     since: Timestamp,
     /// Minutes that are counted already.
     counted: u64,
@@ -49,7 +63,10 @@ pub struct Meter {
     table: Table,
     lanes: Lanes,
     rest: Vec<Counters>,
+    /// Of clients, for what is in `rest`.
     sketch: Sketch,
+    /// Of rows that there are not: who becomes heavy here gets one.
+    late: Sketch,
     fresh: Mutex<Vec<Fresh>>,
     open: Vec<Mutex<HashMap<u64, Open, RandomState>>>,
     hasher: RandomState,
@@ -65,6 +82,7 @@ impl Meter {
             lanes: Lanes::new(),
             rest: Item::ALL.iter().map(|_| Counters::default()).collect(),
             sketch: Sketch::new(),
+            late: Sketch::new(),
             fresh: Mutex::default(),
             open: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::default(),
@@ -104,45 +122,68 @@ impl Meter {
         hasher.finish().max(1)
     }
 
-    /// The row for a charge; its name is noted if it is new.
-    fn row(&self, client: &str, principal: &str, topic: &str, item: Item) -> Option<(u32, &Counters)> {
-        let found = self.table.find(self.key(client, principal, topic, item))?;
+    /// The row for `units` more of something; its name is noted if it is new. Where there is no room, only who is heavy
+    /// among all without a row gets one.
+    fn place(&self, client: &str, principal: &str, topic: &str, item: Item, units: u64) -> Place {
+        let key = self.key(client, principal, topic, item);
+        let found = self.table.find(key).or_else(|| {
+            self.late.add(key, units);
+            self.late.is_heavy(key).then(|| self.table.admit(key))?
+        });
+        let Some(found) = found else { return Place::Rest { client: self.hasher.hash_one(client), key } };
         if found.new {
             let name = Name { client: kept(client), principal: kept(principal), topic: kept(topic), item };
             self.fresh.lock().push(Fresh { id: found.id, name });
         }
-        Some((found.id, found.counters))
+        Place::Row(found.id)
     }
 
     fn count(&self, charge: &Charge<'_>, at: Timestamp) {
         let counts = Counts::of(charge.item, charge.bytes, charge.topic_bytes, self.kilobyte);
-        let topic = || prefix(charge.topic, self.levels);
-        if charge.item != Item::Ping {
-            let row = || self.row(charge.client, charge.principal, topic(), charge.item).map(|(id, _)| id);
-            if self.lanes.add(self.quick_key(charge), counts, row, |id| self.table.row(id)) {
-                return;
-            }
+        let place = || {
+            let topic = prefix(charge.topic, self.levels);
+            self.place(charge.client, charge.principal, topic, charge.item, counts.units)
+        };
+        if charge.item == Item::Ping {
+            return self.count_ping(charge, counts, place(), at);
         }
-        let topic = topic();
-        match self.row(charge.client, charge.principal, topic, charge.item) {
-            Some((_, counters)) => {
-                counters.add(counts);
-                if charge.item == Item::Ping && is_beyond(counters, at) {
-                    self.count(&Charge { item: Item::PingBeyond, ..*charge }, at);
-                }
+        let mut rest = None;
+        let row = || match place() {
+            Place::Row(id) => Some(id),
+            none @ Place::Rest { .. } => {
+                rest = Some(none);
+                None
             }
-            None => self.count_rest(charge.client, charge.item, counts),
+        };
+        match self.lanes.add(self.quick_key(charge), counts, row, |id| self.table.row(id)) {
+            Added::Counted => {}
+            Added::NoRow => rest.into_iter().for_each(|place| self.add(place, charge.item, counts)),
+            Added::NoLane => self.add(place(), charge.item, counts),
         }
     }
 
-    fn count_rest(&self, client: &str, item: Item, counts: Counts) {
-        if let Some(counters) = self.rest.get(item as usize) {
-            counters.add(counts);
+    fn count_ping(&self, charge: &Charge<'_>, counts: Counts, place: Place, at: Timestamp) {
+        self.add(place, Item::Ping, counts);
+        if let Place::Row(id) = place
+            && self.table.row(id).is_some_and(|counters| is_beyond(counters, at))
+        {
+            self.count(&Charge { item: Item::PingBeyond, ..*charge }, at);
         }
-        self.sketch.add(self.hasher.hash_one(client), counts.units);
     }
 
-    /// About how many units, of all items, a client has beside its rows: never too low; see [`crate::SKETCH_ERROR`].
+    /// Counts in a row itself, or in the rest.
+    fn add(&self, place: Place, item: Item, counts: Counts) {
+        match place {
+            Place::Row(id) => self.table.row(id).into_iter().for_each(|counters| counters.add(counts)),
+            Place::Rest { client, .. } => {
+                self.rest.get(item as usize).into_iter().for_each(|counters| counters.add(counts));
+                self.sketch.add(client, counts.units);
+            }
+        }
+    }
+
+    /// About how many units, of all items, a client has beside its rows since this meter began: never too low; see
+    /// [`crate::SKETCH_ERROR`].
     pub fn estimate_rest(&self, client: &str) -> u64 {
         self.sketch.estimate(self.hasher.hash_one(client))
     }
@@ -153,14 +194,14 @@ impl Meter {
 
     fn opened(&self, at: Timestamp, e: &events::Connected<'_>) {
         let (client, principal) = (e.client.client_id, e.client.principal.identifier());
-        let row = self.row(client, principal, "", Item::ConnectionMinute).map(|(id, _)| id);
         let connection = self.hasher.hash_one(e.session_identifier);
         let Some(shard) = self.shard(connection) else { return };
+        let place = self.place(client, principal, "", Item::ConnectionMinute, 1);
         let mut open = shard.lock();
         if open.len() < MOST_OPEN / SHARDS {
-            open.insert(connection, Open { row, since: at, counted: 1 });
+            open.insert(connection, Open { place, since: at, counted: 1 });
             drop(open);
-            self.count_minutes(row, client, 1);
+            self.count_minutes(place, 1);
         }
     }
 
@@ -169,19 +210,15 @@ impl Meter {
         let connection = self.hasher.hash_one(e.session_identifier);
         let known = self.shard(connection).and_then(|shard| shard.lock().remove(&connection));
         let minutes = minutes(u64::try_from(e.duration.as_millis()).unwrap_or(u64::MAX));
-        let (row, counted) = match known {
-            Some(open) => (open.row, open.counted),
-            None => (self.row(client, principal, "", Item::ConnectionMinute).map(|(id, _)| id), 0),
+        let (place, counted) = match known {
+            Some(open) => (open.place, open.counted),
+            None => (self.place(client, principal, "", Item::ConnectionMinute, minutes), 0),
         };
-        self.count_minutes(row, client, minutes.saturating_sub(counted));
+        self.count_minutes(place, minutes.saturating_sub(counted));
     }
 
-    fn count_minutes(&self, row: Option<u32>, client: &str, minutes: u64) {
-        let counts = Counts { units: minutes, ..Counts::default() };
-        match row.and_then(|id| self.table.row(id)) {
-            Some(counters) => counters.add(counts),
-            None => self.count_rest(client, Item::ConnectionMinute, counts),
-        }
+    fn count_minutes(&self, place: Place, minutes: u64) {
+        self.add(place, Item::ConnectionMinute, Counts { units: minutes, ..Counts::default() });
     }
 
     /// Counts the minutes that open connections began since it was called last.
@@ -192,7 +229,10 @@ impl Meter {
                 let more = minutes.saturating_sub(open.counted);
                 if more > 0 {
                     open.counted = minutes;
-                    self.count_minutes(open.row, crate::usage::OTHERS, more);
+                    if let Place::Rest { key, .. } = open.place {
+                        self.late.add(key, more);
+                    }
+                    self.count_minutes(open.place, more);
                 }
             }
         }
@@ -276,8 +316,9 @@ fn is_beyond(counters: &Counters, at: Timestamp) -> bool {
     counters.aux.fetch_update(Relaxed, Relaxed, free).is_err()
 }
 
-/// The first levels of a topic.
+/// The first levels of a topic; of Basic Ingest, as many as name the rule.
 fn prefix(topic: &str, levels: usize) -> &str {
+    let levels = if topic.starts_with(BASIC_INGEST) { levels.max(3) } else { levels };
     let end = topic.bytes().enumerate().filter(|(_, byte)| *byte == b'/').nth(levels - 1);
     end.and_then(|(at, _)| topic.get(..at)).unwrap_or(topic)
 }
@@ -297,6 +338,7 @@ mod tests {
         assert_eq!(prefix("a/b", 2), "a/b");
         assert_eq!(prefix("/a/b", 2), "/a");
         assert_eq!(prefix("", 2), "");
+        assert_eq!(prefix("$aws/rules/r/a/b", 2), "$aws/rules/r");
     }
 
     #[test]

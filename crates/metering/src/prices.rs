@@ -17,6 +17,37 @@ const SHIPPED: [(&str, &str); 3] = [
     ("ap-northeast-1", include_str!("../prices/ap-northeast-1.toml")),
 ];
 
+/// Where AWS IoT Core is, by AWS's list of endpoints.
+const REGIONS: [&str; 27] = [
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-5",
+    "ca-central-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
 /// A price for some of a month's units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
@@ -168,10 +199,16 @@ impl Prices {
     /// With line and field: what is not TOML, unknown fields, Regions, dimensions and dates, tiers with gaps or overlaps.
     pub fn parse(text: &str) -> Result<Self, InvalidPrices> {
         let at = Text(text);
-        let file: File = toml::from_str(text)
-            .map_err(|error| at.wrong(error.span().unwrap_or(0..0), "", error.message()))?;
-        if !is_region(file.region.get_ref()) {
-            let text = format!("{:?} is no Region such as eu-west-1", file.region.get_ref());
+        let file: File = toml::from_str(text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            at.wrong(span.clone(), field_at(text, span.start), error.message())
+        })?;
+        if !REGIONS.contains(&file.region.get_ref().as_str()) {
+            let text = format!(
+                "{:?} is no Region that is known to have AWS IoT Core; if it is new, write that of the nearest one, \
+                 such as eu-west-1: it is only a label",
+                file.region.get_ref()
+            );
             return Err(at.wrong(file.region.span(), "region", text));
         }
         if !is_date(file.date.get_ref()) {
@@ -212,15 +249,14 @@ impl Prices {
     }
 }
 
-/// `us-east-1`, `us-gov-west-1`: lower-case words and a number.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else { return false };
-    let is_word = |word: &&str| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    words.len() >= 2
-        && words.iter().all(is_word)
-        && number.len() == 1
-        && number.bytes().all(|b| b.is_ascii_digit())
+/// The key of the line of a TOML text in which a mistake begins; empty if there is none.
+pub(crate) fn field_at(text: &str, start: usize) -> &str {
+    let before = text.get(..start).map_or(text, |before| before);
+    let begin = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+    let is_bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if is_bare { key } else { "" }
 }
 
 /// `YYYY-MM-DD`, and the day exists.
@@ -283,13 +319,33 @@ mod tests {
     #[test]
     fn what_is_unknown_is_named_with_line_and_field() {
         assert!(problem("2026-01-01", "2026-02-30").starts_with("5: date: "));
-        assert!(problem("region = \"us-east-1\"", "region = \"mars\"").starts_with("4: region: "));
+        for unknown in ["mars", "mars-north-1", "us-east-9", ""] {
+            let error = problem("region = \"us-east-1\"", &format!("region = {unknown:?}"));
+            assert!(error.starts_with(&format!("4: region: {unknown:?} is no Region")), "{error}");
+        }
         assert!(
             problem("dimension = \"rules\"", "dimension = \"rulez\"").contains("dimension: \"rulez\" is no")
         );
         assert!(problem("\"0.08\"", "\"8e-2\"").starts_with("10: per_million: "));
         assert!(problem("evidence = \"documented\"", "evidence = \"maybe\"").starts_with("11: evidence: "));
-        assert!(problem("version", "edition").contains("edition"));
+        assert!(problem("version", "edition").starts_with("3: edition: unknown field"));
         assert!(problem("rules = 250_000", "rulez = 250_000").contains("free: \"rulez\""));
+    }
+
+    #[test]
+    fn what_is_no_toml_is_named_with_line_and_field() {
+        for (from, to, says) in [
+            ("from = 0", "from = \"0\"", "9: from: invalid type"),
+            ("from = 0", "from = -1", "9: from: "),
+            ("from = 0", "from = 18446744073709551616", "9: from: "),
+            ("from = 0", "from =", "9: from: "),
+            ("per_million = \"0.08\"", "per_million = 0.08", "10: per_million: invalid type"),
+            ("per_million = \"0.08\"", "per_million = \"0.08", "10: per_million: "),
+            ("rules = 250_000", "rules = \"many\"", "56: rules: "),
+            ("date = \"2026-01-01\"", "", "1: missing field `date`"),
+        ] {
+            let error = problem(from, to);
+            assert!(error.starts_with(says), "{error}");
+        }
     }
 }

@@ -49,7 +49,7 @@ pub fn project(usage: &Usage, fleet: Fleet, prices: &Prices, free_tier: bool) ->
         u64::try_from(scaled).unwrap_or(u64::MAX)
     };
     let seconds = usage.elapsed() / 1000;
-    let assumptions = vec![
+    let mut assumptions = vec![
         format!(
             "{} devices do for {} what {} did in {seconds} s",
             fleet.devices,
@@ -61,6 +61,13 @@ pub fn project(usage: &Usage, fleet: Fleet, prices: &Prices, free_tier: bool) ->
         "a device is connected for the whole time at most, however often it connected".to_owned(),
         if free_tier { "the free tier applies" } else { "no free tier" }.to_owned(),
     ];
+    if usage.devices_at_least {
+        assumptions.push(format!(
+            "{} is the least that there can have been: some devices had no row of their own, and a device costs \
+             less than this if there were more",
+            usage.devices
+        ));
+    }
     Ok(Projection { bill: Bill::of(units, prices, free_tier), assumptions })
 }
 
@@ -108,7 +115,14 @@ mod tests {
             counts: Counts { units: *units, ..Counts::default() },
         };
         let rows = rows.iter().map(row).collect();
-        Usage { from: Timestamp(0), to: Timestamp(millis), switches: Switches::default(), rows, devices }
+        Usage {
+            from: Timestamp(0),
+            to: Timestamp(millis),
+            switches: Switches::default(),
+            rows,
+            devices,
+            devices_at_least: false,
+        }
     }
 
     /// 2 devices, 10 messages in a minute: 5 a device and minute; 1000 devices, a day: 5 * 1000 * 1440 = 7.2 million.
@@ -122,6 +136,10 @@ mod tests {
         assert_eq!(line(Dimension::Messaging).units, 7_200_000);
         assert_eq!(line(Dimension::Messaging).cost.to_cents(), "7.20");
         assert_eq!(line(Dimension::Connectivity).units, 1_440_000, "no device is connected twice");
+        assert!(!projection.assumptions.iter().any(|text| text.contains("least")));
+        let cut = Usage { devices_at_least: true, ..measured };
+        let projection = project(&cut, fleet, &prices, false).unwrap();
+        assert!(projection.assumptions.iter().any(|text| text.starts_with("2 is the least")));
         assert!(project(&usage(&[], 0, 1), fleet, &prices, false).is_err());
     }
 

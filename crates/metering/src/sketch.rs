@@ -1,4 +1,4 @@
-//! A count-min sketch: units of clients for which there was no row of their own. An estimate is never too low, and too
+//! A count-min sketch: units of clients, or of rows, for which there was no room. An estimate is never too low, and too
 //! high by more than [`ERROR`] of all that is in the sketch only once in 50 times.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,11 +9,20 @@ const DEPTH: usize = 4;
 /// `e / WIDTH`: the part of the sketch's total by which an estimate is too high at most (but for 1.9 %, `e^-DEPTH`).
 pub const ERROR: f64 = std::f64::consts::E / WIDTH as f64;
 
-pub(crate) struct Sketch(Box<[AtomicU64]>);
+/// Heavy is who has this part of the sketch's total: one in so many.
+pub const HEAVY_PART: u64 = 2048;
+/// And so many units at least.
+pub const HEAVY_LEAST: u64 = 64;
+
+pub(crate) struct Sketch {
+    cells: Box<[AtomicU64]>,
+    total: AtomicU64,
+}
 
 impl Sketch {
     pub fn new() -> Self {
-        Self((0..WIDTH * DEPTH).map(|_| AtomicU64::new(0)).collect())
+        let cells = (0..WIDTH * DEPTH).map(|_| AtomicU64::new(0)).collect();
+        Self { cells, total: AtomicU64::new(0) }
     }
 
     fn cells(&self, hash: u64) -> impl Iterator<Item = &AtomicU64> {
@@ -23,13 +32,20 @@ impl Sketch {
                 .rotate_left(17 * row as u32 + 7);
             row * WIDTH + (mixed % WIDTH as u64) as usize
         });
-        places.filter_map(|place| self.0.get(place))
+        places.filter_map(|place| self.cells.get(place))
     }
 
     pub fn add(&self, hash: u64, units: u64) {
+        self.total.fetch_add(units, Relaxed);
         self.cells(hash).for_each(|cell| {
             cell.fetch_add(units, Relaxed);
         });
+    }
+
+    /// Whether it is heavy: [`HEAVY_LEAST`] units and one in [`HEAVY_PART`] of all. Who is, is always seen to be; of
+    /// the others few are, since an estimate that is that much too high is rare.
+    pub fn is_heavy(&self, hash: u64) -> bool {
+        self.estimate(hash) >= (self.total.load(Relaxed) / HEAVY_PART).max(HEAVY_LEAST)
     }
 
     /// Not less than what was added.

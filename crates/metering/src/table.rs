@@ -1,6 +1,7 @@
 //! Rows of counters found by a hash, without a lock: what the threads that carry traffic write to.
 //!
-//! A key lives in the first segment whose bucket had room when it came, and stays there for ever. A bucket is one cache
+//! A key lives in the first segment whose bucket had room when it came, and stays there for ever. The last segment is kept
+//! for those that turn out to be heavy when the others have no room: who belongs there the meter decides. A bucket is one cache
 //! line of keys. Two keys with the same 64 bits of a seeded hash would share a row: one chance in 400 million with all
 //! rows in use.
 
@@ -14,6 +15,8 @@ const BUCKET: usize = 8;
 const SEGMENTS: [usize; 4] = [512, 4096, 32_768, 262_144];
 /// Rows of all segments together.
 pub(crate) const MOST_ROWS: usize = SEGMENTS[0] + SEGMENTS[1] + SEGMENTS[2] + SEGMENTS[3];
+/// Rows beside these, for the heavy that come late.
+const RESERVE: usize = 65_536;
 
 /// The counters of a row.
 #[derive(Default)]
@@ -88,11 +91,22 @@ impl Segment {
         }
     }
 
-    /// The place of a key, and whether it is new there. `None`: its bucket is full.
-    fn place(&self, key: u64) -> Option<(usize, bool)> {
+    /// Where the bucket of a key begins, and the bucket.
+    fn bucket(&self, key: u64) -> Option<(usize, &[AtomicU64])> {
         let buckets = (self.keys.len() / BUCKET).max(1) as u64;
         let start = (key % buckets) as usize * BUCKET;
-        let bucket = self.keys.get(start..start + BUCKET)?;
+        Some((start, self.keys.get(start..start + BUCKET)?))
+    }
+
+    /// The place of a key that is there.
+    fn seek(&self, key: u64) -> Option<usize> {
+        let (start, bucket) = self.bucket(key)?;
+        bucket.iter().position(|slot| slot.load(Relaxed) == key).map(|at| start + at)
+    }
+
+    /// The place of a key, and whether it is new there. `None`: its bucket is full.
+    fn place(&self, key: u64) -> Option<(usize, bool)> {
+        let (start, bucket) = self.bucket(key)?;
         for (at, slot) in bucket.iter().enumerate() {
             let mut found = slot.load(Relaxed);
             if found == 0 {
@@ -112,7 +126,7 @@ impl Segment {
 /// A row that was found.
 pub(crate) struct Found<'a> {
     pub counters: &'a Counters,
-    /// Its number, below [`MOST_ROWS`].
+    /// Its number, below [`MOST_ROWS`] and [`RESERVE`] together.
     pub id: u32,
     /// Nobody had asked for it before.
     pub new: bool,
@@ -121,11 +135,12 @@ pub(crate) struct Found<'a> {
 /// The rows.
 pub(crate) struct Table {
     segments: [OnceLock<Segment>; SEGMENTS.len()],
+    reserve: OnceLock<Segment>,
 }
 
 impl Table {
     pub fn new() -> Self {
-        Self { segments: Default::default() }
+        Self { segments: Default::default(), reserve: OnceLock::new() }
     }
 
     /// The row of a key. `None`: there is no room for one more.
@@ -142,7 +157,19 @@ impl Table {
             }
             before += size;
         }
-        None
+        let reserve = self.reserve.get()?;
+        Self::reserved(reserve, reserve.seek(key)?, false)
+    }
+
+    /// The row in the reserve for a key that has none. `None`: there is no room there either.
+    pub fn admit(&self, key: u64) -> Option<Found<'_>> {
+        let reserve = self.reserve.get_or_init(|| Segment::new(RESERVE));
+        let (at, new) = reserve.place(key.max(1))?;
+        Self::reserved(reserve, at, new)
+    }
+
+    fn reserved(reserve: &Segment, at: usize, new: bool) -> Option<Found<'_>> {
+        Some(Found { counters: reserve.rows.get(at)?, id: u32::try_from(MOST_ROWS + at).ok()?, new })
     }
 
     /// The row of this number.
@@ -154,7 +181,7 @@ impl Table {
             }
             at -= size;
         }
-        None
+        self.reserve.get()?.rows.get(at)
     }
 }
 
@@ -211,5 +238,13 @@ mod tests {
         let taken = (1..100).filter(|n| table.find(n * step).is_some()).count();
         assert_eq!(taken, BUCKET * SEGMENTS.len());
         assert!(table.find(step).is_some_and(|found| !found.new));
+        let late = 99 * step;
+        let found = table.admit(late).unwrap();
+        assert!(found.new && found.id as usize >= MOST_ROWS);
+        let again = table.find(late).unwrap();
+        assert!(!again.new && again.id == found.id);
+        assert!(std::ptr::eq(again.counters, table.row(found.id).unwrap()));
+        let admitted = (100..200).filter(|n| table.admit(n * step).is_some()).count();
+        assert_eq!(admitted, BUCKET - 1, "the reserve ends, too");
     }
 }

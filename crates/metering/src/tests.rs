@@ -239,22 +239,121 @@ proptest! {
     }
 }
 
+/// A million devices: who is heavy early is exact, who is heavy late lacks what the documented error allows, and nothing
+/// is lost.
 #[test]
-fn a_table_without_room_keeps_the_sums() {
+fn a_million_devices_do_not_break_it() {
     let meter = Meter::new(1024, 1);
     let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
-    let clients = 330_000u64;
-    for number in 0..clients {
-        let fact = Fact { name: "delivery.acknowledged", client: format!("c{number}"), ..Fact::default() };
-        tell(&meter, &fact, &BTreeMap::new());
+    let acknowledge = |client: String| {
+        tell(&meter, &Fact { name: "delivery.acknowledged", client, ..Fact::default() }, &BTreeMap::new());
+    };
+    let (devices, early, late, times) = (1_000_000u64, 50u64, 20u64, 1000u64);
+    (0..early).for_each(|number| (0..times).for_each(|_| acknowledge(format!("early{number}"))));
+    for number in 0..devices {
+        acknowledge(format!("c{number}"));
+        // The late ones begin when all rows are taken: a message each for every 25 of the others.
+        if number >= devices / 2 && number % 25 == 0 {
+            (0..late).for_each(|number| acknowledge(format!("late{number}")));
+        }
     }
-    let records = ledger.read(&meter, Timestamp(1));
-    assert!(matches!(records.last(), Some(Record::Counts { .. })));
+    let late_times = devices / 2 / 25;
+    ledger.read(&meter, Timestamp(1));
     let usage = ledger.usage(Span::All);
-    assert_eq!(usage.items().values().map(|counts| counts.units).sum::<u64>(), clients);
+    let units_of = |client: &str| -> u64 {
+        usage.rows.iter().filter(|row| row.name.client == client).map(|row| row.counts.units).sum()
+    };
+    let all: u64 = usage.items().values().map(|counts| counts.units).sum();
+    assert_eq!(all, devices + early * times + late * late_times);
     assert!(usage.rows.len() <= 20_100, "{}", usage.rows.len());
-    let rest: u64 =
-        usage.rows.iter().filter(|row| row.name.client == crate::OTHERS).map(|row| row.counts.units).sum();
-    assert!(rest > 30_000);
-    assert!(meter.estimate_rest("c329999") <= 30);
+    (0..early).for_each(|number| assert_eq!(units_of(&format!("early{number}")), times));
+    let lacking = (devices / crate::HEAVY_PART).max(crate::HEAVY_LEAST);
+    for number in 0..late {
+        let client = format!("late{number}");
+        let found = units_of(&client);
+        assert!((late_times - lacking..=late_times).contains(&found), "{client}: {found} of {late_times}");
+        assert!(found + meter.estimate_rest(&client) >= late_times);
+    }
+    let heaviest: Vec<&str> = usage.rows.iter().map(|row| row.name.client.as_str()).collect();
+    let place = |client: &str| heaviest.iter().position(|other| *other == client).unwrap();
+    assert!((0..late).all(|number| place(&format!("late{number}")) <= late as usize));
+    assert!(units_of(crate::OTHERS) > devices / 2);
+    assert!(meter.estimate_rest("c999999") <= 400);
+}
+
+/// Whoever has more than the documented part of what is without rows has a row, whatever the order.
+#[test]
+fn nobody_heavy_stays_among_the_others() {
+    let meter = Meter::new(1024, 1);
+    let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
+    let acknowledge = |client: String| {
+        tell(&meter, &Fact { name: "delivery.acknowledged", client, ..Fact::default() }, &BTreeMap::new());
+    };
+    (0..400_000u64).for_each(|number| acknowledge(format!("first{number}")));
+    let mut sent: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut seed = 7u64;
+    for _ in 0..200_000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Few have most: the lower of two numbers, squared.
+        let (a, b) = ((seed >> 33) % 1000, (seed >> 43) % 1000);
+        let number = a.min(b) * a.min(b) / 500;
+        *sent.entry(number).or_insert(0) += 1;
+        acknowledge(format!("z{number}"));
+    }
+    ledger.read(&meter, Timestamp(1));
+    let (mut names, mut rows) = (BTreeMap::new(), BTreeMap::new());
+    for record in ledger.whole() {
+        match record {
+            Record::Name { row, name } => drop(names.insert(row, name.client)),
+            Record::Counts { rows: all, .. } => {
+                for (row, counts) in all {
+                    *rows.entry(names[&row].clone()).or_insert(0) += counts.units;
+                }
+            }
+            _ => {}
+        }
+    }
+    let rest: u64 = rows.get(crate::OTHERS).copied().unwrap_or(0);
+    assert!(rest > 0);
+    let lacking = (600_000 / crate::HEAVY_PART).max(crate::HEAVY_LEAST);
+    for (number, sent) in sent {
+        let found = rows.get(&format!("z{number}")).copied().unwrap_or(0);
+        assert!(found <= sent && sent - found <= lacking, "z{number}: {found} of {sent}");
+    }
+}
+
+/// Threads that count for the heavy and the light while there is no room lose nothing, and agree on the heavy one's row.
+#[test]
+fn threads_without_room_lose_nothing() {
+    let meter = Meter::new(1024, 1);
+    let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
+    let acknowledge = |client: String| {
+        tell(&meter, &Fact { name: "delivery.acknowledged", client, ..Fact::default() }, &BTreeMap::new());
+    };
+    (0..400_000u64).for_each(|number| acknowledge(format!("first{number}")));
+    let (threads, each) = (4u64, 20_000u64);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let acknowledge = &acknowledge;
+            scope.spawn(move || {
+                for number in 0..each {
+                    acknowledge("hot".to_owned());
+                    acknowledge(format!("cold{thread}-{number}"));
+                }
+            });
+        }
+        (0..5).for_each(|second| drop(ledger.read(&meter, Timestamp(second))));
+    });
+    ledger.read(&meter, Timestamp(100));
+    let all = ledger.items().values().map(|counts| counts.units).sum::<u64>();
+    assert_eq!(all, 400_000 + 2 * threads * each);
+    let hot: Vec<u64> = ledger
+        .usage(Span::All)
+        .rows
+        .iter()
+        .filter(|row| row.name.client == "hot")
+        .map(|row| row.counts.units)
+        .collect();
+    let least = threads * each - (500_000 / crate::HEAVY_PART).max(crate::HEAVY_LEAST);
+    assert!(matches!(hot.as_slice(), [one] if (least..=threads * each).contains(one)), "{hot:?}");
 }

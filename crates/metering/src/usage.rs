@@ -120,6 +120,9 @@ pub struct Name {
     pub item: Item,
 }
 
+/// What the topics of Basic Ingest begin with; the rule's name follows.
+pub const BASIC_INGEST: &str = "$aws/rules/";
+
 /// What stands in place of names where rows are lumped together.
 pub const OTHERS: &str = "(others)";
 
@@ -129,10 +132,20 @@ impl Name {
         Self { client: OTHERS.into(), principal: OTHERS.into(), topic: OTHERS.into(), item }
     }
 
+    /// The rule that takes it, if one does.
+    pub fn rule(&self) -> Option<&str> {
+        match self.item {
+            Item::BasicIngest => self.topic.strip_prefix(BASIC_INGEST)?.split('/').next(),
+            Item::RuleTriggered | Item::ActionExecuted => Some(&self.topic),
+            _ => None,
+        }
+    }
+
     /// A word of the row.
     pub fn part(&self, by: By) -> &str {
         match by {
-            By::Client | By::Thing => &self.client,
+            By::Client => &self.client,
+            By::Rule => self.rule().unwrap_or(""),
             By::Principal => &self.principal,
             By::Topic => &self.topic,
             By::Kind => self.item.name(),
@@ -146,8 +159,8 @@ impl Name {
 pub enum By {
     /// Client id.
     Client,
-    /// Thing: the client id, as AWS has it for things with an exclusive principal.
-    Thing,
+    /// Rule that takes it; an empty name for what no rule takes.
+    Rule,
     /// First levels of the topic.
     Topic,
     /// The item.
@@ -181,8 +194,11 @@ pub struct Usage {
     pub switches: Switches,
     /// Heaviest first.
     pub rows: Vec<UsageRow>,
-    /// Distinct clients that were connected, if every row is there.
+    /// Distinct clients that were connected.
     pub devices: u64,
+    /// There may have been more: not every one has a row here.
+    #[serde(default)]
+    pub devices_at_least: bool,
 }
 
 impl Usage {
@@ -237,6 +253,15 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_are_named_by_topics_and_by_their_own_rows() {
+        let name = |item, topic: &str| Name { topic: topic.into(), ..Name::others(item) };
+        assert_eq!(name(Item::BasicIngest, "$aws/rules/r/a").rule(), Some("r"));
+        assert_eq!(name(Item::RuleTriggered, "r").part(By::Rule), "r");
+        assert_eq!(name(Item::PublishIn, "r").rule(), None);
+        assert_eq!(Name::others(Item::BasicIngest).part(By::Rule), "");
+    }
 
     #[test]
     fn what_is_above_a_step_is_noted() {

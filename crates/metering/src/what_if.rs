@@ -171,7 +171,14 @@ mod tests {
 
     fn found(rows: Vec<UsageRow>) -> Vec<(&'static str, u64)> {
         let switches = Switches::default();
-        let usage = Usage { from: Timestamp(0), to: Timestamp(60_000), switches, rows, devices: 1 };
+        let usage = Usage {
+            from: Timestamp(0),
+            to: Timestamp(60_000),
+            switches,
+            rows,
+            devices: 1,
+            devices_at_least: false,
+        };
         let prices = Prices::shipped("us-east-1").unwrap();
         let all = what_if(&usage, &prices, false);
         assert!(all.iter().all(|one| one.saves == Money::per_million("1").unwrap().times(one.units.into())));

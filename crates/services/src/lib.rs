@@ -9,6 +9,7 @@
 //!
 //! [`commit`], [`page`], [`tags`] and [`entropy`] are also what the operations of `access` are made of.
 
+mod attribution;
 mod authorization;
 mod billing_groups;
 mod billing_memberships;
@@ -46,6 +47,7 @@ mod thing_types;
 mod things;
 mod throttle;
 
+pub use attribution::Attribution;
 pub use endpoint::EndpointAddress;
 pub use entropy::Entropy;
 pub use error::{ApiError, ErrorCode};

@@ -349,7 +349,7 @@ pub enum BillCommand {
 pub enum BillBy {
     /// Client id.
     Client,
-    /// Thing: clients are named like their things.
+    /// Thing that the client speaks for: by its principal, or by its name.
     Thing,
     /// First levels of the topic.
     Topic,
@@ -357,11 +357,11 @@ pub enum BillBy {
     Kind,
     /// Certificate, access key or other principal.
     Principal,
-    /// Thing group that the thing named like the client is in; one in several counts in each.
+    /// Thing group that the client's thing is in; one in several counts in each.
     ThingGroup,
-    /// Billing group of the thing named like the client.
+    /// Billing group of the client's thing.
     BillingGroup,
-    /// Rule: not built yet.
+    /// Rule: of Basic Ingest; rules themselves are not built yet.
     Rule,
 }
 

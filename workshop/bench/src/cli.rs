@@ -146,6 +146,9 @@ pub struct CompareArgs {
     /// Compare with the same thingcore under this configuration file
     #[arg(long, value_name = "FILE", conflicts_with = "mosquitto")]
     pub configured: Option<PathBuf>,
+    /// Compare with this other build of thingcore
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["mosquitto", "configured"])]
+    pub baseline: Option<PathBuf>,
     /// Rounds; each starts every broker once
     #[arg(long, value_name = "R", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rounds: u32,
@@ -197,5 +200,7 @@ mod tests {
         assert!(!parse("b pairs --cert b --key c"));
         assert!(!parse("b pairs --tls"));
         assert!(parse("b compare --thingcore t --mosquitto m --pattern fan-out --seconds 3 --rounds 2"));
+        assert!(parse("b compare --thingcore t --baseline b"));
+        assert!(!parse("b compare --thingcore t --baseline b --mosquitto m"));
     }
 }

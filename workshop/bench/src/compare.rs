@@ -28,6 +28,7 @@ struct Turn {
 pub async fn run(args: &CompareArgs) -> Result<(), BenchError> {
     let mut makes = vec![Make::Thingcore(args.thingcore.clone())];
     makes.extend(args.mosquitto.clone().map(Make::Mosquitto));
+    makes.extend(args.baseline.clone().map(Make::Baseline));
     let configured = args.configured.clone();
     makes.extend(configured.map(|config| Make::Configured(args.thingcore.clone(), config)));
     let mut turns = Vec::new();

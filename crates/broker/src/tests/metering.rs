@@ -6,7 +6,10 @@ use std::sync::Mutex;
 use events::{Event, Observer};
 use identity::Timestamp;
 use metering::{Ledger, Meter, Span, Switches};
+use mqtt::{Packet, QoS, Version};
 use oracle::metering::{Fact, Units, units};
+
+use super::house::House;
 
 /// Topics count in full.
 const LEVELS: usize = 64;
@@ -99,4 +102,18 @@ impl Recorded {
             _ => return None,
         })
     }
+}
+
+/// Every kind of packet that is metered by itself is told of.
+#[test]
+fn pings_acknowledgements_and_subscriptions_are_told() {
+    let house = House::new();
+    for version in [Version::V311, Version::V5] {
+        let mut client = house.client("c", version);
+        client.subscribe("t", QoS::AtLeastOnce);
+        client.send([Packet::PingReq, Packet::PingReq]);
+        assert_eq!(client.take(), [Packet::PingResp, Packet::PingResp]);
+    }
+    let told = |name: &str| house.events().iter().filter(|event| event.contains(name)).count();
+    assert_eq!((told("ping.answered"), told("subscribe.received")), (4, 2), "{:?}", house.events());
 }

@@ -20,6 +20,7 @@ use telemetry::{Admin, DivergenceReport, Health, LogThread, MetricsObserver};
 use tokio::net::TcpListener;
 
 use super::ServeProblem;
+use super::attribution::with_attribution;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
 use super::keys::owner_keys;
@@ -120,6 +121,7 @@ impl House {
         let services = Arc::new(services(&data, card, (&broker, records), &observers));
         let own = own::operations(&listeners, &quirks, &clock);
         let own = own::with_bill(own, metering.as_ref(), &region, &clock);
+        let own = with_attribution(own, &services, &clock);
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {

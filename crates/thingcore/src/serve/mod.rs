@@ -3,6 +3,7 @@
 //! Two runtimes: devices on one thread per processor, and administration (API, metrics) on a small one of its own, so that a
 //! slow list call never delays a PUBACK and a flood of messages never locks operators out.
 
+mod attribution;
 mod banner;
 mod bind;
 mod compose;

@@ -79,7 +79,8 @@ async fn follow(tail: &Tail, reading: Reading, now: Timestamp) -> Result<TailAns
     tail.read(&reader, wait, now).await.map_err(|why| refused(&why))
 }
 
-fn read<T: DeserializeOwned>(body: Value) -> Result<T, InvalidInput> {
+/// The body of a question, in its form.
+pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, InvalidInput> {
     serde_json::from_value(body)
         .map_err(|error| InvalidInput(format!("The body is not as it must be: {error}.")))
 }
@@ -123,7 +124,11 @@ pub fn with_bill(
     )
 }
 
-const NOT_METERED: &str = "Nothing is metered: the configuration says [metering] enabled = false.";
+const NOT_METERED: &str = if cfg!(feature = "metering") {
+    "Nothing is metered: the configuration says [metering] enabled = false."
+} else {
+    "Nothing is metered: this program was built without the feature metering."
+};
 
 /// What `POST usage` takes. Times are milliseconds since 1970.
 #[derive(Debug, Default, PartialEq, serde::Deserialize)]

@@ -32,6 +32,8 @@ pub enum Make {
     Thingcore(PathBuf),
     /// Ours, with a configuration file.
     Configured(PathBuf, PathBuf),
+    /// Ours, another build.
+    Baseline(PathBuf),
     /// Eclipse Mosquitto.
     Mosquitto(PathBuf),
 }
@@ -42,13 +44,17 @@ impl Make {
         match self {
             Self::Thingcore(_) => "thingcore",
             Self::Configured(..) => "configured",
+            Self::Baseline(_) => "baseline",
             Self::Mosquitto(_) => "mosquitto",
         }
     }
 
     fn binary(&self) -> &Path {
         match self {
-            Self::Thingcore(path) | Self::Configured(path, _) | Self::Mosquitto(path) => path,
+            Self::Thingcore(path)
+            | Self::Configured(path, _)
+            | Self::Baseline(path)
+            | Self::Mosquitto(path) => path,
         }
     }
 }
@@ -69,7 +75,7 @@ impl Running {
         let failed = |why: String| BenchError::Broker(make.binary().into(), why);
         let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
         let launched = match make {
-            Make::Thingcore(path) => launch_thingcore(path, folder.path(), None),
+            Make::Thingcore(path) | Make::Baseline(path) => launch_thingcore(path, folder.path(), None),
             Make::Configured(path, config) => launch_thingcore(path, folder.path(), Some(config)),
             Make::Mosquitto(path) => launch_mosquitto(path, folder.path()),
         };

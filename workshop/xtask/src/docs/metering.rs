@@ -1,7 +1,8 @@
 //! The page of metering: what is billed, from the table, and the shipped prices.
 
 use metering::{
-    Billed, Dimension, FREE_PACKETS, Item, MOST_KEPT, Prices, REGISTRY_OPERATIONS, Row, Switches,
+    Billed, Dimension, FREE_PACKETS, HEAVY_LEAST, HEAVY_PART, Item, MOST_KEPT, Prices, REGISTRY_OPERATIONS,
+    Row, Switches,
 };
 
 use super::pages::{self, code, table};
@@ -56,8 +57,12 @@ fn text() -> String {
          ## How exact it is\n\n\
          * Units are exact, for everybody with a row of counters: client, principal, first levels of the topic, item. There\n\
          \x20 is room for about 300 000 rows, in order of appearance; at a restart the lightest rows beyond half of that are\n\
-         \x20 given up. What has no row is exact by item, and stands under `(others)`; of a client there it can be told how\n\
-         \x20 much it is at most (`--client ID`): too high by more than {:.3} % of all that is without rows once in 50 times.\n\
+         \x20 given up. What has no row is exact by item, and stands under `(others)`.\n\
+         * Who turns heavy when there is no room gets a row of a reserve (some 65 000): whoever has {HEAVY_LEAST} units and one in\n\
+         \x20 {HEAVY_PART} of all that came without a row since the start. Such a row lacks what came before it: less than that.\n\
+         \x20 (Minutes of a connection that began without a row stay without one until the client connects again.)\n\
+         * Of a client without rows it can be told how much it had at most since the start (`--client ID`): too high by more\n\
+         \x20 than {:.3} % of all that is without rows once in 50 times.\n\
          * Minutes are kept for a day, hours for two months. Of each, the {MOST_KEPT} heaviest rows are kept, and the sums by\n\
          \x20 item exactly. What happened in the second around a full minute may stand in either.\n\
          * Counters are written once a second. They are on disk before the next look: `kill -9` and a power failure lose the second since.\n\

@@ -24,9 +24,11 @@ pub(super) fn shown(report: &Report, format: BillFormat) -> Result<String, Comma
 fn table(report: &Report) -> String {
     let mut out = String::new();
     let (from, to) = (clock(report.from.millis()), clock(report.to.millis()));
+    let least = if report.devices_at_least { "at least " } else { "" };
+    let devices = if report.devices == 1 { "device" } else { "devices" };
     let _ = writeln!(
         out,
-        "{from} to {to}, {} devices, prices of {} ({})",
+        "{from} to {to}, {least}{} {devices}, prices of {} ({})",
         report.devices, report.region, report.prices
     );
     match &report.what_if {
@@ -35,8 +37,11 @@ fn table(report: &Report) -> String {
     }
     if let Some(rest) = &report.rest {
         let number = |key: &str| rest.get(key).map(ToString::to_string).unwrap_or_default();
-        let _ =
-            writeln!(out, "\nUnits of this client without rows of their own: {} at most.", number("units"));
+        let _ = writeln!(
+            out,
+            "\nUnits of this client without rows of their own, since the server's start: {} at most.",
+            number("units")
+        );
     }
     report.groups.iter().for_each(|all| groups(&mut out, all));
     report.groups_note.iter().for_each(|note| out.push_str(&format!("{note}.\n")));
@@ -144,20 +149,11 @@ fn each(out: &mut String, word: &str, texts: &[String]) {
     }
 }
 
-/// Lines of the bill, then those of its groups, suggestions and projection: section, name, units, events, dollars.
+/// Lines of the bill, each with its tiers and what is free, then its groups, suggestions and projection: section, name,
+/// units, events, dollars.
 fn csv(report: &Report) -> String {
     let mut out = "section,name,units,events,usd\n".to_owned();
-    let bill = |out: &mut String, section: &str, bill: &Bill| {
-        for line in &bill.lines {
-            row(
-                out,
-                section,
-                line.dimension.name(),
-                &[line.units.to_string(), String::new(), line.cost.to_string()],
-            );
-        }
-    };
-    bill(&mut out, "bill", &report.bill);
+    bill_rows(&mut out, "bill", &report.bill);
     for group in report.groups.iter().flatten() {
         let units: u64 = group.units.iter().map(|(_, units)| *units).fold(0, u64::saturating_add);
         row(
@@ -170,8 +166,29 @@ fn csv(report: &Report) -> String {
     for one in report.what_if.iter().flatten() {
         row(&mut out, "what-if", one.id, &[one.units.to_string(), String::new(), one.saves.to_string()]);
     }
-    report.projection.iter().for_each(|projection| bill(&mut out, "projection", &projection.bill));
+    report.projection.iter().for_each(|projection| bill_rows(&mut out, "projection", &projection.bill));
     out
+}
+
+/// Each dimension with all its units and its cost, then what these consist of.
+fn bill_rows(out: &mut String, section: &str, bill: &Bill) {
+    for line in &bill.lines {
+        let name = line.dimension.name();
+        let mut part = |section: &str, name: &str, units: u64, cost: &str| {
+            row(out, section, name, &[units.to_string(), String::new(), cost.to_owned()]);
+        };
+        part(section, name, line.units, &line.cost.to_string());
+        if line.free > 0 {
+            part(&format!("{section}-free"), name, line.free, "0.00");
+        }
+        for tier in &line.tiers {
+            let name = format!("{name} from {} at {} per million", tier.from, tier.price.times(1_000_000));
+            part(&format!("{section}-tier"), &name, tier.units, &tier.cost.to_string());
+        }
+        if line.unpriced > 0 {
+            part(&format!("{section}-unpriced"), name, line.unpriced, "");
+        }
+    }
 }
 
 fn row(out: &mut String, section: &str, name: &str, numbers: &[String]) {

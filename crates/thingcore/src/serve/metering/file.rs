@@ -126,6 +126,39 @@ mod tests {
         assert_eq!((usage.from, usage.rows.len(), usage.rows[0].counts), (Timestamp(7), 1, counts(5)));
     }
 
+    /// The power fails at any byte of what was not synced yet, and the disk shows zeros, or nothing, where the rest would
+    /// be: what an earlier append acknowledged is there.
+    #[test]
+    fn a_power_failure_takes_what_came_after_the_last_sync() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bill.jsonl");
+        let fresh = Ledger::new(Switches::default(), Timestamp(7));
+        let mut file = BillFile::create(&path, &fresh.whole()).unwrap();
+        let mut synced = vec![fs::metadata(&path).unwrap().len() as usize];
+        for second in 1..=3 {
+            file.append(&records(second)).unwrap();
+            synced.push(fs::metadata(&path).unwrap().len() as usize);
+        }
+        let whole = fs::read(&path).unwrap();
+        let units_after = |content: &[u8]| {
+            fs::write(&path, content).unwrap();
+            let (found, warning) = read(&path, 1024).unwrap();
+            assert_eq!(warning, None);
+            let meter = Meter::new(1024, 2);
+            let ledger = Ledger::restore(&meter, Switches::default(), found.unwrap(), Timestamp(9));
+            ledger.usage(Span::All).rows.first().map_or(0, |row| row.counts.units)
+        };
+        for (second, ends) in synced.windows(2).enumerate() {
+            for cut in ends[0]..=ends[1] {
+                let promised = second as u64..=second as u64 + 1;
+                let mut zeros = whole[..cut].to_vec();
+                assert!(promised.contains(&units_after(&zeros)), "cut at {cut}");
+                zeros.resize(ends[1], 0);
+                assert!(promised.contains(&units_after(&zeros)), "zeros from {cut}");
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_continued_is_kept_aside() {
         let folder = tempfile::tempdir().unwrap();

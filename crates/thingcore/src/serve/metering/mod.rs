@@ -49,13 +49,14 @@ pub struct Writing {
 }
 
 impl Metering {
-    /// Continues the books of the data folder. `None` if the configuration says that nothing is metered.
+    /// Continues the books of the data folder. `None` if nothing is metered: the configuration says so, or the program
+    /// was built without the feature `metering`.
     pub fn open(
         section: &MeteringSection,
         path: &Path,
         now: Timestamp,
     ) -> io::Result<Option<(Arc<Self>, Writing)>> {
-        if section.enabled == Some(false) {
+        if cfg!(not(feature = "metering")) || section.enabled == Some(false) {
             return Ok(None);
         }
         let switches = section.switches.clone();
@@ -86,21 +87,27 @@ impl Metering {
         books.ledger.usage(span)
     }
 
-    /// About how much a client used beside its rows, and how far that can be off.
+    /// About how much a client used beside its rows since the start, and how far that can be off.
     pub fn rest_of(&self, client: &str) -> Value {
         json!({ "client": client, "units": self.meter.estimate_rest(client), "error": SKETCH_ERROR })
     }
 
     /// Billed units of each dimension, for the metrics.
     pub fn dimensions(&self) -> Vec<(&'static str, u64)> {
-        let usage = self.books().ledger.usage(Span::All);
-        Dimension::ALL.iter().map(|one| (one.name(), usage.units(*one))).collect()
+        let books = self.books();
+        let (items, switches) = (books.ledger.items(), books.ledger.switches());
+        let units = |dimension: &Dimension| {
+            let billed = items
+                .iter()
+                .filter(|(item, _)| item.row().dimension == *dimension && switches.is_billed(**item));
+            billed.map(|(_, counts)| counts.units).fold(0, u64::saturating_add)
+        };
+        Dimension::ALL.iter().map(|one| (one.name(), units(one))).collect()
     }
 
     /// Units of each item, for the metrics.
     pub fn items(&self) -> Vec<(&'static str, u64)> {
-        let usage = self.books().ledger.usage(Span::All);
-        let items = usage.items();
+        let items = self.books().ledger.items();
         let units = |item: &metering::Item| items.get(item).map_or(0, |counts| counts.units);
         metering::Item::ALL.iter().map(|item| (item.name(), units(item))).collect()
     }
