@@ -521,4 +521,17 @@ catalogue! {
         /// What is wrong with it.
         detail: &'a dyn Display,
     }
+    /// The collector of `[otlp]` did not take an export. Told once, until it takes one again.
+    ExportFailed<'a> = "export.failed", Warn, -, -,
+        "look whether the collector of [otlp] runs and takes OTLP over HTTP at this endpoint (usually port 4318)" {
+        /// The collector.
+        endpoint: &'a str,
+        /// What went wrong.
+        detail: &'a dyn Display,
+    }
+    /// The collector of `[otlp]` takes exports again.
+    ExportResumed<'a> = "export.resumed", Info, -, -, - {
+        /// The collector.
+        endpoint: &'a str,
+    }
 }

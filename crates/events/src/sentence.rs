@@ -106,6 +106,8 @@ sentences! {
         let who = Key(e.access_key);
         write!(f, "{operation} by {who} from {} refused: {}: {}", e.peer, e.error, e.message)
     };
+    ExportFailed<'_> |e, f| write!(f, "the collector at {} did not take an export: {}", e.endpoint, e.detail);
+    ExportResumed<'_> |e, f| write!(f, "the collector at {} takes exports again", e.endpoint);
     CostFinding<'_> |e, f| write!(f, "{} costs money ({}): {}", Name(e.subject), e.finding, e.detail);
     ConfigProblem<'_> |e, f| write!(f, "setting {}: {}", e.setting, e.detail);
 }

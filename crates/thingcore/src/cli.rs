@@ -116,6 +116,9 @@ pub struct ServeArgs {
     /// Least level that is logged [default: info]
     #[arg(long, value_name = "LEVEL", env = "THINGCORE_LOG_LEVEL")]
     pub log_level: Option<LogLevel>,
+    /// Export metrics and log entries to this OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "THINGCORE_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// A dialect by name.

@@ -82,6 +82,7 @@ fn of_the_house(principal: &Principal, each: &mut dyn FnMut(Event<'_>)) {
     let (error, message) = ("AccessDeniedException", &"no");
     let peer = ([10, 0, 0, 7], 5).into();
     each(ApiRefused { operation: "CreateThing", error, message, access_key: "AKIA", peer }.into());
+    each(ExportFailed { endpoint: "http://collector:4318", detail: &"refused" }.into());
     each(ConfigProblem { setting: "s", detail: &"odd" }.into());
     each(CostFinding { finding: "reconnect-storm", subject: "c", detail: &"often" }.into());
 }
@@ -118,6 +119,7 @@ fn subject(event: &Event<'_>) -> String {
         Event::CredentialRevoked(e) => e.principal.to_string(),
         Event::ApiRefused(e) => e.access_key.to_owned(),
         Event::ConfigProblem(e) => e.setting.to_owned(),
+        Event::ExportFailed(e) => e.endpoint.to_owned(),
         Event::CostFinding(e) => e.subject.to_owned(),
         Event::StoreFailed(e) => e.what.to_owned(),
         Event::RetainedFull(e) => e.topic.to_owned(),

@@ -90,6 +90,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::ApiCall => "API",
         Kind::ConfigProblem => "CONFIG",
         Kind::CostFinding => "BILL",
+        Kind::ExportFailed | Kind::ExportResumed => "EXPORT",
     }
 }
 

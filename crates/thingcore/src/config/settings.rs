@@ -14,6 +14,7 @@ use super::file::{
     AccessKeySection, ConfigFile, ConfigProblem, LimitsSection, MeteringSection, RecorderSection,
 };
 use super::functions::FunctionPlaces;
+use super::otlp::OtlpExport;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
 /// Everything that `serve` needs to know, decided.
@@ -69,6 +70,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How much is remembered for `thingcore why`.
     pub recorder: FlightSettings,
+    /// Export to an OpenTelemetry collector, if one is wanted.
+    pub otlp: Option<OtlpExport>,
 }
 
 /// An AWS access key pair.
@@ -154,6 +157,7 @@ impl Settings {
             log: args.log.or(file.log.format).unwrap_or(LogFormat::Human),
             log_level: args.log_level.or(file.log.level).unwrap_or(LogLevel::Info),
             recorder: recorder(&file.recorder)?,
+            otlp: OtlpExport::new(args.otlp_endpoint, file.otlp)?,
         })
     }
 }
