@@ -180,6 +180,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Disconnected(e) => e.reason.sends_will(),
             Self::ConnectionRefusedLimit(_) | Self::RetainedFull(_) | Self::StoreFailed(_) => true,
+            Self::ExportFailed(_) => true,
             Self::ApiRefused(_) | Self::CertificateNotRegistered(_) | Self::ProvisioningFailed(_) => true,
             _ => self.log_reason().is_some(),
         }
