@@ -405,6 +405,7 @@ impl Inner {
                 talk,
                 waker: None,
                 unsettled: 0,
+                owed: 0,
                 standing,
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),

@@ -17,28 +17,40 @@ pub(crate) struct Lately<T> {
 
 #[derive(Debug)]
 struct Known<T> {
-    by_client: HashMap<ClientId, (Timestamp, T)>,
-    /// In the order in which they went. A client that came and went again stands here more than once.
-    order: VecDeque<(Timestamp, ClientId)>,
+    by_client: HashMap<ClientId, Gone<T>>,
+    /// In the order in which they went, with their numbers. A client that came and went again stands here more than once.
+    order: VecDeque<(u64, Timestamp, ClientId)>,
+    /// Counts them: two can go in one millisecond.
+    number: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Gone<T> {
+    number: u64,
+    went: Timestamp,
+    what: T,
 }
 
 impl<T> Lately<T> {
     /// Remembers each for `lasts`, of `most` at a time; beyond that the oldest is forgotten early.
     pub(crate) fn new(lasts: Duration, most: usize) -> Self {
-        let known = Known { by_client: HashMap::new(), order: VecDeque::new() };
+        let known = Known { by_client: HashMap::new(), order: VecDeque::new(), number: 0 };
         Self { lasts, most, known: Mutex::new(known) }
     }
 
     /// A client went. Forgets what is too old or too much.
     pub(crate) fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
         let mut known = self.known.lock();
-        known.by_client.insert(client_id.clone(), (now, what));
-        known.order.push_back((now, client_id.clone()));
+        known.number += 1;
+        let number = known.number;
+        known.by_client.insert(client_id.clone(), Gone { number, went: now, what });
+        known.order.push_back((number, now, client_id.clone()));
         while known.order.len() > self.most
-            || known.order.front().is_some_and(|(went, _)| now.since(*went) > self.lasts)
+            || known.order.front().is_some_and(|(_, went, _)| now.since(*went) > self.lasts)
         {
-            let Some((went, client_id)) = known.order.pop_front() else { break };
-            if known.by_client.get(&client_id).is_some_and(|(last, _)| *last == went) {
+            let Some((number, _, client_id)) = known.order.pop_front() else { break };
+            // If it went again since, that is another number.
+            if known.by_client.get(&client_id).is_some_and(|last| last.number == number) {
                 known.by_client.remove(&client_id);
             }
         }
@@ -46,7 +58,7 @@ impl<T> Lately<T> {
 
     /// What is known of a client, and nothing is from now on.
     pub(crate) fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
-        let (went, what) = self.known.lock().by_client.remove(client_id)?;
+        let Gone { went, what, .. } = self.known.lock().by_client.remove(client_id)?;
         (now.since(went) <= self.lasts).then_some(what)
     }
 }
@@ -54,8 +66,8 @@ impl<T> Lately<T> {
 impl<T: Clone> Lately<T> {
     /// When a client went, and what is known of it.
     pub(crate) fn find(&self, client_id: &str, now: Timestamp) -> Option<(Timestamp, T)> {
-        let found = self.known.lock().by_client.get(client_id).cloned();
-        found.filter(|(went, _)| now.since(*went) <= self.lasts)
+        let Gone { went, what, .. } = self.known.lock().by_client.get(client_id).cloned()?;
+        (now.since(went) <= self.lasts).then_some((went, what))
     }
 }
 
