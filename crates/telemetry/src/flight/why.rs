@@ -65,7 +65,15 @@ pub(super) fn in_order(mut entries: Vec<WhyEntry>) -> Vec<WhyEntry> {
 
 /// Finds cause and hints.
 pub(super) fn explain(subject: &str, timeline: Vec<WhyEntry>, now: Timestamp) -> Why {
-    let cause = timeline.iter().rposition(is_trouble).map(|place| cause(&timeline, place));
+    let came =
+        timeline.iter().rposition(|entry| is(entry, Kind::Connected) && entry.view.client_id == subject);
+    let concerns = |(place, entry): &(usize, &WhyEntry)| {
+        // What befell its certificate or address before the client got in last may have been another client's: they
+        // can share both.
+        is_trouble(entry) && (!entry.view.client_id.is_empty() || came.is_none_or(|came| came < *place))
+    };
+    let last = timeline.iter().enumerate().rfind(concerns).map(|(place, _)| place);
+    let cause = last.map(|place| cause(&timeline, place));
     let hints = hints(&timeline);
     Why { subject: subject.to_owned(), now: now.seconds(), cause, hints, timeline }
 }
@@ -89,6 +97,12 @@ fn cause(timeline: &[WhyEntry], place: usize) -> WhyCause {
     {
         return WhyCause { what: what(entry).to_owned(), entry: entry.clone(), then: String::new() };
     }
+    if is(last, Kind::ApiRefused)
+        && let Some(entry) = before.iter().rev().find(|entry| is_told_by(entry, last))
+    {
+        let then = last.view.says.clone();
+        return WhyCause { what: what(entry).to_owned(), entry: entry.clone(), then };
+    }
     if !is(last, Kind::Disconnected) {
         return WhyCause { what: what(last).to_owned(), entry: last.clone(), then: String::new() };
     }
@@ -104,6 +118,12 @@ fn cause(timeline: &[WhyEntry], place: usize) -> WhyCause {
 fn leads_to(entry: &WhyEntry, last: &WhyEntry) -> bool {
     let near = last.view.at - entry.view.at <= CAUSE_SECONDS;
     near && is_trouble(entry) && !is(entry, Kind::Disconnected) && entry.view.client_id == last.view.client_id
+}
+
+/// Whether a refused request is only how a denial was told: it knows no statement.
+fn is_told_by(entry: &WhyEntry, refused: &WhyEntry) -> bool {
+    let near = refused.view.at - entry.view.at <= CAUSE_SECONDS;
+    near && entry.view.failure && !is(entry, Kind::ApiRefused) && entry.view.peer == refused.view.peer
 }
 
 /// Whether a refusal is what an ending is about.
@@ -129,6 +149,7 @@ fn hints(timeline: &[WhyEntry]) -> Vec<String> {
     let mut hints = Vec::new();
     hints.extend(shared_id(timeline));
     hints.extend(endless(timeline));
+    hints.extend(sent_again(timeline));
     hints.extend(
         timeline
             .iter()
@@ -176,6 +197,18 @@ fn endless(timeline: &[WhyEntry]) -> Option<String> {
             ending.times
         )
     })
+}
+
+/// A client that does not acknowledge.
+fn sent_again(timeline: &[WhyEntry]) -> Option<String> {
+    let repeated: Vec<_> = timeline.iter().filter(|entry| is(entry, Kind::Redelivered)).collect();
+    let times: u32 = repeated.iter().map(|entry| entry.times).sum();
+    let topic = &repeated.last()?.view.topic;
+    Some(format!(
+        "messages of QoS 1 were sent again {times} times, the last on {topic}: no PUBACK came in time or before the \
+         connection ended. Acknowledge each message as soon as it is safe, and expect duplicates: the same message can come \
+         twice, and DUP is 0 on the second, as at AWS"
+    ))
 }
 
 /// The address without its port.
