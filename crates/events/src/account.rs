@@ -157,6 +157,7 @@ impl<'a> Event<'a> {
             Self::DeliveryDropped(e) => Some(e.why.remedy()),
             Self::DirectMessageRefused(e) => remedy::of_direct(e.reason),
             Self::ApiRefused(e) => remedy::of_api_error(e.error),
+            Self::SessionExpired(e) => (e.queued > 0).then_some(remedy::LOST_WITH_ITS_SESSION),
             _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
         };
         text.map(Remedy::Text)

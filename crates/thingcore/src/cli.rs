@@ -432,7 +432,8 @@ pub struct QuirkSetArgs {
 /// How a command that talks to a server finds it.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
-    /// The server's API, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    /// The server's API, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; https:// is trusted by
+    /// AWS_CA_BUNDLE or the system's certificates
     #[arg(long, value_name = "URL", env = "THINGCORE_API_URL")]
     pub api_url: Option<String>,
     /// Without --api-url: data folder of the server on this machine

@@ -37,6 +37,7 @@ fn all_troubles(each: &mut dyn FnMut(Event<'_>)) {
     each(WillRefused { client, topic, decision, remedy }.into());
     each(ReservedUnserved { origin, topic, missing: detail }.into());
     each(ThrottleExceeded { client, quota: "q", value: 1 }.into());
+    each(SessionExpired { client_id: "c", queued: 1 }.into());
     each(RetainedFull { topic, limit: 1 }.into());
     let reason = "TARGET_CLIENT_NOT_CONNECTED";
     each(DirectMessageRefused { origin, client_id: "c", topic, reason, detail }.into());

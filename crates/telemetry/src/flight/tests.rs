@@ -104,6 +104,17 @@ fn a_denial_over_https_counts_more_than_the_request_that_tells_it() {
 }
 
 #[test]
+fn messages_that_went_with_their_session_were_discarded() {
+    let all = recorder(16_384, 1 << 20);
+    all.observe(AT, &SessionExpired { client_id: "empty", queued: 0 }.into());
+    assert_eq!(all.why("empty", AT).cause, None);
+    all.observe(AT, &SessionExpired { client_id: "sensor-7", queued: 3 }.into());
+    let cause = all.why("sensor-7", AT).cause.unwrap();
+    assert_eq!(cause.what, "discarded");
+    assert!(cause.entry.view.remedy.contains("before its session expires"), "{:?}", cause.entry.view);
+}
+
+#[test]
 fn messages_that_were_sent_again_are_told_together() {
     let (all, who) = (recorder(16_384, 1 << 20), certificate("a"));
     let sensor = client("sensor-7", &who, "10.0.0.7:4000");

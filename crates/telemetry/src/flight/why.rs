@@ -81,7 +81,8 @@ pub(super) fn explain(subject: &str, timeline: Vec<WhyEntry>, now: Timestamp) ->
 /// Whether somebody did not get what was wanted. An ending that only shows what is not known is none if there is another.
 fn is_trouble(entry: &WhyEntry) -> bool {
     let counts = [Kind::ThrottleExceeded, Kind::ReservedUnserved];
-    entry.view.failure || counts.iter().any(|kind| is(entry, *kind))
+    let lost = is(entry, Kind::SessionExpired) && !entry.view.remedy.is_empty();
+    lost || entry.view.failure || counts.iter().any(|kind| is(entry, *kind))
 }
 
 fn is(entry: &WhyEntry, kind: Kind) -> bool {
@@ -137,7 +138,12 @@ fn what(entry: &WhyEntry) -> &'static str {
     let reason = entry.view.reason.to_ascii_lowercase();
     match () {
         () if reason.contains("throttle") || is(entry, Kind::ThrottleExceeded) => "throttled",
-        () if is(entry, Kind::DeliveryDropped) || is(entry, Kind::ReservedUnserved) => "discarded",
+        () if [Kind::DeliveryDropped, Kind::ReservedUnserved, Kind::SessionExpired]
+            .iter()
+            .any(|k| is(entry, *k)) =>
+        {
+            "discarded"
+        }
         () if is(entry, Kind::Disconnected) => "disconnected",
         () if is(entry, Kind::HandshakeFailed) || is(entry, Kind::ConnectionRefusedLimit) => "turned away",
         () => "refused",

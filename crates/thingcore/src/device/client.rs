@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::server::Server;
+use super::trust;
 
 /// A path segment keeps only the letters that need no encoding anywhere.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -95,6 +96,7 @@ impl<'a> Client<'a> {
             .http_status_as_error(false)
             .timeout_global(Some(TIME_LIMIT))
             .proxy(None)
+            .tls_config(trust::config(server.trusted.as_ref()))
             .build();
         Self { server, agent: config.into() }
     }
@@ -121,7 +123,7 @@ impl<'a> Client<'a> {
 
     fn send(&self, call: &Call) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
-        let authority = self.server.api_url.trim_start_matches("http://");
+        let authority = self.server.authority();
         let mut headers: Vec<(&str, &[u8])> = vec![("host", authority.as_bytes())];
         if call.body.is_some() {
             headers.push(("content-type", b"application/json"));
