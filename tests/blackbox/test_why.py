@@ -2,6 +2,8 @@
 cause and what to change. The docstring of a scenario is its title in docs/troubleshooting.md.
 """
 
+import contextlib
+import datetime
 import json
 import queue
 import re
@@ -926,11 +928,94 @@ def test_why_follows(home):
     assert following.returncode == 0
 
 
+class InFront:
+    """What speaks TLS in front of a server's API: accepts, decrypts, hands on."""
+
+    def __init__(self, server, folder):
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        own = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+               .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+               .not_valid_after(now + datetime.timedelta(days=1))
+               .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+               .sign(key, hashes.SHA256()))
+        self.certificate, key_file = folder / "front.pem", folder / "front.key"
+        self.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+        key_file.write_bytes(key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key_file)
+        self.server, self.context, self.listener = server, context, socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                plain, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(plain,), daemon=True).start()
+
+    def serve(self, plain):
+        with contextlib.suppress(OSError), self.context.wrap_socket(plain, server_side=True) as outer, \
+                socket.create_connection(("127.0.0.1", self.server.ports["api"])) as inner:
+            threading.Thread(target=self.copy, args=(inner, outer), daemon=True).start()
+            self.copy(outer, inner)
+
+    @staticmethod
+    def copy(source, sink):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def test_a_remote_broker_is_asked_over_its_api(home, tmp_path):
+    """why, tail and top by URL and credentials alone, over TLS; and what a wrong URL or key is answered."""
+    client = Paho(home, device_for(home), unique("remote"))
+    client.connect()
+    with pytest.raises(Refused):
+        client.publish("a/b", "x", qos=1)
+    client.close()
+    elsewhere = dict(clean_environment(), **home.credentials())
+
+    def ask(url, *words, **environment):
+        return subprocess.run([binary(), *words, "--api-url", url], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                              env=dict(elsewhere, **environment))
+
+    with InFront(home, tmp_path) as front:
+        trusting = dict(AWS_CA_BUNDLE=str(front.certificate))
+        told = ask(front.url, "why", client.client_id, **trusting)
+        assert told.returncode == 0 and client.device.policy_name in told.stdout, told
+        assert "Busiest clients" in ask(front.url, "top", "--once", "--interval", "0.2", **trusting).stdout
+        follow = ask(front.url, "why", client.client_id, "--follow", "--for", "0.2", **trusting)
+        assert follow.returncode == 0 and f"following events of {front.url}" in follow.stderr, follow
+        assert ask(front.url, "tail", "--for", "0.2", **trusting).returncode == 0
+        # Nobody knows the certificate of the one in front.
+        assert "does not answer" in ask(front.url, "why", client.client_id, AWS_CA_BUNDLE=home.ca_file).stderr
+    wrong = ask(home.ready["api_url"], "why", client.client_id, AWS_SECRET_ACCESS_KEY="wrong")
+    assert wrong.returncode == 1 and "Check your AWS Secret Access Key" in wrong.stderr, wrong
+    assert "AWS_ACCESS_KEY_ID is not set" in ask(home.ready["api_url"], "why", "x", AWS_ACCESS_KEY_ID="").stderr
+    nobody = ask("http://127.0.0.1:1", "top", "--once")
+    assert nobody.returncode == 1 and "look whether the server runs" in nobody.stderr, nobody
+
+
 def test_filters_that_cannot_be_are_refused(home):
     for words in (["--kind", "publis"], ["--client", "x", "--kind", "no.such"]):
         command = [binary(), "tail", *words, "--data-dir", str(home.data_dir)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment())
         assert done.returncode == 1 and "events.md" in done.stderr, done.stderr
+    done = subprocess.run([binary(), "tail", "--topic", "a/#/b", "--data-dir", str(home.data_dir)], capture_output=True,
+                          text=True, timeout=60, env=clean_environment())
+    assert done.returncode == 1 and "a/#/b is no topic filter" in done.stderr, done.stderr
 
 
 def test_unknown_clients_are_said_to_be(home):

@@ -18,39 +18,38 @@ pub(crate) struct Lately<T> {
 #[derive(Debug)]
 struct Known<T> {
     by_client: HashMap<ClientId, Gone<T>>,
-    /// In the order in which they went, with their numbers. A client that came and went again stands here more than once.
-    order: VecDeque<(u64, Timestamp, ClientId)>,
-    /// Counts them: two can go in one millisecond.
-    number: u64,
+    /// In the order in which they went: when, and its number. A client that came and went again stands here more
+    /// than once.
+    order: VecDeque<(Timestamp, u64, ClientId)>,
+    count: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Gone<T> {
-    number: u64,
-    went: Timestamp,
+    at: Timestamp,
+    nth: u64,
     what: T,
 }
 
 impl<T> Lately<T> {
     /// Remembers each for `lasts`, of `most` at a time; beyond that the oldest is forgotten early.
     pub(crate) fn new(lasts: Duration, most: usize) -> Self {
-        let known = Known { by_client: HashMap::new(), order: VecDeque::new(), number: 0 };
+        let known = Known { by_client: HashMap::new(), order: VecDeque::new(), count: 0 };
         Self { lasts, most, known: Mutex::new(known) }
     }
 
     /// A client went. Forgets what is too old or too much.
     pub(crate) fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
         let mut known = self.known.lock();
-        known.number += 1;
-        let number = known.number;
-        known.by_client.insert(client_id.clone(), Gone { number, went: now, what });
-        known.order.push_back((number, now, client_id.clone()));
+        known.count += 1;
+        let nth = known.count;
+        known.by_client.insert(client_id.clone(), Gone { at: now, nth, what });
+        known.order.push_back((now, nth, client_id.clone()));
         while known.order.len() > self.most
-            || known.order.front().is_some_and(|(_, went, _)| now.since(*went) > self.lasts)
+            || known.order.front().is_some_and(|(went, ..)| now.since(*went) > self.lasts)
         {
-            let Some((number, _, client_id)) = known.order.pop_front() else { break };
-            // If it went again since, that is another number.
-            if known.by_client.get(&client_id).is_some_and(|last| last.number == number) {
+            let Some((_, nth, client_id)) = known.order.pop_front() else { break };
+            if known.by_client.get(&client_id).is_some_and(|gone| gone.nth == nth) {
                 known.by_client.remove(&client_id);
             }
         }
@@ -58,16 +57,16 @@ impl<T> Lately<T> {
 
     /// What is known of a client, and nothing is from now on.
     pub(crate) fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
-        let Gone { went, what, .. } = self.known.lock().by_client.remove(client_id)?;
-        (now.since(went) <= self.lasts).then_some(what)
+        let gone = self.known.lock().by_client.remove(client_id)?;
+        (now.since(gone.at) <= self.lasts).then_some(gone.what)
     }
 }
 
 impl<T: Clone> Lately<T> {
     /// When a client went, and what is known of it.
     pub(crate) fn find(&self, client_id: &str, now: Timestamp) -> Option<(Timestamp, T)> {
-        let Gone { went, what, .. } = self.known.lock().by_client.get(client_id).cloned()?;
-        (now.since(went) <= self.lasts).then_some((went, what))
+        let found = self.known.lock().by_client.get(client_id).cloned();
+        found.filter(|gone| now.since(gone.at) <= self.lasts).map(|gone| (gone.at, gone.what))
     }
 }
 

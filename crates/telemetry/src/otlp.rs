@@ -4,6 +4,7 @@
 //! bounded queue. Counters are cumulative, so a lost export of metrics loses nothing; log entries are kept while the
 //! collector is away, until there is no room, and are counted when they are lost.
 
+mod configured;
 mod encode;
 mod queue;
 mod send;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use crate::MetricsObserver;
 use crate::log::now;
 
+pub use configured::{OtlpExport, OtlpSection};
 pub use queue::{LogRecords, MOST_RECORD_BYTES, MOST_RECORDS};
 pub use send::OtlpProblem;
 use send::{Outcome, Way};

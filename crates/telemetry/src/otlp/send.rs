@@ -22,6 +22,10 @@ const REPEATED: usize = 200;
 pub struct OtlpProblem(String);
 
 impl OtlpProblem {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+
     pub(super) fn thread(error: &io::Error) -> Self {
         Self(format!("its thread cannot be started: {error}"))
     }

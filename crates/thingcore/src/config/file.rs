@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use identity::{AccountId, Region};
 use serde::Deserialize;
+use telemetry::OtlpSection;
 
 use super::functions::{FunctionSection, FunctionsSection};
 use super::iam::IamSection;
-use super::otlp::OtlpSection;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName};
 
 /// The whole file. Everything is optional.

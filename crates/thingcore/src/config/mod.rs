@@ -3,11 +3,9 @@
 mod file;
 mod functions;
 mod iam;
-mod otlp;
 mod settings;
 
 pub use file::{ConfigFile, MeteringSection};
-pub use otlp::OtlpExport;
 pub use settings::{AccessKey, Port, Ports, Settings};
 
 /// Data folder when none is named.

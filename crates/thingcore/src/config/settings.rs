@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use identity::{AccountId, Region};
-use telemetry::FlightSettings;
+use telemetry::{FlightSettings, OtlpExport};
 
 use super::DEFAULT_DATA_DIR;
 use super::file::{
     AccessKeySection, ConfigFile, ConfigProblem, LimitsSection, MeteringSection, RecorderSection,
 };
 use super::functions::FunctionPlaces;
-use super::otlp::OtlpExport;
 use crate::cli::{DialectName, LogFormat, LogLevel, ProfileName, ServeArgs};
 
 /// Everything that `serve` needs to know, decided.
@@ -157,7 +156,8 @@ impl Settings {
             log: args.log.or(file.log.format).unwrap_or(LogFormat::Human),
             log_level: args.log_level.or(file.log.level).unwrap_or(LogLevel::Info),
             recorder: recorder(&file.recorder)?,
-            otlp: OtlpExport::new(args.otlp_endpoint, file.otlp)?,
+            otlp: OtlpExport::new(args.otlp_endpoint, file.otlp)
+                .map_err(|problem| ConfigProblem(format!("[otlp] {problem}")))?,
         })
     }
 }

@@ -60,8 +60,8 @@ impl Call {
 /// A call that failed.
 #[derive(Debug)]
 pub enum CallFailed {
-    /// Nobody answered.
-    Unreachable(String),
+    /// Nobody answered, at this URL.
+    Unreachable(String, String),
     /// The API refused: operation, error code, message.
     Refused {
         /// The operation.
@@ -76,7 +76,11 @@ pub enum CallFailed {
 impl fmt::Display for CallFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(error) => write!(f, "the server's API does not answer: {error}"),
+            Self::Unreachable(url, error) => write!(
+                f,
+                "the server's API at {url} does not answer: {error}; look whether the server runs, and whether the port of \
+                 [api] is open to this machine (http:// unless something in front of it speaks TLS)"
+            ),
             Self::Refused { operation, code, message } => {
                 write!(f, "{operation} was refused: {message} ({code})")
             }
@@ -103,7 +107,9 @@ impl<'a> Client<'a> {
 
     /// The answer's JSON body; `null` for an empty one.
     pub fn call(&self, call: &Call) -> Result<Value, CallFailed> {
-        let unreachable = |error: &dyn fmt::Display| CallFailed::Unreachable(format!("{error}"));
+        let unreachable = |error: &dyn fmt::Display| {
+            CallFailed::Unreachable(self.server.api_url.clone(), format!("{error}"))
+        };
         let mut response = self.send(call).map_err(|error| unreachable(&error))?;
         let status = response.status();
         let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());

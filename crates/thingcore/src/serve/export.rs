@@ -6,11 +6,11 @@ use std::sync::Arc;
 use events::{Event, ExportFailed, ExportResumed, Observers};
 use gateway::Clock;
 use identity::Site;
-use telemetry::{ExportNews, OtlpThread};
+use telemetry::{ExportNews, OtlpExport, OtlpProblem, OtlpThread};
 
 use super::ServeProblem;
 use super::observers::Listeners;
-use crate::config::{OtlpExport, Settings};
+use crate::config::Settings;
 
 /// Starts the thread. What it meets becomes events.
 pub fn start(
@@ -20,11 +20,12 @@ pub fn start(
     clock: &Clock,
 ) -> Result<Option<OtlpThread>, ServeProblem> {
     let Some(export) = &settings.otlp else { return Ok(None) };
-    let ready = export.settings(about(site)).map_err(ServeProblem::new)?;
+    let problem = |problem: OtlpProblem| ServeProblem(format!("[otlp] {problem}"));
+    let ready = export.settings(about(site)).map_err(problem)?;
     let tell = teller(export, listeners.observers.clone(), clock.clone());
     let (metrics, records) = (Arc::clone(&listeners.metrics), listeners.records.clone());
     let started = OtlpThread::start(&ready, metrics, records, tell);
-    started.map(Some).map_err(|problem| ServeProblem(format!("[otlp] {problem}")))
+    started.map(Some).map_err(problem)
 }
 
 fn teller(export: &OtlpExport, observers: Observers, clock: Clock) -> impl Fn(ExportNews) + Send + 'static {

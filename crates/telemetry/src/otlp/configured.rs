@@ -1,4 +1,4 @@
-//! `[otlp]`: the export to an OpenTelemetry collector.
+//! `[otlp]` of the configuration file: whether to export, where to, and how.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use telemetry::OtlpSettings;
 
-use super::file::ConfigProblem;
+use super::{OtlpProblem, OtlpSettings};
 
 /// OpenTelemetry's own default for periodic readers.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -19,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtlpSection {
-    /// See `--otlp-endpoint`.
+    /// The collector's base URL.
     pub endpoint: Option<String>,
     /// Seconds between two exports of the metrics [default: 60].
     pub interval_seconds: Option<f64>,
@@ -55,8 +54,11 @@ pub struct OtlpExport {
 }
 
 impl OtlpExport {
-    /// What the section says, if it or the command line names an endpoint.
-    pub fn new(named: Option<String>, section: OtlpSection) -> Result<Option<Self>, ConfigProblem> {
+    /// What the section says, if it or the command line (`named`, which wins) names an endpoint.
+    ///
+    /// # Errors
+    /// A time is out of its bounds.
+    pub fn new(named: Option<String>, section: OtlpSection) -> Result<Option<Self>, OtlpProblem> {
         let Some(endpoint) = named.or_else(|| section.endpoint.clone()).filter(|url| !url.is_empty()) else {
             return Ok(None);
         };
@@ -73,9 +75,9 @@ impl OtlpExport {
     ///
     /// # Errors
     /// The file of certificates cannot be read.
-    pub fn settings(&self, about: BTreeMap<String, String>) -> Result<OtlpSettings, ConfigProblem> {
+    pub fn settings(&self, about: BTreeMap<String, String>) -> Result<OtlpSettings, OtlpProblem> {
         let read = |path: &PathBuf| {
-            let problem = |error| ConfigProblem(format!("[otlp] ca_file {}: {error}", path.display()));
+            let problem = |error| OtlpProblem::new(format!("ca_file {}: {error}", path.display()));
             std::fs::read(path).map_err(problem)
         };
         let resource: BTreeMap<_, _> = about.into_iter().chain(self.section.attributes.clone()).collect();
@@ -91,13 +93,13 @@ impl OtlpExport {
 }
 
 /// A tenth of a second to an hour.
-fn seconds(name: &str, value: Option<f64>, default: Duration) -> Result<Duration, ConfigProblem> {
+fn seconds(name: &str, value: Option<f64>, default: Duration) -> Result<Duration, OtlpProblem> {
     match value.map(Duration::try_from_secs_f64) {
         None => Ok(default),
         Some(Ok(time)) if (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&time) => {
             Ok(time)
         }
-        Some(_) => Err(ConfigProblem(format!("[otlp] {name} must be 0.1 to 3600"))),
+        Some(_) => Err(OtlpProblem::new(format!("{name} must be 0.1 to 3600"))),
     }
 }
 
