@@ -216,7 +216,7 @@ catalogue! {
         why: DropReason,
     }
     /// A direct message did not reach its client, or nobody knows whether it did.
-    DirectMessageRefused<'a> = "direct.refused", Warn, PublishOut, -, - {
+    DirectMessageRefused<'a> = "direct.refused", Warn, SendDirectMessage, -, - {
         /// Who sent it.
         origin: Origin<'a>,
         /// For whom it was.
@@ -489,6 +489,23 @@ catalogue! {
         request_bytes: usize,
         /// Bytes of the response's body.
         response_bytes: usize,
+    }
+    /// A call about a connection or a retained message was answered: AWS's log has an entry of the operation's name.
+    DeviceCall<'a> = "device.call", Info, GetConnection, -, - {
+        /// Which of them.
+        operation: LogType,
+        /// The client that it asks about; empty if it asks about none.
+        client_id: &'a str,
+        /// The topic that it asks about; empty if it asks about none.
+        topic: &'a str,
+        /// Who called: the access key or the certificate id.
+        caller: &'a str,
+        /// Where the call came from.
+        peer: SocketAddr,
+        /// AWS's name of the error, if it was answered with one.
+        error: Option<&'static str>,
+        /// What the caller was told then.
+        detail: &'a dyn Display,
     }
     /// An API call was refused.
     ApiRefused<'a> = "api.refused", Warn, -, -, - {
