@@ -58,7 +58,7 @@ pub fn of_device(
     if fault.is_some() && operation == LogType::SendDirectMessage {
         return;
     }
-    let error = fault.map(|fault| name(fault));
+    let error = fault.map(name);
     let detail: &dyn Display = fault.map_or(&"", |fault| &fault.message);
     let (client_id, topic) = (&*known.about.0, &*known.about.1);
     let caller = access_key(known);
