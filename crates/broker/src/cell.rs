@@ -18,7 +18,7 @@ use crate::connections::LastTerms;
 use crate::direct::Awaited;
 use crate::durable::Saved;
 use crate::link::Flow;
-use standing::Standing;
+use standing::{Glance, Standing};
 
 /// A client's place in the directory.
 #[derive(Debug)]
@@ -79,6 +79,8 @@ pub(crate) struct Live {
     /// PUBACKs among what they wait to be answered with.
     pub owed: usize,
     pub standing: Arc<Standing>,
+    /// At the standing, for each message that it gets.
+    pub glance: Glance,
     pub since: Timestamp,
     /// When the server ends it, and by which fault: connection-life, or the end of the link's life.
     pub until: (Timestamp, Fault),

@@ -406,6 +406,7 @@ impl Inner {
                 waker: None,
                 unsettled: 0,
                 owed: 0,
+                glance: standing.glance(),
                 standing,
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),

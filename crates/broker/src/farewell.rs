@@ -10,7 +10,7 @@ use events::Client;
 use identity::Timestamp;
 use mqtt::Version;
 use router::Matches;
-use session::WillPlan;
+use session::{Parcel, WillPlan};
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
@@ -142,13 +142,15 @@ impl Inner {
         matches: &mut Matches<Subscriber>,
         now: Timestamp,
     ) -> Option<Job> {
-        let mut message = will.message(now, &self.dialect);
-        self.enrich(standing, &mut message, now);
+        let mut parcel = Arc::new(Parcel::arrived(will.message(now, &self.dialect)));
+        let view = standing.view();
+        self.enrich(standing, &view, &mut parcel, now);
+        let message = &parcel.message;
         let client = report::standing_of(standing);
-        match self.authorise_publish(standing, &message, now) {
+        match self.authorise_publish(&view, message, now) {
             Ok(permits) => {
-                self.report_will(client, &message, now);
-                let outcome = self.distribute(permits, message, Sender::will(client), matches, now);
+                self.report_will(client, message, now);
+                let outcome = self.distribute(permits, parcel, Sender::will(client), matches, now);
                 (!outcome.is_empty()).then(|| outcome.job(Then::Rest))
             }
             Err(denied) => {

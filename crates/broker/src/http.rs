@@ -12,7 +12,7 @@ use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, Text};
 use policy::{CallFacts, Outcome};
 use router::Matches;
-use session::{Violation, check};
+use session::{Parcel, Violation, check};
 
 use crate::Broker;
 use crate::durable::{Then, Ticket};
@@ -129,7 +129,7 @@ impl Broker {
             PublishRefusal::Invalid { fault: violation.fault, message: violation.detail.into_owned() }
         })?;
         let standing = self.http_standing(&request.origin, now).await?;
-        let permits = inner.authorise_publish(&standing, &message, now).map_err(|denied| {
+        let permits = inner.authorise_publish(&standing.view(), &message, now).map_err(|denied| {
             inner.report_publish_denied(origin, &denied, &trace, now);
             PublishRefusal::Forbidden(denied.to_string())
         })?;
@@ -139,8 +139,8 @@ impl Broker {
             PublishRefusal::Throttled(violation.detail.into_owned())
         })?;
         inner.report_publish_in(origin, &message, None, now);
-        let outcome =
-            inner.distribute(permits, message, Sender { origin, session: 0 }, &mut Matches::default(), now);
+        let (parcel, sender) = (Arc::new(Parcel::arrived(message)), Sender { origin, session: 0 });
+        let outcome = inner.distribute(permits, parcel, sender, &mut Matches::default(), now);
         if outcome.is_empty() {
             return Ok(());
         }

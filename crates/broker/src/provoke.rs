@@ -73,7 +73,7 @@ impl Inner {
                 group: None,
                 identifiers,
             };
-            cell.enter(|seat| self.offer(seat, route.target.session, offer, now));
+            cell.enter(|seat| self.offer(seat, route.target.session, &offer, now));
         }
         let what = "got a message before the one ahead of it";
         if self.provoke(cell, Quirk::UnorderedDelivery, "PUBLISH", what, now).is_some() {

@@ -8,7 +8,7 @@ use identity::{PolicyName, Timestamp};
 use mqtt::{Message, MessageProperties, QoS, Text};
 use policy::{Authorizer, ConnectionContext, PolicySet};
 use router::Matches;
-use session::check;
+use session::{Parcel, check};
 use std::sync::Arc;
 
 use crate::broker::Inner;
@@ -57,7 +57,8 @@ impl Inner {
     ) -> Result<Outcome, PublishRefusal> {
         let message = event_message(self, topic, payload)?;
         let permits = own_permits(self, &message, now)?;
-        Ok(self.distribute(permits, message, Sender::service(), &mut Matches::default(), now))
+        let parcel = Arc::new(Parcel::arrived(message));
+        Ok(self.distribute(permits, parcel, Sender::service(), &mut Matches::default(), now))
     }
 }
 

@@ -65,7 +65,7 @@ fn decode(criterion: &mut Criterion) {
 fn fan_out(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode for one more receiver");
     for (name, version, publish) in cases() {
-        let frame = PublishFrame::new(&publish, version).unwrap();
+        let frame = PublishFrame::new(&publish.parts(), version).unwrap();
         let mut out = BytesMut::with_capacity(64 * 1024);
         let flags = PublishFlags::default();
         group.bench_function(name, |bencher| {

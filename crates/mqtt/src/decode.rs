@@ -150,18 +150,22 @@ impl Decoder {
             return Ok(ack);
         }
         let body = body(header, buffer);
-        let result = self.body(header, &body);
+        let result = self.body(header, body);
         result.map_err(|flaw| flaw.within(Some(header.kind), self.setting().version))
     }
 
-    fn body(&mut self, header: Header, body: &Bytes) -> Result<Packet, Flaw> {
+    fn body(&mut self, header: Header, body: Bytes) -> Result<Packet, Flaw> {
         let setting = self.setting();
-        let mut reader = Reader::new(body);
+        if header.kind == PacketKind::Publish {
+            header.check_minimal(setting.version)?;
+            return publish::publish(body, header.flags, setting);
+        }
+        let mut reader = Reader::new(&body);
         let packet = match header.kind {
             PacketKind::Connect => self.connect(header, &mut reader)?,
             kind => {
                 header.check_minimal(setting.version)?;
-                other(kind, header.flags, &mut reader, setting)?
+                other(kind, &mut reader, setting)?
             }
         };
         reader.end()?;
@@ -183,10 +187,9 @@ impl Decoder {
     }
 }
 
-/// The packets that do not change the decoder: all but CONNECT.
-fn other(kind: PacketKind, flags: u8, reader: &mut Reader<'_>, setting: Setting) -> Result<Packet, Flaw> {
+/// The packets that do not change the decoder, all but CONNECT, and that do not keep their bytes, all but PUBLISH.
+fn other(kind: PacketKind, reader: &mut Reader<'_>, setting: Setting) -> Result<Packet, Flaw> {
     Ok(match kind {
-        PacketKind::Publish => publish::publish(reader, flags, setting)?,
         PacketKind::ConnAck => connack::connack(reader, setting.version)?,
         PacketKind::Subscribe => subscribe::subscribe(reader, setting.version)?,
         PacketKind::SubAck => subscribe::suback(reader, setting.version)?,

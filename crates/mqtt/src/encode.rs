@@ -13,7 +13,7 @@ use std::fmt;
 
 use bytes::BytesMut;
 
-use crate::packet::{Packet, PacketKind};
+use crate::packet::{Packet, PacketKind, PublishParts};
 use crate::version::Version;
 
 pub(crate) use publish::{body_head, first_byte};
@@ -61,6 +61,33 @@ pub fn encode(packet: &Packet, version: Version, out: &mut BytesMut) -> Result<(
     Ok(())
 }
 
+/// Appends a PUBLISH whose parts are wherever they are, as [`encode`] does.
+///
+/// # Errors
+/// [`TooLong`]; nothing is written then.
+pub fn encode_publish(parts: &PublishParts<'_>, version: Version, out: &mut BytesMut) -> Result<(), TooLong> {
+    let remaining = measure_publish(parts, version)?;
+    out.reserve(frame_length(remaining));
+    out.u8(first_byte(parts.dup, parts.qos, parts.retain));
+    out.variable(remaining);
+    publish::publish(parts, version, out);
+    Ok(())
+}
+
+/// The bytes that [`encode_publish`] writes.
+///
+/// # Errors
+/// [`TooLong`], when MQTT cannot carry the packet.
+pub fn publish_len(parts: &PublishParts<'_>, version: Version) -> Result<usize, TooLong> {
+    measure_publish(parts, version).map(frame_length)
+}
+
+fn measure_publish(parts: &PublishParts<'_>, version: Version) -> Result<usize, TooLong> {
+    let mut count = Count::default();
+    publish::publish(parts, version, &mut count);
+    count.finish(PUBLISH)
+}
+
 /// The bytes that [`encode`] writes for this packet; 0 when it cannot be written.
 #[must_use]
 pub fn encoded_len(packet: &Packet, version: Version) -> usize {
@@ -106,7 +133,7 @@ fn body<S: Sink>(packet: &Packet, version: Version, out: &mut S) {
     match packet {
         Packet::Connect(connect) => connect::connect(connect, out),
         Packet::ConnAck(connack) => connack::connack(connack, version, out),
-        Packet::Publish(publish) => publish::publish(publish, version, out),
+        Packet::Publish(publish) => publish::publish(&publish.parts(), version, out),
         Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
             ack::ack(ack, version, out);
         }

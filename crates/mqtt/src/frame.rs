@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::encode::{Count, PUBLISH, Sink, TooLong, body_head, first_byte, frame_length};
-use crate::packet::Publish;
+use crate::packet::PublishParts;
 use crate::version::{PacketId, QoS, Version};
 
 /// The bits of a PUBLISH that differ from receiver to receiver.
@@ -37,7 +37,7 @@ impl PublishFrame {
     ///
     /// # Errors
     /// [`TooLong`], when MQTT cannot carry the packet.
-    pub fn new(publish: &Publish, version: Version) -> Result<Self, TooLong> {
+    pub fn new(publish: &PublishParts<'_>, version: Version) -> Result<Self, TooLong> {
         let mut count = Count::default();
         body_head(publish, version, &mut count);
         count.skip(publish.payload.len());
@@ -126,7 +126,7 @@ impl PublishFrame {
 
 /// Where the value of the message expiry stands: behind the packet identifier, the section's length and the
 /// property's identifier, because it is written first.
-fn expiry_at(publish: &Publish, version: Version, topic_end: usize) -> usize {
+fn expiry_at(publish: &PublishParts<'_>, version: Version, topic_end: usize) -> usize {
     if !version.is_v5() || publish.message_expiry_interval.is_none() {
         return 0;
     }
@@ -147,6 +147,7 @@ fn patch<const N: usize>(head: &mut [u8], at: usize, value: [u8; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::Publish;
     use crate::text::Text;
 
     fn publish(qos: QoS) -> Publish {
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn one_frame_serves_many_receivers() {
-        let frame = PublishFrame::new(&publish(QoS::AtLeastOnce), Version::V5).unwrap();
+        let frame = PublishFrame::new(&publish(QoS::AtLeastOnce).parts(), Version::V5).unwrap();
         assert_eq!(written(&frame, 1, 8), b"\x3b\x0d\0\x01t\0\x01\x05\x02\0\0\0\x08hi");
         assert_eq!(written(&frame, 0x0203, 7), b"\x3b\x0d\0\x01t\x02\x03\x05\x02\0\0\0\x07hi");
         assert_eq!(frame.len(), 15);
@@ -176,14 +177,14 @@ mod tests {
     /// `[MQTT-2.2.1-2]`, `[MQTT-3.3.1-2]`; 3.1.1 has no expiry.
     #[test]
     fn what_a_frame_does_not_have_is_not_patched() {
-        let frame = PublishFrame::new(&publish(QoS::AtMostOnce), Version::V311).unwrap();
+        let frame = PublishFrame::new(&publish(QoS::AtMostOnce).parts(), Version::V311).unwrap();
         assert_eq!(written(&frame, 1, 8), b"\x31\x05\0\x01thi");
     }
 
     #[test]
     fn the_payload_is_shared() {
         let publish = publish(QoS::AtMostOnce);
-        let frame = PublishFrame::new(&publish, Version::V5).unwrap();
+        let frame = PublishFrame::new(&publish.parts(), Version::V5).unwrap();
         assert_eq!(frame.payload().as_ptr(), publish.payload.as_ptr());
         let mut head = BytesMut::new();
         frame.write_head_into(&mut head, None, PublishFlags::default(), None);
@@ -194,6 +195,6 @@ mod tests {
     fn a_frame_that_mqtt_cannot_carry_is_refused() {
         let mut publish = publish(QoS::AtMostOnce);
         publish.properties.correlation_data = Some(Bytes::from(vec![0; 65_536]));
-        assert!(PublishFrame::new(&publish, Version::V5).is_err());
+        assert!(PublishFrame::new(&publish.parts(), Version::V5).is_err());
     }
 }

@@ -18,13 +18,13 @@ mod topic;
 mod version;
 
 pub use decode::Decoder;
-pub use encode::{TooLong, encode, encoded_len};
+pub use encode::{TooLong, encode, encode_publish, encoded_len, publish_len};
 pub use frame::{PublishFlags, PublishFrame};
 pub use malformed::{Malformed, MalformedFault};
 pub use message::Message;
 pub use packet::{
     Ack, Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, MessageProperties, Packet,
-    PacketKind, Publish, SubAck, Subscribe, SubscribeRequest, UnsubAck, Unsubscribe, Will,
+    PacketKind, Publish, PublishParts, SubAck, Subscribe, SubscribeRequest, UnsubAck, Unsubscribe, Will,
 };
 pub use properties::{Places, Property, PropertyType, UserProperties, UserPropertiesIter};
 pub use reason::{ReasonCode, UnknownReasonCode};

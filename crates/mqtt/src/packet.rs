@@ -13,7 +13,7 @@ pub use ack::Ack;
 pub use connack::{ConnAck, ConnAckProperties};
 pub use connect::{Connect, ConnectProperties, Will};
 pub use farewell::{Auth, Disconnect};
-pub use publish::{MessageProperties, Publish};
+pub use publish::{MessageProperties, Publish, PublishParts};
 pub use subscribe::{SubAck, Subscribe, SubscribeRequest, UnsubAck, Unsubscribe};
 
 /// One MQTT control packet.

@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// The longest string that MQTT can carry, in bytes: its length is a two-byte integer (MQTT 5.0 section 1.5.4).
 pub const TEXT_MAX: usize = u16::MAX as usize;
@@ -16,10 +17,9 @@ pub const TEXT_MAX: usize = u16::MAX as usize;
 ///
 /// Control characters, private use and a leading byte order mark `[MQTT-1.5.4-3]` are allowed and kept.
 /// A clone shares the bytes. A `Text` that came out of the decoder's read buffer keeps that buffer alive:
-/// see [`Text::detached`]. Reading as `&str` checks the bytes again (a few nanoseconds for a topic), so take the
-/// `&str` once and keep it; equality, order and [`Text::as_bytes`] do not pay this.
+/// see [`Text::detached`]. The bytes are checked once, when the value is made; reading as `&str` is free.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 /// Why bytes are no MQTT string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum InvalidText {
 
 impl Text {
     /// The empty string; allocates nothing.
-    pub const EMPTY: Self = Self(Bytes::new());
+    pub const EMPTY: Self = Self(ByteString::new());
 
     /// A string known at compile time; allocates nothing.
     ///
@@ -50,61 +50,65 @@ impl Text {
             assert!(*first != 0, "literal contains U+0000");
             rest = tail;
         }
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(ByteString::from_static(text))
     }
 
-    /// The string. Costs one UTF-8 check.
+    /// The string.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Valid by construction; the empty string stands for a case that cannot be.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
-    /// The bytes of the string, free of charge.
+    /// The bytes of the string.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// The shared bytes behind the string.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.0.into_bytes()
     }
 
     /// A copy with an allocation of its own: use it for what outlives the packet (a client id, a stored topic),
     /// because a `Text` that was decoded without copying keeps the whole read buffer alive.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        Self(ByteString::from(self.as_str()))
     }
 }
 
 /// Checks what [`Text`] promises.
 pub(crate) fn check_text(bytes: &[u8]) -> Result<(), InvalidText> {
-    if bytes.len() > TEXT_MAX {
-        return Err(InvalidText::TooLong { bytes: bytes.len() });
-    }
-    std::str::from_utf8(bytes).map_err(|_| InvalidText::NotUtf8)?;
-    if bytes.contains(&0) {
-        return Err(InvalidText::NulCharacter);
-    }
-    Ok(())
+    check_length(bytes)?;
+    check_characters(std::str::from_utf8(bytes).map_err(|_| InvalidText::NotUtf8)?)
+}
+
+const fn check_length(bytes: &[u8]) -> Result<(), InvalidText> {
+    if bytes.len() > TEXT_MAX { Err(InvalidText::TooLong { bytes: bytes.len() }) } else { Ok(()) }
+}
+
+fn check_characters(text: &str) -> Result<(), InvalidText> {
+    if text.as_bytes().contains(&0) { Err(InvalidText::NulCharacter) } else { Ok(()) }
 }
 
 impl TryFrom<Bytes> for Text {
     type Error = InvalidText;
     fn try_from(bytes: Bytes) -> Result<Self, InvalidText> {
-        check_text(&bytes)?;
-        Ok(Self(bytes))
+        check_length(&bytes)?;
+        let text = ByteString::try_from(bytes).map_err(|_| InvalidText::NotUtf8)?;
+        check_characters(&text)?;
+        Ok(Self(text))
     }
 }
 
 impl TryFrom<&str> for Text {
     type Error = InvalidText;
     fn try_from(text: &str) -> Result<Self, InvalidText> {
-        check_text(text.as_bytes())?;
-        Ok(Self(Bytes::copy_from_slice(text.as_bytes())))
+        check_length(text.as_bytes())?;
+        check_characters(text)?;
+        Ok(Self(ByteString::from(text)))
     }
 }
 

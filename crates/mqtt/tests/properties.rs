@@ -108,7 +108,7 @@ proptest! {
         v5 in arbitrary::publish(Version::V5, Reader::Client),
         patches in (any::<bool>(), any::<bool>(), 1..=u16::MAX, any::<u32>()),
     ) {
-        let frame = PublishFrame::new(&v5, version).unwrap();
+        let frame = PublishFrame::new(&v5.parts(), version).unwrap();
         let (dup, retain, id, expiry) = patches;
         let mut sent = v5.clone();
         sent.retain = retain;
@@ -127,7 +127,7 @@ proptest! {
     /// Without a new expiry the encoded one stays.
     #[test]
     fn a_frame_keeps_its_expiry(publish in arbitrary::publish(Version::V5, Reader::Client)) {
-        let frame = PublishFrame::new(&publish, Version::V5).unwrap();
+        let frame = PublishFrame::new(&publish.parts(), Version::V5).unwrap();
         let mut written = BytesMut::new();
         let flags = PublishFlags { dup: publish.dup, retain: publish.retain };
         frame.write_into(&mut written, publish.packet_id, flags, None);

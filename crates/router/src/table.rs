@@ -2,7 +2,7 @@
 //!
 //! Most fleets subscribe to exact topics, so a publish hashes its topic once and then walks the trie, which is small.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 use mqtt::{MatchRules, QoS, TopicFilter};
@@ -45,7 +45,8 @@ pub struct SharedRoute<T> {
     pub route: Route<T>,
 }
 
-/// A buffer for the outcome of one match, meant to be reused.
+/// A buffer for the outcome of one match, meant to be reused. As long as nobody subscribes or unsubscribes, the next match
+/// of the same topic finds a short outcome in it.
 #[derive(Debug)]
 pub struct Matches<T> {
     /// Ordinary subscriptions, a subscriber at most once if the caller asked for that.
@@ -55,21 +56,55 @@ pub struct Matches<T> {
     /// Some of those that `#` would bring in if it matched its parent (hash-excludes-parent).
     pub missed: Vec<Route<T>>,
     lists: usize,
+    /// A shared group is among the filters: each match chooses anew.
+    chooses: bool,
+    /// The topic that this is the outcome of, and the table's generation then; 0 if the outcome does not keep.
+    topic: String,
+    generation: u64,
 }
+
+/// How many routes are kept for the next match: so many sessions a publisher may keep from being forgotten.
+const MOST_KEPT: usize = 16;
 
 impl<T> Default for Matches<T> {
     fn default() -> Self {
-        Self { direct: Vec::new(), shared: Vec::new(), missed: Vec::new(), lists: 0 }
+        Self {
+            direct: Vec::new(),
+            shared: Vec::new(),
+            missed: Vec::new(),
+            lists: 0,
+            chooses: false,
+            topic: String::new(),
+            generation: 0,
+        }
     }
 }
 
 impl<T> Matches<T> {
     /// Empties the buffer and keeps its room.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.direct.clear();
         self.shared.clear();
         self.missed.clear();
-        self.lists = 0;
+        (self.lists, self.chooses, self.generation) = (0, false, 0);
+    }
+
+    /// Lets go of an outcome that will not serve the next match: it keeps sessions alive.
+    pub fn release(&mut self) {
+        if self.generation == 0 {
+            self.clear();
+        }
+    }
+
+    fn remember(&mut self, topic: &str, generation: u64) {
+        if self.chooses || self.direct.len() > MOST_KEPT {
+            return;
+        }
+        self.generation = generation;
+        if self.topic != topic {
+            self.topic.clear();
+            self.topic.push_str(topic);
+        }
     }
 }
 
@@ -191,6 +226,7 @@ impl<T: Target> Subscribers<T> {
             out.lists += 1;
             out.direct.extend(self.direct.routes.iter().cloned());
         }
+        out.chooses |= !self.groups.is_empty();
         for group in &self.groups {
             if let Some(route) = choose(&group.members.routes).and_then(|at| group.members.routes.get(at)) {
                 let (share_name, filter) = (group.name.clone(), group.filter.clone());
@@ -226,6 +262,8 @@ pub struct RouteTable<T> {
     hasher: foldhash::quality::RandomState,
     one_copy: bool,
     count: AtomicUsize,
+    /// Goes up after each change of the filters, so that who remembers an outcome knows whether it is old.
+    generation: AtomicU64,
     /// Members of each group of shared subscriptions, by the whole filter.
     groups: Mutex<HashMap<Box<str>, isize, foldhash::quality::RandomState>>,
 }
@@ -240,6 +278,7 @@ impl<T: Target> RouteTable<T> {
             hasher: foldhash::quality::RandomState::default(),
             one_copy,
             count: AtomicUsize::new(0),
+            generation: AtomicU64::new(1),
             groups: Mutex::new(HashMap::default()),
         }
     }
@@ -252,6 +291,7 @@ impl<T: Target> RouteTable<T> {
     /// Adds or replaces the subscription of a target to a filter. True if it is new.
     pub fn subscribe(&self, filter: &TopicFilter, route: Route<T>) -> bool {
         let new = self.add(filter, route);
+        self.generation.fetch_add(1, Ordering::Release);
         if new {
             self.count.fetch_add(1, Ordering::Relaxed);
             self.count_member(filter, 1);
@@ -297,6 +337,7 @@ impl<T: Target> RouteTable<T> {
     /// Removes the subscription of a target to a filter. True if there was one.
     pub fn unsubscribe(&self, filter: &TopicFilter, id: u64) -> bool {
         let gone = self.remove(filter, id);
+        self.generation.fetch_add(1, Ordering::Release);
         if gone {
             self.count.fetch_sub(1, Ordering::Relaxed);
             self.count_member(filter, -1);
@@ -340,8 +381,13 @@ impl<T: Target> RouteTable<T> {
         self.len() == 0
     }
 
-    /// Copies all that a message on `topic` goes to into `out`.
+    /// Copies all that a message on `topic` goes to into `out`, if that is not there already.
     pub fn matches(&self, topic: &str, choose: Choose<'_, T>, out: &mut Matches<T>) {
+        // Before the filters are read: what changes from here on makes the outcome an old one.
+        let generation = self.generation.load(Ordering::Acquire);
+        if out.generation == generation && out.topic == topic {
+            return;
+        }
         out.clear();
         if let Some(stripe) = self.stripe(topic)
             && let Some(subscribers) = stripe.read().get(topic)
@@ -352,6 +398,7 @@ impl<T: Target> RouteTable<T> {
         if self.one_copy && out.lists > 1 {
             keep_best(&mut out.direct);
         }
+        out.remember(topic, generation);
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Step {
     /// Nothing more.
     Nothing,
     /// A message: authorise, route, and [`Conversation::settle`].
-    Publish(Box<Inbound>),
+    Publish(Inbound),
     /// A message that broke a rule which does not cost the connection: see [`dialect::Dialect::answer`].
     Refused {
         /// The rule.
@@ -173,7 +173,9 @@ impl Conversation {
         notes: &mut Notes,
     ) -> Step {
         match packet {
-            Packet::Publish(publish) => on::publish::receive(self, session, *publish, dialect, now, notes),
+            Packet::Publish(mut publish) => {
+                on::publish::receive(self, session, &mut publish, dialect, now, notes)
+            }
             Packet::PubAck(ack) => on::acknowledge::receive(session, &ack),
             Packet::Subscribe(subscribe) => {
                 on::subscribe::receive(subscribe, self.terms.version, dialect, notes)
@@ -304,7 +306,7 @@ impl Conversation {
 
     /// Encodes what waits, up to about `budget` bytes. False if nothing waits.
     pub fn write(&mut self, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
-        self.outbox.write(self.terms.version, out, budget, now)
+        self.outbox.write(out, budget, now)
     }
 
     /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].

@@ -1,4 +1,5 @@
-//! What waits to be written to one client, in order. Messages are shared; they are encoded when the socket has room.
+//! What waits to be written to one client, in order. Small messages are encoded at once; the others are shared, and encoded
+//! when the socket has room.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,10 +7,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use dialect::{Dialect, Divergence};
 use identity::Timestamp;
-use mqtt::{Packet, PacketId, Publish, PublishFlags, QoS, Text, Version};
+use mqtt::{Packet, PacketId, PublishFlags, PublishParts, QoS, Text, Version};
 use smallvec::SmallVec;
 
 use crate::aliases::{Aliases, Form};
+use crate::parcel::Manner;
 use crate::{Offer, Parcel, Terms};
 
 /// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
@@ -19,10 +21,23 @@ const SLOW: usize = 64;
 /// Above this many waiting packets the client's input is not read any further.
 const CONGESTED: usize = 2 * MOST_PACKETS;
 
+/// Payloads up to this many bytes are copied at once into the receiver's outbox: no two threads share them then, and
+/// nothing holds on to the buffer in which they came.
+const WRITTEN_UP_TO: usize = 2048;
+/// Bytes of a run from which on the next message begins another one: what is written at a time stays near its budget.
+const LONG_RUN: usize = 16 * 1024;
+/// The first allocation for messages that are written at once.
+const FIRST_INK: usize = 512;
+
+/// The topic of a message that an alias stands for.
+static NO_NAME: Text = Text::EMPTY;
+
 #[derive(Debug)]
 enum Outgoing {
     Packet(Packet),
     Publish(Delivery),
+    /// Messages that stand encoded in the ink.
+    Written(Run),
 }
 
 /// A message on its way to this client.
@@ -35,12 +50,27 @@ struct Delivery {
     identifiers: SmallVec<[u32; 1]>,
 }
 
+/// Messages that follow each other in the ink.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    bytes: usize,
+    messages: usize,
+    /// Bytes of the last message, and of the one before it; 0 if that is not known.
+    last: usize,
+    before: usize,
+}
+
 /// The bounded queue of one connection.
 #[derive(Debug)]
 pub struct Outbox {
     waiting: VecDeque<Outgoing>,
+    /// What [`Outgoing::Written`] speaks of, in the same order.
+    ink: BytesMut,
+    /// Packets and messages that wait.
+    count: usize,
     bytes: usize,
     most_bytes: usize,
+    version: Version,
     zero_out: bool,
     expires: bool,
     aliases: Aliases,
@@ -51,8 +81,11 @@ impl Outbox {
     pub fn new(terms: &Terms, dialect: &Dialect) -> Self {
         Self {
             waiting: VecDeque::new(),
+            ink: BytesMut::new(),
+            count: 0,
             bytes: 0,
             most_bytes: dialect.limits().outbox_bytes,
+            version: terms.version,
             zero_out: dialect.has(Divergence::ExpiryZeroOut),
             aliases: Aliases::new(terms.topic_aliases),
             expires: terms.version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
@@ -61,31 +94,44 @@ impl Outbox {
 
     /// True if a message may be added.
     pub fn has_room(&self, weight: usize) -> bool {
-        self.waiting.is_empty()
-            || (self.waiting.len() < MOST_PACKETS && self.bytes + weight <= self.most_bytes)
+        self.count == 0 || (self.count < MOST_PACKETS && self.bytes + weight <= self.most_bytes)
     }
 
     /// True if the client makes more answers than it takes.
     pub fn is_congested(&self) -> bool {
-        self.waiting.len() > CONGESTED
-    }
-
-    /// True if the client is slow enough for messages to wait for a while.
-    pub fn is_slow(&self) -> bool {
-        self.waiting.len() > SLOW
+        self.count > CONGESTED
     }
 
     /// True if nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.count == 0
     }
 
     /// Adds an answer. Answers are bounded by the input that causes them, which stops at [`Outbox::is_congested`].
     pub(crate) fn packet(&mut self, packet: Packet) {
+        self.count += 1;
         self.waiting.push_back(Outgoing::Packet(packet));
     }
 
-    pub(crate) fn publish(&mut self, offer: &Offer, packet_id: Option<PacketId>, dup: bool) {
+    /// Adds a message that goes out for the first time.
+    pub(crate) fn publish(&mut self, offer: &Offer, packet_id: Option<PacketId>) {
+        if self.is_written_at_once(offer) {
+            self.write_down(offer, packet_id);
+        } else if self.count > SLOW && packet_id.is_none() {
+            // The client is slow enough for the message to wait for a while.
+            self.post(&Offer { parcel: offer.parcel.to_lasting(), ..offer.clone() }, None, false);
+        } else {
+            self.post(offer, packet_id, false);
+        }
+    }
+
+    /// Adds a message that went out before. Until it is written it can get another packet identifier.
+    pub(crate) fn publish_again(&mut self, offer: &Offer, packet_id: PacketId, dup: bool) {
+        self.post(offer, Some(packet_id), dup);
+    }
+
+    fn post(&mut self, offer: &Offer, packet_id: Option<PacketId>, dup: bool) {
+        self.count += 1;
         self.bytes += offer.parcel.weight();
         let (parcel, qos, flags) =
             (offer.parcel.clone(), offer.qos, PublishFlags { dup, retain: offer.retain });
@@ -93,15 +139,67 @@ impl Outbox {
         self.waiting.push_back(Outgoing::Publish(Delivery { parcel, qos, packet_id, flags, identifiers }));
     }
 
+    /// What is small, and would not be written differently later.
+    fn is_written_at_once(&self, offer: &Offer) -> bool {
+        let message = &offer.parcel.message;
+        message.payload.len() <= WRITTEN_UP_TO && message.expires_at.is_none() && !self.aliases.are_used()
+    }
+
+    fn write_down(&mut self, offer: &Offer, packet_id: Option<PacketId>) {
+        if self.ink.capacity() == 0 {
+            self.ink.reserve(FIRST_INK);
+        }
+        let start = self.ink.len();
+        let manner = Manner {
+            version: self.version,
+            qos: offer.qos,
+            packet_id,
+            flags: PublishFlags { dup: false, retain: offer.retain },
+            expiry: None,
+            identifiers: &offer.identifiers,
+        };
+        offer.parcel.write_into(&manner, &mut self.ink);
+        let bytes = self.ink.len() - start;
+        self.bytes += bytes;
+        self.count += 1;
+        match self.waiting.back_mut() {
+            Some(Outgoing::Written(run)) if run.bytes < LONG_RUN => run.add(bytes),
+            _ => self.waiting.push_back(Outgoing::Written(Run::of(bytes))),
+        }
+    }
+
     /// Exchanges the last two entries if both are messages.
     pub(crate) fn overtake(&mut self) -> bool {
-        let last = self.waiting.len().wrapping_sub(1);
-        let is_publish = |at: usize| matches!(self.waiting.get(at), Some(Outgoing::Publish(_)));
-        let two = self.waiting.len() > 1 && is_publish(last) && is_publish(last - 1);
-        if two {
-            self.waiting.swap(last, last - 1);
+        let last = self.waiting.pop_back();
+        match (last, self.waiting.back_mut()) {
+            (Some(Outgoing::Written(mut run)), _) if run.messages > 1 => {
+                let done = run.overtake(&mut self.ink);
+                self.waiting.push_back(Outgoing::Written(run));
+                done
+            }
+            (Some(last @ Outgoing::Publish(_)), Some(Outgoing::Written(run))) if run.messages > 1 => {
+                let one = run.split_last();
+                self.waiting.extend([last, Outgoing::Written(one)]);
+                true
+            }
+            (
+                Some(last @ (Outgoing::Publish(_) | Outgoing::Written(_))),
+                Some(Outgoing::Publish(_) | Outgoing::Written(_)),
+            ) => self.exchange(last),
+            (last, _) => {
+                self.waiting.extend(last);
+                false
+            }
         }
-        two
+    }
+
+    /// Puts an entry before the last one, unless both stand in the ink.
+    fn exchange(&mut self, last: Outgoing) -> bool {
+        let before = self.waiting.pop_back();
+        let both_written = matches!((&before, &last), (Some(Outgoing::Written(_)), Outgoing::Written(_)));
+        let (first, second) = if both_written { (before, Some(last)) } else { (Some(last), before) };
+        self.waiting.extend(first.into_iter().chain(second));
+        !both_written
     }
 
     /// Gives the message that waits under one packet identifier another one. False if there is none.
@@ -123,51 +221,106 @@ impl Outbox {
         let first = self.waiting.pop_front();
         self.waiting = VecDeque::new();
         self.waiting.extend(first.filter(|first| matches!(first, Outgoing::Packet(Packet::ConnAck(_)))));
+        self.count = self.waiting.len();
+        self.ink = BytesMut::new();
         self.bytes = 0;
     }
 
     /// Encodes up to about `budget` bytes. Returns false if nothing was written.
-    pub fn write(&mut self, version: Version, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
+    pub fn write(&mut self, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
         let start = out.len();
         while out.len() - start < budget {
             match self.waiting.pop_front() {
                 Some(Outgoing::Packet(packet)) => {
+                    self.count -= 1;
                     // A packet of our own making is never too long to encode.
-                    let _too_long = mqtt::encode(&packet, version, out);
+                    let _too_long = mqtt::encode(&packet, self.version, out);
                 }
                 Some(Outgoing::Publish(delivery)) => {
+                    self.count -= 1;
                     self.bytes = self.bytes.saturating_sub(delivery.parcel.weight());
-                    self.encode(delivery, version, out, now);
+                    self.encode(&delivery, out, now);
                 }
+                Some(Outgoing::Written(run)) => self.pour(run, out),
                 None => break,
             }
         }
         out.len() > start
     }
 
-    fn encode(&mut self, delivery: Delivery, version: Version, out: &mut BytesMut, now: Timestamp) {
-        let Delivery { parcel, qos, packet_id, flags, identifiers } = delivery;
-        // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
-        if qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
-            return;
-        }
-        let expiry = parcel.remaining_expiry(now, self.zero_out);
-        // What is particular to this client has no shared form.
-        if version == Version::V5 && (!identifiers.is_empty() || self.aliases.are_used()) {
-            let publish = parcel.identified(qos, identifiers, flags, expiry);
-            let publish = self.by_alias(Publish { packet_id, ..publish });
-            // It is as long as the message that came, and a few bytes.
-            let _too_long = mqtt::encode(&Packet::Publish(Box::new(publish)), version, out);
-        } else if let Some(frame) = parcel.frame(version, qos) {
-            frame.write_into(out, packet_id, flags, expiry);
+    fn pour(&mut self, run: Run, out: &mut BytesMut) {
+        self.count = self.count.saturating_sub(run.messages);
+        self.bytes = self.bytes.saturating_sub(run.bytes);
+        if run.bytes == self.ink.len() {
+            out.extend_from_slice(&self.ink);
+            // An idle connection keeps no buffer.
+            self.ink = BytesMut::new();
+        } else {
+            out.extend_from_slice(&self.ink.split_to(run.bytes.min(self.ink.len())));
         }
     }
 
-    fn by_alias(&mut self, publish: Publish) -> Publish {
-        match self.aliases.form(&publish.topic) {
+    fn encode(&mut self, delivery: &Delivery, out: &mut BytesMut, now: Timestamp) {
+        let Delivery { parcel, qos, packet_id, flags, identifiers } = delivery;
+        // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
+        if *qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
+            return;
+        }
+        let manner = Manner {
+            version: self.version,
+            qos: *qos,
+            packet_id: *packet_id,
+            flags: *flags,
+            expiry: parcel.remaining_expiry(now, self.zero_out),
+            identifiers,
+        };
+        if self.version == Version::V5 && self.aliases.are_used() {
+            let parts = self.by_alias(parcel.parts(&manner));
+            // It is as long as the message that came, and a few bytes.
+            let _too_long = mqtt::encode_publish(&parts, self.version, out);
+        } else {
+            parcel.write_into(&manner, out);
+        }
+    }
+
+    fn by_alias<'a>(&mut self, publish: PublishParts<'a>) -> PublishParts<'a> {
+        match self.aliases.form(publish.topic) {
             Form::Name => publish,
-            Form::Both(alias) => Publish { topic_alias: Some(alias), ..publish },
-            Form::Alias(alias) => Publish { topic_alias: Some(alias), topic: Text::EMPTY, ..publish },
+            Form::Both(alias) => PublishParts { topic_alias: Some(alias), ..publish },
+            Form::Alias(alias) => PublishParts { topic_alias: Some(alias), topic: &NO_NAME, ..publish },
         }
     }
 }
+
+impl Run {
+    fn of(bytes: usize) -> Self {
+        Self { bytes, messages: 1, last: bytes, before: 0 }
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.messages += 1;
+        self.before = std::mem::replace(&mut self.last, bytes);
+    }
+
+    /// Takes the last message out; it follows in the ink.
+    fn split_last(&mut self) -> Self {
+        let one = Self::of(self.last);
+        self.bytes -= self.last;
+        self.messages -= 1;
+        self.last = std::mem::take(&mut self.before);
+        one
+    }
+
+    /// Exchanges the last two messages of the ink, if this run has its end and both are known.
+    fn overtake(&mut self, ink: &mut [u8]) -> bool {
+        let start = ink.len().checked_sub(self.last + self.before).filter(|_| self.before > 0);
+        let Some(two) = start.and_then(|start| ink.get_mut(start..)) else { return false };
+        two.rotate_left(self.before);
+        std::mem::swap(&mut self.last, &mut self.before);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,35 +1,80 @@
-//! A message on its way to many subscribers: encoded at most once for each form in which it goes out.
+//! A message on its way to its subscribers: for the second of them on, encoded once for each form in which it goes out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::BytesMut;
 use identity::Timestamp;
-use mqtt::{Message, Publish, PublishFlags, PublishFrame, QoS, Version};
-use smallvec::SmallVec;
+use mqtt::{Message, PacketId, PublishFlags, PublishFrame, PublishParts, QoS, Version};
 
 /// Bytes that every message costs beside its content.
 const OVERHEAD: usize = 256;
 
-/// A message with its encoded forms.
+/// Messages with a payload up to this many bytes are copied once when they may wait somewhere, so that a small
+/// message does not hold on to the large buffer in which it arrived.
+const COPY_UP_TO: usize = 16 * 1024;
+
+/// A message, and its encoded forms once it has more than one receiver.
 #[derive(Debug)]
 pub struct Parcel {
     /// The message.
     pub message: Message,
     weight: usize,
-    /// The same, holding on to nothing but itself.
+    /// It holds on to nothing but itself.
+    detached: bool,
+    /// It was encoded for somebody: the next one is worth a form that can be shared.
+    encoded: AtomicBool,
+    /// What only a message with many receivers needs.
+    forms: OnceLock<Box<Forms>>,
+}
+
+#[derive(Debug, Default)]
+struct Forms {
+    /// The same message, holding on to nothing but itself.
     twin: OnceLock<Arc<Parcel>>,
     frames: [OnceLock<Option<PublishFrame>>; 6],
+}
+
+/// How one receiver gets a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner<'a> {
+    pub version: Version,
+    pub qos: QoS,
+    pub packet_id: Option<PacketId>,
+    pub flags: PublishFlags,
+    /// The Message Expiry Interval, in seconds.
+    pub expiry: Option<u32>,
+    pub identifiers: &'a [u32],
 }
 
 impl Parcel {
     /// Wraps a message.
     pub fn new(message: Message) -> Self {
         let weight = weight(&message);
-        Self { message, weight, twin: OnceLock::new(), frames: Default::default() }
+        Self { message, weight, detached: false, encoded: AtomicBool::new(false), forms: OnceLock::new() }
+    }
+
+    /// Wraps a copy of a message that holds on to nothing but itself.
+    pub fn lasting(message: &Message) -> Self {
+        Self { detached: true, ..Self::new(message.detached()) }
+    }
+
+    /// Wraps a message as it arrived, in some larger buffer: copied if it is small and may have to wait.
+    pub fn arrived(message: Message) -> Self {
+        let waits = message.qos != QoS::AtMostOnce && message.payload.len() <= COPY_UP_TO;
+        if waits { Self::lasting(&message) } else { Self::new(message) }
+    }
+
+    /// Changes the message before anybody else has it.
+    pub fn amend<R>(&mut self, change: impl FnOnce(&mut Message) -> R) -> R {
+        let result = change(&mut self.message);
+        self.weight = weight(&self.message);
+        result
     }
 
     /// The encoded form for a version and QoS; made on first use, then shared. `None` if MQTT can't carry it.
-    pub fn frame(&self, version: Version, qos: QoS) -> Option<&PublishFrame> {
-        let [v3_qos0, v3_qos1, v3_qos2, v5_qos0, v5_qos1, v5_qos2] = &self.frames;
+    fn frame(&self, version: Version, qos: QoS) -> Option<&PublishFrame> {
+        let [v3_qos0, v3_qos1, v3_qos2, v5_qos0, v5_qos1, v5_qos2] = &self.forms().frames;
         let slot = match (version, qos) {
             (Version::V311, QoS::AtMostOnce) => v3_qos0,
             (Version::V311, QoS::AtLeastOnce) => v3_qos1,
@@ -38,45 +83,71 @@ impl Parcel {
             (Version::V5, QoS::AtLeastOnce) => v5_qos1,
             (Version::V5, QoS::ExactlyOnce) => v5_qos2,
         };
-        slot.get_or_init(|| PublishFrame::new(&self.packet(qos), version).ok()).as_ref()
+        slot.get_or_init(|| PublishFrame::new(&self.template(qos), version).ok()).as_ref()
     }
 
-    fn packet(&self, qos: QoS) -> Publish {
-        Publish {
+    fn forms(&self) -> &Forms {
+        self.forms.get_or_init(Box::default)
+    }
+
+    /// The packet for everybody.
+    fn template(&self, qos: QoS) -> PublishParts<'_> {
+        PublishParts {
+            dup: false,
             qos,
-            topic: self.message.topic.as_text().clone(),
-            payload: self.message.payload.clone(),
-            // A place holder: the frame is patched with what remains when it is sent.
+            retain: false,
+            topic: self.message.topic.as_text(),
+            packet_id: None,
+            payload: &self.message.payload,
+            topic_alias: None,
+            // A place holder: a frame is patched with what remains when it is sent.
             message_expiry_interval: self.message.expires_at.map(|_| 0),
-            properties: self.message.properties.clone(),
-            ..Publish::default()
+            subscription_identifiers: &[],
+            properties: &self.message.properties,
         }
     }
 
-    /// The packet for one client, with the identifiers of its subscriptions [MQTT-3.3.4-3]. The packet identifier is
-    /// still missing.
-    pub(crate) fn identified(
-        &self,
-        qos: QoS,
-        subscription_identifiers: SmallVec<[u32; 1]>,
-        flags: PublishFlags,
-        message_expiry_interval: Option<u32>,
-    ) -> Publish {
-        let PublishFlags { dup, retain } = flags;
-        Publish { dup, retain, subscription_identifiers, message_expiry_interval, ..self.packet(qos) }
+    /// The packet for one receiver, with the identifiers of its subscriptions [MQTT-3.3.4-3].
+    pub(crate) fn parts<'a>(&'a self, manner: &Manner<'a>) -> PublishParts<'a> {
+        PublishParts {
+            dup: manner.flags.dup,
+            retain: manner.flags.retain,
+            packet_id: manner.packet_id,
+            message_expiry_interval: manner.expiry,
+            subscription_identifiers: manner.identifiers,
+            ..self.template(manner.qos)
+        }
+    }
+
+    /// Appends the packet for one receiver. The first one gets it straight from the message; from the second on it is
+    /// copied from a form that all share. Nothing is written if MQTT can't carry it.
+    pub(crate) fn write_into(&self, manner: &Manner<'_>, out: &mut BytesMut) {
+        let is_alike = manner.version == Version::V311 || manner.identifiers.is_empty();
+        if is_alike && self.encoded.load(Ordering::Relaxed) {
+            if let Some(frame) = self.frame(manner.version, manner.qos) {
+                frame.write_into(out, manner.packet_id, manner.flags, manner.expiry);
+            }
+            return;
+        }
+        // Two who come first at the same time both do the work: it is the same.
+        self.encoded.store(true, Ordering::Relaxed);
+        let _too_long = mqtt::encode_publish(&self.parts(manner), manner.version, out);
     }
 
     /// How long the packet for a client is, if MQTT can carry it.
     pub(crate) fn packet_len(&self, version: Version, qos: QoS, identifiers: usize) -> Option<usize> {
         // An identifier takes five bytes at most, and makes the two lengths before it longer by three each at most.
         let extra = if version == Version::V5 && identifiers > 0 { 5 * identifiers + 6 } else { 0 };
-        self.frame(version, qos).map(|frame| frame.len() + extra)
+        mqtt::publish_len(&self.template(qos), version).ok().map(|length| length + extra)
     }
 
     /// The message for a place where it may wait: it must not hold on to the large buffer in which it came. Copied at
     /// most once for all who wait.
-    pub fn lasting(&self) -> Arc<Self> {
-        self.twin.get_or_init(|| Arc::new(Self::new(self.message.detached()))).clone()
+    pub fn to_lasting(self: &Arc<Self>) -> Arc<Self> {
+        if self.detached {
+            return self.clone();
+        }
+        self.forms().twin.get_or_init(|| Arc::new(Self::lasting(&self.message))).clone()
     }
 
     /// True once the message's expiry has passed.

@@ -14,7 +14,7 @@ use mqtt::{QoS, Text, TopicFilter, Version};
 use smallvec::SmallVec;
 
 use self::exactly_once::Memory;
-use self::in_flight::InFlight;
+use self::window::Window;
 use crate::group::GroupPlace;
 use crate::tape::{Reading, Tape};
 use crate::throttle::Exceeded;
@@ -119,7 +119,7 @@ pub enum Dropped {
 pub struct Session {
     version: Version,
     subscriptions: BTreeMap<Text, Subscription>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: Window,
     /// Messages of groups that are done with: see [`Session::take_settled`].
     settled: Vec<Arc<GroupPlace>>,
     queue: VecDeque<Offer>,
@@ -148,7 +148,7 @@ impl Session {
         Self {
             version,
             subscriptions: BTreeMap::new(),
-            in_flight: VecDeque::new(),
+            in_flight: Window::default(),
             settled: Vec::new(),
             queue: VecDeque::new(),
             queue_bytes: 0,
@@ -233,16 +233,16 @@ impl Session {
 
     /// Offers a message: sends it, queues it or drops it. The caller holds the permit to receive, if the client is
     /// there; a message that is queued is asked for its permit again when its turn comes.
-    pub fn deliver(&mut self, live: Option<&mut Conversation>, offer: Offer, now: Timestamp) -> Delivered {
+    pub fn deliver(&mut self, live: Option<&mut Conversation>, offer: &Offer, now: Timestamp) -> Delivered {
         if self.expires && offer.parcel.is_expired(now) {
             return Delivered::Dropped(Dropped::Expired);
         }
         match live {
-            Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, &offer, now),
+            Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, offer, now),
             None if offer.qos == QoS::AtMostOnce || self.expiry == 0 => Delivered::Dropped(Dropped::Offline),
-            _ if self.tape.is_some() => self.announce(&offer),
-            Some(live) if self.queue.is_empty() => self.send(live, offer, now),
-            Some(_) | None => self.keep(offer),
+            _ if self.tape.is_some() => self.announce(offer),
+            Some(live) if self.queue.is_empty() => self.send(live, offer.clone(), now),
+            Some(_) | None => self.keep(offer.clone()),
         }
     }
 
@@ -407,7 +407,7 @@ impl Session {
 
     /// True if something waits that a write could make room for.
     pub fn is_waiting(&self) -> bool {
-        !self.queue.is_empty() || !self.backlog.is_empty() || self.in_flight.iter().any(|sent| sent.parked)
+        !self.queue.is_empty() || !self.backlog.is_empty() || self.in_flight.parked() > 0
     }
 
     /// The session goes on under the terms of a new connection.
@@ -428,11 +428,7 @@ fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivere
     if let Err(whose) = live.pace_out.take(now) {
         return Delivered::Dropped(Dropped::Rate(whose));
     }
-    if live.outbox.is_slow() {
-        live.outbox.publish(&Offer { parcel: offer.parcel.lasting(), ..offer.clone() }, None, false);
-    } else {
-        live.outbox.publish(offer, None, false);
-    }
+    live.outbox.publish(offer, None);
     Delivered::Sent
 }
 
@@ -441,3 +437,4 @@ pub(crate) mod in_flight;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod window;

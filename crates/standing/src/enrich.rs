@@ -39,6 +39,11 @@ impl Traveller<'_> {
 }
 
 impl View {
+    /// True if the publisher's thing lets anything travel.
+    pub fn enriches(&self) -> bool {
+        !self.propagates.is_empty()
+    }
+
     /// Appends to a message what its publisher's thing lets travel, mostly nothing. Says how many pairs.
     pub fn enrich(&self, message: &mut Message) -> usize {
         if self.propagates.is_empty() {

@@ -25,7 +25,7 @@ pub use bearer::Bearer;
 pub use dependents::Record;
 pub use grant::{Grant, Granted, GrantedDocument, NotRenewed, Renewal, Renewing};
 pub use principals::Principals;
-pub use standing::{Standing, View};
+pub use standing::{Glance, Standing, View};
 pub use suppose::{Supposed, Supposition};
 pub use unread::Unread;
 

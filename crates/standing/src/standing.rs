@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, Cache, Guard};
 use mqtt::UserProperties;
 use policy::Authorizer;
 use registry::CertificateStatus;
@@ -35,7 +35,7 @@ pub struct Standing {
     pub id: u64,
     /// Whose it is.
     pub bearer: Bearer,
-    view: ArcSwap<View>,
+    view: Arc<ArcSwap<View>>,
     /// It must not have a seat: its certificate or its policies failed it, perhaps before it had one.
     condemned: AtomicBool,
     index: Arc<Dependents>,
@@ -43,12 +43,23 @@ pub struct Standing {
 
 impl Standing {
     pub(crate) fn new(id: u64, bearer: Bearer, view: View, index: Arc<Dependents>) -> Self {
-        Self { id, bearer, view: ArcSwap::from_pointee(view), condemned: AtomicBool::new(false), index }
+        Self {
+            id,
+            bearer,
+            view: Arc::new(ArcSwap::from_pointee(view)),
+            condemned: AtomicBool::new(false),
+            index,
+        }
     }
 
     /// What it may do now.
     pub fn view(&self) -> Guard<Arc<View>> {
         self.view.load()
+    }
+
+    /// The same for somebody who asks often.
+    pub fn glance(&self) -> Glance {
+        Glance(Cache::new(self.view.clone()))
     }
 
     /// The same, to keep for a while.
@@ -94,6 +105,23 @@ impl Standing {
             (None, Some(status)) => format!("the certificate is {}", status.as_str()),
             (None, None) => "the certificate is not registered".to_owned(),
         }
+    }
+}
+
+/// Somebody's look at a standing's view: as new as [`Standing::view`], and cheap as long as the view is the same.
+#[derive(Clone)]
+pub struct Glance(Cache<Arc<ArcSwap<View>>, Arc<View>>);
+
+impl Glance {
+    /// What the standing may do now.
+    pub fn view(&mut self) -> &Arc<View> {
+        self.0.load()
+    }
+}
+
+impl std::fmt::Debug for Glance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Glance")
     }
 }
 

@@ -8,7 +8,7 @@ use mqtt::Message;
 use policy::Permit;
 
 use crate::broker::Inner;
-use standing::{Standing, View};
+use standing::View;
 
 /// The proofs that a publish needs.
 pub(crate) struct Permits {
@@ -60,16 +60,15 @@ impl fmt::Display for Denied<'_> {
 }
 
 impl Inner {
-    /// The permits for a message of a standing.
+    /// The permits for a message, by the view of its publisher's standing.
     pub fn authorise_publish<'a>(
         &self,
-        standing: &Standing,
+        view: &Arc<View>,
         message: &'a Message,
         now: Timestamp,
     ) -> Result<Permits, Denied<'a>> {
         let topic = message.topic.as_str();
-        let view = standing.view();
-        let denied = |action| Denied { view: standing.view_full(), action, topic, now };
+        let denied = |action| Denied { view: view.clone(), action, topic, now };
         let publish = view.authorizer.publish(topic, now).map_err(|_| denied("iot:Publish"))?;
         let retain = match message.retain {
             true => {

@@ -12,13 +12,13 @@ use router::Route;
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
 use store::Recipient;
 
-use super::Sender;
 use super::route::{Waiting, Waits};
+use super::{Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
 use crate::durable::{body::Tag, journal_key};
 use crate::report::standing_of;
-use standing::Standing;
+use standing::{Standing, View};
 
 /// What became of a message for a client, to be told outside the cell.
 pub(crate) struct Report {
@@ -56,23 +56,30 @@ impl Report {
 
 /// What came of an offer.
 pub(crate) struct Offered {
-    report: Report,
+    fate: Fate,
+    /// Of the client, if it is there.
+    standing: Option<Arc<Standing>>,
+    /// Of the session.
+    version: Version,
     waker: Option<Waker>,
     /// The session's incarnation, if the message is to be journaled for it.
     enqueue: Option<Arc<str>>,
 }
 
 impl Offered {
-    fn new(kept: &Kept, offer: &Offer, standing: Option<&Arc<Standing>>, delivered: Delivered) -> Self {
+    fn new(kept: &Kept, standing: Option<&Arc<Standing>>, delivered: Delivered) -> Self {
         let enqueue = (delivered == Delivered::Enqueue).then(|| kept.incarnation.clone());
-        let report = Report::new(offer, kept.session.version(), standing, delivered.into());
-        Self { report, waker: None, enqueue }
+        let (fate, standing) = (delivered.into(), standing.cloned());
+        Self { fate, standing, version: kept.session.version(), waker: None, enqueue }
     }
 }
 
 /// iot:Receive for an offer. For a shared subscription the plain topic and the shared form are both asked.
 pub(super) fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
-    let view = standing.view();
+    permit_of(&standing.view(), offer, now)
+}
+
+fn permit_of(view: &View, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
     let topic = offer.parcel.message.topic.as_str();
     match &offer.share_name {
         None => view.authorizer.receive(topic, now).ok(),
@@ -87,7 +94,7 @@ impl Inner {
         route: &Route<Subscriber>,
         share_name: Option<&Arc<str>>,
         parcel: &Arc<Parcel>,
-        sender: Sender<'_>,
+        (sender, wakes): (Sender<'_>, &mut Wakes),
         now: Timestamp,
     ) -> Option<Waiting> {
         if (route.no_local && route.target.session == sender.session) || now < route.target.from {
@@ -103,7 +110,7 @@ impl Inner {
             group: None,
             identifiers: route.identifiers.clone(),
         };
-        self.hand_in(route, offer, now)
+        self.hand_in(route, offer, wakes, now)
     }
 
     /// Hands a retained message to a new subscription.
@@ -111,30 +118,35 @@ impl Inner {
         &self,
         route: &Route<Subscriber>,
         parcel: &Arc<Parcel>,
+        wakes: &mut Wakes,
         now: Timestamp,
     ) -> Option<Waiting> {
         let qos = parcel.message.qos.min(route.qos);
         let (parcel, identifiers) = (parcel.clone(), route.identifiers.clone());
         let offer =
             Offer { parcel, qos, retain: true, share_name: None, place: None, group: None, identifiers };
-        self.hand_in(route, offer, now)
+        self.hand_in(route, offer, wakes, now)
     }
 
-    fn hand_in(&self, route: &Route<Subscriber>, offer: Offer, now: Timestamp) -> Option<Waiting> {
+    fn hand_in(
+        &self,
+        route: &Route<Subscriber>,
+        offer: Offer,
+        wakes: &mut Wakes,
+        now: Timestamp,
+    ) -> Option<Waiting> {
         let cell = &route.target.cell;
-        let tag = Tag {
-            qos: offer.qos,
-            retain: offer.retain,
-            share_name: offer.share_name.as_deref().map(Box::from),
-            identifiers: offer.identifiers.clone(),
-        };
-        let offered = cell.enter(|seat| self.offer(seat, route.target.session, offer, now))?;
-        offered.waker.into_iter().for_each(Waker::wake);
-        let report = offered.report;
+        let offered = cell.enter(|seat| self.offer(seat, route.target.session, &offer, now))?;
+        let Offered { fate, standing, version, waker, enqueue } = offered;
+        wakes.add(waker);
+        let Offer { parcel, qos, retain, share_name, identifiers, .. } = offer;
+        let report = Report { parcel, qos, standing, version, fate };
         self.report(&cell.client_id, &report, now);
-        self.provoke_delivery(route, &report, tag.retain, now);
+        self.provoke_delivery(route, &report, retain, now);
         self.close_if_denied(cell, &report, now);
-        let incarnation = offered.enqueue?;
+        let incarnation = enqueue?;
+        let share_name = share_name.as_deref().map(Box::from);
+        let tag = Tag { qos, retain, share_name, identifiers };
         let session = journal_key(&cell.client_id, &incarnation);
         Some(Waiting {
             waits: Waits::Session(route.target.clone()),
@@ -155,28 +167,30 @@ impl Inner {
     }
 
     /// Inside the cell. `None` if the session is not there any more.
-    pub fn offer(&self, seat: &mut Seat, session: u64, offer: Offer, now: Timestamp) -> Option<Offered> {
+    pub fn offer(&self, seat: &mut Seat, session: u64, offer: &Offer, now: Timestamp) -> Option<Offered> {
         let kept = seat.kept.as_mut().filter(|kept| kept.id == session)?;
         let Some(live) = &mut seat.live else {
             let queues = offer.qos != QoS::AtMostOnce && kept.session.expiry > 0;
             let delivered = match queues && !self.throttles.queue(now) {
                 true => Delivered::Dropped(Dropped::QueueRate),
-                false => kept.session.deliver(None, offer.clone(), now),
+                false => kept.session.deliver(None, offer, now),
             };
-            return Some(Offered::new(kept, &offer, None, delivered));
+            return Some(Offered::new(kept, None, delivered));
         };
-        let Some(permit) = permit(&live.standing, &offer, now) else {
-            let fate = Fate::Denied(offer.share_name.clone());
-            let report = Report::new(&offer, kept.session.version(), Some(&live.standing), fate);
-            return Some(Offered { report, waker: None, enqueue: None });
+        let Some(permit) = permit_of(live.glance.view(), offer, now) else {
+            let (fate, standing) = (Fate::Denied(offer.share_name.clone()), Some(live.standing.clone()));
+            let version = kept.session.version();
+            return Some(Offered { fate, standing, version, waker: None, enqueue: None });
         };
-        let delivered = hand_over(permit, kept, live, offer.clone(), now);
-        let mut offered = Offered::new(kept, &offer, Some(&live.standing), delivered);
-        let due = kept.session.next_paced(&live.talk);
+        let delivered = hand_over(permit, kept, live, offer, now);
+        let mut offered = Offered::new(kept, Some(&live.standing), delivered);
         let wake = match delivered {
             Delivered::Sent => true,
             // The driver has to learn until when a message is held back.
-            Delivered::Queued => due > now && due != Timestamp::NEVER,
+            Delivered::Queued => {
+                let due = kept.session.next_paced(&live.talk);
+                due > now && due != Timestamp::NEVER
+            }
             Delivered::Enqueue | Delivered::Dropped(_) => false,
         };
         offered.waker = wake.then(|| live.waker.take()).flatten();
@@ -244,7 +258,7 @@ fn hand_over(
     _permit: Permit<policy::Receive>,
     kept: &mut Kept,
     live: &mut Live,
-    offer: Offer,
+    offer: &Offer,
     now: Timestamp,
 ) -> Delivered {
     kept.session.deliver(Some(&mut live.talk), offer, now)

@@ -71,8 +71,7 @@ impl Inner {
         }
         // Kept for long: it must not hold on to the buffer that it came in.
         let value = self.journal.is_some().then(|| stored(&parcel.message, now));
-        let kept = Parcel::new(parcel.message.detached());
-        let kept = Kept { parcel: Arc::new(kept), stored: now, qos: parcel.message.qos };
+        let kept = Kept { parcel: parcel.to_lasting(), stored: now, qos: parcel.message.qos };
         let kept = Arc::new(kept);
         let mut outcome = self.retained.store(topic, kept.clone());
         if outcome.is_err() && self.sweep_retained(now) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dialect::Divergence;
 use events::Origin;
 use identity::Timestamp;
-use mqtt::{Message, QoS};
+use mqtt::Message;
 use router::{Matches, Route};
 use session::Parcel;
 use session::group::Lane;
@@ -13,15 +13,11 @@ use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
 use super::share::{Seen, choose};
-use super::{Permits, Sender};
+use super::{Permits, Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
 use crate::durable::{Job, Then, body};
 use crate::groups::Group;
-
-/// Messages with a payload up to this many bytes are copied once when they may wait somewhere, so that a small
-/// message does not hold on to the large buffer in which it arrived.
-const COPY_UP_TO: usize = 16 * 1024;
 
 impl Inner {
     /// Retains, routes and delivers. The permits are the proof that the policies allow it. What comes back has to be
@@ -29,19 +25,16 @@ impl Inner {
     pub fn distribute(
         &self,
         permits: Permits,
-        message: Message,
+        parcel: Arc<Parcel>,
         sender: Sender<'_>,
         matches: &mut Matches<Subscriber>,
         now: Timestamp,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let Permits { publish: _proof, retain } = permits;
-        if message.topic.is_reserved() && self.is_swallowed(&message, sender, now) {
+        if parcel.message.topic.is_reserved() && self.is_swallowed(&parcel.message, sender, now) {
             return outcome;
         }
-        let waits = message.qos != QoS::AtMostOnce && message.payload.len() <= COPY_UP_TO;
-        let message = if waits { message.detached() } else { message };
-        let parcel = Arc::new(Parcel::new(message));
         if let Some(permit) = retain {
             self.retain(permit, &parcel, &mut outcome.batch, now);
         }
@@ -59,10 +52,10 @@ impl Inner {
         }
         let mut waiting = Vec::new();
         for route in &matches.direct {
-            waiting.extend(self.deliver(route, None, &parcel, sender, now));
+            waiting.extend(self.deliver(route, None, &parcel, (sender, &mut outcome.wakes), now));
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
-            waiting.extend(self.share(shared, seen, &parcel, sender, now));
+            waiting.extend(self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now));
         }
         outcome.enqueue(&parcel.message, waiting);
         outcome
@@ -100,6 +93,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Outcome {
     pub appends: Vec<(Append, Vec<Waits>)>,
     pub batch: Batch,
+    /// Who is to write what it got: woken when this is dropped or made a job.
+    pub wakes: Wakes,
 }
 
 impl Outcome {
@@ -110,8 +105,11 @@ impl Outcome {
 
     /// Both.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.appends.extend(other.appends);
-        self.batch.absorb(other.batch);
+        if !other.is_empty() {
+            self.appends.extend(other.appends);
+            self.batch.absorb(other.batch);
+        }
+        self.wakes.absorb(other.wakes);
     }
 
     /// The message goes once into the journal, for all who wait for it.

@@ -14,7 +14,7 @@ use store::Recipient;
 
 use super::deliver::{Fate, Report, permit};
 use super::route::{Waiting, Waits};
-use super::{Sender, deliver};
+use super::{Sender, Wakes, deliver};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
 use crate::groups;
@@ -51,11 +51,12 @@ impl Inner {
         shared: &SharedRoute<Subscriber>,
         seen: Seen,
         parcel: &Arc<Parcel>,
-        sender: Sender<'_>,
+        (sender, wakes): (Sender<'_>, &mut Wakes),
         now: Timestamp,
     ) -> Option<Waiting> {
         if parcel.message.qos != QoS::AtLeastOnce || !seen.lasts || !self.groups_queue() {
-            return self.deliver(&shared.route, Some(&shared.share_name), parcel, sender, now);
+            let share_name = Some(&shared.share_name);
+            return self.deliver(&shared.route, share_name, parcel, (sender, wakes), now);
         }
         let group = self.groups.claim(&shared.filter)?;
         let lane = group.queue(|queue| queue.lane(seen.ready));

@@ -13,13 +13,14 @@ use mqtt::{Packet, PacketId, QoS, ReasonCode};
 use session::{Conversation, Notes, Session, Step};
 use store::{Append, Recipient};
 
-use crate::broker::Durability;
+use crate::broker::{Durability, Inner};
 use crate::cell::{Cell, Kept};
 use crate::connection::Connection;
 use crate::direct::{self, Awaited};
 use crate::durable::{Job, Then, received_key};
 use crate::link::Flow;
 use crate::publish::Outcome;
+use standing::{Standing, View};
 use window::Window;
 
 /// Takes in a batch.
@@ -41,15 +42,15 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
         connection.inner().report_throttle_exceeded(connection.client(), quota, now);
     }
     let mut taken = Taken::default();
-    for step in steps {
-        if carry_out(connection, step, &mut taken, now) == Flow::Close {
-            // What was taken before is made durable all the same.
-            settle(connection, taken, now);
-            return Flow::Close;
-        }
+    let ground = Ground::of(connection);
+    let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
+    let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
+    if taken.acknowledged && flow == Flow::Continue {
+        pump(connection, now);
     }
+    // What was taken before the end is made durable all the same.
     settle(connection, taken, now);
-    Flow::Continue
+    flow
 }
 
 /// Enters the cell once: the steps, and whether the client went faster than a connection may. `None` if the seat was
@@ -89,10 +90,16 @@ fn take_in(
     })
 }
 
-fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Timestamp) -> Flow {
+fn carry_out(
+    connection: &mut Connection,
+    ground: &Ground,
+    step: Step,
+    taken: &mut Taken,
+    now: Timestamp,
+) -> Flow {
     match step {
         Step::Nothing => Flow::Continue,
-        Step::Publish(inbound) => publish::message(connection, *inbound, taken, now),
+        Step::Publish(inbound) => publish::message(connection, ground, inbound, taken, now),
         Step::Refused { violation, topic, qos, packet_id } => {
             publish::refused(connection, (&violation, &topic), (qos, packet_id), taken, now)
         }
@@ -101,9 +108,27 @@ fn carry_out(connection: &mut Connection, step: Step, taken: &mut Taken, now: Ti
         Step::Repeated(packet_id) => owe(taken, packet_id, Answer::Received { again: true }),
         Step::Recorded { packet_id, known } => owe(taken, packet_id, Answer::Release { known }),
         Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
-        Step::Acknowledged => pump(connection, now),
+        Step::Acknowledged => {
+            taken.acknowledged = true;
+            Flow::Continue
+        }
         Step::Goodbye { with_will } => goodbye(connection, with_will, now),
         Step::Violated(violation) => connection.fail_untold(violation.fault, &violation.detail, now),
+    }
+}
+
+/// What all messages of one wake are judged by: they came before anything that changes it from now on.
+struct Ground {
+    inner: Arc<Inner>,
+    standing: Arc<Standing>,
+    view: Arc<View>,
+}
+
+impl Ground {
+    fn of(connection: &Connection) -> Self {
+        let (inner, standing) = (connection.inner().clone(), connection.standing.clone());
+        let view = standing.view_full();
+        Self { inner, standing, view }
     }
 }
 
@@ -192,12 +217,14 @@ pub(crate) struct Taken {
     pub acknowledgements: Vec<Acknowledgement>,
     /// What has to be on disk first.
     pub outcome: Outcome,
+    /// The client acknowledged messages: there may be room for others.
+    pub acknowledged: bool,
 }
 
 /// Acknowledges what was taken: the moment of settling. Where something has to be on disk first, or waits for that
 /// already, the committer does it, so that acknowledgements keep their order [MQTT-4.6.0-2].
 fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
-    let Taken { mut acknowledgements, mut outcome } = taken;
+    let Taken { mut acknowledgements, mut outcome, .. } = taken;
     let inner = connection.inner();
     inner.provoke_acknowledgements(connection.cell(), &mut acknowledgements, now);
     let generation = connection.generation();
@@ -261,7 +288,7 @@ fn log<'a>(
 }
 
 /// The window opened: sends what waits.
-pub(crate) fn pump(connection: &Connection, now: Timestamp) -> Flow {
+pub(crate) fn pump(connection: &Connection, now: Timestamp) {
     let inner = connection.inner();
     let generation = connection.generation();
     let reports = connection.cell().enter(|seat| match seat.of(generation) {
@@ -270,7 +297,6 @@ pub(crate) fn pump(connection: &Connection, now: Timestamp) -> Flow {
     });
     inner.report_all(connection.client_id(), &reports, now);
     inner.look_after(connection.cell());
-    Flow::Continue
 }
 
 /// [MQTT-3.14.4-3] the will is dropped, unless the client asked for it with reason 0x04.

@@ -7,7 +7,7 @@ use mqtt::{PacketId, QoS};
 use quirks::Quirk;
 use session::{Inbound, Violation};
 
-use super::{Acknowledgement, Taken};
+use super::{Acknowledgement, Ground, Taken};
 use crate::connection::Connection;
 use crate::link::Flow;
 use crate::publish::Sender;
@@ -26,14 +26,15 @@ struct Refusal<'a> {
 /// Authorises and distributes; what was taken, and what of it has to be on disk first, is noted in `taken`.
 pub(super) fn message(
     connection: &mut Connection,
+    Ground { inner, standing, view }: &Ground,
     inbound: Inbound,
     taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
-    let Inbound { mut message, packet_id } = inbound;
-    let (inner, standing) = (connection.inner().clone(), connection.standing.clone());
+    let Inbound { mut parcel, packet_id } = inbound;
+    let message = &parcel.message;
     let qos = message.qos;
-    let permits = match inner.authorise_publish(&standing, &message, now) {
+    let permits = match inner.authorise_publish(view, message, now) {
         Ok(permits) => permits,
         Err(denied) => {
             let trace = inner.uuid();
@@ -52,17 +53,18 @@ pub(super) fn message(
         let violation = Violation::new(publish_fault(qos), detail);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
-    if let Err(violation) = inner.admit_retained(&message, now) {
+    if let Err(violation) = inner.admit_retained(message, now) {
         let topic = message.topic.as_str();
         inner.report_violation(&violation, connection.client(), "PUBLISH", now);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
-    inner.enrich(&standing, &mut message, now);
+    inner.enrich(standing, view, &mut parcel, now);
     let mut matches = std::mem::take(&mut connection.matches);
     let sender = Sender::client(connection.client(), connection.session());
-    inner.report_publish_in(sender.origin, &message, packet_id, now);
-    taken.outcome.merge(inner.distribute(permits, message, sender, &mut matches, now));
-    matches.clear();
+    inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);
+    let outcome = inner.distribute(permits, parcel, sender, &mut matches, now);
+    taken.outcome.merge(outcome);
+    matches.release();
     connection.matches = matches;
     let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
     taken.acknowledgements.extend(packet_id.map(answer));

@@ -360,7 +360,7 @@ fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
         let identifiers = asked.identifier.into_iter().collect();
         let (qos, no_local, retain_as_published) = (asked.qos, false, false);
         let route = Route { target, qos, no_local, retain_as_published, identifiers };
-        let waiting = inner.deliver_retained(&route, &kept.parcel, now);
+        let waiting = inner.deliver_retained(&route, &kept.parcel, &mut outcome.wakes, now);
         outcome.enqueue(&kept.parcel.message, waiting.into_iter().collect());
     }
     if !outcome.is_empty() {

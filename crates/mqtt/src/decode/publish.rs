@@ -1,5 +1,7 @@
 //! PUBLISH (MQTT 5.0 section 3.3, MQTT 3.1.1 section 3.3): the hot path. Topic and payload share the buffer.
 
+use bytes::{Buf, Bytes};
+
 use crate::clause;
 use crate::decode::Setting;
 use crate::decode::reader::Reader;
@@ -11,7 +13,9 @@ use crate::text::Text;
 use crate::topic::has_wildcard;
 use crate::version::QoS;
 
-pub(crate) fn publish(reader: &mut Reader<'_>, flags: u8, setting: Setting) -> Result<Packet, Flaw> {
+/// `body` is what follows the fixed header; what is left of it behind the properties is the payload.
+pub(crate) fn publish(mut body: Bytes, flags: u8, setting: Setting) -> Result<Packet, Flaw> {
+    let reader = &mut Reader::new(&body);
     let qos = QoS::from_number((flags >> 1) & 0b11).ok_or(Flaw::new(MalformedFault::Qos, clause::QOS))?;
     let mut publish = Box::new(Publish {
         dup: flags & 0b1000 != 0,
@@ -27,7 +31,9 @@ pub(crate) fn publish(reader: &mut Reader<'_>, flags: u8, setting: Setting) -> R
         properties(&mut publish, reader, setting)?;
     }
     check_named(&publish, setting)?;
-    publish.payload = reader.rest();
+    let head = reader.position();
+    body.advance(head);
+    publish.payload = body;
     Ok(Packet::Publish(publish))
 }
 

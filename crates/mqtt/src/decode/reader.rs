@@ -120,13 +120,6 @@ impl<'a> Reader<'a> {
         let start = self.skip(length)?;
         check_text(self.body.get(start..self.at).unwrap_or_default()).map_err(flaw)
     }
-
-    /// All that is left, shared.
-    pub(crate) fn rest(&mut self) -> Bytes {
-        let rest = self.body.slice(self.at..self.end);
-        self.at = self.end;
-        rest
-    }
 }
 
 const fn flaw(invalid: InvalidText) -> Flaw {

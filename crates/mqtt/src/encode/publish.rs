@@ -2,7 +2,7 @@
 
 use crate::encode::Sink;
 use crate::encode::sink::Block;
-use crate::packet::{MessageProperties, PacketKind, Publish};
+use crate::packet::{MessageProperties, PacketKind, PublishParts};
 use crate::properties::Property;
 use crate::version::{QoS, Version};
 
@@ -13,34 +13,36 @@ pub(crate) const fn first_byte(dup: bool, qos: QoS, retain: bool) -> u8 {
     (PacketKind::Publish.number() << 4) | ((dup as u8) << 3) | (qos.number() << 1) | retain as u8
 }
 
-pub(crate) fn publish<S: Sink>(publish: &Publish, version: Version, out: &mut S) {
+pub(crate) fn publish<S: Sink>(publish: &PublishParts<'_>, version: Version, out: &mut S) {
     body_head(publish, version, out);
-    out.raw(&publish.payload);
+    out.raw(publish.payload);
 }
 
 /// Topic, packet identifier, properties: what stands between fixed header and payload.
 ///
 /// A missing packet identifier is a programmer's error; it is written as 0, which the peer refuses.
-pub(crate) fn body_head<S: Sink>(publish: &Publish, version: Version, out: &mut S) {
-    out.text(&publish.topic);
+pub(crate) fn body_head<S: Sink>(publish: &PublishParts<'_>, version: Version, out: &mut S) {
+    out.text(publish.topic);
     // [MQTT-2.2.1-2]: none with QoS 0.
     if publish.qos != QoS::AtMostOnce {
         out.u16(publish.packet_id.map_or(0, crate::PacketId::get));
     }
-    if version.is_v5() {
+    if version.is_v5() && publish.is_bare() {
+        out.u8(0);
+    } else if version.is_v5() {
         out.section(publish);
     }
 }
 
 /// The message expiry comes first: [`crate::PublishFrame`] patches it there.
-impl Block for Publish {
+impl Block for PublishParts<'_> {
     fn write<S: Sink>(&self, out: &mut S) {
         out.u32_property(Property::MessageExpiryInterval, self.message_expiry_interval);
         out.u16_property(Property::TopicAlias, self.topic_alias);
-        for identifier in &self.subscription_identifiers {
+        for identifier in self.subscription_identifiers {
             out.variable_property(Property::SubscriptionIdentifier, Some(*identifier));
         }
-        message_properties(&self.properties, out);
+        message_properties(self.properties, out);
     }
 }
 

@@ -32,6 +32,60 @@ pub struct Publish {
     pub properties: MessageProperties,
 }
 
+/// The parts of a PUBLISH, borrowed from wherever they are: what is needed to write one. For the fields see [`Publish`].
+#[derive(Clone, Copy, Debug)]
+pub struct PublishParts<'a> {
+    /// Possibly sent before.
+    pub dup: bool,
+    /// Quality of service.
+    pub qos: QoS,
+    /// Was retained.
+    pub retain: bool,
+    /// The topic.
+    pub topic: &'a Text,
+    /// Present exactly when the quality of service is 1 or 2.
+    pub packet_id: Option<PacketId>,
+    /// The application's bytes.
+    pub payload: &'a Bytes,
+    /// A number that stands for the topic.
+    pub topic_alias: Option<u16>,
+    /// Seconds that the message has left to live.
+    pub message_expiry_interval: Option<u32>,
+    /// The identifiers of the matching subscriptions.
+    pub subscription_identifiers: &'a [u32],
+    /// What travels end to end.
+    pub properties: &'a MessageProperties,
+}
+
+impl Publish {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn parts(&self) -> PublishParts<'_> {
+        PublishParts {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic: &self.topic,
+            packet_id: self.packet_id,
+            payload: &self.payload,
+            topic_alias: self.topic_alias,
+            message_expiry_interval: self.message_expiry_interval,
+            subscription_identifiers: &self.subscription_identifiers,
+            properties: &self.properties,
+        }
+    }
+}
+
+impl PublishParts<'_> {
+    /// True if the section of properties is empty.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.message_expiry_interval.is_none()
+            && self.topic_alias.is_none()
+            && self.subscription_identifiers.is_empty()
+            && self.properties.is_empty()
+    }
+}
+
 /// The properties that a server forwards unaltered (MQTT 5.0 section 3.3.2.3). Empty ones allocate nothing;
 /// a clone shares everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -133,3 +133,49 @@ proptest! {
         prop_assert!(table.exact.iter().all(|stripe| stripe.read().is_empty()));
     }
 }
+
+proptest! {
+    /// A buffer that is used again and again gives what a new one gives, whatever changes in between.
+    #[test]
+    fn what_is_remembered_is_what_would_be_found(
+        steps in proptest::collection::vec((any_filter(), 0u64..40, any::<bool>(), any_topic()), 1..60),
+        shares in any::<bool>(),
+    ) {
+        let table = RouteTable::new(MatchRules { hash_matches_parent: false }, true);
+        let mut kept = Matches::default();
+        for (text, id, add, topic) in steps.into_iter().filter(|step| !step.0.is_empty()) {
+            let text = if shares && id % 3 == 0 { format!("$share/g/{text}") } else { text };
+            match add {
+                true => table.subscribe(&filter(&text), route(id, QoS::AtMostOnce)),
+                false => table.unsubscribe(&filter(&text), id),
+            };
+            for turn in 0..3u64 {
+                let mut new = Matches::default();
+                // Each match chooses another member.
+                let mut choose = |members: &[Route<Id>]| usize::try_from(turn).unwrap().checked_rem(members.len());
+                table.matches(&topic, &mut choose, &mut kept);
+                table.matches(&topic, &mut choose, &mut new);
+                let told = |found: &Matches<Id>| {
+                    let ids = |routes: &[Route<Id>]| routes.iter().map(|r| r.target.0).collect::<Vec<_>>();
+                    let shared: Vec<u64> = found.shared.iter().map(|one| one.route.target.0).collect();
+                    (ids(&found.direct), shared, ids(&found.missed))
+                };
+                prop_assert_eq!(told(&kept), told(&new), "{} on {}", topic, turn);
+                kept.release();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_outcome_is_not_kept() {
+    let table = RouteTable::new(MatchRules { hash_matches_parent: false }, true);
+    let mut found = Matches::default();
+    for id in 0..=16 {
+        table.subscribe(&filter("a"), route(id, QoS::AtMostOnce));
+        table.matches("a", &mut |_| None, &mut found);
+        let (count, is_kept) = (found.direct.len(), id < 16);
+        found.release();
+        assert_eq!(found.direct.len(), if is_kept { count } else { 0 });
+    }
+}

@@ -1,17 +1,19 @@
 //! PUBLISH from the client: checks, topic aliases, and the version-neutral message.
 
+use std::sync::Arc;
+
 use dialect::{Dialect, Divergence, Fault, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, PacketId, Publish, QoS, Text, Version};
 
 use crate::throttle::{self, Exceeded};
-use crate::{Conversation, Note, Notes, Session, Step, Violation, check, terms};
+use crate::{Conversation, Note, Notes, Parcel, Session, Step, Violation, check, terms};
 
 /// A message from the client that passed the checks of this crate.
 #[derive(Debug)]
 pub struct Inbound {
-    /// The message.
-    pub message: Message,
+    /// The message. One of QoS 1 or 2 holds on to nothing but itself, if it is small: it may wait.
+    pub parcel: Arc<Parcel>,
     /// Present for QoS 1 and 2.
     pub packet_id: Option<PacketId>,
 }
@@ -55,13 +57,12 @@ impl Aliases {
 pub(crate) fn receive(
     live: &mut Conversation,
     session: &mut Session,
-    publish: Publish,
+    publish: &mut Publish,
     dialect: &Dialect,
     now: Timestamp,
     notes: &mut Notes,
 ) -> Step {
     let (packet_id, qos, version) = (publish.packet_id, publish.qos, live.terms().version);
-    let topic = publish.topic.clone();
     note_expiry(publish.message_expiry_interval, dialect, notes);
     let exact = packet_id.filter(|_| qos == QoS::ExactlyOnce && !dialect.has(Divergence::NoQos2));
     if let Some(packet_id) = exact.filter(|packet_id| session.has_received(*packet_id)) {
@@ -73,12 +74,12 @@ pub(crate) fn receive(
                 session.note_received(packet_id);
                 live.owed += 1;
             }
-            Step::Publish(Box::new(Inbound { message, packet_id }))
+            Step::Publish(Inbound { parcel: Arc::new(Parcel::arrived(message)), packet_id })
         }
         // A fault that is answered with an acknowledgement leaves the connection as it is.
         Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {
             dialect::Answer::PubAck(_) | dialect::Answer::NoAck => {
-                Step::Refused { violation, topic, qos, packet_id }
+                Step::Refused { violation, topic: std::mem::take(&mut publish.topic), qos, packet_id }
             }
             _ => Step::Violated(violation),
         },
@@ -86,9 +87,9 @@ pub(crate) fn receive(
 }
 
 /// [MQTT-4.3.3-10] a message that was taken already. The alias that it carries is learnt all the same.
-fn again(live: &mut Conversation, publish: Publish, packet_id: PacketId, dialect: &Dialect) -> Step {
+fn again(live: &mut Conversation, publish: &Publish, packet_id: PacketId, dialect: &Dialect) -> Step {
     let fits = window(live, publish.qos, dialect);
-    match fits.and_then(|()| live.aliases.resolve(publish.topic, publish.topic_alias)) {
+    match fits.and_then(|()| live.aliases.resolve(publish.topic.clone(), publish.topic_alias)) {
         Ok(_topic) => {
             live.owed += 1;
             Step::Repeated(packet_id)
@@ -121,7 +122,7 @@ fn note_expiry(asked: Option<u32>, dialect: &Dialect, notes: &mut Notes) {
 
 fn admit(
     live: &mut Conversation,
-    publish: Publish,
+    publish: &mut Publish,
     dialect: &Dialect,
     now: Timestamp,
 ) -> Result<Message, Violation> {
@@ -137,16 +138,16 @@ fn admit(
     }
     window(live, publish.qos, dialect)?;
     terms::message_limits(publish.payload.len(), &publish.properties, dialect)?;
-    let topic = live.aliases.resolve(publish.topic, publish.topic_alias)?;
+    let topic = live.aliases.resolve(publish.topic.clone(), publish.topic_alias)?;
     let topic = check::publish_topic(topic, publish.retain, dialect)?;
     // Last, so that an alias is learnt even with a message that is discarded.
     keep_pace(live, publish.qos, dialect, now)?;
     Ok(Message {
         topic,
-        payload: publish.payload,
+        payload: std::mem::take(&mut publish.payload),
         qos: publish.qos,
         retain: publish.retain,
-        properties: publish.properties,
+        properties: std::mem::take(&mut publish.properties),
         expires_at: check::expires_at(publish.message_expiry_interval, now, dialect),
         published_by_v5: live.terms().version == Version::V5,
     })

@@ -64,8 +64,8 @@ impl Session {
             return Err(offer);
         }
         // [MQTT-4.3.3-2] [MQTT-4.3.2-2]
-        live.outbox.publish(&offer, Some(packet_id), false);
-        self.in_flight.push_back(InFlight::new(packet_id, offer, now));
+        live.outbox.publish(&offer, Some(packet_id));
+        self.in_flight.add(InFlight::new(packet_id, offer, now));
         Ok(Delivered::Sent)
     }
 
@@ -92,9 +92,9 @@ impl Session {
         }
         let packet_id = if confirmed { Some(self.next_packet_id().ok_or(Unsent::WindowFull)?) } else { None };
         live.pace_out.take(now).map_err(Unsent::Rate)?;
-        live.outbox.publish(&offer, packet_id, false);
+        live.outbox.publish(&offer, packet_id);
         if let Some(packet_id) = packet_id {
-            self.in_flight.push_back(InFlight { direct: true, ..InFlight::new(packet_id, offer, now) });
+            self.in_flight.add(InFlight { direct: true, ..InFlight::new(packet_id, offer, now) });
         }
         Ok(packet_id)
     }
@@ -106,12 +106,12 @@ impl Session {
 
     /// True if a message of QoS 1 with this identifier waits for its acknowledgement.
     pub fn awaits(&self, packet_id: PacketId) -> bool {
-        self.in_flight.iter().any(|sent| sent.packet_id == packet_id && sent.offer.qos == QoS::AtLeastOnce)
+        self.in_flight.find(packet_id, |sent| sent.offer.qos == QoS::AtLeastOnce).is_some()
     }
 
     /// Messages that the client has and owes an acknowledgement for.
     fn in_window(&self) -> usize {
-        self.exact.released.len() + self.in_flight.iter().filter(|sent| !sent.parked).count()
+        self.in_flight() - self.in_flight.parked()
     }
 
     pub(super) fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
@@ -127,14 +127,13 @@ impl Session {
 
     /// Takes a message with this identifier and QoS out of those on their way.
     pub(super) fn take_in_flight(&mut self, packet_id: PacketId, qos: QoS) -> Option<InFlight> {
-        let same = |sent: &InFlight| sent.packet_id == packet_id && sent.offer.qos == qos;
-        let at = self.in_flight.iter().position(same)?;
+        let at = self.in_flight.find(packet_id, |sent| sent.offer.qos == qos)?;
         self.in_flight.remove(at)
     }
 
     /// True if a message on its way has this identifier.
     fn uses(&self, packet_id: PacketId) -> bool {
-        self.in_flight.iter().any(|sent| sent.packet_id == packet_id)
+        self.in_flight.uses(packet_id)
             || self.exact.released.iter().any(|released| released.packet_id == packet_id)
     }
 
@@ -160,10 +159,7 @@ impl Session {
         now: Timestamp,
     ) {
         self.release_again(live);
-        for sent in &mut self.in_flight {
-            sent.parked = true;
-            sent.first_sent = now;
-        }
+        self.in_flight.park(now);
         self.resend_parked(live, dialect, gate, now);
     }
 
@@ -175,7 +171,7 @@ impl Session {
         gate: &mut dyn Gate,
         now: Timestamp,
     ) {
-        if self.in_flight.iter().all(|sent| !sent.parked) {
+        if self.in_flight.parked() == 0 {
             return;
         }
         let dup = !dialect.has(Divergence::DupUnsupported);
@@ -205,7 +201,7 @@ impl Session {
     /// already: its identifier is free only after a PUBREL.
     fn retain(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
         let (tape, exact, settled) = (&mut self.tape, &mut self.exact, &mut self.settled);
-        self.in_flight.retain_mut(|sent| {
+        self.in_flight.retain(|sent| {
             let kept = keep(sent);
             settled.extend(sent.offer.group.clone().filter(|_| !kept));
             if !kept && sent.offer.qos == QoS::ExactlyOnce {
@@ -244,14 +240,10 @@ impl Session {
     /// waits.
     pub fn renumber(&mut self, live: &mut Conversation) -> bool {
         let Some(fresh) = self.next_packet_id() else { return false };
-        let again = self.in_flight.iter_mut().filter(|sent| sent.attempts > 1 && !sent.parked);
-        for sent in again {
-            if live.outbox.renumber(sent.packet_id, fresh) {
-                sent.packet_id = fresh;
-                return true;
-            }
-        }
-        false
+        let waits_again = |sent: &InFlight| {
+            sent.attempts > 1 && !sent.parked && live.outbox.renumber(sent.packet_id, fresh)
+        };
+        self.in_flight.renumber(fresh, waits_again)
     }
 
     /// When [`Session::retry`] or the replay of the backlog has something to do next. While the outbox has no room they
@@ -287,6 +279,12 @@ impl InFlight {
         Self { packet_id, offer, first_sent, last_sent, attempts, parked: false, direct: false }
     }
 
+    /// It waits for the window of a new connection.
+    pub(super) fn park(&mut self, now: Timestamp) {
+        self.parked = true;
+        self.first_sent = now;
+    }
+
     /// False if it has expired or may not be received any more. [MQTT-4.3.3-7] one of QoS 2 does not expire once it was
     /// sent.
     fn is_wanted(&self, expires: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
@@ -301,7 +299,7 @@ impl InFlight {
     fn resend(&mut self, live: &mut Conversation, dup: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
         self.last_sent = now;
         self.attempts = self.attempts.saturating_add(1);
-        live.outbox.publish(&self.offer, Some(self.packet_id), dup);
+        live.outbox.publish_again(&self.offer, self.packet_id, dup);
         gate.sent_again(&self.offer, self.attempts);
         true
     }

@@ -85,7 +85,7 @@ impl Client {
     }
 
     fn deliver(&mut self, offer: Offer, now: Timestamp) -> Delivered {
-        self.session.deliver(Some(&mut self.talk), offer, now)
+        self.session.deliver(Some(&mut self.talk), &offer, now)
     }
 
     fn receive(&mut self, packet: Packet, now: Timestamp) -> Step {
@@ -168,11 +168,14 @@ fn a_smaller_receive_maximum_is_kept() {
 #[test]
 fn an_offline_session_keeps_qos1_and_only_if_it_is_persistent() {
     let mut session = Session::new(Version::V5, 1000, &Dialect::aws());
-    assert_eq!(session.deliver(None, offer("x", QoS::AtMostOnce), NOW), Delivered::Dropped(Dropped::Offline));
-    assert_eq!(session.deliver(None, offer("x", QoS::AtLeastOnce), NOW), Delivered::Queued);
+    assert_eq!(
+        session.deliver(None, &offer("x", QoS::AtMostOnce), NOW),
+        Delivered::Dropped(Dropped::Offline)
+    );
+    assert_eq!(session.deliver(None, &offer("x", QoS::AtLeastOnce), NOW), Delivered::Queued);
     let mut session = Session::new(Version::V5, 0, &Dialect::aws());
     assert_eq!(
-        session.deliver(None, offer("x", QoS::AtLeastOnce), NOW),
+        session.deliver(None, &offer("x", QoS::AtLeastOnce), NOW),
         Delivered::Dropped(Dropped::Offline)
     );
 }
@@ -182,7 +185,8 @@ fn an_offline_queue_is_bounded_and_keeps_the_old() {
     let mut dialect = Dialect::aws();
     dialect.limits_mut().session_queue_messages = 2;
     let mut session = Session::new(Version::V5, 1000, &dialect);
-    let outcomes: Vec<_> = (0..3).map(|_| session.deliver(None, offer("x", QoS::AtLeastOnce), NOW)).collect();
+    let outcomes: Vec<_> =
+        (0..3).map(|_| session.deliver(None, &offer("x", QoS::AtLeastOnce), NOW)).collect();
     assert_eq!(outcomes, [Delivered::Queued, Delivered::Queued, Delivered::Dropped(Dropped::QueueFull)]);
 }
 
@@ -277,9 +281,9 @@ fn expiry_counts_down_and_ends_a_message_message_expiry_clamp_expiry_zero_out() 
 fn expiry_concerns_v3_clients_by_a_switch_expiry_crosses_versions() {
     let offer = || expiring("x", QoS::AtLeastOnce, Some(NOW.millis() - 1));
     let mut session = Session::new(Version::V311, 1000, &Dialect::aws());
-    assert_eq!(session.deliver(None, offer(), NOW), Delivered::Dropped(Dropped::Expired));
+    assert_eq!(session.deliver(None, &offer(), NOW), Delivered::Dropped(Dropped::Expired));
     let mut session = Session::new(Version::V311, 1000, &Dialect::oasis());
-    assert_eq!(session.deliver(None, offer(), NOW), Delivered::Queued);
+    assert_eq!(session.deliver(None, &offer(), NOW), Delivered::Queued);
     let parcel = expiring("x", QoS::AtMostOnce, Some(NOW.millis() + 900)).parcel;
     assert_eq!(parcel.remaining_expiry(NOW, true), Some(0));
     assert_eq!(parcel.remaining_expiry(NOW, false), Some(1));
@@ -327,7 +331,7 @@ fn aliases_end_at_eight_topic_alias_8() {
     };
     assert_eq!(fault(with("a/b", 8)), None);
     match with("", 8) {
-        Step::Publish(inbound) => assert_eq!(inbound.message.topic.as_str(), "a/b"),
+        Step::Publish(inbound) => assert_eq!(inbound.parcel.message.topic.as_str(), "a/b"),
         other => panic!("{other:?}"),
     }
     assert_eq!(fault(with("", 7)), Some(Fault::ProtocolError));
@@ -557,7 +561,7 @@ fn the_backlog_is_replayed_at_ten_a_second_beside_live_messages_replay_rate() {
     let mut journal = Journal::default();
     for n in 0..200 {
         assert_eq!(
-            client.session.deliver(None, offer(&n.to_string(), QoS::AtLeastOnce), NOW),
+            client.session.deliver(None, &offer(&n.to_string(), QoS::AtLeastOnce), NOW),
             Delivered::Enqueue
         );
         journal.append(&mut client.session, &n.to_string());
@@ -713,7 +717,7 @@ fn what_waits_in_the_journal_is_bounded_by_bytes_too() {
     dialect.limits_mut().session_queue_bytes = 2 * weight;
     let mut session = Session::journaled(Version::V5, 60, &dialect);
     for expected in [Delivered::Enqueue, Delivered::Enqueue, Delivered::Dropped(Dropped::QueueFull)] {
-        assert_eq!(session.deliver(None, offer("x", QoS::AtLeastOnce), NOW), expected);
+        assert_eq!(session.deliver(None, &offer("x", QoS::AtLeastOnce), NOW), expected);
     }
     session.arrived(2);
     session.attach();
@@ -723,10 +727,10 @@ fn what_waits_in_the_journal_is_bounded_by_bytes_too() {
         (number, Some(Offer { place, ..offer("x", QoS::AtLeastOnce) }))
     });
     assert!(session.take_page(reading, page.collect()));
-    assert_eq!(session.deliver(None, offer("x", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
+    assert_eq!(session.deliver(None, &offer("x", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
     session.detach();
     assert_eq!(
-        session.deliver(None, offer("x", QoS::AtLeastOnce), NOW),
+        session.deliver(None, &offer("x", QoS::AtLeastOnce), NOW),
         Delivered::Dropped(Dropped::QueueFull)
     );
 }

@@ -40,7 +40,7 @@ impl Publisher {
             payload: Bytes::from(vec![b'x'; plan.size]),
             ..Publish::default()
         };
-        let frame = PublishFrame::new(&publish, plan.target.version)
+        let frame = PublishFrame::new(&publish.parts(), plan.target.version)
             .map_err(|error| Fault::Unsayable(error.to_string()))?;
         Ok(Self {
             receive_maximum: u64::from(

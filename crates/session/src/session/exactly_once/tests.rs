@@ -127,7 +127,7 @@ impl Side {
     }
 
     fn send(&mut self, payload: &'static str) -> Publish {
-        assert_eq!(self.session.deliver(Some(&mut self.talk), offer(payload), NOW), Delivered::Sent);
+        assert_eq!(self.session.deliver(Some(&mut self.talk), &offer(payload), NOW), Delivered::Sent);
         match &self.written()[..] {
             [Packet::Publish(publish)] => (**publish).clone(),
             other => panic!("{other:?}"),
@@ -253,7 +253,7 @@ fn the_window_is_open_only_after_the_pubcomp() {
         Dialect::oasis(),
     );
     let packet_id = side.send("x").packet_id.unwrap();
-    assert_eq!(side.session.deliver(Some(&mut side.talk), offer("y"), NOW), Delivered::Queued);
+    assert_eq!(side.session.deliver(Some(&mut side.talk), &offer("y"), NOW), Delivered::Queued);
     side.exchange(Packet::PubRec(Ack::success(packet_id)));
     assert!(side.session.next_ready(&side.talk, NOW).is_none(), "[MQTT-3.3.4-9]");
     side.exchange(Packet::PubComp(Ack::success(packet_id)));
@@ -266,7 +266,7 @@ fn what_was_sent_does_not_expire() {
     let mut parcel = Parcel::new(offer("x").parcel.message.clone());
     parcel.message.expires_at = Some(NOW.millis() + 1);
     let offer = Offer { parcel: Arc::new(parcel), ..offer("x") };
-    assert_eq!(side.session.deliver(Some(&mut side.talk), offer, NOW), Delivered::Sent);
+    assert_eq!(side.session.deliver(Some(&mut side.talk), &offer, NOW), Delivered::Sent);
     let later = NOW + std::time::Duration::from_secs(5);
     side.talk = Side::talk(side.version, None, &side.dialect);
     side.session.resend_all(&mut side.talk, &side.dialect, &mut Open, later);
@@ -368,7 +368,7 @@ fn the_identifiers_of_subscriptions_go_with_the_message() {
     let mut side = Side::new(Version::V5);
     let identifiers = SmallVec::from_slice(&[3, 268_435_455]);
     let offer = Offer { identifiers: identifiers.clone(), retain: true, ..offer("x") };
-    assert_eq!(side.session.deliver(Some(&mut side.talk), offer.clone(), NOW), Delivered::Sent);
+    assert_eq!(side.session.deliver(Some(&mut side.talk), &offer.clone(), NOW), Delivered::Sent);
     let packets = side.written();
     assert!(matches!(&packets[..], [Packet::Publish(publish)]
         if publish.subscription_identifiers == identifiers && publish.retain && publish.packet_id.is_some()));

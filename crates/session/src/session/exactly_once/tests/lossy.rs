@@ -148,7 +148,7 @@ impl World {
     fn offer(&mut self) {
         self.offered += 1;
         let offer = super::offer(self.offered.to_be_bytes().to_vec());
-        let delivered = self.side.session.deliver(Some(&mut self.side.talk), offer, NOW);
+        let delivered = self.side.session.deliver(Some(&mut self.side.talk), &offer, NOW);
         assert_eq!(delivered, Delivered::Enqueue);
         self.last += self.gap;
         self.journal.insert(self.last, self.offered);
@@ -160,7 +160,8 @@ impl World {
         match self.side.receive(packet) {
             Step::Publish(inbound) => {
                 let packet_id = inbound.packet_id.unwrap();
-                self.published.push(u32::from_be_bytes(inbound.message.payload[..].try_into().unwrap()));
+                self.published
+                    .push(u32::from_be_bytes(inbound.parcel.message.payload[..].try_into().unwrap()));
                 self.side.session.seal_received(packet_id);
                 self.store();
                 self.side.talk.record(packet_id);
