@@ -18,6 +18,7 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from awsiot import mqtt5_client_builder
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,8 +28,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 import wire
-from clients import AwsSdk5, AwsSdk311, Paho, Paho5, Refused
+from clients import AwsSdk5, AwsSdk5Custom, AwsSdk311, Paho, Paho5, Refused
 from conftest import require
+from doors import House
 from https import Https, assert_accepted, assert_refused
 from provision import allow, deny, unique
 from server import Server, binary, clean_environment
@@ -261,6 +263,28 @@ def test_websocket_signature(home):
         assert b" 403 " in connection.sock.recv(4096)
     entry = met(home, "127.0.0.1", "SECURITY_TOKEN_SIGNATURE_MISMATCH")
     assert "iotdevicegateway in this server's Region, with the host as it is sent" in entry["remedy"]
+
+
+@scenario
+@pytest.mark.parametrize("authorizer, says, remedy", [
+    ("broken", "the function encountered an error: 'no such user'", "try it with TestInvokeAuthorizer"),
+    ("open", "isAuthenticated is false", "look at the function and its token")], ids=["fails", "denies"])
+def test_custom_authorizer(doors, authorizer, says, remedy):
+    """The custom authorizer fails, or does not let the device in"""
+    client = AwsSdk5Custom(
+        doors.server, unique("guest"), mqtt5_client_builder.direct_with_custom_authorizer,
+        auth_authorizer_name=getattr(doors, authorizer), auth_username="no-entry", auth_password=b"x")
+    refused(client)
+    # Nobody is remembered by a client id that nothing vouches for: ask about the address.
+    assert remedy in met(doors.server, "127.0.0.1", says)["remedy"]
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory):
+    """A server with custom authorizers."""
+    house = House(tmp_path_factory.mktemp("doors"))
+    yield house
+    house.stop()
 
 
 def refused_at_tls(server, device):
