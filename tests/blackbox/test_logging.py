@@ -6,7 +6,7 @@ import time
 import botocore.exceptions
 import pytest
 
-from clients import AwsSdk5, Paho
+from clients import AwsSdk5, Paho, Paho5
 from provision import unique
 from server import GLANCE, LOG_WITHIN
 from test_aws_cli import aws
@@ -174,3 +174,41 @@ def test_levels_hold_after_a_restart(iot):
     device = Device(server)
     becomes(device, False)
     device.client.close()
+
+
+def test_calls_about_connections_and_retained_messages_have_entries(new_server):
+    """As AWS's log has them: named like the operation, the target as clientId or topicName, whoever called as principalId."""
+    server = new_server()
+    client = Paho5(server, server.account.everything(), unique("target"))
+    client.connect()
+    data, absent = server.account.data, unique("absent")
+    client.publish("kept", b"x", qos=1, retain=True)
+    data.get_connection(clientId=client.client_id)
+    data.list_subscriptions(clientId=client.client_id)
+    data.get_retained_message(topic="kept")
+    data.list_retained_messages()
+    data.send_direct_message(clientId=client.client_id, topic="direct", payload=b"x")
+    with pytest.raises(data.exceptions.ResourceNotFoundException):
+        data.get_connection(clientId=absent)
+    with pytest.raises(data.exceptions.ClientError):
+        data.send_direct_message(clientId=absent, topic="direct", payload=b"x")
+    data.delete_connection(clientId=client.client_id)
+    server.wait_for_log('"eventType":"DeleteConnection"')
+    client.client.loop_stop()
+    entries = [json.loads(line) for line in server.log_lines() if line.startswith("{")]
+    told = [(entry["eventType"], entry["status"], entry.get("clientId"), entry.get("topicName"), entry.get("reason"))
+            for entry in entries if entry["event"] in ("device.call", "direct.refused")]
+    target = client.client_id
+    assert told == [
+        ("GetConnection", "Success", target, None, None),
+        ("ListSubscriptions", "Success", target, None, None),
+        ("GetRetainedMessage", "Success", None, "kept", None),
+        ("ListRetainedMessage", "Success", None, None, None),
+        ("SendDirectMessage", "Success", target, "direct", None),
+        ("GetConnection", "Failure", absent, None, "ResourceNotFoundException"),
+        ("SendDirectMessage", "Failure", absent, "direct", "TARGET_CLIENT_ID_NOT_FOUND"),
+        ("DeleteConnection", "Success", target, None, None)]
+    called = [entry for entry in entries if entry["event"] == "device.call"]
+    assert {(entry["protocol"], entry["principalId"], entry["sourceIp"]) for entry in called} == {
+        ("HTTP", server.ready["access_key_id"], "127.0.0.1")}
+    assert {entry["logLevel"] for entry in called} == {"INFO", "ERROR"}

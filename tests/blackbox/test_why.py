@@ -2,8 +2,12 @@
 cause and what to change. The docstring of a scenario is its title in docs/troubleshooting.md.
 """
 
+import contextlib
+import datetime
 import json
+import queue
 import re
+import socket
 import ssl
 import struct
 import subprocess
@@ -14,6 +18,7 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from awsiot import mqtt5_client_builder
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,7 +28,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 import wire
-from clients import AwsSdk5, AwsSdk311, Paho, Paho5, Refused
+from clients import AwsSdk5, AwsSdk5Custom, AwsSdk311, Paho, Paho5, Refused
+from conftest import require
+from doors import House
+from https import Https, assert_accepted, assert_refused
 from provision import allow, deny, unique
 from server import Server, binary, clean_environment
 from test_provisioning import Owner
@@ -43,9 +51,9 @@ def scenario(test):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """AWS's quotas, but a keep-alive that a test can wait for, and a client id may connect often."""
+    """AWS's quotas, but a keep-alive and a repetition that a test can wait for, and a client id may connect often."""
     folder = tmp_path_factory.mktemp("why")
-    (folder / "thingcore.toml").write_text("[quotas]\nkeep-alive-minimum = 1\nconnects-per-client-id = 1000\n")
+    (folder / "thingcore.toml").write_text("[quotas]\nkeep-alive-minimum = 1\nretry-first = 1\nconnects-per-client-id = 1000\n")
     server = Server(folder, "--config", folder / "thingcore.toml", quotas="aws").start()
     yield server
     server.stop()
@@ -98,9 +106,12 @@ def closing(client):
     client.client.loop_stop()
 
 
-def raw_paho(server, device, client_id, protocol=paho.MQTTv5, keepalive=60):
+def raw_paho(server, device, client_id, protocol=paho.MQTTv5, keepalive=60, clean=None, inflight=20, **options):
     """A bare paho client, for what the small face does not have; `ended` is set when the connection is over."""
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
+    if clean is not None:
+        options["clean_session"] = clean
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False, **options)
+    client.max_inflight_messages = inflight
     client.tls_set(server.ca_file, device.certificate_file, device.key_file, tls_version=ssl.PROTOCOL_TLS_CLIENT)
     client.opened, client.ended, client.acks = threading.Event(), threading.Event(), []
     client.on_connect = lambda *_: client.opened.set()
@@ -167,7 +178,8 @@ def test_deleted_certificate(home):
 
 
 @scenario
-def test_self_signed_certificate(home):
+@pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls1.2", "tls1.3"])
+def test_self_signed_certificate(home, tls):
     """A self-signed certificate: the handshake succeeds and the connection dies"""
     device = home.account.certificate()
     key = ec.generate_private_key(ec.SECP256R1())
@@ -179,7 +191,10 @@ def test_self_signed_certificate(home):
     Path(device.certificate_file).write_bytes(own.public_bytes(serialization.Encoding.PEM))
     Path(device.key_file).write_bytes(key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    refused_at_tls(home, device)
+    with pytest.raises((OSError, wire.Closed)):
+        with wire.Wire.dial(home, device, V5, context=wire.tls_context(home, device, newest=tls, oldest=tls)) as connection:
+            connection.send(wire.connect(V5, unique()))
+            connection.receive()
     own_id = own.fingerprint(hashes.SHA256()).hex()
     explained(home, own_id, "handshake.failed", "register-certificate-without-ca", says="is not registered")
 
@@ -248,6 +263,28 @@ def test_websocket_signature(home):
         assert b" 403 " in connection.sock.recv(4096)
     entry = met(home, "127.0.0.1", "SECURITY_TOKEN_SIGNATURE_MISMATCH")
     assert "iotdevicegateway in this server's Region, with the host as it is sent" in entry["remedy"]
+
+
+@scenario
+@pytest.mark.parametrize("authorizer, says, remedy", [
+    ("broken", "the function encountered an error: 'no such user'", "try it with TestInvokeAuthorizer"),
+    ("open", "isAuthenticated is false", "look at the function and its token")], ids=["fails", "denies"])
+def test_custom_authorizer(doors, authorizer, says, remedy):
+    """The custom authorizer fails, or does not let the device in"""
+    client = AwsSdk5Custom(
+        doors.server, unique("guest"), mqtt5_client_builder.direct_with_custom_authorizer,
+        auth_authorizer_name=getattr(doors, authorizer), auth_username="no-entry", auth_password=b"x")
+    refused(client)
+    # Nobody is remembered by a client id that nothing vouches for: ask about the address.
+    assert remedy in met(doors.server, "127.0.0.1", says)["remedy"]
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory):
+    """A server with custom authorizers."""
+    house = House(tmp_path_factory.mktemp("doors"))
+    yield house
+    house.stop()
 
 
 def refused_at_tls(server, device):
@@ -483,6 +520,39 @@ def test_inbound_window(new_server, tmp_path):
 
 
 @scenario
+def test_inbound_window_of_qos1(new_server, tmp_path):
+    """More unacknowledged messages than the Receive Maximum"""
+    (tmp_path / "fast.toml").write_text("[quotas]\npublishes-per-connection = 100000\n")
+    server = new_server("--config", tmp_path / "fast.toml", quotas="aws")
+    device = server.account.everything()
+    absent = raw_paho(server, device, unique("absent"), paho.MQTTv311, clean=False)
+    absent.on_subscribe = lambda *_: absent.disconnect()
+    absent.subscribe("a/b", 1)
+    ended(absent)
+    # It sends on without waiting for PUBACKs, which wait for the disk.
+    client_id = unique("sensor")
+    client = raw_paho(server, device, client_id, inflight=1000)
+    end = time.monotonic() + WITHIN
+    while not client.ended.is_set():
+        assert time.monotonic() < end
+        for number in range(500):
+            client.publish("a/b", str(number), qos=1)
+    client.loop_stop()
+    explained(server, client_id, "connection.ended", "wait for PUBACKs", says="more than 100 messages of QoS 1")
+
+
+@scenario
+def test_https_publish_denied(home):
+    """An HTTPS publish answers 403"""
+    device = home.account.device(allow("iot:Publish", home.arn("topic/dev/7/data")))
+    with Https(home, device=device) as https:
+        assert_accepted(https.publish("dev/7/data", b"x"))
+        assert_refused(https.publish("dev/8/data", b"x"), 403)
+    remedy = f"add {home.arn('topic/dev/8/data')} to the Resource of statement 1 of policy {device.policy_name}"
+    explained(home, device.certificate_id, "publish.denied", remedy)
+
+
+@scenario
 @pytest.mark.parametrize("kind", [Paho, Paho5])
 def test_publish_rate(home, kind):
     """Over 100 messages a second: messages vanish, the connection stays"""
@@ -525,6 +595,19 @@ def test_receive_denied(home):
     home.account.data.publish(topic="dev/7/command", qos=1, payload=b"x")
     explained(home, client.client_id, "delivery.denied", '"Action":"iot:Receive"', home.arn("topic/dev/7/command"),
               device.policy_name)
+    client.close()
+
+
+@scenario
+def test_receive_denied_for_want_of_a_topic(home):
+    """Subscribed, and nothing arrives: iot:Receive is not allowed"""
+    device = device_for(home, allow("iot:Subscribe", "*"), allow("iot:Receive", home.arn("topic/dev/8/*")))
+    client = AwsSdk5(home, device, unique("sensor"))
+    client.connect()
+    client.subscribe("dev/7/#")
+    home.account.data.publish(topic="dev/7/command", qos=1, payload=b"x")
+    remedy = f"add {home.arn('topic/dev/7/command')} to the Resource of statement 3 of policy {device.policy_name}"
+    explained(home, client.client_id, "delivery.denied", remedy)
     client.close()
 
 
@@ -575,6 +658,67 @@ def test_no_local(home):
     client.loop_stop()
 
 
+@scenario
+@pytest.mark.parametrize("protocol", [paho.MQTTv311, paho.MQTTv5])
+def test_sent_again(home, protocol):
+    """A message comes again, with DUP 0"""
+    client_id, copies = unique("sensor"), queue.Queue()
+    client = raw_paho(home, home.account.everything(), client_id, protocol, manual_ack=True)
+    client.on_message = lambda _client, _userdata, message: copies.put((message.mid, message.payload, message.dup))
+    granted = threading.Event()
+    client.on_subscribe = lambda *_: granted.set()
+    client.subscribe("again/#", 1)
+    assert granted.wait(WITHIN)
+    home.account.data.publish(topic=f"again/{client_id}", qos=1, payload=client_id)
+    first, second = ours(copies, client_id), ours(copies, client_id)
+    assert first == second and not second[2]
+    hint = hinted(home, client_id, "sent again")
+    assert f"the last on again/{client_id}" in hint and "DUP is 0 on the second, as at AWS" in hint
+    client.disconnect()
+    client.loop_stop()
+
+
+def ours(copies, payload):
+    """The next copy that is of this test: two of them share the topics."""
+    while True:
+        copy = copies.get(timeout=WITHIN)
+        if copy[1] == payload.encode():
+            return copy
+
+
+def hinted(server, subject, words):
+    """The first hint with these words."""
+    end = time.monotonic() + WITHIN
+    while not (hints := [hint for hint in why(server, subject)["hints"] if words in hint]):
+        assert time.monotonic() < end, why(server, subject)
+    return hints[0]
+
+
+@scenario
+def test_duplicates_under_load(home):
+    """The same message of QoS 1 arrives twice"""
+    client = Paho(home, home.account.everything(), unique("sensor"))
+    client.connect()
+    client.subscribe(f"load/{client.client_id}", qos=1)
+    seen, busy = queue.Queue(), threading.Event()
+
+    def work(_client, _userdata, message):
+        """Too busy with the first message to acknowledge the second in time."""
+        seen.put(message.payload)
+        busy.wait(WITHIN)
+
+    client.client.on_message = work
+    for payload in (b"first", b"second"):
+        home.account.data.publish(topic=f"load/{client.client_id}", qos=1, payload=payload)
+    hint = hinted(home, client.client_id, "sent again")
+    busy.set()
+    assert "expect duplicates" in hint
+    came = [seen.get(timeout=WITHIN)]
+    while came.count(b"first") < 2 and came.count(b"second") < 2:
+        came.append(seen.get(timeout=WITHIN))
+    client.close()
+
+
 # ---- the life of a connection ------------------------------------------------------------------------------------
 
 
@@ -590,6 +734,86 @@ def test_shared_client_id(home):
     assert one.device.certificate_id[:12] in answer["hints"][0] and two.device.certificate_id[:12] in answer["hints"][0]
     closing(one)
     two.close()
+
+
+@scenario
+def test_events_out_of_order(home):
+    """A device counts as offline although it is connected: lifecycle events in another order"""
+    watcher = AwsSdk5(home, home.account.everything(), unique("watcher"))
+    watcher.connect()
+    client_id = unique("sensor")
+    watcher.subscribe(f"$aws/events/presence/+/{client_id}")
+    one, two = Paho5(home, home.account.everything(), client_id), Paho5(home, home.account.everything(), client_id)
+    one.connect()
+    two.connect()
+    one.end()
+    events = [json.loads(watcher.message().payload) for _ in range(3)]
+    # However they come: the newest version counts, and of one version the end.
+    newest = max(events, key=lambda event: (event["versionNumber"], event["eventType"] == "disconnected"))
+    assert (newest["eventType"], newest["versionNumber"]) == ("connected", 1)
+    assert {event["versionNumber"] for event in events if event["eventType"] == "disconnected"} == {0}
+    explained(home, client_id, "connection.ended", "also used by", says="DUPLICATE_CLIENTID")
+    closing(one)
+    two.close()
+    watcher.close()
+
+
+BRIDGE = """listener {port} 127.0.0.1
+allow_anonymous true
+user root
+connection {name}
+remote_clientid {name}
+address localhost:{broker}
+bridge_cafile {ca}
+bridge_certfile {certificate}
+bridge_keyfile {key}
+topic out/# out 1
+"""
+
+
+class Bridge:
+    """Debian's mosquitto with a bridge."""
+
+    def __init__(self, server, device, name, folder, *settings):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        path = folder / f"{name}-{len(settings)}.conf"
+        path.write_text(BRIDGE.format(
+            port=port, name=name, broker=server.ports["mqtt"], ca=server.ca_file, certificate=device.certificate_file,
+            key=device.key_file) + "\n".join(settings) + "\n")
+        self.process = subprocess.Popen(
+            ["mosquitto", "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+@scenario
+def test_mosquitto_bridge(home, tmp_path):
+    """A mosquitto bridge drops over and over"""
+    require("mosquitto")
+    device, name = home.account.everything(), unique("bridge")
+    # Before the server can know its client id: ask about the certificate.
+    with Bridge(home, device, name, tmp_path):
+        entry = met(home, device.certificate_id, "level 132 is not spoken here")
+        assert "try_private false" in entry["remedy"]
+    with Bridge(home, device, name, tmp_path, "bridge_protocol_version mqttv311", "try_private false"):
+        explained(home, name, "connect.refused", "notifications false", says="$SYS/broker/connection/")
+    settings = ("bridge_protocol_version mqttv311", "try_private false", "notifications false")
+    with Bridge(home, device, name, tmp_path, *settings):
+        met(home, name, "connected (MQTT 3.1.1")
+
+
+@scenario
+def test_bridge_notifications(home):
+    """A mosquitto bridge drops over and over"""
+    client = Paho(home, home.account.everything(), unique("bridge"))
+    refused(client, will=dict(topic=f"$SYS/broker/connection/{client.client_id}/state", payload="0", qos=1, retain=True))
+    explained(home, client.client_id, "connect.refused", "notifications false", says="$SYS/broker/connection/")
 
 
 @scenario
@@ -728,11 +952,94 @@ def test_why_follows(home):
     assert following.returncode == 0
 
 
+class InFront:
+    """What speaks TLS in front of a server's API: accepts, decrypts, hands on."""
+
+    def __init__(self, server, folder):
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        own = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+               .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+               .not_valid_after(now + datetime.timedelta(days=1))
+               .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+               .sign(key, hashes.SHA256()))
+        self.certificate, key_file = folder / "front.pem", folder / "front.key"
+        self.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+        key_file.write_bytes(key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key_file)
+        self.server, self.context, self.listener = server, context, socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                plain, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(plain,), daemon=True).start()
+
+    def serve(self, plain):
+        with contextlib.suppress(OSError), self.context.wrap_socket(plain, server_side=True) as outer, \
+                socket.create_connection(("127.0.0.1", self.server.ports["api"])) as inner:
+            threading.Thread(target=self.copy, args=(inner, outer), daemon=True).start()
+            self.copy(outer, inner)
+
+    @staticmethod
+    def copy(source, sink):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def test_a_remote_broker_is_asked_over_its_api(home, tmp_path):
+    """why, tail and top by URL and credentials alone, over TLS; and what a wrong URL or key is answered."""
+    client = Paho(home, device_for(home), unique("remote"))
+    client.connect()
+    with pytest.raises(Refused):
+        client.publish("a/b", "x", qos=1)
+    client.close()
+    elsewhere = dict(clean_environment(), **home.credentials())
+
+    def ask(url, *words, **environment):
+        return subprocess.run([binary(), *words, "--api-url", url], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                              env=dict(elsewhere, **environment))
+
+    with InFront(home, tmp_path) as front:
+        trusting = dict(AWS_CA_BUNDLE=str(front.certificate))
+        told = ask(front.url, "why", client.client_id, **trusting)
+        assert told.returncode == 0 and client.device.policy_name in told.stdout, told
+        assert "Busiest clients" in ask(front.url, "top", "--once", "--interval", "0.2", **trusting).stdout
+        follow = ask(front.url, "why", client.client_id, "--follow", "--for", "0.2", **trusting)
+        assert follow.returncode == 0 and f"following events of {front.url}" in follow.stderr, follow
+        assert ask(front.url, "tail", "--for", "0.2", **trusting).returncode == 0
+        # Nobody knows the certificate of the one in front.
+        assert "does not answer" in ask(front.url, "why", client.client_id, AWS_CA_BUNDLE=home.ca_file).stderr
+    wrong = ask(home.ready["api_url"], "why", client.client_id, AWS_SECRET_ACCESS_KEY="wrong")
+    assert wrong.returncode == 1 and "Check your AWS Secret Access Key" in wrong.stderr, wrong
+    assert "AWS_ACCESS_KEY_ID is not set" in ask(home.ready["api_url"], "why", "x", AWS_ACCESS_KEY_ID="").stderr
+    nobody = ask("http://127.0.0.1:1", "top", "--once")
+    assert nobody.returncode == 1 and "look whether the server runs" in nobody.stderr, nobody
+
+
 def test_filters_that_cannot_be_are_refused(home):
     for words in (["--kind", "publis"], ["--client", "x", "--kind", "no.such"]):
         command = [binary(), "tail", *words, "--data-dir", str(home.data_dir)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment())
         assert done.returncode == 1 and "events.md" in done.stderr, done.stderr
+    done = subprocess.run([binary(), "tail", "--topic", "a/#/b", "--data-dir", str(home.data_dir)], capture_output=True,
+                          text=True, timeout=60, env=clean_environment())
+    assert done.returncode == 1 and "a/#/b is no topic filter" in done.stderr, done.stderr
 
 
 def test_unknown_clients_are_said_to_be(home):

@@ -90,6 +90,7 @@ impl Exchange {
         self.may_call(operation, &labels, &origin, now).await?;
         let resources = permissions::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
+        known.note(&input);
         let HttpOrigin { credential, peer, server_name } = origin;
         let caller = Caller { credential, peer, server_name };
         if matches!(caller.credential.principal, identity::Principal::Iam(_)) {

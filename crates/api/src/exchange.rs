@@ -129,8 +129,18 @@ pub(crate) struct Known {
     pub service: Option<Service>,
     pub access_key_id: Option<Arc<str>>,
     pub operation: Option<&'static str>,
+    /// The client id and the topic that it asks about.
+    pub about: (Box<str>, Box<str>),
     /// Of its body, as far as it was read.
     pub request_bytes: usize,
+}
+
+impl Known {
+    /// What the input names.
+    pub(crate) fn note(&mut self, input: &Decoded) {
+        let text = |name: &str| input.members.get(name).and_then(Value::as_str).unwrap_or_default().into();
+        self.about = (text("clientId"), text("topic"));
+    }
 }
 
 /// Bytes of the body of a response.
@@ -217,12 +227,16 @@ impl Exchange {
     ) -> Response<Full<Bytes>> {
         let request_id = uuid::Uuid::new_v4().to_string();
         let ended = (self.clock)();
+        if outcome.is_ok() {
+            record::of_device(&self.observers, known, None, peer, ended);
+        }
         let response = match outcome {
             Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
             Ok(Success::Account(entry, output)) => answer::account(entry, output, &request_id),
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
                 record::refusal(&self.observers, known, &fault, peer, ended);
+                record::of_device(&self.observers, known, Some(&fault), peer, ended);
                 if wire == Wire::SilentLikeAws {
                     fault.hush();
                 }
@@ -289,6 +303,7 @@ impl Exchange {
         known.operation = Some(operation.name);
         let resources = permissions::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
+        known.note(&input);
         self.permit(operation, resources, &input, &caller, now).await?;
         let reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))

@@ -1,8 +1,10 @@
 //! What observers are told of a call.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::net::SocketAddr;
 
-use events::{ApiCall, ApiRefused, Event, Observers};
+use events::{ApiCall, ApiRefused, DeviceCall, Event, LogType, Observers};
 use identity::Timestamp;
 
 use crate::answer::Fault;
@@ -41,6 +43,35 @@ pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, peer: Socket
             peer,
         }),
     );
+}
+
+/// A call that AWS's log has an entry for was answered. That a direct message failed is an event of its own, which knows
+/// AWS's reason.
+pub fn of_device(
+    observers: &Observers,
+    known: &Known,
+    fault: Option<&Fault>,
+    peer: SocketAddr,
+    at: Timestamp,
+) {
+    let Some(operation) = LogType::of_operation(operation(known)) else { return };
+    if fault.is_some() && operation == LogType::SendDirectMessage {
+        return;
+    }
+    let error = fault.map(name);
+    let detail: &dyn Display = fault.map_or(&"", |fault| &fault.message);
+    let (client_id, topic) = (&*known.about.0, &*known.about.1);
+    let caller = access_key(known);
+    let call = DeviceCall { operation, client_id, topic, caller, peer, error, detail };
+    observers.emit(at, &Event::DeviceCall(call));
+}
+
+/// The errors of these operations are of AWS's table.
+fn name(fault: &Fault) -> &'static str {
+    match fault.error_type {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "InternalFailureException",
+    }
 }
 
 fn operation(known: &Known) -> &'static str {

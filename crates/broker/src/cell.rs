@@ -76,6 +76,8 @@ pub(crate) struct Live {
     pub waker: Option<Waker>,
     /// Publishes that were taken and wait for the disk.
     pub unsettled: usize,
+    /// PUBACKs among what they wait to be answered with.
+    pub owed: usize,
     pub standing: Arc<Standing>,
     /// At the standing, for each message that it gets.
     pub glance: Glance,

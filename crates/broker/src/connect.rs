@@ -405,6 +405,7 @@ impl Inner {
                 talk,
                 waker: None,
                 unsettled: 0,
+                owed: 0,
                 glance: standing.glance(),
                 standing,
                 since: now,

@@ -108,7 +108,8 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
         metric: Some(Metric::ConnectClientError),
         log_reason: "INVALID_WILL_TOPIC",
         text: "Will topic is not valid",
-        remedy: "use a will topic without wildcards, of at most 256 bytes and 7 slashes, outside the $ topics",
+        remedy: "use a will topic without wildcards, of at most 256 bytes and 7 slashes, outside the $ topics (a mosquitto \
+                 bridge: notifications false)",
     },
     RefusalRow {
         fault: Fault::WillQosNotSupported,
@@ -139,7 +140,8 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
         metric: Some(Metric::ConnectClientError),
         log_reason: "UNSUPPORTED_PROTOCOL_VERSION",
         text: "Protocol version is not supported",
-        remedy: "configure the client for MQTT 3.1.1 or MQTT 5",
+        remedy: "configure the client for MQTT 3.1.1 or MQTT 5 (a mosquitto bridge, whose first try is level 132: \
+                 try_private false)",
     },
     RefusalRow {
         fault: Fault::ClientPacketSizeTooSmall,

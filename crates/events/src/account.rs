@@ -5,7 +5,7 @@ use std::fmt;
 use dialect::{Fault, Metric};
 
 use crate::catalogue::{ConnectRefused, Disconnected, Event, PublishDenied, PublishRefused};
-use crate::{Client, DropReason, Origin, Remedy, remedy};
+use crate::{Client, DropReason, LogType, Origin, Remedy, remedy};
 
 impl<'a> Event<'a> {
     /// The client that it is about.
@@ -55,6 +55,7 @@ impl<'a> Event<'a> {
             Self::DeliveryDropped(e) => e.client_id,
             Self::DirectMessageRefused(e) => e.client_id,
             Self::SessionExpired(e) => e.client_id,
+            Self::DeviceCall(e) => e.client_id,
             Self::DivergenceObserved(e) => e.client_id,
             _ => self.client().map_or("", |client| client.client_id),
         }
@@ -82,7 +83,16 @@ impl<'a> Event<'a> {
             Self::WillPublished(e) => Some(e.topic),
             Self::WillRefused(e) => Some(e.topic),
             Self::ReservedUnserved(e) => Some(e.topic),
+            Self::DeviceCall(e) => Some(e.topic).filter(|topic| !topic.is_empty()),
             _ => None,
+        }
+    }
+
+    /// `eventType` of AWS's log entry, if AWS writes one.
+    pub fn log_type(&self) -> Option<LogType> {
+        match self {
+            Self::DeviceCall(e) => Some(e.operation),
+            _ => self.kind().log_type(),
         }
     }
 
@@ -107,6 +117,7 @@ impl<'a> Event<'a> {
             | Self::WillRefused(_) => Some("AUTHORIZATION_FAILURE"),
             Self::DeliveryDropped(e) => Some(e.why.as_str()),
             Self::DirectMessageRefused(e) => Some(e.reason),
+            Self::DeviceCall(e) => e.error,
             Self::Disconnected(Disconnected { reason, fault: None, .. }) => Some(reason.as_str()),
             _ => self.fault().map(Fault::log_reason),
         }
@@ -157,6 +168,8 @@ impl<'a> Event<'a> {
             Self::DeliveryDropped(e) => Some(e.why.remedy()),
             Self::DirectMessageRefused(e) => remedy::of_direct(e.reason),
             Self::ApiRefused(e) => remedy::of_api_error(e.error),
+            Self::DeviceCall(e) => e.error.and_then(remedy::of_api_error),
+            Self::SessionExpired(e) => (e.queued > 0).then_some(remedy::LOST_WITH_ITS_SESSION),
             _ => self.fault().map(Fault::remedy).or_else(|| self.kind().remedy()),
         };
         text.map(Remedy::Text)
@@ -180,6 +193,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Disconnected(e) => e.reason.sends_will(),
             Self::ConnectionRefusedLimit(_) | Self::RetainedFull(_) | Self::StoreFailed(_) => true,
+            Self::ExportFailed(_) => true,
             Self::ApiRefused(_) | Self::CertificateNotRegistered(_) | Self::ProvisioningFailed(_) => true,
             _ => self.log_reason().is_some(),
         }

@@ -216,7 +216,7 @@ catalogue! {
         why: DropReason,
     }
     /// A direct message did not reach its client, or nobody knows whether it did.
-    DirectMessageRefused<'a> = "direct.refused", Warn, PublishOut, -, - {
+    DirectMessageRefused<'a> = "direct.refused", Warn, SendDirectMessage, -, - {
         /// Who sent it.
         origin: Origin<'a>,
         /// For whom it was.
@@ -490,6 +490,23 @@ catalogue! {
         /// Bytes of the response's body.
         response_bytes: usize,
     }
+    /// A call about a connection or a retained message was answered: AWS's log has an entry of the operation's name.
+    DeviceCall<'a> = "device.call", Info, GetConnection, -, - {
+        /// Which of them.
+        operation: LogType,
+        /// The client that it asks about; empty if it asks about none.
+        client_id: &'a str,
+        /// The topic that it asks about; empty if it asks about none.
+        topic: &'a str,
+        /// Who called: the access key or the certificate id.
+        caller: &'a str,
+        /// Where the call came from.
+        peer: SocketAddr,
+        /// AWS's name of the error, if it was answered with one.
+        error: Option<&'static str>,
+        /// What the caller was told then.
+        detail: &'a dyn Display,
+    }
     /// An API call was refused.
     ApiRefused<'a> = "api.refused", Warn, -, -, - {
         /// Which operation; empty if none was recognised.
@@ -520,5 +537,18 @@ catalogue! {
         setting: &'a str,
         /// What is wrong with it.
         detail: &'a dyn Display,
+    }
+    /// The collector of `[otlp]` did not take an export. Told once, until it takes one again.
+    ExportFailed<'a> = "export.failed", Warn, -, -,
+        "look whether the collector of [otlp] runs and takes OTLP over HTTP at this endpoint (usually port 4318)" {
+        /// The collector.
+        endpoint: &'a str,
+        /// What went wrong.
+        detail: &'a dyn Display,
+    }
+    /// The collector of `[otlp]` takes exports again.
+    ExportResumed<'a> = "export.resumed", Info, -, -, - {
+        /// The collector.
+        endpoint: &'a str,
     }
 }

@@ -63,9 +63,34 @@ pub enum LogType {
     Unsubscribe,
     /// `Ping`
     Ping,
+    /// `DeleteConnection`
+    DeleteConnection,
+    /// `GetConnection`
+    GetConnection,
+    /// `ListSubscriptions`
+    ListSubscriptions,
+    /// `SendDirectMessage`
+    SendDirectMessage,
+    /// `GetRetainedMessage`
+    GetRetainedMessage,
+    /// `ListRetainedMessage`: the operation is called ListRetainedMessages.
+    ListRetainedMessage,
 }
 
 impl LogType {
+    /// The entry that AWS writes for a call of this operation, if it writes one.
+    pub fn of_operation(operation: &str) -> Option<Self> {
+        Some(match operation {
+            "DeleteConnection" => Self::DeleteConnection,
+            "GetConnection" => Self::GetConnection,
+            "ListSubscriptions" => Self::ListSubscriptions,
+            "SendDirectMessage" => Self::SendDirectMessage,
+            "GetRetainedMessage" => Self::GetRetainedMessage,
+            "ListRetainedMessages" => Self::ListRetainedMessage,
+            _ => return None,
+        })
+    }
+
     /// AWS's spelling.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,6 +103,12 @@ impl LogType {
             Self::Subscribe => "Subscribe",
             Self::Unsubscribe => "Unsubscribe",
             Self::Ping => "Ping",
+            Self::DeleteConnection => "DeleteConnection",
+            Self::GetConnection => "GetConnection",
+            Self::ListSubscriptions => "ListSubscriptions",
+            Self::SendDirectMessage => "SendDirectMessage",
+            Self::GetRetainedMessage => "GetRetainedMessage",
+            Self::ListRetainedMessage => "ListRetainedMessage",
         }
     }
 }

@@ -31,6 +31,10 @@ impl fmt::Debug for Remedy<'_> {
     }
 }
 
+/// For messages that waited in a session that expired.
+pub(crate) const LOST_WITH_ITS_SESSION: &str = "the waiting messages are gone: let the client come back before its session \
+     expires, or ask for a longer Session Expiry Interval (MQTT 3.1.1: raise the quota session-expiry-maximum)";
+
 /// For connections that no fault of a packet ended. `None` for the client's own goodbye.
 pub fn of_ending(reason: DisconnectReason) -> Option<&'static str> {
     use DisconnectReason as Reason;

@@ -101,11 +101,21 @@ sentences! {
         let millis = e.duration.as_millis();
         write!(f, "{} by {} answered {} in {millis} ms", e.operation, Key(e.access_key), e.status)
     };
+    DeviceCall<'_> |e, f| {
+        let about = if e.client_id.is_empty() { e.topic } else { e.client_id };
+        write!(f, "{} by {} from {}", e.operation.as_str(), Name(e.caller), e.peer)?;
+        if !about.is_empty() {
+            write!(f, " about {}", Name(about))?;
+        }
+        e.error.map_or(Ok(()), |error| write!(f, ": {error}: {}", e.detail))
+    };
     ApiRefused<'_> |e, f| {
         let operation = if e.operation.is_empty() { "a request" } else { e.operation };
         let who = Key(e.access_key);
         write!(f, "{operation} by {who} from {} refused: {}: {}", e.peer, e.error, e.message)
     };
+    ExportFailed<'_> |e, f| write!(f, "the collector at {} did not take an export: {}", e.endpoint, e.detail);
+    ExportResumed<'_> |e, f| write!(f, "the collector at {} takes exports again", e.endpoint);
     CostFinding<'_> |e, f| write!(f, "{} costs money ({}): {}", Name(e.subject), e.finding, e.detail);
     ConfigProblem<'_> |e, f| write!(f, "setting {}: {}", e.setting, e.detail);
 }

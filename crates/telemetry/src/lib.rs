@@ -8,6 +8,8 @@ mod divergences;
 mod flight;
 mod log;
 mod metrics;
+mod otlp;
+mod pulse;
 mod tail;
 mod top;
 mod traffic;
@@ -19,6 +21,11 @@ pub use divergences::{
 pub use flight::{EventView, FlightRecorder, FlightSettings, MOST_TEXT, Why, WhyCause, WhyEntry};
 pub use log::{Format, LogLevels, LogObserver, LogSettings, LogThread, Threshold, plain};
 pub use metrics::{AUTHN_REASONS, MetricsObserver, Totals};
+pub use otlp::{
+    ExportNews, LogRecords, MOST_RECORD_BYTES, MOST_RECORDS, OtlpExport, OtlpProblem, OtlpSection,
+    OtlpSettings, OtlpThread,
+};
+pub use pulse::{LoopLag, resident_bytes};
 pub use tail::{
     LONGEST_WAIT, MOST_READERS, MOST_WAITING, MOST_WAITING_BYTES, ReadyFilter, Tail, TailAnswer, TailFilter,
     TailRefused, UnknownKind,

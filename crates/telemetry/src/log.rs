@@ -24,6 +24,9 @@ pub use levels::{LogLevels, Threshold};
 use limiter::{Held, Limiter};
 pub use writer::LogThread;
 use writer::Queue;
+pub(crate) use writer::now;
+
+use crate::otlp::LogRecords;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct LogSettings {
     pub account: String,
     /// Most lines that wait to be written; more are counted and dropped.
     pub capacity: usize,
+    /// Where each entry goes too, as a line of JSON.
+    pub export: Option<Arc<LogRecords>>,
 }
 
 impl Default for LogSettings {
@@ -57,6 +62,7 @@ impl Default for LogSettings {
             level: Level::Info,
             account: String::new(),
             capacity: 8192,
+            export: None,
         }
     }
 }
@@ -132,9 +138,19 @@ impl LogObserver {
     }
 
     fn line(&self, at: Timestamp, event: &Event<'_>) -> String {
-        match self.settings.format {
-            Format::Human { colour } => human::line(at, event, colour),
-            Format::Json => json::line(at, event, &self.settings.account, &self.trace(event)),
+        let json = || json::line(at, event, &self.settings.account, &self.trace(event));
+        match (self.settings.format, &self.settings.export) {
+            (Format::Human { colour }, None) => human::line(at, event, colour),
+            (Format::Human { colour }, Some(export)) => {
+                export.push(at, json());
+                human::line(at, event, colour)
+            }
+            (Format::Json, None) => json(),
+            (Format::Json, Some(export)) => {
+                let line = json();
+                export.push(at, line.clone());
+                line
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Counters under AWS's metric names, in Prometheus form.
 
 mod exposition;
+mod samples;
 mod sharded;
 mod totals;
 
@@ -15,6 +16,7 @@ use dialect::{DisconnectReason, Divergence, Fault, Metric};
 use events::{DropReason, Event, Kind, KindSet, Observer};
 use identity::Timestamp;
 
+pub(crate) use samples::Sample;
 use sharded::Sharded;
 pub use totals::Totals;
 

@@ -116,6 +116,9 @@ pub struct ServeArgs {
     /// Least level that is logged [default: info]
     #[arg(long, value_name = "LEVEL", env = "THINGCORE_LOG_LEVEL")]
     pub log_level: Option<LogLevel>,
+    /// Export metrics and log entries to this OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "THINGCORE_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// A dialect by name.
@@ -429,7 +432,8 @@ pub struct QuirkSetArgs {
 /// How a command that talks to a server finds it.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
-    /// The server's API, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    /// The server's API, with credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; https:// is trusted by
+    /// AWS_CA_BUNDLE or the system's certificates
     #[arg(long, value_name = "URL", env = "THINGCORE_API_URL")]
     pub api_url: Option<String>,
     /// Without --api-url: data folder of the server on this machine

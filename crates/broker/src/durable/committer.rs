@@ -428,6 +428,7 @@ fn settle(cell: &Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgeme
     let waker = cell.enter(|seat| {
         let (live, _) = seat.of(generation)?;
         live.unsettled = live.unsettled.saturating_sub(acknowledgements.len());
+        live.owed = live.owed.saturating_sub(acknowledgements.iter().filter(|one| one.is_puback()).count());
         acknowledgements.into_iter().for_each(|one| one.give(&mut live.talk));
         live.waker.take()
     });

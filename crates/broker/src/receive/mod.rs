@@ -2,6 +2,7 @@
 
 mod publish;
 mod subscribe;
+mod window;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::durable::{Job, Then, received_key};
 use crate::link::Flow;
 use crate::publish::Outcome;
 use standing::{Standing, View};
+use window::Window;
 
 /// Takes in a batch.
 pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
@@ -65,7 +67,12 @@ fn take_in(
     connection.cell().enter(|seat| {
         let (live, kept) = seat.of(generation)?;
         let mut steps = Vec::with_capacity(packets.len());
+        let mut window = Window::of(live, dialect);
         for packet in packets.drain(..) {
+            if let Err(violation) = window.take(&packet) {
+                steps.push(Step::Violated(violation));
+                break;
+            }
             if let Packet::PubAck(ack) = &packet
                 && !live.awaited.is_empty()
                 && kept.session.awaits(ack.packet_id)
@@ -163,6 +170,11 @@ impl Answer {
 }
 
 impl Acknowledgement {
+    /// Whether it opens the window of an MQTT 5 client by one message of QoS 1.
+    pub(crate) fn is_puback(&self) -> bool {
+        matches!(self.answer, Answer::Taken | Answer::Refused { qos: QoS::AtLeastOnce, .. })
+    }
+
     /// What it promises is kept: see [`Session::seal_received`].
     pub(crate) fn seal(&self, session: &mut Session) {
         if matches!(self.answer, Answer::Received { .. }) {
@@ -239,6 +251,7 @@ fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
                 }
             } else {
                 live.unsettled += count;
+                live.owed += acknowledgements.iter().flatten().filter(|one| one.is_puback()).count();
             }
         });
     }

@@ -389,4 +389,9 @@ fn a_client_with_a_hundred_unacknowledged_publishes_is_not_read() {
     assert!(!sender.is_read(), "nothing is on disk, so nothing is acknowledged");
     assert_eq!(pubacks(&mut sender).len(), 100);
     assert!(sender.is_read());
+    // What was read before the window closed and does not fit is held against MQTT 5 clients, who know it.
+    burst(&mut sender, "t", QOS1, 64);
+    assert_eq!(burst(&mut sender, "t", QOS1, 64), Flow::Close);
+    let told = house.events().into_iter().rfind(|event| event.starts_with("connection.ended"));
+    assert!(told.is_some_and(|told| told.contains("more than 100 messages of QoS 1 wait for their PUBACK")));
 }

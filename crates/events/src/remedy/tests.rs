@@ -37,6 +37,7 @@ fn all_troubles(each: &mut dyn FnMut(Event<'_>)) {
     each(WillRefused { client, topic, decision, remedy }.into());
     each(ReservedUnserved { origin, topic, missing: detail }.into());
     each(ThrottleExceeded { client, quota: "q", value: 1 }.into());
+    each(SessionExpired { client_id: "c", queued: 1 }.into());
     each(RetainedFull { topic, limit: 1 }.into());
     let reason = "TARGET_CLIENT_NOT_CONNECTED";
     each(DirectMessageRefused { origin, client_id: "c", topic, reason, detail }.into());
@@ -81,7 +82,11 @@ fn of_the_house(principal: &Principal, each: &mut dyn FnMut(Event<'_>)) {
     each(StoreFailed { what: "it", detail: &"full" }.into());
     let (error, message) = ("AccessDeniedException", &"no");
     let peer = ([10, 0, 0, 7], 5).into();
+    let (operation, client_id, topic, caller) = (LogType::GetConnection, "c", "", "AKIA");
+    let (missing, detail) = (Some("ResourceNotFoundException"), &"not there");
+    each(DeviceCall { operation, client_id, topic, caller, peer, error: missing, detail }.into());
     each(ApiRefused { operation: "CreateThing", error, message, access_key: "AKIA", peer }.into());
+    each(ExportFailed { endpoint: "http://collector:4318", detail: &"refused" }.into());
     each(ConfigProblem { setting: "s", detail: &"odd" }.into());
     each(CostFinding { finding: "reconnect-storm", subject: "c", detail: &"often" }.into());
 }
@@ -118,6 +123,7 @@ fn subject(event: &Event<'_>) -> String {
         Event::CredentialRevoked(e) => e.principal.to_string(),
         Event::ApiRefused(e) => e.access_key.to_owned(),
         Event::ConfigProblem(e) => e.setting.to_owned(),
+        Event::ExportFailed(e) => e.endpoint.to_owned(),
         Event::CostFinding(e) => e.subject.to_owned(),
         Event::StoreFailed(e) => e.what.to_owned(),
         Event::RetainedFull(e) => e.topic.to_owned(),

@@ -69,6 +69,69 @@ impl Display for Counted<'_> {
 }
 
 #[test]
+fn what_befell_a_shared_certificate_before_the_client_came_is_not_the_clients() {
+    let (all, who) = (recorder(16_384, 1 << 20), certificate("a"));
+    let stranger = client("", &who, "10.0.0.8:1");
+    let (fault, later) = (Fault::UnsupportedProtocolVersion, AT + Duration::from_secs(1));
+    let refused = ConnectRefused { client: stranger, fault, detail: &"level 132", remedy: None, trace: None };
+    all.observe(AT, &refused.into());
+    all.observe(later, &connected(client("sensor-7", &who, "10.0.0.7:4000")));
+    let why = all.why("sensor-7", later);
+    assert_eq!((why.cause, why.timeline.len()), (None, 2), "it is shown, and not blamed");
+    assert!(all.why(&"a".repeat(64), later).cause.is_some());
+    // Since it came, it may well be its own.
+    let refused = ConnectRefused { client: stranger, fault, detail: &"level 132", remedy: None, trace: None };
+    all.observe(later + Duration::from_secs(1), &refused.into());
+    assert!(all.why("sensor-7", later).cause.is_some());
+}
+
+#[test]
+fn a_denial_over_https_counts_more_than_the_request_that_tells_it() {
+    let (all, who) = (recorder(16_384, 1 << 20), certificate("a"));
+    let (peer, key) = ("10.0.0.7:4000".parse().unwrap(), "a".repeat(64));
+    let origin = Origin::Http { principal: &who, peer: Some(peer) };
+    let (remedy, decision) = (&"add arn to the Resource of statement 2 of policy P", &"no statement matched");
+    let (action, topic, trace) = ("iot:Publish", "dev/8", None);
+    all.observe(AT, &PublishDenied { origin, action, topic, decision, remedy, trace }.into());
+    let (operation, error, message) = ("Publish", "ForbiddenException", &"no statement matched");
+    all.observe(AT, &ApiRefused { operation, error, message, access_key: &key, peer }.into());
+    let cause = all.why(&key, AT).cause.unwrap();
+    assert_eq!((cause.what.as_str(), cause.entry.view.event.as_str()), ("refused", "publish.denied"));
+    assert!(
+        cause.entry.view.remedy.contains("statement 2 of policy P")
+            && cause.then.contains("ForbiddenException")
+    );
+}
+
+#[test]
+fn messages_that_went_with_their_session_were_discarded() {
+    let all = recorder(16_384, 1 << 20);
+    all.observe(AT, &SessionExpired { client_id: "empty", queued: 0 }.into());
+    assert_eq!(all.why("empty", AT).cause, None);
+    all.observe(AT, &SessionExpired { client_id: "sensor-7", queued: 3 }.into());
+    let cause = all.why("sensor-7", AT).cause.unwrap();
+    assert_eq!(cause.what, "discarded");
+    assert!(cause.entry.view.remedy.contains("before its session expires"), "{:?}", cause.entry.view);
+}
+
+#[test]
+fn messages_that_were_sent_again_are_told_together() {
+    let (all, who) = (recorder(16_384, 1 << 20), certificate("a"));
+    let sensor = client("sensor-7", &who, "10.0.0.7:4000");
+    for attempt in 2..5 {
+        let again = Redelivered { client: sensor, topic: "dev/7", attempt, bytes: 1, properties: 0 };
+        all.observe(AT, &again.into());
+    }
+    let why = all.why("sensor-7", AT);
+    assert!(
+        why.hints[0].starts_with("messages of QoS 1 were sent again 3 times, the last on dev/7"),
+        "{:?}",
+        why.hints
+    );
+    assert_eq!(why.cause, None, "nobody was refused anything");
+}
+
+#[test]
 fn a_denied_publish_is_the_cause_of_the_ending_that_follows() {
     let (all, who) = (recorder(16_384, 1 << 20), certificate("a"));
     let sensor = client("sensor-7", &who, "10.0.0.7:4000");

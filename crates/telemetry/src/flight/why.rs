@@ -65,7 +65,15 @@ pub(super) fn in_order(mut entries: Vec<WhyEntry>) -> Vec<WhyEntry> {
 
 /// Finds cause and hints.
 pub(super) fn explain(subject: &str, timeline: Vec<WhyEntry>, now: Timestamp) -> Why {
-    let cause = timeline.iter().rposition(is_trouble).map(|place| cause(&timeline, place));
+    let came =
+        timeline.iter().rposition(|entry| is(entry, Kind::Connected) && entry.view.client_id == subject);
+    let concerns = |(place, entry): &(usize, &WhyEntry)| {
+        // What befell its certificate or address before the client got in last may have been another client's: they
+        // can share both.
+        is_trouble(entry) && (!entry.view.client_id.is_empty() || came.is_none_or(|came| came < *place))
+    };
+    let last = timeline.iter().enumerate().rfind(concerns).map(|(place, _)| place);
+    let cause = last.map(|place| cause(&timeline, place));
     let hints = hints(&timeline);
     Why { subject: subject.to_owned(), now: now.seconds(), cause, hints, timeline }
 }
@@ -73,7 +81,8 @@ pub(super) fn explain(subject: &str, timeline: Vec<WhyEntry>, now: Timestamp) ->
 /// Whether somebody did not get what was wanted. An ending that only shows what is not known is none if there is another.
 fn is_trouble(entry: &WhyEntry) -> bool {
     let counts = [Kind::ThrottleExceeded, Kind::ReservedUnserved];
-    entry.view.failure || counts.iter().any(|kind| is(entry, *kind))
+    let lost = is(entry, Kind::SessionExpired) && !entry.view.remedy.is_empty();
+    lost || entry.view.failure || counts.iter().any(|kind| is(entry, *kind))
 }
 
 fn is(entry: &WhyEntry, kind: Kind) -> bool {
@@ -88,6 +97,12 @@ fn cause(timeline: &[WhyEntry], place: usize) -> WhyCause {
             before.iter().rev().find(|entry| leads_to(entry, last) && what(entry) == "throttled")
     {
         return WhyCause { what: what(entry).to_owned(), entry: entry.clone(), then: String::new() };
+    }
+    if is(last, Kind::ApiRefused)
+        && let Some(entry) = before.iter().rev().find(|entry| is_told_by(entry, last))
+    {
+        let then = last.view.says.clone();
+        return WhyCause { what: what(entry).to_owned(), entry: entry.clone(), then };
     }
     if !is(last, Kind::Disconnected) {
         return WhyCause { what: what(last).to_owned(), entry: last.clone(), then: String::new() };
@@ -106,6 +121,12 @@ fn leads_to(entry: &WhyEntry, last: &WhyEntry) -> bool {
     near && is_trouble(entry) && !is(entry, Kind::Disconnected) && entry.view.client_id == last.view.client_id
 }
 
+/// Whether a refused request is only how a denial was told: it knows no statement.
+fn is_told_by(entry: &WhyEntry, refused: &WhyEntry) -> bool {
+    let near = refused.view.at - entry.view.at <= CAUSE_SECONDS;
+    near && entry.view.failure && !is(entry, Kind::ApiRefused) && entry.view.peer == refused.view.peer
+}
+
 /// Whether a refusal is what an ending is about.
 fn explains(entry: &WhyEntry, ending: &WhyEntry) -> bool {
     let denied = ending.view.disconnect_reason == DisconnectReason::AuthError.as_str();
@@ -117,7 +138,12 @@ fn what(entry: &WhyEntry) -> &'static str {
     let reason = entry.view.reason.to_ascii_lowercase();
     match () {
         () if reason.contains("throttle") || is(entry, Kind::ThrottleExceeded) => "throttled",
-        () if is(entry, Kind::DeliveryDropped) || is(entry, Kind::ReservedUnserved) => "discarded",
+        () if [Kind::DeliveryDropped, Kind::ReservedUnserved, Kind::SessionExpired]
+            .iter()
+            .any(|k| is(entry, *k)) =>
+        {
+            "discarded"
+        }
         () if is(entry, Kind::Disconnected) => "disconnected",
         () if is(entry, Kind::HandshakeFailed) || is(entry, Kind::ConnectionRefusedLimit) => "turned away",
         () => "refused",
@@ -129,6 +155,7 @@ fn hints(timeline: &[WhyEntry]) -> Vec<String> {
     let mut hints = Vec::new();
     hints.extend(shared_id(timeline));
     hints.extend(endless(timeline));
+    hints.extend(sent_again(timeline));
     hints.extend(
         timeline
             .iter()
@@ -176,6 +203,18 @@ fn endless(timeline: &[WhyEntry]) -> Option<String> {
             ending.times
         )
     })
+}
+
+/// A client that does not acknowledge.
+fn sent_again(timeline: &[WhyEntry]) -> Option<String> {
+    let repeated: Vec<_> = timeline.iter().filter(|entry| is(entry, Kind::Redelivered)).collect();
+    let times: u32 = repeated.iter().map(|entry| entry.times).sum();
+    let topic = &repeated.last()?.view.topic;
+    Some(format!(
+        "messages of QoS 1 were sent again {times} times, the last on {topic}: no PUBACK came in time or before the \
+         connection ended. Acknowledge each message as soon as it is safe, and expect duplicates: the same message can come \
+         twice, and DUP is 0 on the second, as at AWS"
+    ))
 }
 
 /// The address without its port.

@@ -87,9 +87,10 @@ fn word(kind: Kind) -> &'static str {
         Kind::DeviceProvisioned | Kind::ProvisioningFailed => "PROVISION",
         Kind::CredentialRevoked => "KEY",
         Kind::FeedLagged | Kind::StoreFailed => "STORE",
-        Kind::ApiCall => "API",
+        Kind::ApiCall | Kind::DeviceCall => "API",
         Kind::ConfigProblem => "CONFIG",
         Kind::CostFinding => "BILL",
+        Kind::ExportFailed | Kind::ExportResumed => "EXPORT",
     }
 }
 

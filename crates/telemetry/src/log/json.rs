@@ -14,7 +14,7 @@ pub(super) fn line(at: Timestamp, event: &Event<'_>, account: &str, trace: &str)
     put(&mut entry, "traceId", trace);
     put(&mut entry, "status", if event.is_failure() { "Failure" } else { "Success" });
     let kind = event.kind();
-    put(&mut entry, "eventType", kind.log_type().map_or(kind.name(), |log| log.as_str()));
+    put(&mut entry, "eventType", event.log_type().map_or(kind.name(), |log| log.as_str()));
     who(&mut entry, event);
     what(&mut entry, event);
     if event.is_failure() {
@@ -111,6 +111,12 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
         Event::DeviceProvisioned(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
         Event::ProvisioningFailed(e) => certificate(entry, e.certificate_id, e.ca_certificate_id),
         Event::ApiCall(e) => put(entry, "operation", e.operation),
+        Event::DeviceCall(e) => {
+            put(entry, "protocol", "HTTP");
+            put(entry, "principalId", e.caller);
+            put(entry, "sourceIp", &e.peer.ip().to_string());
+            entry.insert("sourcePort".into(), json!(e.peer.port()));
+        }
         Event::ApiRefused(e) => {
             put(entry, "operation", e.operation);
             put(entry, "sourceIp", &e.peer.ip().to_string());

@@ -67,12 +67,15 @@ impl LogLevels {
         let single = [self.clients.values(), self.principals.values(), self.members.values()];
         let mut all = single.into_iter().flatten().chain(self.addresses.values());
         let level = loudest(kind);
-        self.of_type(kind).admits(level) || all.any(|threshold| threshold.admits(level))
+        // Its type is the operation's, which only the event knows; such calls are rare.
+        kind == Kind::DeviceCall
+            || self.of_type(kind.log_type()).admits(level)
+            || all.any(|threshold| threshold.admits(level))
     }
 
-    /// What the account says of a kind, without a look at whom it is about.
-    fn of_type(&self, kind: Kind) -> Threshold {
-        kind.log_type().and_then(|log| self.events.get(log.as_str())).copied().unwrap_or(self.default)
+    /// What the account says of a type of entry, without a look at whom it is about.
+    fn of_type(&self, log: Option<LogType>) -> Threshold {
+        log.and_then(|log| self.events.get(log.as_str())).copied().unwrap_or(self.default)
     }
 
     /// Whether this is written.
@@ -84,7 +87,7 @@ impl LogLevels {
         if kind.log_type() == Some(LogType::Ping) && !self.events.contains_key(LogType::Ping.as_str()) {
             return false;
         }
-        self.of_whom(event).unwrap_or_else(|| self.of_type(kind)).admits(level(event))
+        self.of_whom(event).unwrap_or_else(|| self.of_type(event.log_type())).admits(level(event))
     }
 
     /// The level of whom it is about.
@@ -113,7 +116,9 @@ impl LogLevels {
 pub(super) fn level(event: &Event<'_>) -> Level {
     let kind = event.kind();
     match kind.log_type() {
-        Some(_) if event.is_failure() && kind.level() >= Level::Warn => Level::Error,
+        Some(_) if event.is_failure() && (kind.level() >= Level::Warn || kind == Kind::DeviceCall) => {
+            Level::Error
+        }
         _ => usual(kind),
     }
 }
@@ -128,7 +133,8 @@ fn usual(kind: Kind) -> Level {
 
 /// The highest level that an entry of this kind can have.
 fn loudest(kind: Kind) -> Level {
-    if kind.log_type().is_some() && kind.level() >= Level::Warn { Level::Error } else { usual(kind) }
+    let fails = kind.level() >= Level::Warn || kind == Kind::DeviceCall;
+    if kind.log_type().is_some() && fails { Level::Error } else { usual(kind) }
 }
 
 /// Whether a kind can be the broker's own, and loud enough.

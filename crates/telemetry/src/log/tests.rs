@@ -29,8 +29,13 @@ impl Write for Page {
 
 fn logged(format: Format, events: impl FnOnce(&LogObserver)) -> String {
     let page = Page::default();
-    let settings =
-        LogSettings { format, level: Level::Debug, account: "123456789012".into(), capacity: 4096 };
+    let settings = LogSettings {
+        format,
+        level: Level::Debug,
+        account: "123456789012".into(),
+        capacity: 4096,
+        export: None,
+    };
     let (log, thread) = LogObserver::start_with(settings, Box::new(page.clone()), || AT).unwrap();
     events(&log);
     thread.finish();

@@ -147,6 +147,9 @@ pub(super) fn summary(at: Timestamp, held: &Held, settings: &LogSettings) -> Str
 }
 
 fn remark(at: Timestamp, text: &str, settings: &LogSettings) -> String {
+    if let Some(export) = &settings.export {
+        export.push(at, json::remark(at, text, &settings.account));
+    }
     match settings.format {
         Format::Human { colour } => human::remark(at, text, colour),
         Format::Json => json::remark(at, text, &settings.account),
@@ -154,7 +157,7 @@ fn remark(at: Timestamp, text: &str, settings: &LogSettings) -> String {
 }
 
 /// The system's time.
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use events::{Event, Kind, KindSet, Level, Origin};
 use identity::Principal;
-use mqtt::{MatchRules, matches};
+use mqtt::{MatchRules, TopicFilter, matches};
 use serde::{Deserialize, Serialize};
 
 /// Calls that belong to reading along itself: telling of them would cause the next one.
@@ -35,13 +35,21 @@ pub struct ReadyFilter {
     kinds: KindSet,
 }
 
-/// A name that no kind and no level has.
+/// A name that no kind and no level has, or a topic filter that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownKind(String);
 
 impl fmt::Display for UnknownKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: docs/reference/events.md lists the kinds of events and their levels", self.0)
+        f.write_str(&self.0)
+    }
+}
+
+impl UnknownKind {
+    fn named(what: &str, name: &str) -> Self {
+        Self(format!(
+            "no {what} is called {name}: docs/reference/events.md lists the kinds of events and their levels"
+        ))
     }
 }
 
@@ -49,20 +57,23 @@ impl TailFilter {
     /// The filter, ready for use.
     ///
     /// # Errors
-    /// A kind or the level does not exist.
+    /// A kind or the level does not exist; the topic filter is none.
     pub fn ready(self) -> Result<ReadyFilter, UnknownKind> {
         let least = match (self.level.as_str(), self.kinds.is_empty()) {
             ("", true) => Level::Info,
             ("", false) => Level::Debug,
-            (name, _) => {
-                Level::named(name).ok_or_else(|| UnknownKind(format!("no level is called {name}")))?
-            }
+            (name, _) => Level::named(name).ok_or_else(|| UnknownKind::named("level", name))?,
         };
+        if !self.topic.is_empty()
+            && let Err(why) = TopicFilter::try_from(self.topic.as_str())
+        {
+            return Err(UnknownKind(format!("{} is no topic filter: {why}", self.topic)));
+        }
         let mut named = KindSet::NONE;
         for name in &self.kinds {
             let mut meant = Kind::ALL.iter().filter(|kind| is_called(**kind, name)).peekable();
             if meant.peek().is_none() {
-                return Err(UnknownKind(format!("no event is called {name}")));
+                return Err(UnknownKind::named("event", name));
             }
             named = meant.fold(named, |set, kind| set.with(*kind));
         }
@@ -190,6 +201,10 @@ mod tests {
         let usual = filter(&[], "").ready().unwrap().kinds();
         assert!(usual.has(Kind::Connected) && !usual.has(Kind::PublishIn));
         assert!(filter(&["publis"], "").ready().unwrap_err().to_string().contains("publis"));
+        let topic = |topic: &str| TailFilter { topic: topic.to_owned(), ..TailFilter::default() }.ready();
+        assert!(
+            topic("a/+/#").is_ok() && topic("a/#/b").unwrap_err().to_string().contains("no topic filter")
+        );
         assert!(filter(&[], "loud").ready().unwrap_err().to_string().contains("loud"));
     }
 }

@@ -70,7 +70,11 @@ pub fn follow(
             }
         }
         let left = end.map_or(WAIT, |end| end.saturating_duration_since(Instant::now()).as_secs_f64());
-        if answer.ended || left <= 0.0 {
+        if answer.ended {
+            eprintln!("thingcore: the server stops: no more events will come");
+            return Ok(());
+        }
+        if left <= 0.0 {
             return Ok(());
         }
         answer = call(&client, &json!({ "reader": answer.reader, "wait": left.min(WAIT) }))?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use identity::{AccountId, Region};
 use serde::Deserialize;
+use telemetry::OtlpSection;
 
 use super::functions::{FunctionSection, FunctionsSection};
 use super::iam::IamSection;
@@ -52,6 +53,8 @@ pub struct ConfigFile {
     pub log: LogSection,
     /// `[recorder]`
     pub recorder: RecorderSection,
+    /// `[otlp]`
+    pub otlp: OtlpSection,
 }
 
 /// `[quotas]`: AWS's quotas at other values.
@@ -250,6 +253,7 @@ mod tests {
         assert_eq!(parsed.devices.mqtt_port, Some(8883));
         assert_eq!((parsed.access_key.len(), parsed.quirks.len(), parsed.function.len()), (1, 1, 1));
         assert_eq!((parsed.iam.user.len(), parsed.iam.role.len()), (1, 1));
+        assert!(parsed.otlp.endpoint.is_some() && parsed.otlp.headers.len() == 1);
         assert!(parsed.functions.endpoint.is_some());
         assert!(parsed.metering.checked().unwrap().switches.billed.len() > 2);
     }

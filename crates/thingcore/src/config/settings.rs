@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use identity::{AccountId, Region};
-use telemetry::FlightSettings;
+use telemetry::{FlightSettings, OtlpExport};
 
 use super::DEFAULT_DATA_DIR;
 use super::file::{
@@ -69,6 +69,8 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How much is remembered for `thingcore why`.
     pub recorder: FlightSettings,
+    /// Export to an OpenTelemetry collector, if one is wanted.
+    pub otlp: Option<OtlpExport>,
 }
 
 /// An AWS access key pair.
@@ -154,6 +156,8 @@ impl Settings {
             log: args.log.or(file.log.format).unwrap_or(LogFormat::Human),
             log_level: args.log_level.or(file.log.level).unwrap_or(LogLevel::Info),
             recorder: recorder(&file.recorder)?,
+            otlp: OtlpExport::new(args.otlp_endpoint, file.otlp)
+                .map_err(|problem| ConfigProblem(format!("[otlp] {problem}")))?,
         })
     }
 }

@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::server::Server;
+use super::trust;
 
 /// A path segment keeps only the letters that need no encoding anywhere.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -53,8 +54,8 @@ impl Call {
 /// A call that failed.
 #[derive(Debug)]
 pub enum CallFailed {
-    /// Nobody answered.
-    Unreachable(String),
+    /// Nobody answered, at this URL.
+    Unreachable(String, String),
     /// The API refused: operation, error code, message.
     Refused {
         /// The operation.
@@ -69,7 +70,11 @@ pub enum CallFailed {
 impl fmt::Display for CallFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(error) => write!(f, "the server's API does not answer: {error}"),
+            Self::Unreachable(url, error) => write!(
+                f,
+                "the server's API at {url} does not answer: {error}; look whether the server runs, and whether the port of \
+                 [api] is open to this machine (http:// unless something in front of it speaks TLS)"
+            ),
             Self::Refused { operation, code, message } => {
                 write!(f, "{operation} was refused: {message} ({code})")
             }
@@ -89,13 +94,16 @@ impl<'a> Client<'a> {
             .http_status_as_error(false)
             .timeout_global(Some(TIME_LIMIT))
             .proxy(None)
+            .tls_config(trust::config(server.trusted.as_ref()))
             .build();
         Self { server, agent: config.into() }
     }
 
     /// The answer's JSON body; `null` for an empty one.
     pub fn call(&self, call: &Call) -> Result<Value, CallFailed> {
-        let unreachable = |error: &dyn fmt::Display| CallFailed::Unreachable(format!("{error}"));
+        let unreachable = |error: &dyn fmt::Display| {
+            CallFailed::Unreachable(self.server.api_url.clone(), format!("{error}"))
+        };
         let mut response = self.send(call).map_err(|error| unreachable(&error))?;
         let status = response.status();
         let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
@@ -115,7 +123,7 @@ impl<'a> Client<'a> {
 
     fn send(&self, call: &Call) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
-        let authority = self.server.api_url.trim_start_matches("http://");
+        let authority = self.server.authority();
         let mut headers: Vec<(&str, &[u8])> = vec![("host", authority.as_bytes())];
         if call.body.is_some() {
             headers.push(("content-type", b"application/json"));

@@ -8,6 +8,7 @@ mod kit;
 mod paste;
 mod policy;
 mod server;
+mod trust;
 
 use std::fmt;
 

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::DeviceProblem;
+use ureq::tls::RootCerts;
+
+use super::{DeviceProblem, trust};
 use crate::cli::ServerArgs;
 use crate::data_dir::{self, RUNTIME_FILE};
 use crate::serve::Ready;
@@ -10,7 +12,7 @@ use crate::serve::Ready;
 /// A server and the right to talk to it.
 #[derive(Clone)]
 pub struct Server {
-    /// `http://host:port`
+    /// `http://host:port` or `https://host:port`
     pub api_url: String,
     /// For the signature.
     pub region: String,
@@ -24,6 +26,8 @@ pub struct Server {
     pub mqtt_port: Option<u16>,
     /// The CA that devices must trust, if it is on this machine.
     pub ca_file: Option<PathBuf>,
+    /// By which certificates an `https://` API is trusted.
+    pub trusted: Option<RootCerts>,
 }
 
 impl Server {
@@ -39,9 +43,7 @@ impl Server {
     }
 
     fn by_url(url: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, DeviceProblem> {
-        if !url.starts_with("http://") {
-            return Err(DeviceProblem::new(format!("--api-url {url}: it must start with http://")));
-        }
+        check(url)?;
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let needed = |name: &str| {
             set(name).ok_or_else(|| {
@@ -60,6 +62,7 @@ impl Server {
             session_token: set("AWS_SESSION_TOKEN"),
             mqtt_port: None,
             ca_file: None,
+            trusted: trust::of(url, environment).map_err(DeviceProblem::new)?,
         })
     }
 
@@ -86,7 +89,23 @@ impl Server {
             session_token: None,
             mqtt_port: Some(ready.ports.mqtt),
             ca_file: Some(ready.ca_file),
+            trusted: None,
         })
+    }
+
+    /// Host and port of the API, as the Host header has them.
+    pub fn authority(&self) -> &str {
+        self.api_url.split_once("://").map_or(&self.api_url, |(_, authority)| authority)
+    }
+}
+
+/// Requests are signed with the path that the server sees, so the URL has none.
+fn check(url: &str) -> Result<(), DeviceProblem> {
+    let parts = url.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme));
+    let authority = parts.map(|(_, authority)| authority.trim_end_matches('/'));
+    match authority {
+        Some(authority) if !authority.is_empty() && !authority.contains(['/', '?', '@', '#']) => Ok(()),
+        _ => Err(DeviceProblem::new(format!("--api-url {url}: write http://HOST:PORT or https://HOST:PORT"))),
     }
 }
 
@@ -112,11 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_scheme_and_authority() {
+        for url in ["h:1", "ftp://h", "http://", "http://h/base", "https://me:hush@h"] {
+            assert!(problem(&args(Some(url)), &|_| None).contains("http://HOST:PORT"), "{url}");
+        }
+    }
+
+    #[test]
     fn a_url_comes_with_credentials_from_the_environment() {
         let text = problem(&args(Some("http://h:1")), &|_| None);
         assert!(text.contains("AWS_ACCESS_KEY_ID"), "{text}");
         let server = Server::find(&args(Some("http://h:1/")), &|name| Some(name.to_lowercase())).unwrap();
-        assert_eq!(server.api_url, "http://h:1");
+        assert_eq!((server.api_url.as_str(), server.authority()), ("http://h:1", "h:1"));
         assert_eq!(server.region, "aws_region");
         assert_eq!(server.session_token.as_deref(), Some("aws_session_token"));
     }

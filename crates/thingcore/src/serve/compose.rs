@@ -16,13 +16,14 @@ use services::commit::Records;
 use services::{EndpointAddress, Services, ServicesParts};
 use store::{Journal, Store};
 use store_redb::{Options, RedbStore};
-use telemetry::{Admin, DivergenceReport, Health, LogThread, MetricsObserver};
+use telemetry::{Admin, DivergenceReport, Health, LogThread, MetricsObserver, OtlpThread};
 use tokio::net::TcpListener;
 
 use super::ServeProblem;
 use super::attribution::with_attribution;
 use super::bind::Bound;
 use super::device_requests::DeviceRequests;
+use super::export;
 use super::keys::owner_keys;
 use super::logging::LogFollower;
 use super::metering::{Metering, MeteringThread, Writing};
@@ -52,6 +53,7 @@ pub struct House {
     pub metering: Option<MeteringThread>,
     pub logging: LogFollower,
     pub log: LogThread,
+    pub export: Option<OtlpThread>,
     pub lock: Lock,
 }
 
@@ -142,6 +144,7 @@ impl House {
         let gateway = gateway(settings, &data, doors, Arc::new(DeviceRequests(api.devices())))?;
         pulse::show(&listeners.metrics, &broker, &store);
         watch_bill(&listeners.metrics, metering.as_ref());
+        let export = export::start(settings, &card.site, &listeners, &clock)?;
         let metering = keep_books(metering.zip(writing), &observers, &clock)?;
         let logging = LogFollower {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -165,6 +168,7 @@ impl House {
             metering,
             logging,
             log: listeners.log,
+            export,
             lock: data.lock,
         })
     }

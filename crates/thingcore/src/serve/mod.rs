@@ -9,6 +9,7 @@ mod bind;
 mod compose;
 mod descriptors;
 mod device_requests;
+mod export;
 mod farewell;
 mod keys;
 mod logging;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use events::{Level, Observer, Observers};
 use telemetry::{
-    DivergenceReport, FlightRecorder, Format, LogObserver, LogSettings, LogThread, MetricsObserver, Tail,
-    Traffic,
+    DivergenceReport, FlightRecorder, Format, LogObserver, LogRecords, LogSettings, LogThread,
+    MetricsObserver, Tail, Traffic,
 };
 
 use super::metering::Metering;
@@ -27,6 +27,8 @@ pub struct Listeners {
     pub writer: Arc<LogObserver>,
     /// Writes log lines to standard error until it is dropped.
     pub log: LogThread,
+    /// What the log leaves for a collector, if it is to.
+    pub records: Option<Arc<LogRecords>>,
 }
 
 impl Listeners {
@@ -43,7 +45,9 @@ impl Listeners {
             LogLevel::Info => Level::Info,
             LogLevel::Debug => Level::Debug,
         };
-        let log = LogSettings { format, level, account: account.to_owned(), ..LogSettings::default() };
+        let records = settings.otlp.as_ref().filter(|otlp| otlp.logs).map(|_| LogRecords::new());
+        let (account, export) = (account.to_owned(), records.clone());
+        let log = LogSettings { format, level, account, export, ..LogSettings::default() };
         let (writer, log) = LogObserver::start(log, Box::new(stderr))?;
         let metrics = MetricsObserver::new();
         let lines = Arc::clone(&writer);
@@ -64,7 +68,7 @@ impl Listeners {
         let mut list: Vec<Arc<dyn Observer>> =
             vec![writer.clone(), metrics.clone(), divergences.clone(), flight, tail, traffic];
         list.extend(metering.map(|metering| metering.meter().clone() as Arc<dyn Observer>));
-        Ok(Self { observers: Observers::new(list), metrics, divergences, witnesses, writer, log })
+        Ok(Self { observers: Observers::new(list), metrics, divergences, witnesses, writer, log, records })
     }
 }
 

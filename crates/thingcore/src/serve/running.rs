@@ -7,7 +7,7 @@ use broker::Broker;
 use events::{Event, Listening, Observers};
 use gateway::{Clock, Door, Gateway};
 use store_redb::RedbStore;
-use telemetry::LogThread;
+use telemetry::{LogThread, OtlpThread};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -34,6 +34,7 @@ pub struct Running {
     administration: JoinSet<()>,
     metering: Option<MeteringThread>,
     log: LogThread,
+    export: Option<OtlpThread>,
     _lock: Lock,
 }
 
@@ -55,6 +56,7 @@ impl Running {
             metering,
             logging,
             log,
+            export,
             lock,
         } = house;
         // First of all: from here on no change passes a live connection by.
@@ -89,6 +91,7 @@ impl Running {
             administration,
             metering,
             log,
+            export,
             _lock: lock,
         }
     }
@@ -119,6 +122,9 @@ impl Running {
         let metering = self.metering;
         let _ = tokio::task::spawn_blocking(move || metering.map(MeteringThread::finish)).await;
         self.log.finish();
+        // Last of all: what the others said at their ends goes there too.
+        let export = self.export;
+        let _ = tokio::task::spawn_blocking(move || export.map(OtlpThread::finish)).await;
     }
 }
 

@@ -103,7 +103,7 @@ impl Picture {
                 .iter()
                 .filter(|one| !one.reason.starts_with("ending"))
                 .map(|one| one.rate)
-                .sum(),
+                .fold(0.0, |sum, rate| sum + rate), // The sum of nothing would be -0.0.
         };
         let seconds = now.traffic.seconds.max(1.0);
         let rows = |list: &[Busy]| list.iter().take(ROWS).map(|busy| row(busy, seconds)).collect();
@@ -204,6 +204,12 @@ pub(super) mod tests {
             reasons,
             ["metric Connect.AuthError", "handshake NOT_AUTHENTICATED", "ending CONNECTION_LOST"]
         );
+    }
+
+    #[test]
+    fn nothing_refused_is_no_negative_zero() {
+        let nothing = Picture::between(&TopSnapshot::default(), &TopSnapshot::default());
+        assert!(format!("{:?}", nothing.rates).contains("refused: 0.0"), "{:?}", nothing.rates);
     }
 
     #[test]
