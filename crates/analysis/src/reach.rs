@@ -167,7 +167,11 @@ fn subscribing(world: &World<'_>, filters: Option<&TopicSet>) -> Option<Products
 }
 
 /// Device 0 subscribes and receives; a writer publishes, or anybody does.
-fn reading(world: &World<'_>, writer: Option<usize>, topics: Option<&TopicSet>) -> Option<Products> {
+pub(crate) fn reading(
+    world: &World<'_>,
+    writer: Option<usize>,
+    topics: Option<&TopicSet>,
+) -> Option<Products> {
     let subscribe = world.permission(0, "iot:Subscribe", Lean::Wide).granted(Tape::Filter)?;
     let receive = world.permission(0, "iot:Receive", Lean::Wide);
     let of = if writer.is_some() { Use::Publish } else { Use::Subscribe };

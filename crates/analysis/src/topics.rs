@@ -13,7 +13,7 @@ use crate::world::World;
 pub enum TopicSet {
     /// All that an IAM pattern matches; a text without `*` and `?` is one topic.
     Pattern(String),
-    /// All that an MQTT filter matches, in AWS's dialect.
+    /// All that an MQTT filter matches, in AWS's dialect; `$share/NAME/` before it changes nothing.
     Filter(String),
 }
 
@@ -21,7 +21,7 @@ impl TopicSet {
     /// A filter if it has `+` or `#` where MQTT has wildcards, else a pattern.
     pub fn parse(text: &str) -> Self {
         match mqtt::TopicFilter::try_from(text) {
-            Ok(filter) if filter.has_wildcard() => Self::Filter(filter.matcher().to_owned()),
+            Ok(filter) if filter.has_wildcard() => Self::Filter(text.to_owned()),
             _ => Self::Pattern(text.to_owned()),
         }
     }
@@ -64,6 +64,8 @@ impl TopicSet {
             }
             Self::Filter(text) => {
                 let mut all = vec![nodes];
+                let filter = mqtt::TopicFilter::try_from(text.as_str());
+                let text = filter.as_ref().map_or(text.as_str(), |filter| filter.matcher());
                 for (index, level) in text.split('/').enumerate() {
                     let first = index == 0;
                     if !first {

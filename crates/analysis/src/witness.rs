@@ -142,6 +142,12 @@ impl Actor {
         decision.outcome == policy::Outcome::Allowed
     }
 
+    /// Every statement with its answer to an action on a whole last field such as `topic/a`.
+    pub(crate) fn consider(&self, action: &str, field: &str) -> Vec<policy::Considered> {
+        let arn = format!("{}{field}", self.authorizer.site().arn_prefix());
+        self.authorizer.consider(action, &arn, ConnectFacts::default(), self.now)
+    }
+
     pub(crate) fn may_subscribe(&self, filter: &str) -> bool {
         self.authorizer.subscribe(filter, self.now).is_ok()
     }

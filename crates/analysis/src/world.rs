@@ -53,7 +53,7 @@ pub(crate) struct Unknown {
 }
 
 /// What an action permits, as patterns of whole last fields.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Permission {
     /// Resources of Allow.
     allow: Vec<Vec<Node>>,
@@ -63,6 +63,14 @@ pub(crate) struct Permission {
     deny: Vec<Vec<Node>>,
     /// NotResource of Deny, by statement.
     deny_except: Vec<Vec<Vec<Node>>>,
+}
+
+/// A statement that counts for an action.
+pub(crate) struct Clause<'a> {
+    pub(crate) statement: StatementView<'a>,
+    pub(crate) patterns: Vec<Vec<Node>>,
+    /// Its conditions that the association does not decide.
+    pub(crate) open: Vec<String>,
 }
 
 /// Machines that have to agree; alternatives of each other.
@@ -134,8 +142,23 @@ impl<'a> World<'a> {
     /// What a device may do, as far as an action goes.
     pub(crate) fn permission(&self, device: usize, action: &str, lean: Lean) -> Permission {
         let mut permission = Permission::default();
-        let Some(of) = self.devices.get(device) else { return permission };
-        let statements = of.documents.iter().flat_map(|document| document.views());
+        for clause in self.clauses(device, action, lean) {
+            let patterns = clause.patterns;
+            match (clause.statement.effect(), clause.statement.negates_resources()) {
+                (Effect::Allow, false) => permission.allow.extend(patterns),
+                (Effect::Allow, true) => permission.allow_except.push(patterns),
+                (Effect::Deny, false) => permission.deny.extend(patterns),
+                (Effect::Deny, true) => permission.deny_except.push(patterns),
+            }
+        }
+        permission
+    }
+
+    /// The statements that count for an action, each with the patterns of its resources.
+    pub(crate) fn clauses(&self, device: usize, action: &str, lean: Lean) -> Vec<Clause<'a>> {
+        let Some(of) = self.devices.get(device) else { return Vec::new() };
+        let statements = of.documents.iter().copied().flat_map(Document::views);
+        let mut clauses = Vec::new();
         for statement in statements.filter(|statement| statement.covers(action)) {
             let effect = statement.effect();
             // An Allow that may apply counts when leaning wide; a Deny when leaning narrow.
@@ -146,14 +169,11 @@ impl<'a> World<'a> {
             }
             let negated = statement.negates_resources();
             let Some(patterns) = self.patterns(device, statement, counts != negated) else { continue };
-            match (effect, negated) {
-                (Effect::Allow, false) => permission.allow.extend(patterns),
-                (Effect::Allow, true) => permission.allow_except.push(patterns),
-                (Effect::Deny, false) => permission.deny.extend(patterns),
-                (Effect::Deny, true) => permission.deny_except.push(patterns),
-            }
+            let open = statement.conditions().filter(|c| self.holds(of.association, *c, effect).is_none());
+            let open = open.map(|condition| condition.to_string()).collect();
+            clauses.push(Clause { statement, patterns, open });
         }
-        permission
+        clauses
     }
 
     fn holds(&self, association: Association, condition: ConditionView<'_>, effect: Effect) -> Option<bool> {
@@ -221,6 +241,16 @@ impl Device<'_> {
 }
 
 impl Permission {
+    /// The same, allowed by one pattern only; by everything else if it is negated.
+    pub(crate) fn by(&self, pattern: &[Node], except: Option<&[Vec<Node>]>) -> Self {
+        Self {
+            allow: if except.is_none() { vec![pattern.to_vec()] } else { Vec::new() },
+            allow_except: except.into_iter().map(<[_]>::to_vec).collect(),
+            deny: self.deny.clone(),
+            deny_except: self.deny_except.clone(),
+        }
+    }
+
     /// The ways to be permitted. Nothing if there are too many patterns.
     pub(crate) fn granted(&self, tape: Tape) -> Option<Variants> {
         let rest = self.not_denied(tape)?;
