@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use identity::Site;
-use policy::{ConditionView, Document, Effect, Piece, StatementView, Variable, VariableKind};
+use policy::{ConditionView, Document, Effect, Piece, ResourceView, StatementView, Variable, VariableKind};
 
 use crate::cohort::{Association, CLIENT_ID, THING_NAME, settled};
 use crate::dfa::Dfa;
@@ -68,6 +68,8 @@ pub(crate) struct Permission {
 /// A statement that counts for an action.
 pub(crate) struct Clause<'a> {
     pub(crate) statement: StatementView<'a>,
+    /// Those of its resources that can match here, and their patterns.
+    pub(crate) resources: Vec<ResourceView<'a>>,
     pub(crate) patterns: Vec<Vec<Node>>,
     /// Its conditions that the association does not decide.
     pub(crate) open: Vec<String>,
@@ -168,10 +170,12 @@ impl<'a> World<'a> {
                 continue;
             }
             let negated = statement.negates_resources();
-            let Some(patterns) = self.patterns(device, statement, counts != negated) else { continue };
+            let Some((resources, patterns)) = self.patterns(device, statement, counts != negated) else {
+                continue;
+            };
             let open = statement.conditions().filter(|c| self.holds(of.association, *c, effect).is_none());
             let open = open.map(|condition| condition.to_string()).collect();
-            clauses.push(Clause { statement, patterns, open });
+            clauses.push(Clause { statement, resources, patterns, open });
         }
         clauses
     }
@@ -182,22 +186,31 @@ impl<'a> World<'a> {
 
     /// The patterns of a statement's resources; nothing if the statement cannot apply for want of a variable.
     /// `generous`: what may be of the site counts as of it.
-    fn patterns(
+    fn patterns<'s>(
         &self,
         device: usize,
-        statement: StatementView<'_>,
+        statement: StatementView<'s>,
         generous: bool,
-    ) -> Option<Vec<Vec<Node>>> {
-        let mut patterns = Vec::new();
+    ) -> Option<(Vec<ResourceView<'s>>, Vec<Vec<Node>>)> {
+        let (mut resources, mut patterns) = (Vec::new(), Vec::new());
         for resource in statement.resources() {
             let of_site = resource.is_of(self.site);
             match self.pattern(device, &resource.pieces()) {
-                Some(pattern) if of_site.unwrap_or(generous) => patterns.push(pattern),
+                Some(pattern) if of_site.unwrap_or(generous) => {
+                    resources.push(resource);
+                    patterns.push(pattern);
+                }
                 None if statement.negates_resources() && statement.effect() == Effect::Allow => return None,
                 _ => {}
             }
         }
-        Some(patterns)
+        Some((resources, patterns))
+    }
+
+    /// The value of a variable, if it is fixed.
+    pub(crate) fn known(&self, device: usize, variable: Variable<'_>) -> Option<&str> {
+        let of = self.devices.get(device)?;
+        of.values.get(&of.name(variable)?).map(String::as_str)
     }
 
     /// Nothing if a variable has no value.

@@ -11,7 +11,7 @@ use desk::{analyst, cohort_of, site};
 use oracle::reach::Connection;
 use oracle::topics::{is_filter, matches};
 use serde_json::{Value, json};
-use thingcore_analysis::{Analyst, Answer, Association, Budget, Cohort, Deed, TopicSet, Witness};
+use thingcore_analysis::{Analyst, Answer, Association, Budget, Cohort, Deed, Part, TopicSet, Witness};
 
 /// Numbers from a seed: each from the one before.
 struct Dice(u64);
@@ -204,6 +204,7 @@ impl Case<'_> {
         });
         for (side, of) in all.iter().enumerate() {
             self.one_side(side, of, dice, count);
+            self.extent(side, of, count);
             let answer = self.analyst.reads(&self.cohort(side), &self.cohort(1 - side), None);
             count.add(&answer);
             self.leak(&answer, of, &all[1 - side], side);
@@ -239,6 +240,34 @@ impl Case<'_> {
                     let sure = deed != Deed::Receive;
                     assert!(!sure || !matches!(answer, Answer::Yes(_)) || may, "{}", self.fault(&claim));
                     self.shown(side, deed, &answer, &claim);
+                }
+            }
+        }
+    }
+
+    /// The parts of what all connections together can do hold every name that was tried, and their own witnesses.
+    fn extent(&self, side: usize, of: &[Tried<'_>], count: &mut Count) {
+        let (cohort, attached) = (self.cohort(side), self.sides[side].1);
+        for deed in Deed::ALL {
+            let extent = self.analyst.extent(&cohort, deed, None);
+            assert_eq!(extent.missing, None);
+            for part in &extent.parts {
+                count.add(&part.answer);
+                self.shown(side, deed, &part.answer, &format!("{part:?}"));
+                let Answer::Yes(witness) = &part.answer else { continue };
+                let filters: Vec<&str> = witness.filter.iter().map(String::as_str).collect();
+                let id = &witness.devices[0].client_id;
+                let held = holds(deed, part, &witness.name, &filters, id, attached);
+                assert!(held, "{}", self.fault(&format!("not in its own part: {part:#?}")));
+            }
+            for one in of {
+                for name in one.of(deed) {
+                    let held = extent
+                        .parts
+                        .iter()
+                        .any(|part| holds(deed, part, name, &one.subscribe, one.id, attached));
+                    let claim = format!("{deed:?} {name} by {} is in no part of {extent:#?}", one.id);
+                    assert!(held, "{}", self.fault(&claim));
                 }
             }
         }
@@ -284,6 +313,52 @@ impl Case<'_> {
             && gets(reader, witness)
             && writer.may("iot:Publish", "topic", &witness.name);
         assert!(does, "{}", self.fault(&format!("no leak: {witness:?}")));
+    }
+}
+
+/// Whether a name is in a part, and, if the part has filters, one of these brings it.
+fn holds(deed: Deed, part: &Part, name: &str, filters: &[&str], id: &str, attached: bool) -> bool {
+    let one = |pattern: &str, text: &str, kind: &str| match pattern.strip_prefix("whole field ") {
+        Some(pattern) => glob(pattern, &format!("{kind}/{text}"), id, attached),
+        None => glob(pattern, text, id, attached),
+    };
+    let of = |pattern: &str, text: &str, kind: &str| match pattern.strip_prefix("everything but ") {
+        Some(list) => !list.split(", ").any(|pattern| one(pattern, text, kind)),
+        None => one(pattern, text, kind),
+    };
+    let kind = if deed == Deed::Subscribe { "topicfilter" } else { "topic" };
+    let is = |pattern: &str, text: &str| of(pattern, text, kind);
+    let through = part.through.as_ref().is_none_or(|through| {
+        filters.iter().any(|filter| {
+            let plain =
+                filter.strip_prefix("$share/").map_or(*filter, |rest| rest.split_once('/').unwrap().1);
+            matches(plain, name, false)
+                && of(&through.spelled, filter, "topicfilter")
+                && !through.except.iter().any(|pattern| of(pattern, filter, "topicfilter"))
+        })
+    });
+    through && part.names.iter().all(|p| is(p, name)) && !part.except.iter().any(|p| is(p, name))
+}
+
+/// Whether a pattern with variables matches, for a client id.
+fn glob(pattern: &str, text: &str, id: &str, attached: bool) -> bool {
+    let Some(first) = pattern.chars().next() else { return text.is_empty() };
+    if let Some((name, tail)) = pattern.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
+        let value = match name {
+            "iot:ClientId" => id,
+            "iot:Connection.Thing.ThingName" if attached => id,
+            "iot:Connection.Thing.ThingName" => return false,
+            literal => literal,
+        };
+        return text.strip_prefix(value).is_some_and(|rest| glob(tail, rest, id, attached));
+    }
+    let tail = &pattern[first.len_utf8()..];
+    let next = text.chars().next();
+    let rest = next.map(|c| &text[c.len_utf8()..]);
+    match first {
+        '*' => glob(tail, text, id, attached) || rest.is_some_and(|rest| glob(pattern, rest, id, attached)),
+        '?' => rest.is_some_and(|rest| glob(tail, rest, id, attached)),
+        c => next == Some(c) && rest.is_some_and(|rest| glob(tail, rest, id, attached)),
     }
 }
 
