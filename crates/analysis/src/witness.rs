@@ -138,7 +138,12 @@ impl Actor {
     }
 
     pub(crate) fn may(&self, action: &str, kind: &str, name: &str) -> bool {
-        let decision = self.authorizer.decide(action, kind, name, ConnectFacts::default(), self.now);
+        self.may_at(action, kind, name, ConnectFacts::default())
+    }
+
+    /// The same for a certain CONNECT.
+    pub(crate) fn may_at(&self, action: &str, kind: &str, name: &str, facts: ConnectFacts<'_>) -> bool {
+        let decision = self.authorizer.decide(action, kind, name, facts, self.now);
         decision.outcome == policy::Outcome::Allowed
     }
 

@@ -12,7 +12,7 @@ use policy::{ConditionView, Document, Effect, Piece, ResourceView, StatementView
 use crate::cohort::{Association, CLIENT_ID, THING_NAME, settled};
 use crate::dfa::Dfa;
 use crate::language;
-use crate::letters::{Letter, Letters};
+use crate::letters::{Letter, Letters, in_certificates};
 use crate::machine::{Machine, Node, Tape};
 
 /// To which side what is not known is taken.
@@ -226,6 +226,13 @@ impl<'a> World<'a> {
                 Piece::Variable(variable) => {
                     let canonical = of.name(*variable)?;
                     match of.values.get(&canonical) {
+                        // Such a value is not substituted (developer guide, *X.509 certificate policy variables*).
+                        Some(value)
+                            if variable.kind() == VariableKind::Certificate
+                                && !value.chars().all(in_certificates) =>
+                        {
+                            return None;
+                        }
                         Some(value) => nodes.extend(self.spell(value)?),
                         None => nodes.push(Node::Variable(self.variable(device, &canonical)?)),
                     }

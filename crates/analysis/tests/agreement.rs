@@ -275,7 +275,8 @@ impl Case<'_> {
                     let may = one.of(deed).contains(&name.as_str());
                     let holding = |part: &&Part| holds(deed, part, name, &one.subscribe, one.id, attached);
                     let held = extent.parts.iter().find(holding);
-                    let claim = format!("{deed:?} {name} by {}: tried {may}, part {held:#?} of {extent:#?}", one.id);
+                    let claim =
+                        format!("{deed:?} {name} by {}: tried {may}, part {held:#?} of {extent:#?}", one.id);
                     assert_eq!(held.is_some(), may, "{}", self.fault(&claim));
                     count.names += 1;
                 }

@@ -105,7 +105,7 @@ fn dead_conditions(subject: &Subject<'_>, statement: StatementView<'_>) -> Optio
             && !condition.operator().ends_with("IfExists")
             && !condition.operator().starts_with("ForAllValues:")
             && condition.operator() != "Null";
-        positive && condition.key().kind() == VariableKind::Never
+        positive && condition.key().is_never_known()
     })?;
     let harm = match statement.effect() {
         Effect::Allow => "the statement allows nothing",
@@ -287,10 +287,15 @@ fn crosses_levels(
         let previous = at.checked_sub(1).and_then(|at| pieces.get(at));
         matches!(previous, Some(Piece::Text(text)) if text.ends_with('/'))
     };
-    // * before a slash, or a level that is ? alone.
+    let ends = |at: usize| {
+        let rest = pieces.get(at..).unwrap_or_default();
+        let behind = rest.iter().position(|piece| !matches!(piece, Piece::One)).unwrap_or(rest.len());
+        behind == rest.len() || before(at + behind, "/")
+    };
+    // * before a slash, or a level that is made of ? alone.
     let wild = (0..pieces.len()).find(|at| match pieces.get(*at) {
         Some(Piece::Any) => before(at + 1, "/"),
-        Some(Piece::One) => opens(*at) && before(at + 1, "/"),
+        Some(Piece::One) => opens(*at) && ends(*at),
         _ => false,
     })?;
     let one = matches!(pieces.get(wild), Some(Piece::One));
@@ -299,7 +304,7 @@ fn crosses_levels(
     let field = format!("{}{across}{}", subject.example(head), subject.example(tail));
     let action = action_for(statement, kind)?;
     let sign = if one { "?" } else { "*" };
-    let reason = format!("{sign} between slashes is not one level: it also matches text with slashes");
+    let reason = format!("{sign} in the place of a level does not stay in it: it also matches slashes");
     Some(
         subject
             .at_resource(rules::CROSSES_LEVELS, statement.number(), index, reason)

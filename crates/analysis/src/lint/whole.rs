@@ -16,7 +16,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     findings.extend(never_applies(subject));
     findings.extend(client_id_form(subject));
     findings.extend(will(subject));
-    if !allows(subject, "iot:Connect") {
+    let connects = |association| subject.analyst.connects(&subject.cohort, association) != Answer::No;
+    if !allows(subject, "iot:Connect") || !Association::ALL.into_iter().any(connects) {
         let others = ["iot:Publish", "iot:Subscribe", "iot:Receive"];
         if let Some(action) = others.into_iter().find(|action| allows(subject, action)) {
             let reason = "no statement allows iot:Connect: without another policy nobody can use this one";

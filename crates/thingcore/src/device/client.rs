@@ -45,6 +45,11 @@ impl Call {
         Self { query: format!("maxResults=250{}", more.unwrap_or_default()), ..self }
     }
 
+    /// With more behind the query.
+    pub fn and(self, more: &str) -> Self {
+        Self { query: format!("{}&{more}", self.query), ..self }
+    }
+
     /// With one more header.
     pub fn header(self, name: &'static str, value: &str) -> Self {
         Self { header: Some((name, value.to_owned())), ..self }

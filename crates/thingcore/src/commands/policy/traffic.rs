@@ -1,6 +1,7 @@
-//! Recorded traffic: which requests clients made, read from the server's JSON log or from what `thingcore tail` wrote.
+//! Recorded traffic: which requests clients made, read from the server's JSON log, from what `thingcore tail` wrote, or from
+//! a running server: what it remembers, or what happens while it is followed.
 //!
-//! Both have one JSON object a line. Of each line `event`, `clientId` and the topic (`topicName` in the log, `topic` in
+//! Log and tail have one JSON object a line. Of each line `event`, `clientId` and the topic (`topicName` in the log, `topic` in
 //! tail) count; what is denied or accepted is told by the event's name. Requests that repeat are counted.
 
 use std::collections::BTreeMap;
@@ -13,10 +14,13 @@ use std::sync::Arc;
 use identity::{ClientId, Site, ThingName as Thing};
 use policy::{Authorizer, ConnectFacts, ConnectionContext, Decision, Epoch, PolicySet, ThingFacts};
 use serde_json::{Map, Value};
+use telemetry::{EventView, TailFilter, Why};
 
+use super::super::tail::{Limits, read_along};
 use super::super::{CommandProblem, problem};
 use super::now;
 use crate::cli::{ThingName, TrafficArgs};
+use crate::device::{Call, Client, Server};
 
 /// Longer recordings are not read.
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
@@ -56,18 +60,26 @@ pub(super) struct Made {
     pub(super) from: Option<IpAddr>,
 }
 
-/// Reads all recordings of the arguments.
+/// Reads all recordings of the arguments, and what a running server tells.
 pub(super) fn read(args: &TrafficArgs) -> Result<Traffic, CommandProblem> {
     let mut traffic = Traffic::default();
+    if args.logs.is_empty() && args.remembered.is_empty() && args.live.is_none() {
+        return Err(problem("which traffic? give --log FILE, --live SECONDS or --remembered CLIENT"));
+    }
     for path in &args.logs {
         read_file(path, args.client.as_deref(), &mut traffic)?;
     }
+    for subject in &args.remembered {
+        traffic.add_remembered(subject, args)?;
+    }
+    if let Some(seconds) = args.live {
+        traffic.add_live(seconds, args)?;
+    }
     if traffic.requests.is_empty() {
-        return Err(problem(format!(
-            "{}: no request of a client stands there. Record with `thingcore tail --level debug --format json`, or with \
-             the server's log at level debug in JSON",
-            args.logs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-        )));
+        return Err(problem(
+            "no request of a client stands in the traffic. Record with `thingcore tail --level debug --format json`, with \
+             the server's log at level debug in JSON, or with --live while devices work",
+        ));
     }
     Ok(traffic)
 }
@@ -94,6 +106,45 @@ fn read_file(path: &PathBuf, client: Option<&str>, traffic: &mut Traffic) -> Res
 }
 
 impl Traffic {
+    /// What the server's flight recorder remembers of a client: connections, subscriptions and refusals, no messages.
+    fn add_remembered(&mut self, subject: &str, args: &TrafficArgs) -> Result<(), CommandProblem> {
+        let server = Server::find(&args.server, &|name| std::env::var(name).ok()).map_err(problem)?;
+        let call = Call::new("ExplainClient", "POST", &["thingcore", "why"]);
+        let call = call.body(serde_json::json!({ "subject": subject }));
+        let why: Why =
+            serde_json::from_value(Client::new(&server).call(&call).map_err(problem)?).map_err(problem)?;
+        if why.timeline.is_empty() {
+            eprintln!("thingcore: the server remembers nothing of {subject:?}");
+        }
+        why.timeline.iter().try_for_each(|entry| self.add_event(&entry.view, args))
+    }
+
+    /// What happens on the server from now on, for so many seconds.
+    fn add_live(&mut self, seconds: f64, args: &TrafficArgs) -> Result<(), CommandProblem> {
+        let client = args.client.clone().unwrap_or_default();
+        let filter = TailFilter { client, level: "debug".to_owned(), ..TailFilter::default() };
+        let limits = Limits { count: None, seconds: Some(seconds) };
+        let lost = read_along(&args.server, &filter, &limits, &mut |event| {
+            self.add_event(event, args).map(|()| true)
+        })?;
+        match lost {
+            0 => Ok(()),
+            lost => Err(problem(format!(
+                "{lost} events came faster than they were read, so the traffic has gaps: use --client, or a log"
+            ))),
+        }
+    }
+
+    fn add_event(&mut self, event: &EventView, args: &TrafficArgs) -> Result<(), CommandProblem> {
+        let Ok(Value::Object(entry)) = serde_json::to_value(event) else { return Ok(()) };
+        for (request, from) in requests(&entry) {
+            if args.client.as_ref().is_none_or(|client| *client == request.client_id) {
+                self.add(request, from, Path::new("the server"))?;
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, request: Request, from: Option<IpAddr>, path: &Path) -> Result<(), CommandProblem> {
         if self.requests.len() >= MOST && !self.requests.contains_key(&request) {
             let path = path.display();
