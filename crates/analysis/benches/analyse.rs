@@ -53,8 +53,7 @@ fn fleet(criterion: &mut Criterion) {
     let analyst = Analyst::new(&site, Timestamp(1));
     let documents: Vec<Arc<Document>> =
         (0..20).map(|group| Arc::new(Document::parse(&document(group)).unwrap())).collect();
-    let cohorts: Vec<Cohort> =
-        (0..10_000).map(|n| cohort(n, &documents[n % 20])).collect();
+    let cohorts: Vec<Cohort> = (0..10_000).map(|n| cohort(n, &documents[n % 20])).collect();
     let mut group = criterion.benchmark_group("reach");
     group.sample_size(10);
     group.bench_function("who reads whom among 10 000 principals", |b| {

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use policy::{Piece, ResourceView};
+use policy::{Piece, ResourceView, Variable};
 
 use crate::world::World;
+
+/// The values of variables that are fixed.
+type Known<'k> = &'k dyn Fn(Variable<'_>) -> Option<String>;
 
 /// One sign of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +37,14 @@ impl Pattern {
         Self { signs, whole: false }
     }
 
-    /// Of a resource; nothing if it is of another kind.
+    /// Of a resource in a world, with the values that are fixed there; nothing if it is of another kind.
     pub(crate) fn read(world: &World<'_>, resource: &ResourceView<'_>, kind: &str) -> Option<Self> {
-        let signs: Vec<Sign> = resource.pieces().iter().flat_map(|piece| signs(world, piece)).collect();
+        Self::spelled(&|variable| world.known(0, variable).map(str::to_owned), resource, kind)
+    }
+
+    /// The same with values from elsewhere.
+    pub(crate) fn spelled(known: Known<'_>, resource: &ResourceView<'_>, kind: &str) -> Option<Self> {
+        let signs: Vec<Sign> = resource.pieces().iter().flat_map(|piece| signs(known, piece)).collect();
         let mut rest = &signs[..];
         for c in kind.chars() {
             match rest.split_first() {
@@ -140,12 +148,12 @@ pub(crate) fn narrower(one: &Pattern, other: &Pattern) -> Vec<String> {
     }
 }
 
-fn signs(world: &World<'_>, piece: &Piece<'_>) -> Vec<Sign> {
+fn signs(known: Known<'_>, piece: &Piece<'_>) -> Vec<Sign> {
     match piece {
         Piece::Text(text) => text.chars().map(Sign::Letter).collect(),
         Piece::Any => vec![Sign::Any],
         Piece::One => vec![Sign::One],
-        Piece::Variable(variable) => match world.known(0, *variable) {
+        Piece::Variable(variable) => match known(*variable) {
             Some(value) => value.chars().map(Sign::Letter).collect(),
             None => vec![Sign::Variable(variable.name().to_owned())],
         },

@@ -49,13 +49,23 @@ fn ten_thousand_principals_take_seconds() {
 fn the_lint_of_a_large_document_is_soon_done() {
     let mut all = format!("Allow Connect client/{OWN}");
     for n in 0..5 {
-        all += &format!("; Allow Publish+Receive topic/g/{OWN}/channel{n}/*; Allow Subscribe topicfilter/g/{OWN}/channel{n}/*");
+        all += &format!(
+            "; Allow Publish+Receive topic/g/{OWN}/channel{n}/*; Allow Subscribe topicfilter/g/{OWN}/channel{n}/*"
+        );
     }
     let (site, text) = (site(), desk::document(&all).to_string());
-    assert!((1500..2048).contains(&policy::Document::characters(&text)), "{}", policy::Document::characters(&text));
+    assert!(
+        (1500..2048).contains(&policy::Document::characters(&text)),
+        "{}",
+        policy::Document::characters(&text)
+    );
     let analyst = analyst(&site);
-    let started = Instant::now();
-    let findings = analyst.lint(&text);
-    println!("lint of {} characters: {:?}, {} findings", text.len(), started.elapsed(), findings.len());
-    assert!(started.elapsed() < Duration::from_secs(2));
+    let once = || {
+        let started = Instant::now();
+        analyst.lint(&text);
+        started.elapsed()
+    };
+    let best = (0..10).map(|_| once()).min().unwrap();
+    println!("lint of {} characters: {best:?}", text.len());
+    assert!(best < Duration::from_secs(1), "{best:?}");
 }

@@ -9,6 +9,7 @@ use super::{Finding, Subject, rules};
 use crate::ask::{Products, Question, combined};
 use crate::cohort::Association;
 use crate::machine::{Machine, Node, Tape};
+use crate::pattern::Pattern;
 use crate::reach::reading;
 use crate::search::Found;
 use crate::shape::Shape;
@@ -29,7 +30,11 @@ pub(super) fn check(subject: &Subject<'_>) -> Option<Finding> {
     if statements.iter().any(|view| view.negates_resources()) {
         return None;
     }
+    let (may_bring, may_exceed) = by_spelling(subject);
     for brought in [true, false] {
+        if !(if brought { may_bring } else { may_exceed }) {
+            continue;
+        }
         let each = subject.cohort.distinct_associations();
         let answer = each
             .into_iter()
@@ -52,6 +57,22 @@ pub(super) fn check(subject: &Subject<'_>) -> Option<Finding> {
         return Some(finding.witness(shown).fix(fix));
     }
     None
+}
+
+/// Whether filters may bring more than Subscribe spells, and whether Receive may allow more, as far as the spelling shows:
+/// most policies need no search.
+fn by_spelling(subject: &Subject<'_>) -> (bool, bool) {
+    let of = |action: &str, kind: &str| -> Vec<Pattern> {
+        let views = subject.document.views().filter(|v| v.effect() == Effect::Allow && v.covers(action));
+        let resources = views.flat_map(|view| view.resources().collect::<Vec<_>>());
+        resources.filter_map(|resource| Pattern::spelled(&|_| None, &resource, kind)).collect()
+    };
+    let brought: Vec<Option<Pattern>> =
+        of("iot:Subscribe", "topicfilter/").iter().map(Pattern::brings).collect();
+    let spelled = |topics: &Pattern| brought.iter().flatten().any(|filters| filters.covers(topics));
+    let negated = subject.document.views().any(|v| v.covers("iot:Receive") && v.negates_resources());
+    let within = of("iot:Receive", "topic/").iter().all(|topics| spelled(&topics.without_share()));
+    (brought.contains(&None), negated || !within)
 }
 
 /// Whether there is a topic that may be received and that no Subscribe statement spells; `brought`: by a granted filter.
