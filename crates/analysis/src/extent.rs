@@ -7,7 +7,7 @@ use policy::Effect;
 
 use crate::ask::{Analyst, Products, Question, combined};
 use crate::cohort::{Association, Cohort};
-use crate::machine::{Node, Tape};
+use crate::machine::Tape;
 use crate::pattern::{Pattern, narrower};
 use crate::reach::{Deed, does, existence, reading_by, restriction};
 use crate::search::Found;
@@ -102,9 +102,8 @@ impl Analyst<'_> {
         };
         let (action, more) = actions(scene.deed);
         let firsts = grants(&world, action);
-        let pairs: Vec<(&Grant, Option<&Grant>)>;
         let seconds = more.map(|more| grants(&world, more)).unwrap_or_default();
-        pairs = match more {
+        let pairs: Vec<(&Grant, Option<&Grant>)> = match more {
             None => firsts.iter().map(|one| (one, None)).collect(),
             Some(_) => firsts.iter().flat_map(|one| seconds.iter().map(move |o| (one, Some(o)))).collect(),
         };
@@ -249,7 +248,7 @@ fn grants(world: &World<'_>, action: &str) -> Vec<Grant> {
         let read = |resource| Pattern::read(world, resource, kind(action));
         if clause.statement.negates_resources() {
             let listed: Vec<String> =
-                clause.resources.iter().filter_map(|r| read(r)).map(|p| p.to_string()).collect();
+                clause.resources.iter().filter_map(read).map(|p| p.to_string()).collect();
             grants.push(Grant { place, spelled: Pattern::everything(), listed, when: clause.open });
             place += 1;
             continue;
@@ -273,16 +272,22 @@ fn grants(world: &World<'_>, action: &str) -> Vec<Grant> {
 /// The permission that one Allow gives, by its place.
 fn by(world: &World<'_>, action: &str, place: usize) -> Option<Permission> {
     let whole = world.permission(0, action, Lean::Wide);
-    let mut all: Vec<(Vec<Node>, Option<Vec<Vec<Node>>>)> = Vec::new();
+    let mut at = 0;
     for clause in world.clauses(0, action, Lean::Wide) {
         match (clause.statement.effect(), clause.statement.negates_resources()) {
             (Effect::Deny, _) => {}
-            (Effect::Allow, true) => all.push((Vec::new(), Some(clause.patterns))),
-            (Effect::Allow, false) => all.extend(clause.patterns.into_iter().map(|pattern| (pattern, None))),
+            (Effect::Allow, true) if at == place => return Some(whole.by(&[], Some(&clause.patterns))),
+            (Effect::Allow, true) => at += 1,
+            (Effect::Allow, false) => {
+                let own = place.checked_sub(at).and_then(|index| clause.patterns.get(index));
+                if let Some(pattern) = own {
+                    return Some(whole.by(pattern, None));
+                }
+                at += clause.patterns.len();
+            }
         }
     }
-    let (pattern, listed) = all.get(place)?;
-    Some(whole.by(pattern, listed.as_deref()))
+    None
 }
 
 fn building(

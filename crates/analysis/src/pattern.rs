@@ -116,10 +116,11 @@ impl Pattern {
     fn past_stars(&self, mut at: Vec<bool>) -> Vec<bool> {
         at.resize(self.signs.len() + 1, false);
         for (place, sign) in self.signs.iter().enumerate() {
-            if *sign == Sign::Any && at.get(place).copied().unwrap_or(false) {
-                if let Some(slot) = at.get_mut(place + 1) {
-                    *slot = true;
-                }
+            if *sign == Sign::Any
+                && at.get(place).copied().unwrap_or(false)
+                && let Some(slot) = at.get_mut(place + 1)
+            {
+                *slot = true;
             }
         }
         at

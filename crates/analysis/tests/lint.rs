@@ -62,6 +62,7 @@ fn each_rule_finds_its_fault() {
         (with("Allow Subscribe topicfilter/b/*; Allow Receive topic/*"), "receive-without-limits"),
         ("Allow Publish topic/a".into(), "no-connect"),
         ("Allow Connect client/c; Allow Subscribe topicfilter/a/*".into(), "subscribe-without-receive"),
+        ("Allow Connect client/c; Allow Subscribe topicfilter/a/*, topicfilter/b/*; Allow Receive topic/a/*".into(), "subscribe-without-receive"),
         ("Allow Connect client/c; Allow Receive topic/a/*".into(), "receive-without-subscribe"),
         ("Allow Connect client/c; Allow Publish topic/a; Allow RetainPublish topic/b".into(), "retain-without-publish"),
         ("Allow Connect client/c; Allow Publish topic/a".into(), "no-retain-publish"),

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Finding, Subject, rules};
 use crate::cohort::{Association, Cohort};
+use crate::pattern::Pattern;
 use crate::reach::Deed;
+use crate::topics::TopicSet;
 use crate::witness::{Answer, Witness};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
@@ -212,7 +214,7 @@ fn messages(subject: &Subject<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     match subject.analyst.can(&subject.cohort, Deed::Receive, None) {
-        Answer::Yes(_) => Vec::new(),
+        Answer::Yes(_) => silent(subject),
         Answer::Unknown(why) => vec![undecided(subject, "iot:Receive", "whether messages arrive", &why)],
         Answer::No => {
             let granted = subject.analyst.can(&subject.cohort, Deed::Subscribe, None);
@@ -224,6 +226,36 @@ fn messages(subject: &Subject<'_>) -> Vec<Finding> {
             vec![finding.fix("Allow iot:Receive on topic/... for the topics that the filters match.")]
         }
     }
+}
+
+/// Filters of which no message arrives, where others bring some. Patterns with variables are not looked at.
+fn silent(subject: &Subject<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for view in subject.document.views().filter(|v| v.effect() == Effect::Allow && v.covers("iot:Subscribe"))
+    {
+        for (index, resource) in view.resources().enumerate().filter(|_| !view.negates_resources()) {
+            let plain = resource.variables().next().is_none();
+            let Some(filters) = Pattern::spelled(&|_| None, &resource, "topicfilter/") else { continue };
+            let Some(topics) = filters.brings().filter(|_| plain).map(|topics| topics.to_string()) else {
+                continue;
+            };
+            let of = |deed, names: &str| {
+                subject.analyst.can(&subject.cohort, deed, Some(&TopicSet::Pattern(names.to_owned())))
+            };
+            if topics.contains("${") || of(Deed::Receive, &topics) != Answer::No {
+                continue;
+            }
+            let granted = of(Deed::Subscribe, &filters.to_string());
+            let Some(witness) = granted.witness() else { continue };
+            let reason =
+                format!("iot:Receive is allowed on no topic of {topics}: such subscriptions bring nothing");
+            let finding = subject.at_resource(rules::NO_RECEIVE, view.number(), index, reason);
+            let finding =
+                finding.witness(format!("filter {} is granted and brings no message", witness.name));
+            findings.push(finding.fix(format!("Allow iot:Receive on topic/{topics}.")));
+        }
+    }
+    findings
 }
 
 fn retained(subject: &Subject<'_>) -> Option<Finding> {
