@@ -6,7 +6,8 @@
 //!
 //! The way through: an [`Analyst`] is asked about [`Cohort`]s, principals or groups of devices with the same policies.
 //! `ask` has the method, `world` and `language` translate policies into `machine`s, `search` runs their product over
-//! texts of a `shape`, `witness` checks. [`Analyst::lint`] has the rules of `thingcore policy check`.
+//! texts of a `shape`, `witness` checks. [`Analyst::lint`] has the rules of `thingcore policy check`; [`recorded`] is about
+//! traffic that happened.
 
 mod ask;
 mod candidates;
@@ -21,6 +22,7 @@ mod lint;
 mod machine;
 mod pattern;
 mod reach;
+pub mod recorded;
 mod search;
 mod shape;
 mod topics;

@@ -50,7 +50,6 @@ impl TopicSet {
     /// As patterns of `topic/...`. Nothing if a character is not in the alphabet.
     pub(crate) fn nodes(&self, world: &World<'_>) -> Option<Vec<Vec<Node>>> {
         let mut nodes = world.spell("topic/")?;
-        let (slash, dollar) = (world.slash(), world.letters.place('$')?);
         match self {
             Self::Pattern(text) => {
                 for c in text.chars() {
@@ -63,20 +62,25 @@ impl TopicSet {
                 Some(vec![nodes])
             }
             Self::Filter(text) => {
-                let mut all = vec![nodes];
                 let filter = mqtt::TopicFilter::try_from(text.as_str());
-                let text = filter.as_ref().map_or(text.as_str(), |filter| filter.matcher());
-                for (index, level) in text.split('/').enumerate() {
-                    let first = index == 0;
-                    if !first {
-                        all.iter_mut().for_each(|nodes| nodes.push(Node::Letter(slash)));
-                    }
-                    all = with_level(world, all, level, first.then_some(dollar))?;
-                }
-                Some(all)
+                matched(world, nodes, filter.as_ref().map_or(text.as_str(), |filter| filter.matcher()))
             }
         }
     }
+}
+
+/// What a filter matches, as patterns behind a head.
+fn matched(world: &World<'_>, head: Vec<Node>, filter: &str) -> Option<Vec<Vec<Node>>> {
+    let (slash, dollar) = (world.slash(), world.letters.place('$')?);
+    let mut all = vec![head];
+    for (index, level) in filter.split('/').enumerate() {
+        let first = index == 0;
+        if !first {
+            all.iter_mut().for_each(|nodes| nodes.push(Node::Letter(slash)));
+        }
+        all = with_level(world, all, level, first.then_some(dollar))?;
+    }
+    Some(all)
 }
 
 /// Patterns with one more level of a filter. A wildcard in the first level does not begin with `$`: it is empty, or

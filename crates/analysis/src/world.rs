@@ -215,7 +215,6 @@ impl<'a> World<'a> {
 
     /// Nothing if a variable has no value.
     pub(crate) fn pattern(&self, device: usize, pieces: &[Piece<'_>]) -> Option<Vec<Node>> {
-        let of = self.devices.get(device)?;
         let mut nodes = Vec::new();
         for piece in pieces {
             match piece {
@@ -223,23 +222,22 @@ impl<'a> World<'a> {
                 Piece::Any if nodes.last() == Some(&Node::Any) => {}
                 Piece::Any => nodes.push(Node::Any),
                 Piece::One => nodes.push(Node::One),
-                Piece::Variable(variable) => {
-                    let canonical = of.name(*variable)?;
-                    match of.values.get(&canonical) {
-                        // Such a value is not substituted (developer guide, *X.509 certificate policy variables*).
-                        Some(value)
-                            if variable.kind() == VariableKind::Certificate
-                                && !value.chars().all(in_certificates) =>
-                        {
-                            return None;
-                        }
-                        Some(value) => nodes.extend(self.spell(value)?),
-                        None => nodes.push(Node::Variable(self.variable(device, &canonical)?)),
-                    }
-                }
+                Piece::Variable(variable) => nodes.extend(self.of_variable(device, *variable)?),
             }
         }
         Some(nodes)
+    }
+
+    /// What stands for a variable; nothing if it has no value.
+    fn of_variable(&self, device: usize, variable: Variable<'_>) -> Option<Vec<Node>> {
+        let of = self.devices.get(device)?;
+        let canonical = of.name(variable)?;
+        let Some(value) = of.values.get(&canonical) else {
+            return Some(vec![Node::Variable(self.variable(device, &canonical)?)]);
+        };
+        // Such a value is not substituted (developer guide, *X.509 certificate policy variables*).
+        let kept = variable.kind() != VariableKind::Certificate || value.chars().all(in_certificates);
+        if kept { self.spell(value) } else { None }
     }
 }
 

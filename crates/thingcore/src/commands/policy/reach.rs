@@ -65,7 +65,7 @@ fn is(answer: &Answer, expected: ExpectedAnswer) -> bool {
     }
 }
 
-fn association(name: ThingName) -> Association {
+pub(super) fn association(name: ThingName) -> Association {
     match name {
         ThingName::Attached => Association::Attached,
         ThingName::Exclusive => Association::Exclusive,
