@@ -13,12 +13,30 @@ use thingcore_policy::{Document, Origin, Source};
 
 const ARN: &str = "arn:aws:iot:us-east-1:123456789012:";
 const PIECES: [&str; 16] = [
-    "a", "b", "/", "*", "?", "+", "#", "*a", "*a*a*a*a*a*a*a*a", "????????", "*/*/*/*/*/*", "${iot:ClientId}",
-    "${iot:Connection.Thing.ThingName}", "$share/g/", "*b*a?", "${*}",
+    "a",
+    "b",
+    "/",
+    "*",
+    "?",
+    "+",
+    "#",
+    "*a",
+    "*a*a*a*a*a*a*a*a",
+    "????????",
+    "*/*/*/*/*/*",
+    "${iot:ClientId}",
+    "${iot:Connection.Thing.ThingName}",
+    "$share/g/",
+    "*b*a?",
+    "${*}",
 ];
 const KINDS: [(&str, &str); 6] = [
-    ("iot:Connect", "client/"), ("iot:Publish", "topic/"), ("iot:RetainPublish", "topic/"),
-    ("iot:Subscribe", "topicfilter/"), ("iot:Receive", "topic/"), ("iot:*", ""),
+    ("iot:Connect", "client/"),
+    ("iot:Publish", "topic/"),
+    ("iot:RetainPublish", "topic/"),
+    ("iot:Subscribe", "topicfilter/"),
+    ("iot:Receive", "topic/"),
+    ("iot:*", ""),
 ];
 
 /// A statement for each line: the first byte is its head, the others are pieces.
@@ -70,18 +88,26 @@ fuzz_target!(|bytes: &[u8]| {
     let ids = texts("a/+", 1);
     let all = texts("a/+#", 2);
     if leaks == Answer::No {
-        assert_eq!(leak(&documents, &documents, (attached, attached), &ids, &all), None, "a false no: {value}");
+        assert_eq!(
+            leak(&documents, &documents, (attached, attached), &ids, &all),
+            None,
+            "a false no: {value}"
+        );
     }
     for client_id in ids.iter().filter(|_| publishes == Answer::No) {
         let one = Connection { documents: &documents, client_id, attached };
         let topics = all.iter().filter(|text| !text.contains(['+', '#']));
-        let publishing = topics.filter(|topic| one.connects() && one.may("iot:Publish", "topic", topic)).count();
+        let publishing =
+            topics.filter(|topic| one.connects() && one.may("iot:Publish", "topic", topic)).count();
         assert_eq!(publishing, 0, "a false no: {value}");
     }
     if extent.missing.is_none() && extent.parts.is_empty() {
         for client_id in &ids {
             let one = Connection { documents: &documents, client_id, attached };
-            assert!(!one.connects() || oracle::reach::received(one, &all).is_empty(), "a false nothing: {value}");
+            assert!(
+                !one.connects() || oracle::reach::received(one, &all).is_empty(),
+                "a false nothing: {value}"
+            );
         }
     }
 });
