@@ -7,6 +7,8 @@ from botocore.exceptions import ClientError
 
 from clients import AwsSdk5, Refused
 from provision import allow, deny, document, unique
+from test_aws_cli import aws
+from test_iam import Iam, keys, unsigned
 
 
 def names(policies):
@@ -96,3 +98,53 @@ def test_what_cannot_be_asked(server, account, fleet):
         with pytest.raises(ClientError) as refusal:
             call()
         assert refusal.value.response["Error"]["Code"] == code
+
+
+def test_the_cli_asks_the_same(server, fleet):
+    """The AWS CLI as it comes from its package, with its own spelling of the shapes."""
+    root, thing = fleet["root"], fleet["thing"]
+    topics = [f"{root}/a", f"{root}-of/{thing}", "elsewhere"]
+    said = aws(server, "iot", "test-authorization", "--principal", fleet["device"].arn, "--client-id", thing,
+               "--policy-names-to-skip", fleet["own"], "--auth-infos",
+               *(f"actionType=PUBLISH,resources={server.arn(f'topic/{topic}')}" for topic in topics))
+    assert [result["authDecision"] for result in said["authResults"]] == ["IMPLICIT_DENY", "ALLOWED", "IMPLICIT_DENY"]
+    assert names(said["authResults"][1]["allowed"]["policies"]) == [fleet["grouped"]]
+    said = aws(server, "iot", "test-authorization", "--principal", fleet["device"].arn, "--policy-names-to-add", fleet["closed"],
+               "--auth-infos", f"actionType=PUBLISH,resources={server.arn(f'topic/{root}/secret')}")
+    assert said["authResults"][0]["authDecision"] == "EXPLICIT_DENY"
+    listed = aws(server, "iot", "get-effective-policies", "--principal", fleet["device"].arn, "--thing-name", thing)
+    assert names(listed["effectivePolicies"]) == sorted([fleet["own"], fleet["grouped"]])
+    refused = aws(server, "iot", "test-authorization", "--principal", server.arn("cert/" + "0" * 64), "--auth-infos",
+                  f"actionType=PUBLISH,resources={server.arn('topic/a')}", check=False)
+    assert refused.returncode != 0 and "ResourceNotFoundException" in refused.stderr, refused.stderr
+
+
+def test_for_a_cognito_identity_its_role_and_its_policies_have_to_allow(server, account):
+    """What TestAuthorization says of an authenticated identity is what its credentials then meet."""
+    iam, root = Iam(server), unique("root")
+    pool = iam.pool(authenticated=[allow("iot:Publish", server.arn(f"topic/{root}/role/*")), allow("iot:Publish", server.arn(f"topic/{root}/both"))])
+    token = iam.cognito.get_open_id_token_for_developer_identity(IdentityPoolId=pool, Logins={"login.test": "alice"})
+    identity, logins = token["IdentityId"], {"cognito-identity.amazonaws.com": token["Token"]}
+    credentials = unsigned(server).get_credentials_for_identity(IdentityId=identity, Logins=logins)["Credentials"]
+    data = server.boto("iot-data", **keys(credentials))
+    topics = [f"{root}/role/a", f"{root}/both", f"{root}/policy/a"]
+
+    def said():
+        infos = [{"actionType": "PUBLISH", "resources": [server.arn(f"topic/{topic}")]} for topic in topics]
+        answer = account.iot.test_authorization(principal=identity, cognitoIdentityPoolId=pool, authInfos=infos)
+        return [result["authDecision"] == "ALLOWED" for result in answer["authResults"]]
+
+    def met(topic):
+        try:
+            data.publish(topic=topic, payload=b"x")
+            return True
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+            return False
+    assert said() == [met(topic) for topic in topics] == [False, False, False], "the role alone is not enough"
+    policy = account.iot.create_policy(policyName=unique("cognito"), policyDocument=document(
+        allow("iot:Publish", server.arn(f"topic/{root}/both")), allow("iot:Publish", server.arn(f"topic/{root}/policy/*"))))["policyName"]
+    account.iot.attach_policy(policyName=policy, target=identity)
+    assert said() == [met(topic) for topic in topics] == [False, True, False]
+    listed = account.iot.get_effective_policies(principal=identity, cognitoIdentityPoolId=pool)
+    assert names(listed["effectivePolicies"]) == [policy]

@@ -88,8 +88,9 @@ def test_the_readmes_walk(tmp_path):
     fleet, walk = (block.split("```")[0] for block in (chapter.split("```json\n")[1], chapter.split("```\n\n")[1].split("```\n")[1]))
     for name, text in (("fleet.json", fleet), ("mended.json", fleet.replace("fleet/*", f"fleet/{THING}/*"))):
         (tmp_path / name).write_text(text)
+    assert json.loads(fleet) == json.loads(leaking()), "the devices of the other tests have the README's policy"
     lines = [line.split("#")[0].split() for line in walk.splitlines()]
-    assert len(lines) == 4
+    assert [words[:3] for words in lines] == [["thingcore", "policy", word] for word in ("check", "reach", "reach", "diff")]
     codes = [subprocess.run([binary(), *words[1:]], cwd=tmp_path, capture_output=True, env=clean_environment(), timeout=60).returncode
              for words in lines]
     assert codes == [3, 3, 0, 0]
@@ -139,6 +140,43 @@ def test_policies_of_a_running_server(server, account):
     assert told.startswith("IMPLICIT_DENY") and "iot:Connection.Thing.ThingName" in told, told
 
 
+def members(account, document_text, count):
+    """A group of things whose certificates have one policy."""
+    group = unique("group")
+    account.iot.create_thing_group(thingGroupName=group)
+    name = account.iot.create_policy(policyName=unique("fleet"), policyDocument=document_text)["policyName"]
+    devices = []
+    for _ in range(count):
+        device = account.certificate(unique("member"))
+        account.iot.create_thing(thingName=device.name)
+        account.iot.attach_thing_principal(thingName=device.name, principal=device.arn)
+        account.iot.add_thing_to_thing_group(thingGroupName=group, thingName=device.name)
+        device.attach(name)
+        devices.append(device.name)
+    return f"thinggroup/{group}", sorted(devices)
+
+
+def test_a_group_of_things_is_analysed_as_one(server, account):
+    """Whether a device of one group can read what devices of another publish; equal policies count once."""
+    root, arn, where = unique("fleet"), server.arn(""), ["--data-dir", server.data_dir, "--format", "json"]
+    first, names = members(account, mended(arn, root), 3)
+    spies, (spy,) = members(account, document(
+        allow("iot:Connect", f"{arn}client/{THING}"), allow("iot:Subscribe", f"{arn}topicfilter/{root}/*"),
+        allow("iot:Receive", f"{arn}topic/{root}/*/telemetry")), 1)
+    rows = json.loads(policy("reach", "--principal", first, *where))
+    assert all(sorted(row["principals"]) == names for row in rows), rows
+    assert next(row for row in rows if row["question"].startswith("read what"))["answer"] == "no"
+    receive = next(row for row in rows if row["question"].startswith("receive"))
+    assert [part["names"] for part in receive["parts"]] == [[f"{root}/{THING}/*"]]
+    policy("reach", "--principal", first, "--writer-principal", spies, *where, "--expect", "no")
+    told = json.loads(policy("reach", "--principal", spies, "--writer-principal", first, *where, "--expect", "yes"))
+    reads = next(row for row in told if row["question"].startswith("read what"))
+    assert reads["principals"] == [spy] and reads["witness"]["name"].endswith("/telemetry"), reads
+    cells = json.loads(policy("matrix", "--principal", first, "--topics", f"{root}/{names[0]}/telemetry", *where))
+    publishes = {row["principal"]: row["topics"][0]["answers"]["publish"]["answer"] for row in cells}
+    assert publishes == {name: "yes" if name == names[0] else "no" for name in names}
+
+
 # ---- the other commands ----------------------------------------------------------------------------------------
 
 
@@ -153,6 +191,21 @@ def test_explain_shows_every_statement_and_the_nearest(written):
     assert told["nearest"]["sid"] == "Own" and "topic/a/c1" in told["nearest"]["why"]
     told = json.loads(policy("explain", *words, "--resource", "topic/a/c1"))
     assert told["decision"] == "ALLOWED" and told["nearest"]["statement"] == 3
+
+
+def test_reach_shows_all_that_is_reached_as_patterns(written):
+    path = written(document(
+        allow("iot:Connect", f"{ARN}client/{THING}"), allow("iot:Publish", f"{ARN}topic/up/{THING}/*"),
+        deny("iot:Publish", f"{ARN}topic/up/*/secret"), allow("iot:Subscribe", [f"{ARN}topicfilter/down/*", f"{ARN}topicfilter/all/+/x"]),
+        allow("iot:Receive", [f"{ARN}topic/down/{THING}/*", f"{ARN}topic/all/*"])))
+    rows = {row["question"]: row for row in json.loads(policy("reach", "--policy", path, "--format", "json"))}
+    sent, = rows["publish to some topic"]["parts"]
+    assert (sent["names"], sent["except"], sent["associations"]) == ([f"up/{THING}/*"], ["up/*/secret"], ["attached", "exclusive"]), sent
+    got = {part["through"]["filters"]: part["names"] for part in rows["receive some topic"]["parts"]}
+    assert got == {"down/*": [f"down/{THING}/*"], "all/+/x": ["all/*"]}
+    assert all(part["witness"]["filter"] for part in rows["receive some topic"]["parts"])
+    told = policy("reach", "--policy", path)
+    assert "all of" in told and f"up/{THING}/*" in told, told
 
 
 def test_matrix_shows_who_may_do_what(written):
@@ -250,3 +303,21 @@ def test_suggest_from_a_running_server(server, account, tmp_path):
     told = json.loads(policy("suggest", "--log", log, "--client", writer.name, "--format", "json"))
     assert {s["Action"] for s in told["policy"]["Statement"]} == {"iot:Connect", "iot:Publish"}
     assert all(THING in resource for s in told["policy"]["Statement"] for resource in s["Resource"])
+
+
+def test_suggest_follows_a_running_server_and_replay_asks_what_it_remembers(server, account, written):
+    """Without a file between: the events as they happen, and the flight recorder."""
+    where = ["--data-dir", str(server.data_dir)]
+    watch = subprocess.Popen(
+        [binary(), "policy", "suggest", "--live", "8", *where, "--format", "json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
+    assert "following" in watch.stderr.readline()
+    root = unique("fleet")
+    _, (reader, writer) = heard(server, account, leaking, root)
+    out, err = watch.communicate(timeout=60)
+    assert watch.returncode == 0, err
+    resources = [resource for s in json.loads(out)["policy"]["Statement"] for resource in s["Resource"]]
+    assert any(resource.endswith(f"topic/{root}/{THING}/telemetry") for resource in resources), resources
+    nothing = written(document(allow("iot:Connect", f"{ARN}client/{reader.name}")), "nothing.json")
+    told = json.loads(policy("replay", "--remembered", reader.name, *where, "--policy", nothing, "--format", "json", code=3))
+    assert [row["resource"] for row in told["newlyFailing"]] == [f"topicfilter/{root}/{writer.name}/telemetry"]

@@ -51,7 +51,7 @@ pub(crate) struct Question<'q> {
 /// How many finds of the search over symbols are tried.
 const TRIES: u32 = 6;
 
-const TOO_LARGE: &str =
+pub(crate) const TOO_LARGE: &str =
     "the policies have too many patterns, variables or characters to be analysed together";
 
 impl<'a> Analyst<'a> {
@@ -101,7 +101,11 @@ impl<'a> Analyst<'a> {
         }
     }
 
-    fn world<'q>(&self, question: &'q Question<'_>, values: &[BTreeMap<String, String>]) -> Option<World<'q>>
+    pub(crate) fn world<'q>(
+        &self,
+        question: &'q Question<'_>,
+        values: &[BTreeMap<String, String>],
+    ) -> Option<World<'q>>
     where
         'a: 'q,
     {

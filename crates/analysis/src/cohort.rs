@@ -54,18 +54,36 @@ impl Cohort {
     /// Groups cohorts that have the same documents, associations and values: one analysis serves each group. Documents
     /// are the same if they are shared; the groups hold places in the list.
     pub fn shared(cohorts: &[Self]) -> Vec<Vec<usize>> {
+        Self::grouped(cohorts, |cohort| cohort.known.clone())
+    }
+
+    /// The same, whatever the client ids: what holds for [`Cohort::symbolic`] of one of a group holds for all of it.
+    pub fn alike(cohorts: &[Self]) -> Vec<Vec<usize>> {
+        Self::grouped(cohorts, |cohort| cohort.symbolic().known)
+    }
+
+    /// The same policies with any client id that they let connect.
+    #[must_use]
+    pub fn symbolic(&self) -> Self {
+        let mut any = self.clone();
+        any.known.remove(CLIENT_ID);
+        any
+    }
+
+    fn grouped(cohorts: &[Self], values: impl Fn(&Self) -> BTreeMap<String, String>) -> Vec<Vec<usize>> {
         let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, cohort) in cohorts.iter().enumerate() {
-            let mut documents: Vec<usize> = cohort
-                .sources
-                .iter()
-                .map(|source| std::sync::Arc::as_ptr(&source.document) as usize)
-                .collect();
+            let documents =
+                cohort.sources.iter().map(|source| std::sync::Arc::as_ptr(&source.document) as usize);
+            let mut documents: Vec<usize> = documents.collect();
             documents.sort_unstable();
-            let key = (documents, &cohort.associations, &cohort.known);
+            documents.dedup();
+            let key = (documents, &cohort.associations, values(cohort));
             groups.entry(key).or_default().push(index);
         }
-        groups.into_values().collect()
+        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+        groups.sort_unstable();
+        groups
     }
 
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
@@ -112,7 +130,8 @@ pub(crate) fn settled(
     association: Association,
 ) -> Option<bool> {
     let decided = match condition.key().kind() {
-        VariableKind::IsAttached | VariableKind::Never => true,
+        VariableKind::IsAttached => true,
+        VariableKind::Never => condition.key().is_never_known(),
         VariableKind::ThingName | VariableKind::ThingTypeName | VariableKind::ThingAttribute => {
             association == Association::None
         }

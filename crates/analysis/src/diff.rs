@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use policy::{ConditionView, ConnectFacts, Effect};
+
 use crate::ask::{Analyst, Question, combined};
 use crate::cohort::{Association, CLIENT_ID, Cohort, settled};
 use crate::machine::Tape;
@@ -137,7 +139,7 @@ impl Analyst<'_> {
         };
         let associations = both.distinct_associations();
         associations.into_iter().fold(Answer::No, |answer, association| {
-            answer.or(|| match choices(&both, association) {
+            answer.or(|| match choices(&both, association, about.0) {
                 Some(choices) => choices.into_iter().fold(Answer::No, |answer, assumed| {
                     answer.or(|| self.allows_more_as((more, less), association, &assumed, about))
                 }),
@@ -175,8 +177,12 @@ impl Analyst<'_> {
         let check = |actors: &[Actor], found: &Found| {
             let [more, less] = actors else { return false };
             let name = if shape == Shape::Filter { &found.filter } else { &found.topic };
-            let id_fits = shape != Shape::Client || *name == more.shown.client_id;
-            id_fits && more.may(action, kind, name) && !less.may(action, kind, name)
+            if shape != Shape::Client {
+                return more.may(action, kind, name) && !less.may(action, kind, name);
+            }
+            let tells =
+                |facts| more.may_at(action, kind, name, facts) && !less.may_at(action, kind, name, facts);
+            *name == more.shown.client_id && CONNECTS.into_iter().any(tells)
         };
         self.answer(&Question {
             devices: vec![(more, association), (less, association)],
@@ -190,18 +196,46 @@ impl Analyst<'_> {
     }
 }
 
-/// Every choice of truth for the conditions that the association does not decide; nothing if there are too many.
-fn choices(cohort: &Cohort, association: Association) -> Option<Vec<Assumed>> {
+/// Each way to connect that `iot:ConnectAttributes` tells apart.
+const CONNECTS: [ConnectFacts<'static>; 4] = [
+    ConnectFacts { persistent: false, last_will: false, last_will_topic: None },
+    ConnectFacts { persistent: true, last_will: false, last_will_topic: None },
+    ConnectFacts { persistent: false, last_will: true, last_will_topic: None },
+    ConnectFacts { persistent: true, last_will: true, last_will_topic: None },
+];
+
+/// Every choice of truth for the conditions that the association does not decide; nothing if there are too many. Those on
+/// `iot:ConnectAttributes` are true together as the ways to connect make them.
+fn choices(cohort: &Cohort, association: Association, action: &str) -> Option<Vec<Assumed>> {
     let statements = cohort.documents().flat_map(policy::Document::views);
-    let open: BTreeSet<String> = statements
+    let conditions: Vec<(Effect, ConditionView<'_>)> = statements
+        .filter(|statement| statement.covers(action))
         .flat_map(|statement| statement.conditions().map(move |condition| (statement.effect(), condition)))
         .filter(|(effect, condition)| settled(*condition, *effect, association).is_none())
+        .collect();
+    let at = |condition: &ConditionView<'_>, effect: Effect, facts: Option<ConnectFacts<'_>>| {
+        condition.holds_by_attributes(facts, effect)
+    };
+    let open: BTreeSet<String> = conditions
+        .iter()
+        .filter(|(effect, condition)| at(condition, *effect, None).is_none())
         .map(|(_, condition)| condition.to_string())
         .collect();
     if open.len() > MOST_CONDITIONS {
         return None;
     }
-    let mut all = vec![Assumed::new()];
+    let connects = action == "iot:Connect";
+    let ways: Vec<Option<ConnectFacts<'_>>> = if connects { CONNECTS.map(Some).to_vec() } else { vec![None] };
+    let mut all: Vec<Assumed> = Vec::new();
+    for facts in ways {
+        let known = conditions
+            .iter()
+            .filter_map(|(effect, condition)| Some((condition.to_string(), at(condition, *effect, facts)?)));
+        let known: Assumed = known.collect();
+        if !all.contains(&known) {
+            all.push(known);
+        }
+    }
     for condition in open {
         let with = |choice: &Assumed, truth| {
             let mut longer = choice.clone();

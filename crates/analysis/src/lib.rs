@@ -6,19 +6,23 @@
 //!
 //! The way through: an [`Analyst`] is asked about [`Cohort`]s, principals or groups of devices with the same policies.
 //! `ask` has the method, `world` and `language` translate policies into `machine`s, `search` runs their product over
-//! texts of a `shape`, `witness` checks. [`Analyst::lint`] has the rules of `thingcore policy check`.
+//! texts of a `shape`, `witness` checks. [`Analyst::lint`] has the rules of `thingcore policy check`; [`recorded`] is about
+//! traffic that happened.
 
 mod ask;
 mod candidates;
 mod cohort;
 mod dfa;
 mod diff;
+mod extent;
 mod extract;
 mod language;
 mod letters;
 mod lint;
 mod machine;
+mod pattern;
 mod reach;
+pub mod recorded;
 mod search;
 mod shape;
 mod topics;
@@ -28,6 +32,7 @@ mod world;
 pub use ask::Analyst;
 pub use cohort::{Association, Cohort};
 pub use diff::{Difference, Relation};
+pub use extent::{Extent, Filters, Part};
 pub use extract::{Extracted, NothingFound, extract};
 pub use lint::{Finding, Rule, Severity, rules};
 pub use reach::Deed;

@@ -7,7 +7,7 @@ use crate::search::Found;
 use crate::shape::Shape;
 use crate::topics::{TopicSet, Use, existing};
 use crate::witness::{Actor, Answer};
-use crate::world::{Lean, Variants, World};
+use crate::world::{Lean, Permission, Variants, World};
 
 /// What is done with a topic or filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,19 +58,8 @@ impl Analyst<'_> {
             Deed::Subscribe => subscribing(world, topics),
             Deed::Receive => reading(world, None, topics),
         };
-        let check = |actors: &[Actor], found: &Found| {
-            let Some(actor) = actors.first() else { return false };
-            match deed {
-                Deed::Publish | Deed::Retain => {
-                    actor.may_publish(&found.topic, deed == Deed::Retain)
-                        && dialect::publish_allowed(&found.topic).is_ok()
-                }
-                Deed::Subscribe => actor.may_subscribe(&found.filter),
-                Deed::Receive => {
-                    actor.may_subscribe(&found.filter) && actor.may_receive(&found.filter, &found.topic)
-                }
-            }
-        };
+        let check =
+            |actors: &[Actor], found: &Found| actors.first().is_some_and(|actor| does(actor, deed, found));
         self.answer(&Question {
             devices: vec![(who, association)],
             texts: topics.iter().map(|topics| topics.text()).collect(),
@@ -148,6 +137,18 @@ impl Analyst<'_> {
     }
 }
 
+/// The engine's word on a find.
+pub(crate) fn does(actor: &Actor, deed: Deed, found: &Found) -> bool {
+    match deed {
+        Deed::Publish | Deed::Retain => {
+            actor.may_publish(&found.topic, deed == Deed::Retain)
+                && dialect::publish_allowed(&found.topic).is_ok()
+        }
+        Deed::Subscribe => actor.may_subscribe(&found.filter),
+        Deed::Receive => actor.may_subscribe(&found.filter) && actor.may_receive(&found.filter, &found.topic),
+    }
+}
+
 fn publishing(world: &World<'_>, retain: bool, topics: Option<&TopicSet>) -> Option<Products> {
     let mut parts = vec![world.permission(0, "iot:Publish", Lean::Wide).granted(Tape::Topic)?];
     if retain {
@@ -167,9 +168,24 @@ fn subscribing(world: &World<'_>, filters: Option<&TopicSet>) -> Option<Products
 }
 
 /// Device 0 subscribes and receives; a writer publishes, or anybody does.
-fn reading(world: &World<'_>, writer: Option<usize>, topics: Option<&TopicSet>) -> Option<Products> {
-    let subscribe = world.permission(0, "iot:Subscribe", Lean::Wide).granted(Tape::Filter)?;
+pub(crate) fn reading(
+    world: &World<'_>,
+    writer: Option<usize>,
+    topics: Option<&TopicSet>,
+) -> Option<Products> {
+    let subscribe = world.permission(0, "iot:Subscribe", Lean::Wide);
     let receive = world.permission(0, "iot:Receive", Lean::Wide);
+    reading_by(world, (&subscribe, &receive), writer, topics)
+}
+
+/// The same by certain permissions of device 0.
+pub(crate) fn reading_by(
+    world: &World<'_>,
+    (subscribe, receive): (&Permission, &Permission),
+    writer: Option<usize>,
+    topics: Option<&TopicSet>,
+) -> Option<Products> {
+    let subscribe = subscribe.granted(Tape::Filter)?;
     let of = if writer.is_some() { Use::Publish } else { Use::Subscribe };
     let mut rest = Vec::new();
     if let Some(writer) = writer {
@@ -192,7 +208,7 @@ fn reading(world: &World<'_>, writer: Option<usize>, topics: Option<&TopicSet>) 
 }
 
 /// That a topic exists for a use. Nothing has to be asked where no topic begins with `$`.
-fn existence(world: &World<'_>, parts: &[Variants], of: Use) -> Option<Vec<Variants>> {
+pub(crate) fn existence(world: &World<'_>, parts: &[Variants], of: Use) -> Option<Vec<Variants>> {
     let dollar = world.letters.place('$')?;
     let plain = |machine: &Machine| machine.tape == Tape::Topic && machine.never_begins_with(dollar, 6);
     if parts.iter().any(|variants| variants.iter().all(|machines| machines.iter().any(plain))) {
@@ -205,7 +221,7 @@ fn with(variants: &Variants, more: &[Machine]) -> Variants {
     variants.iter().map(|machines| machines.iter().chain(more).cloned().collect()).collect()
 }
 
-fn restriction(world: &World<'_>, topics: Option<&TopicSet>) -> Option<Vec<Variants>> {
+pub(crate) fn restriction(world: &World<'_>, topics: Option<&TopicSet>) -> Option<Vec<Variants>> {
     let Some(topics) = topics else { return Some(Vec::new()) };
     Some(vec![vec![vec![Machine::new(Tape::Topic, false, &topics.nodes(world)?)?]]])
 }

@@ -13,7 +13,7 @@ use crate::world::World;
 pub enum TopicSet {
     /// All that an IAM pattern matches; a text without `*` and `?` is one topic.
     Pattern(String),
-    /// All that an MQTT filter matches, in AWS's dialect.
+    /// All that an MQTT filter matches, in AWS's dialect; `$share/NAME/` before it changes nothing.
     Filter(String),
 }
 
@@ -21,7 +21,7 @@ impl TopicSet {
     /// A filter if it has `+` or `#` where MQTT has wildcards, else a pattern.
     pub fn parse(text: &str) -> Self {
         match mqtt::TopicFilter::try_from(text) {
-            Ok(filter) if filter.has_wildcard() => Self::Filter(filter.matcher().to_owned()),
+            Ok(filter) if filter.has_wildcard() => Self::Filter(text.to_owned()),
             _ => Self::Pattern(text.to_owned()),
         }
     }
@@ -50,7 +50,6 @@ impl TopicSet {
     /// As patterns of `topic/...`. Nothing if a character is not in the alphabet.
     pub(crate) fn nodes(&self, world: &World<'_>) -> Option<Vec<Vec<Node>>> {
         let mut nodes = world.spell("topic/")?;
-        let (slash, dollar) = (world.slash(), world.letters.place('$')?);
         match self {
             Self::Pattern(text) => {
                 for c in text.chars() {
@@ -63,18 +62,25 @@ impl TopicSet {
                 Some(vec![nodes])
             }
             Self::Filter(text) => {
-                let mut all = vec![nodes];
-                for (index, level) in text.split('/').enumerate() {
-                    let first = index == 0;
-                    if !first {
-                        all.iter_mut().for_each(|nodes| nodes.push(Node::Letter(slash)));
-                    }
-                    all = with_level(world, all, level, first.then_some(dollar))?;
-                }
-                Some(all)
+                let filter = mqtt::TopicFilter::try_from(text.as_str());
+                matched(world, nodes, filter.as_ref().map_or(text.as_str(), |filter| filter.matcher()))
             }
         }
     }
+}
+
+/// What a filter matches, as patterns behind a head.
+fn matched(world: &World<'_>, head: Vec<Node>, filter: &str) -> Option<Vec<Vec<Node>>> {
+    let (slash, dollar) = (world.slash(), world.letters.place('$')?);
+    let mut all = vec![head];
+    for (index, level) in filter.split('/').enumerate() {
+        let first = index == 0;
+        if !first {
+            all.iter_mut().for_each(|nodes| nodes.push(Node::Letter(slash)));
+        }
+        all = with_level(world, all, level, first.then_some(dollar))?;
+    }
+    Some(all)
 }
 
 /// Patterns with one more level of a filter. A wildcard in the first level does not begin with `$`: it is empty, or

@@ -138,8 +138,19 @@ impl Actor {
     }
 
     pub(crate) fn may(&self, action: &str, kind: &str, name: &str) -> bool {
-        let decision = self.authorizer.decide(action, kind, name, ConnectFacts::default(), self.now);
+        self.may_at(action, kind, name, ConnectFacts::default())
+    }
+
+    /// The same for a certain CONNECT.
+    pub(crate) fn may_at(&self, action: &str, kind: &str, name: &str, facts: ConnectFacts<'_>) -> bool {
+        let decision = self.authorizer.decide(action, kind, name, facts, self.now);
         decision.outcome == policy::Outcome::Allowed
+    }
+
+    /// Every statement with its answer to an action on a whole last field such as `topic/a`.
+    pub(crate) fn consider(&self, action: &str, field: &str) -> Vec<policy::Considered> {
+        let arn = format!("{}{field}", self.authorizer.site().arn_prefix());
+        self.authorizer.consider(action, &arn, ConnectFacts::default(), self.now)
     }
 
     pub(crate) fn may_subscribe(&self, filter: &str) -> bool {

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use identity::Site;
-use policy::{ConditionView, Document, Effect, Piece, StatementView, Variable, VariableKind};
+use policy::{ConditionView, Document, Effect, Piece, ResourceView, StatementView, Variable, VariableKind};
 
 use crate::cohort::{Association, CLIENT_ID, THING_NAME, settled};
 use crate::dfa::Dfa;
 use crate::language;
-use crate::letters::{Letter, Letters};
+use crate::letters::{Letter, Letters, in_certificates};
 use crate::machine::{Machine, Node, Tape};
 
 /// To which side what is not known is taken.
@@ -53,7 +53,7 @@ pub(crate) struct Unknown {
 }
 
 /// What an action permits, as patterns of whole last fields.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Permission {
     /// Resources of Allow.
     allow: Vec<Vec<Node>>,
@@ -63,6 +63,16 @@ pub(crate) struct Permission {
     deny: Vec<Vec<Node>>,
     /// NotResource of Deny, by statement.
     deny_except: Vec<Vec<Vec<Node>>>,
+}
+
+/// A statement that counts for an action.
+pub(crate) struct Clause<'a> {
+    pub(crate) statement: StatementView<'a>,
+    /// Those of its resources that can match here, and their patterns.
+    pub(crate) resources: Vec<ResourceView<'a>>,
+    pub(crate) patterns: Vec<Vec<Node>>,
+    /// Its conditions that the association does not decide.
+    pub(crate) open: Vec<String>,
 }
 
 /// Machines that have to agree; alternatives of each other.
@@ -134,19 +144,9 @@ impl<'a> World<'a> {
     /// What a device may do, as far as an action goes.
     pub(crate) fn permission(&self, device: usize, action: &str, lean: Lean) -> Permission {
         let mut permission = Permission::default();
-        let Some(of) = self.devices.get(device) else { return permission };
-        let statements = of.documents.iter().flat_map(|document| document.views());
-        for statement in statements.filter(|statement| statement.covers(action)) {
-            let effect = statement.effect();
-            // An Allow that may apply counts when leaning wide; a Deny when leaning narrow.
-            let counts = (effect == Effect::Allow) == (lean == Lean::Wide);
-            let holds = |c: ConditionView<'_>| self.holds(of.association, c, effect).unwrap_or(counts);
-            if !statement.conditions().all(holds) {
-                continue;
-            }
-            let negated = statement.negates_resources();
-            let Some(patterns) = self.patterns(device, statement, counts != negated) else { continue };
-            match (effect, negated) {
+        for clause in self.clauses(device, action, lean) {
+            let patterns = clause.patterns;
+            match (clause.statement.effect(), clause.statement.negates_resources()) {
                 (Effect::Allow, false) => permission.allow.extend(patterns),
                 (Effect::Allow, true) => permission.allow_except.push(patterns),
                 (Effect::Deny, false) => permission.deny.extend(patterns),
@@ -156,33 +156,65 @@ impl<'a> World<'a> {
         permission
     }
 
+    /// The statements that count for an action, each with the patterns of its resources.
+    pub(crate) fn clauses(&self, device: usize, action: &str, lean: Lean) -> Vec<Clause<'a>> {
+        let Some(of) = self.devices.get(device) else { return Vec::new() };
+        let statements = of.documents.iter().copied().flat_map(Document::views);
+        let mut clauses = Vec::new();
+        for statement in statements.filter(|statement| statement.covers(action)) {
+            let effect = statement.effect();
+            // An Allow that may apply counts when leaning wide; a Deny when leaning narrow.
+            let counts = (effect == Effect::Allow) == (lean == Lean::Wide);
+            let holds = |c: ConditionView<'_>| self.holds(of.association, c, effect).unwrap_or(counts);
+            if !statement.conditions().all(holds) {
+                continue;
+            }
+            let negated = statement.negates_resources();
+            let Some((resources, patterns)) = self.patterns(device, statement, counts != negated) else {
+                continue;
+            };
+            let open = statement.conditions().filter(|c| self.holds(of.association, *c, effect).is_none());
+            let open = open.map(|condition| condition.to_string()).collect();
+            clauses.push(Clause { statement, resources, patterns, open });
+        }
+        clauses
+    }
+
     fn holds(&self, association: Association, condition: ConditionView<'_>, effect: Effect) -> Option<bool> {
         settled(condition, effect, association).or_else(|| self.assumed.get(&condition.to_string()).copied())
     }
 
     /// The patterns of a statement's resources; nothing if the statement cannot apply for want of a variable.
     /// `generous`: what may be of the site counts as of it.
-    fn patterns(
+    fn patterns<'s>(
         &self,
         device: usize,
-        statement: StatementView<'_>,
+        statement: StatementView<'s>,
         generous: bool,
-    ) -> Option<Vec<Vec<Node>>> {
-        let mut patterns = Vec::new();
+    ) -> Option<(Vec<ResourceView<'s>>, Vec<Vec<Node>>)> {
+        let (mut resources, mut patterns) = (Vec::new(), Vec::new());
         for resource in statement.resources() {
             let of_site = resource.is_of(self.site);
             match self.pattern(device, &resource.pieces()) {
-                Some(pattern) if of_site.unwrap_or(generous) => patterns.push(pattern),
+                Some(pattern) if of_site.unwrap_or(generous) => {
+                    resources.push(resource);
+                    patterns.push(pattern);
+                }
                 None if statement.negates_resources() && statement.effect() == Effect::Allow => return None,
                 _ => {}
             }
         }
-        Some(patterns)
+        Some((resources, patterns))
+    }
+
+    /// The value of a variable, if it is fixed.
+    pub(crate) fn known(&self, device: usize, variable: Variable<'_>) -> Option<&str> {
+        let of = self.devices.get(device)?;
+        of.values.get(&of.name(variable)?).map(String::as_str)
     }
 
     /// Nothing if a variable has no value.
     pub(crate) fn pattern(&self, device: usize, pieces: &[Piece<'_>]) -> Option<Vec<Node>> {
-        let of = self.devices.get(device)?;
         let mut nodes = Vec::new();
         for piece in pieces {
             match piece {
@@ -190,16 +222,22 @@ impl<'a> World<'a> {
                 Piece::Any if nodes.last() == Some(&Node::Any) => {}
                 Piece::Any => nodes.push(Node::Any),
                 Piece::One => nodes.push(Node::One),
-                Piece::Variable(variable) => {
-                    let canonical = of.name(*variable)?;
-                    match of.values.get(&canonical) {
-                        Some(value) => nodes.extend(self.spell(value)?),
-                        None => nodes.push(Node::Variable(self.variable(device, &canonical)?)),
-                    }
-                }
+                Piece::Variable(variable) => nodes.extend(self.of_variable(device, *variable)?),
             }
         }
         Some(nodes)
+    }
+
+    /// What stands for a variable; nothing if it has no value.
+    fn of_variable(&self, device: usize, variable: Variable<'_>) -> Option<Vec<Node>> {
+        let of = self.devices.get(device)?;
+        let canonical = of.name(variable)?;
+        let Some(value) = of.values.get(&canonical) else {
+            return Some(vec![Node::Variable(self.variable(device, &canonical)?)]);
+        };
+        // Such a value is not substituted (developer guide, *X.509 certificate policy variables*).
+        let kept = variable.kind() != VariableKind::Certificate || value.chars().all(in_certificates);
+        if kept { self.spell(value) } else { None }
     }
 }
 
@@ -221,6 +259,16 @@ impl Device<'_> {
 }
 
 impl Permission {
+    /// The same, allowed by one pattern only; by everything else if it is negated.
+    pub(crate) fn by(&self, pattern: &[Node], except: Option<&[Vec<Node>]>) -> Self {
+        Self {
+            allow: if except.is_none() { vec![pattern.to_vec()] } else { Vec::new() },
+            allow_except: except.into_iter().map(<[_]>::to_vec).collect(),
+            deny: self.deny.clone(),
+            deny_except: self.deny_except.clone(),
+        }
+    }
+
     /// The ways to be permitted. Nothing if there are too many patterns.
     pub(crate) fn granted(&self, tape: Tape) -> Option<Variants> {
         let rest = self.not_denied(tape)?;

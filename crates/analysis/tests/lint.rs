@@ -57,20 +57,90 @@ fn each_rule_finds_its_fault() {
         ("Allow Connect client/*; Allow Subscribe topicfilter/${iot:ClientId}; Allow Receive topic/*".into(), "client-chosen-variable"),
         (with("Allow Subscribe topicfilter/${iot:Connection.Thing.Attributes[root]}"), "attribute-variable"),
         (with("Allow Receive !topic/a/*"), "allow-not-resource"),
+        (with("Allow Publish topic/a/?/b"), "crosses-levels"),
+        (with("Allow Subscribe topicfilter/a/#"), "mqtt-wildcard-exact"),
+        (with("Allow Subscribe topicfilter/b/*; Allow Receive topic/*"), "receive-without-limits"),
         ("Allow Publish topic/a".into(), "no-connect"),
         ("Allow Connect client/c; Allow Subscribe topicfilter/a/*".into(), "subscribe-without-receive"),
+        ("Allow Connect client/c; Allow Subscribe topicfilter/a/*, topicfilter/b/*; Allow Receive topic/a/*".into(), "subscribe-without-receive"),
         ("Allow Connect client/c; Allow Receive topic/a/*".into(), "receive-without-subscribe"),
         ("Allow Connect client/c; Allow Publish topic/a; Allow RetainPublish topic/b".into(), "retain-without-publish"),
         ("Allow Connect client/c; Allow Publish topic/a".into(), "no-retain-publish"),
         ("Allow Connect client/x*; Allow Publish topic/${iot:Connection.Thing.ThingName}/a".into(), "client-id-form"),
         ("Allow Connect client/x*; Allow Publish topic/fleet/${iot:ClientId}/up; Allow Subscribe topicfilter/fleet/*; Allow Receive topic/fleet/*".into(), "fleet-leak"),
     ];
-    for (statements, id) in cases {
-        let findings = lint(&document(&statements));
+    let mut cases: Vec<(Value, &str)> =
+        cases.map(|(statements, id)| (document(&statements), id)).into_iter().collect();
+    let mut changed = |statements: &str, place: usize, member: &str, value: Value, id: &'static str| {
+        let mut document = document(statements);
+        let statement = document["Statement"][place].as_object_mut().unwrap();
+        if member == "NotAction" {
+            statement.remove("Action");
+        }
+        statement.insert(member.to_owned(), value);
+        cases.push((document, id));
+    };
+    changed(&with("Allow Publish topic/a"), 5, "NotAction", "iot:Subscribe".into(), "allow-not-action");
+    let other = "arn:aws:iot:eu-west-1:123456789012:topic/a";
+    changed(&with("Allow Publish topic/a"), 5, "Resource", other.into(), "foreign-arn");
+    let will =
+        serde_json::json!({"ArnEquals": {"iot:LastWillTopic": "arn:aws:iot:us-east-1:123456789012:topic/w"}});
+    changed("Allow Connect client/c; Allow Publish topic/a", 0, "Condition", will, "will-without-publish");
+    let wills = serde_json::json!({"ForAllValues:StringEquals": {"iot:ConnectAttributes": ["LastWill"]}});
+    changed("Allow Connect client/c; Allow Receive topic/a", 0, "Condition", wills, "will-without-publish");
+    for (document, id) in cases {
+        let (findings, statements) = (lint(&document), document);
         let found = findings.iter().find(|finding| finding.rule.id == id);
         let found = found.unwrap_or_else(|| panic!("{id} is not found in {statements}: {findings:#?}"));
         assert!(!found.fix.is_empty() && !found.reason.is_empty(), "{found:?}");
+        assert!(found.witness.as_ref().is_some_and(|witness| !witness.is_empty()), "no witness: {found:?}");
     }
+}
+
+/// No rule is without a document above, but for those about documents that are none, or that are too hard.
+#[test]
+fn every_rule_has_its_test() {
+    let this = include_str!("lint.rs");
+    for rule in rules::ALL.iter().filter(|rule| **rule != rules::UNDECIDED) {
+        let by_name = ["malformed", "too-large", "version-without-variables"].contains(&rule.id);
+        assert!(by_name || this.contains(&format!("\"{}\")", rule.id)), "{}", rule.id);
+    }
+}
+
+/// Where Subscribe has a wildcard, Receive is the limit that holds: it has to be as narrow.
+#[test]
+fn receive_has_to_be_limited_as_subscribe_is() {
+    let open = |subscribe: &str, receive: &str| {
+        let text = format!("Allow Connect client/c; Allow Subscribe {subscribe}; Allow Receive {receive}");
+        let findings = lint(&document(&text));
+        findings.into_iter().find(|finding| finding.rule == rules::OPEN_RECEIVE).map(|f| f.witness.unwrap())
+    };
+    assert!(open("topicfilter/a/*", "topic/*").is_some());
+    assert!(open("topicfilter/a/*", "topic/a/*, topic/b").is_some_and(|witness| witness.contains(" b ")));
+    let brought = open("topicfilter/???", "topic/*").unwrap();
+    assert!(brought.contains("subscribes to"), "+/# has three characters and brings everything: {brought}");
+    for (subscribe, receive) in [
+        ("topicfilter/a/*", "topic/a/*"),
+        ("topicfilter/a/*", "topic/a/b"),
+        ("topicfilter/*", "topic/*"),
+        ("topicfilter/a/b", "topic/*"),
+        ("topicfilter/a/+/c, topicfilter/b/*", "topic/a/x/c, topic/b/*"),
+        ("topicfilter/$share/*/a/*", "topic/a/*"),
+        ("topicfilter/a/*", "topic/a/*, topic/$aws/things/*"),
+    ] {
+        assert_eq!(open(subscribe, receive), None, "{subscribe} {receive}");
+    }
+}
+
+#[test]
+fn conditions_that_can_never_hold_are_found() {
+    let mut dead = document("Allow Connect client/c; Allow Publish topic/a");
+    dead["Statement"][1]["Condition"] = serde_json::json!({"StringEquals": {"iot:Nobody": "x"}});
+    let findings = lint(&dead);
+    let found = findings.iter().find(|finding| finding.rule == rules::UNRESOLVABLE).unwrap();
+    assert!(found.statement == Some(2) && found.witness.is_some(), "{found:?}");
+    dead["Statement"][1]["Condition"] = serde_json::json!({"StringNotEquals": {"iot:Nobody": "x"}});
+    assert!(!lint(&dead).iter().any(|finding| finding.rule == rules::UNRESOLVABLE));
 }
 
 /// The examples of the audit's page, exactly.

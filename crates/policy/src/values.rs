@@ -61,6 +61,12 @@ pub(crate) struct Moment<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// The values of `iot:ConnectAttributes`.
+pub(crate) fn connect_attributes<'v>(facts: ConnectFacts<'_>) -> Values<'v> {
+    let names = [(facts.persistent, "PersistentConnect"), (facts.last_will, "LastWill")];
+    names.into_iter().filter(|(present, _)| *present).map(|(_, name)| text(name)).collect()
+}
+
 impl<'a> Moment<'a> {
     fn connect(&self) -> Option<ConnectFacts<'a>> {
         match self.request {
@@ -79,11 +85,7 @@ impl<'a> Moment<'a> {
     /// The values of a key that belongs to the request.
     pub(crate) fn values(&self, key: MomentaryKey) -> Option<Values<'_>> {
         match key {
-            MomentaryKey::ConnectAttributes => {
-                let facts = self.connect()?;
-                let names = [(facts.persistent, "PersistentConnect"), (facts.last_will, "LastWill")];
-                Some(names.into_iter().filter(|(present, _)| *present).map(|(_, name)| text(name)).collect())
-            }
+            MomentaryKey::ConnectAttributes => Some(connect_attributes(self.connect()?)),
             MomentaryKey::LastWillTopic => {
                 let topic = self.connect()?.last_will_topic?;
                 Some(smallvec![Value::Text(self.site.arn("topic", topic).into())])

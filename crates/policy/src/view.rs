@@ -14,7 +14,8 @@ use crate::glob::Token;
 use crate::key::{CertificateKey, Field, Key, KeyName, MomentaryKey, Party, Pick, ThingKey};
 use crate::operator::Test;
 use crate::resource::Resource;
-use crate::{ConnectionContext, Document, Effect, ThingFacts};
+use crate::values::connect_attributes;
+use crate::{ConnectFacts, ConnectionContext, Document, Effect, ThingFacts};
 
 /// One statement of a document.
 #[derive(Clone, Copy)]
@@ -191,6 +192,17 @@ impl<'a> ConditionView<'a> {
         Some(self.0.settle(context, effect).holds(values.as_ref()))
     }
 
+    /// Whether a condition on `iot:ConnectAttributes` holds for a CONNECT, or, without one, for another request. Nothing if
+    /// its key is another, or a variable stands in its values.
+    pub fn holds_by_attributes(self, connect: Option<ConnectFacts<'_>>, effect: Effect) -> Option<bool> {
+        let asks = self.0.key.key == Key::Momentary(MomentaryKey::ConnectAttributes);
+        if !asks || self.0.variables().next().is_some() {
+            return None;
+        }
+        let values = connect.map(connect_attributes);
+        Some(self.0.settle(&ConnectionContext::default(), effect).holds(values.as_ref()))
+    }
+
     /// Gives its key a value that meets it, if the key has none and a value can be read off. True if it did.
     pub fn meet(self, context: &mut ConnectionContext) -> bool {
         if self.0.operator.negated || self.0.operator.test == Test::Null {
@@ -249,6 +261,12 @@ impl<'a> Variable<'a> {
             Key::Momentary(_) => VariableKind::Momentary,
             Key::Certificate(_) | Key::Iam(_) | Key::Unknown => VariableKind::Never,
         }
+    }
+
+    /// True if it never has a value under an AWS IoT policy, not as a condition key either. A list of a certificate has one
+    /// there, and none inside a text.
+    pub fn is_never_known(self) -> bool {
+        matches!(self.0.key, Key::Iam(_) | Key::Unknown)
     }
 
     /// True for `iot:ConnectAttributes` and `iot:LastWillTopic`.

@@ -31,24 +31,28 @@ const BROAD: [(&[&str], &[&str]); 3] = [
             "topicfilter/$aws/things/+/shadow/update",
         ],
     ),
-    (
-        &[
-            "iot:DeleteThingShadow",
-            "iot:GetThingShadow",
-            "iot:UpdateThingShadow",
-            "iot:DescribeJobExecution",
-            "iot:GetPendingJobExecutions",
-            "iot:StartNextPendingJobExecution",
-            "iot:UpdateJobExecution",
-        ],
-        &["thing/\u{E000}\u{E001}"],
-    ),
+    (BROAD_THING, &["thing/\u{E000}\u{E001}"]),
+];
+
+const BROAD_THING: &[&str] = &[
+    "iot:DeleteThingShadow",
+    "iot:GetThingShadow",
+    "iot:UpdateThingShadow",
+    "iot:DescribeJobExecution",
+    "iot:GetPendingJobExecutions",
+    "iot:StartNextPendingJobExecution",
+    "iot:UpdateJobExecution",
 ];
 
 fn broad(subject: &Subject<'_>, statement: StatementView<'_>) -> Option<Finding> {
     let found = |action: &str, what: &str, fix: &str| {
         let reason = format!("it allows {action} on {what}: every device, not one");
-        subject.at_statement(rules::BROAD, statement.number(), reason).witness(example(action)).fix(fix)
+        let shown = EXAMPLES
+            .iter()
+            .filter(|(of, _)| of.contains(&action))
+            .find_map(|(_, field)| subject.tried(|trial| trial.met(statement.number(), action, field)));
+        let shown = shown.or_else(|| own_name(subject, statement, action));
+        subject.at_statement(rules::BROAD, statement.number(), reason).shown_by(shown).fix(fix)
     };
     if !requires_attachment(statement) {
         let whole = [format!("client/{NAME}"), format!("client/{NAME}/{NAME}")];
@@ -68,13 +72,21 @@ fn broad(subject: &Subject<'_>, statement: StatementView<'_>) -> Option<Finding>
     })
 }
 
-fn example(action: &str) -> &'static str {
-    match action {
-        "iot:Connect" => "client id \"device-of-somebody-else\" may connect",
-        "iot:Publish" => "topic $aws/things/another-thing/shadow/update",
-        "iot:Subscribe" => "filter $aws/things/+/shadow/update",
-        _ => "thing another-thing",
-    }
+/// What belongs to another device, by action.
+const EXAMPLES: [(&[&str], &str); 7] = [
+    (&["iot:Connect"], "client/device-of-somebody-else"),
+    (&["iot:Publish"], "topic/$aws/things/another-thing/shadow/update"),
+    (&["iot:Subscribe"], "topicfilter/$aws/things/+/shadow/update"),
+    (&["iot:Subscribe"], "topicfilter/$aws/things/#"),
+    (&["iot:Subscribe"], "topicfilter/$aws/things/another-thing/shadow/update"),
+    (BROAD_THING, "thing/another-thing"),
+    (&["iot:Publish"], "topic/$aws/things/another-thing/shadow/get"),
+];
+
+/// The client id that a device has chosen itself.
+fn own_name(subject: &Subject<'_>, statement: StatementView<'_>, action: &str) -> Option<String> {
+    let field = format!("client/{}", super::trial::DEVICE);
+    subject.tried(|trial| trial.met(statement.number(), action, &field))
 }
 
 /// `client/${iot:ClientId}` is any client id.
@@ -116,10 +128,14 @@ fn deny_wildcard(
     let spelled: String = sample(pieces).replace(NAME, "*");
     let reason =
         format!("+ and # in a policy are ordinary characters: this denies the spelling {spelled} only");
-    let around = spelled.replace(['#', '+'], "data");
+    let around = subject.example(pieces).replace(['#', '+'], "data");
+    let actions = ["iot:Subscribe", "iot:Publish", "iot:Receive", "iot:Connect"];
+    let action = actions.into_iter().find(|action| statement.covers(action));
+    let shown =
+        action.and_then(|action| subject.tried(|trial| trial.missed(statement.number(), action, &around)));
     subject
         .at_resource(rules::DENY_WILDCARD, statement.number(), index, reason)
-        .witness(format!("{around} is not denied by it"))
+        .shown_by(shown)
         .fix("Write * for + and #, and deny iot:Receive on the topics as well.")
 }
 

@@ -3,8 +3,10 @@
 //! Each finding has a place, a reason, a fix and, where harm can be shown, a witness that the broker's engine confirmed.
 
 mod audit;
+mod limits;
 mod probe;
 mod statements;
+mod trial;
 mod whole;
 
 use policy::{Document, MalformedPolicy, Origin, Outline, Position, Source};
@@ -106,6 +108,8 @@ pub mod rules {
         NOT_RESOURCE = rule("allow-not-resource", Severity::Medium, "Allow with NotResource allows everything else");
         NOT_ACTION = rule("allow-not-action", Severity::Medium, "Allow with NotAction allows every other action");
         NO_CONNECT = rule("no-connect", Severity::Note, "No statement allows Connect");
+        OPEN_RECEIVE = rule("receive-without-limits", Severity::Medium, "Subscribe is limited by a wildcard, Receive is not limited to match");
+        EXACT_WILDCARD = rule("mqtt-wildcard-exact", Severity::Note, "+ and # allow one spelling only, not what the filter matches");
         NO_RECEIVE = rule("subscribe-without-receive", Severity::Medium, "Subscriptions are granted, messages are not");
         NO_SUBSCRIBE = rule("receive-without-subscribe", Severity::Note, "Messages are granted, subscriptions are not");
         RETAIN_ALONE = rule("retain-without-publish", Severity::Medium, "RetainPublish needs Publish on the same topics");
@@ -124,6 +128,7 @@ pub(crate) struct Subject<'s> {
     pub(crate) document: &'s Document,
     pub(crate) outline: Outline,
     pub(crate) cohort: Cohort,
+    pub(crate) trial: Option<trial::Trial>,
 }
 
 impl Analyst<'_> {
@@ -138,15 +143,18 @@ impl Analyst<'_> {
             Err(_) => return Vec::new(),
         };
         let source = Source { policy, version: 1, origin: Origin::Certificate, document: document.clone() };
-        let subject = Subject {
+        let mut subject = Subject {
             analyst: self,
             text,
             document: &document,
             outline: Outline::read(text).unwrap_or_default(),
             cohort: Cohort::new("device", vec![source]),
+            trial: None,
         };
+        subject.trial = Some(trial::Trial::of(&subject));
         let mut findings = statements::check(&subject);
         findings.extend(audit::check(&subject));
+        findings.extend(limits::check(&subject));
         findings.extend(whole::check(&subject));
         findings.sort_by_key(|finding| (finding.at.line, finding.at.column));
         findings
@@ -171,6 +179,16 @@ fn malformed(fault: &MalformedPolicy) -> Finding {
 }
 
 impl Subject<'_> {
+    /// What a trial shows; nothing if it shows something else than a rule claims.
+    pub(crate) fn tried(&self, ask: impl FnOnce(&trial::Trial) -> Option<String>) -> Option<String> {
+        self.trial.as_ref().and_then(ask)
+    }
+
+    /// A name that a pattern matches for the device of the trials.
+    pub(crate) fn example(&self, pieces: &[policy::Piece<'_>]) -> String {
+        self.trial.as_ref().map(|trial| trial.name(pieces)).unwrap_or_default()
+    }
+
     /// A finding at a resource of a statement.
     pub(crate) fn at_resource(
         &self,
@@ -228,5 +246,10 @@ impl Finding {
 
     pub(crate) fn witness(self, witness: impl Into<String>) -> Self {
         Self { witness: Some(witness.into()), ..self }
+    }
+
+    /// With a witness if there is one.
+    pub(crate) fn shown_by(self, witness: Option<String>) -> Self {
+        Self { witness, ..self }
     }
 }

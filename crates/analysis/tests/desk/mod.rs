@@ -17,22 +17,35 @@ pub fn analyst(site: &Site) -> Analyst<'_> {
     Analyst::new(site, NOW)
 }
 
-/// `Allow Publish topic/a, topic/b; Deny Receive !topic/c`.
+/// `Allow Publish topic/a, topic/b; Deny Receive !topic/c if Bool iot:Connection.Thing.IsAttached true`. Actions without a
+/// prefix are of `iot:`, resources without `arn:` of the site; several actions are joined by `+`.
 pub fn document(statements: &str) -> Value {
     let statement = |text: &str| {
-        let (effect, rest) = text.trim().split_once(' ').unwrap();
+        let (text, condition) = text.trim().split_once(" if ").unwrap_or((text.trim(), ""));
+        let (effect, rest) = text.split_once(' ').unwrap();
         let (action, resources) = rest.split_once(' ').unwrap();
-        let action = if action == "*" { action.to_owned() } else { format!("iot:{action}") };
+        let full = |action: &str| match action {
+            "*" => action.to_owned(),
+            action if action.contains(':') => action.to_owned(),
+            action => format!("iot:{action}"),
+        };
+        let actions: Vec<String> = action.split('+').map(full).collect();
         let (element, resources) = match resources.strip_prefix('!') {
             Some(resources) => ("NotResource", resources),
             None => ("Resource", resources),
         };
         let arn = |text: &str| match text {
             "*" => text.to_owned(),
+            text if text.starts_with("arn:") => text.to_owned(),
             text => format!("{}{text}", site().arn_prefix()),
         };
         let resources: Vec<String> = resources.split(", ").map(arn).collect();
-        json!({ "Effect": effect, "Action": action, element: resources })
+        let mut statement = json!({ "Effect": effect, "Action": actions, element: resources });
+        let mut words = condition.split_whitespace();
+        if let (Some(operator), Some(key)) = (words.next(), words.next()) {
+            statement["Condition"] = json!({ operator: { key: words.collect::<Vec<_>>() } });
+        }
+        statement
     };
     json!({ "Version": "2012-10-17", "Statement": statements.split(';').map(statement).collect::<Vec<_>>() })
 }

@@ -20,9 +20,9 @@ pub enum PolicyCommand {
     /// Show who may publish, subscribe and receive what
     Matrix(Box<PolicyMatrixArgs>),
     /// Write the least policy that recorded traffic needs
-    Suggest(PolicySuggestArgs),
+    Suggest(Box<PolicySuggestArgs>),
     /// Try recorded traffic against a changed policy: what would fail, what is newly open
-    Replay(PolicyReplayArgs),
+    Replay(Box<PolicyReplayArgs>),
 }
 
 /// Options of `thingcore policy check`.
@@ -88,7 +88,7 @@ pub struct PoliciesArgs {
     /// A policy document, template or plan (JSON); several together are the policies of one principal
     #[arg(long = "policy", value_name = "FILE")]
     pub policies: Vec<PathBuf>,
-    /// A certificate id or thing name of a running server, instead of files
+    /// A certificate id, a thing name or thinggroup/NAME (its things) of a running server, instead of files
     #[arg(long = "principal", value_name = "ID", conflicts_with = "policies")]
     pub principals: Vec<String>,
     /// Which server, for --principal
@@ -145,6 +145,9 @@ pub struct PolicyReachArgs {
     /// Policies of the devices whose messages might be read [default: the same policies]
     #[arg(long = "writer", value_name = "FILE")]
     pub writers: Vec<PathBuf>,
+    /// The same of a running server: a certificate id, a thing name or thinggroup/NAME; may be repeated
+    #[arg(long = "writer-principal", value_name = "ID")]
+    pub writing: Vec<String>,
     /// Only topics of this set: an IAM pattern (a/*) or an MQTT filter (a/#)
     #[arg(long, value_name = "SET")]
     pub topics: Option<String>,
@@ -213,8 +216,17 @@ pub struct PolicyMatrixArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TrafficArgs {
     /// What `thingcore tail --level debug --format json` wrote, or the server's JSON log at level debug; may be repeated
-    #[arg(long = "log", value_name = "FILE", required = true)]
+    #[arg(long = "log", value_name = "FILE")]
     pub logs: Vec<PathBuf>,
+    /// Follow a running server for so long, as `thingcore tail` does
+    #[arg(long, value_name = "SECONDS")]
+    pub live: Option<f64>,
+    /// What a running server remembers of a client: its connections, subscriptions and refusals, without messages
+    #[arg(long = "remembered", value_name = "CLIENT")]
+    pub remembered: Vec<String>,
+    /// Which server, for --live and --remembered
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// Only requests of this client id
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,

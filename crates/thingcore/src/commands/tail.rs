@@ -48,6 +48,18 @@ pub fn follow(
     limits: &Limits,
     format: OutputFormat,
 ) -> Result<(), CommandProblem> {
+    read_along(server, filter, limits, &mut |event| say(&line(event, format)?))?;
+    Ok(())
+}
+
+/// Gives each event that fits to `take`, until the limits are reached, the server stops, or `take` wants no more. Answers
+/// how many were lost.
+pub fn read_along(
+    server: &ServerArgs,
+    filter: &TailFilter,
+    limits: &Limits,
+    take: &mut dyn FnMut(&EventView) -> Result<bool, CommandProblem>,
+) -> Result<u64, CommandProblem> {
     let server = Server::find(server, &|name| std::env::var(name).ok()).map_err(problem)?;
     let client = Client::new(&server);
     let end =
@@ -55,27 +67,27 @@ pub fn follow(
     let end = end.map(|duration| Instant::now() + duration);
     let mut answer = call(&client, &json!({ "filter": filter }))?;
     eprintln!("thingcore: following events of {}", server.api_url);
-    let mut shown = 0;
+    let (mut taken, mut lost) = (0, 0);
     loop {
         if answer.lost > 0 {
             eprintln!("thingcore: {} events were lost: they came faster than they were read", answer.lost);
+            lost += answer.lost;
         }
         for event in &answer.events {
-            if !say(&line(event, format)?)? {
-                return Ok(());
+            if !take(event)? {
+                return Ok(lost);
             }
-            shown += 1;
-            if limits.count.is_some_and(|count| shown >= count) {
-                return Ok(());
+            taken += 1;
+            if limits.count.is_some_and(|count| taken >= count) {
+                return Ok(lost);
             }
         }
         let left = end.map_or(WAIT, |end| end.saturating_duration_since(Instant::now()).as_secs_f64());
         if answer.ended {
             eprintln!("thingcore: the server stops: no more events will come");
-            return Ok(());
         }
-        if left <= 0.0 {
-            return Ok(());
+        if answer.ended || left <= 0.0 {
+            return Ok(lost);
         }
         answer = call(&client, &json!({ "reader": answer.reader, "wait": left.min(WAIT) }))?;
     }

@@ -40,6 +40,17 @@ impl Call {
         Self { query: query.to_owned(), ..self }
     }
 
+    /// The page of a list that a token leads to, or the first, as large as it may be.
+    pub fn page(self, token: Option<&str>) -> Self {
+        let more = token.map(|token| format!("&nextToken={}", utf8_percent_encode(token, SEGMENT)));
+        Self { query: format!("maxResults=250{}", more.unwrap_or_default()), ..self }
+    }
+
+    /// With more behind the query.
+    pub fn and(self, more: &str) -> Self {
+        Self { query: format!("{}&{more}", self.query), ..self }
+    }
+
     /// With one more header.
     pub fn header(self, name: &'static str, value: &str) -> Self {
         Self { header: Some((name, value.to_owned())), ..self }

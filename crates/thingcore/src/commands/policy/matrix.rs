@@ -18,29 +18,39 @@ pub(super) fn run(args: &PolicyMatrixArgs) -> Result<ExitCode, CommandProblem> {
     };
     let analyst = analyst(&site, &args.analysis);
     let topics: Vec<TopicSet> = args.topics.iter().map(|text| TopicSet::parse(text)).collect();
-    // Principals with the same policies are analysed once.
-    let mut rows = vec![Vec::new(); cohorts.len()];
-    for group in Cohort::shared(&cohorts) {
-        let Some(first) = group.first().and_then(|index| cohorts.get(*index)) else { continue };
-        let cells: Vec<Cell> = topics.iter().map(|topics| Cell::of(&analyst, first, topics)).collect();
-        for index in group {
-            if let Some(row) = rows.get_mut(index) {
-                row.clone_from(&cells);
-            }
-        }
-    }
+    let rows = rows(&analyst, &cohorts, &topics);
     print!("{}", shown(&cohorts, &rows, args.format));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A row for each principal. Those with the same policies are analysed once; only where a set is open to some client id
+/// the answer may hang on which, and each is asked about its own.
+fn rows(analyst: &Analyst<'_>, cohorts: &[Cohort], topics: &[TopicSet]) -> Vec<Vec<Cell>> {
+    let mut rows = vec![Vec::new(); cohorts.len()];
+    for group in Cohort::alike(cohorts) {
+        let Some(first) = group.first().and_then(|index| cohorts.get(*index)) else { continue };
+        let any = if group.len() > 1 { first.symbolic() } else { first.clone() };
+        let cells: Vec<Cell> = topics.iter().map(|topics| Cell::of(analyst, &any, topics)).collect();
+        for index in group {
+            let Some((cohort, row)) = cohorts.get(index).zip(rows.get_mut(index)) else { continue };
+            let own = |(cell, topics): (&Cell, &TopicSet)| match cohort.known == any.known {
+                true => cell.clone(),
+                false => cell.narrowed(analyst, cohort, topics),
+            };
+            *row = cells.iter().zip(topics).map(own).collect();
+        }
+    }
+    rows
 }
 
 /// Each document of the files as a principal of its own.
 fn each_document(args: &PolicyMatrixArgs) -> Result<(identity::Site, Vec<Cohort>), CommandProblem> {
     let files = sources::read(&args.of.policies)?;
     let site = sources::site(&args.analysis, files.iter().map(|file| file.text.as_str()))?;
-    let mut cohorts = Vec::new();
+    let (mut known, mut cohorts) = (sources::Known::default(), Vec::new());
     for file in &files {
         for found in sources::documents(file, &site)? {
-            cohorts.push(Cohort::new(sources::label(file, &found), vec![sources::source(file, &found)?]));
+            cohorts.push(Cohort::new(sources::label(file, &found), vec![known.source(file, &found)?]));
         }
     }
     Ok((site, cohorts))
@@ -56,6 +66,15 @@ impl Cell {
     fn of(analyst: &Analyst<'_>, cohort: &Cohort, topics: &TopicSet) -> Self {
         let answer = |deed| (deed, analyst.can(cohort, deed, Some(topics)));
         Self { topics: topics.to_string(), answers: Deed::ALL.map(answer).into() }
+    }
+
+    /// The same for one of those that it stands for: what nobody of them can, this one cannot.
+    fn narrowed(&self, analyst: &Analyst<'_>, cohort: &Cohort, topics: &TopicSet) -> Self {
+        let own = |(deed, answer): &(Deed, Answer)| match answer {
+            Answer::No => (*deed, Answer::No),
+            _ => (*deed, analyst.can(cohort, *deed, Some(topics))),
+        };
+        Self { topics: self.topics.clone(), answers: self.answers.iter().map(own).collect() }
     }
 
     fn json(&self) -> Value {

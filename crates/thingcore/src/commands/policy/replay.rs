@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use analysis::recorded::Request;
 use analysis::{Answer, Difference};
 use policy::Outcome;
 use serde_json::{Value, json};
 
 use super::super::CommandProblem;
-use super::traffic::{Judge, Request};
+use super::traffic::judge;
 use super::{analyst, answer_json, answer_text, sources, traffic, verdict};
 use crate::cli::{OutputFormat, PolicyReplayArgs};
 
@@ -20,7 +21,7 @@ pub(super) fn run(args: &PolicyReplayArgs) -> Result<ExitCode, CommandProblem> {
     let texts = changed.iter().chain(&today).map(|file| file.text.as_str());
     let site = sources::site(&args.analysis, texts)?;
     let cohort = sources::cohort("changed", &changed, &site)?;
-    let mut judge = Judge::new(&site, cohort.sources.clone(), args.traffic.thing);
+    let mut judge = judge(&site, cohort.sources.clone(), &args.traffic);
     let (mut failing, mut passing) = (Vec::new(), Vec::new());
     for (request, made) in &recorded.requests {
         let decision = judge.decide(request, made.from);

@@ -1,11 +1,12 @@
 //! Policies from files: documents, templates, plans and folders.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use analysis::{Cohort, Extracted, extract};
 use identity::{AccountId, PolicyName, Region, Site};
-use policy::{Document, Origin, Source};
+use policy::{Document, MalformedPolicy, Origin, Source};
 
 use super::super::{CommandProblem, problem};
 use super::server;
@@ -98,24 +99,41 @@ pub(super) fn site<'t>(
 
 /// The policies of some files as those of one principal.
 pub(super) fn cohort(name: &str, files: &[File], site: &Site) -> Result<Cohort, CommandProblem> {
-    let mut sources = Vec::new();
+    let (mut known, mut sources) = (Known::default(), Vec::new());
     for file in files {
         for found in documents(file, site)? {
-            sources.push(source(file, &found)?);
+            sources.push(known.source(file, &found)?);
         }
     }
     Ok(Cohort::new(name, sources))
 }
 
-pub(super) fn source(file: &File, found: &Extracted) -> Result<Source, CommandProblem> {
-    let document = Document::parse(&found.text)
-        .map_err(|fault| problem(format!("{}: {} {fault}", file.path.display(), found.name)))?;
-    Ok(Source {
-        policy: policy_name(&label(file, found))?,
-        version: 1,
-        origin: Origin::Other(file.path.display().to_string().into()),
-        document: Arc::new(document),
-    })
+/// Documents by their text: equal ones are parsed once and shared, so that one analysis serves all who have them.
+#[derive(Default)]
+pub(super) struct Known(BTreeMap<String, Arc<Document>>);
+
+impl Known {
+    /// The document of a text.
+    pub(super) fn document(&mut self, text: &str) -> Result<Arc<Document>, MalformedPolicy> {
+        if let Some(known) = self.0.get(text) {
+            return Ok(known.clone());
+        }
+        let document = Arc::new(Document::parse(text)?);
+        self.0.insert(text.to_owned(), document.clone());
+        Ok(document)
+    }
+
+    pub(super) fn source(&mut self, file: &File, found: &Extracted) -> Result<Source, CommandProblem> {
+        let document = self
+            .document(&found.text)
+            .map_err(|fault| problem(format!("{}: {} {fault}", file.path.display(), found.name)))?;
+        Ok(Source {
+            policy: policy_name(&label(file, found))?,
+            version: 1,
+            origin: Origin::Other(file.path.display().to_string().into()),
+            document,
+        })
+    }
 }
 
 /// What a document is called: its name in the file, or the file's name.
@@ -131,13 +149,41 @@ fn policy_name(text: &str) -> Result<PolicyName, CommandProblem> {
     PolicyName::new(if name.is_empty() { "policy" } else { &name }).map_err(problem)
 }
 
+/// Principals that are analysed as one: those with the same policies.
+pub(super) struct Alike {
+    /// With any client id, if they are several.
+    pub(super) cohort: Cohort,
+    pub(super) names: Vec<String>,
+}
+
+/// So many names are shown of those that are analysed as one.
+const SHOWN: usize = 3;
+
+/// Groups principals by their policies.
+pub(super) fn alike(cohorts: &[Cohort]) -> Vec<Alike> {
+    let groups = Cohort::alike(cohorts).into_iter();
+    let one = |group: Vec<usize>| -> Option<Alike> {
+        let first = cohorts.get(*group.first()?)?;
+        let names: Vec<String> =
+            group.iter().filter_map(|i| cohorts.get(*i)).map(|c| c.name.clone()).collect();
+        let mut cohort = if names.len() == 1 { first.clone() } else { first.symbolic() };
+        if names.len() > 1 {
+            let more = if names.len() > SHOWN { ", ..." } else { "" };
+            let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+            cohort.name = format!("{} principals ({}{more})", names.len(), shown.join(", "));
+        }
+        Some(Alike { cohort, names })
+    };
+    groups.filter_map(one).collect()
+}
+
 /// The principals that the arguments name, each with its policies, and the site.
 pub(super) fn cohorts(
     args: &PoliciesArgs,
     more: &AnalysisArgs,
 ) -> Result<(Site, Vec<Cohort>), CommandProblem> {
     if !args.principals.is_empty() {
-        return server::cohorts(args, more);
+        return server::cohorts(&args.principals, &args.server, more);
     }
     if args.policies.is_empty() {
         return Err(problem("whose policies? give --policy FILE, or --principal ID and a running server"));

@@ -1,29 +1,23 @@
 //! `thingcore policy suggest`: the least policy that recorded traffic needs, and what of today's policy it does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use identity::{Site, ThingName as Thing};
+use analysis::recorded::{Resources, Traffic};
+use identity::Site;
 use policy::{Document, Origin, Outcome, Source};
 use serde_json::{Value, json};
 
 use super::super::{CommandProblem, problem};
-use super::traffic::{Judge, Traffic};
+use super::traffic::judge;
 use super::{sources, traffic};
-use crate::cli::{OutputFormat, PolicySuggestArgs, ThingName};
-
-/// The variable that stands for the device.
-const THING: &str = "${iot:Connection.Thing.ThingName}";
-const CLIENT: &str = "${iot:ClientId}";
-
-/// A statement for each action.
-type Resources = BTreeMap<(&'static str, &'static str), BTreeSet<String>>;
+use crate::cli::{OutputFormat, PolicySuggestArgs};
 
 pub(super) fn run(args: &PolicySuggestArgs) -> Result<ExitCode, CommandProblem> {
     let traffic = traffic::read(&args.traffic)?;
     let files = sources::read(&args.today)?;
     let site = sources::site(&args.analysis, files.iter().map(|file| file.text.as_str()))?;
-    let resources = resources(&traffic, args);
+    let resources = traffic.resources(traffic::association(&args.traffic), args.collapse);
     let document = document(&resources, &site);
     let text = format!("{document:#}");
     let parsed = Document::parse(&text).map_err(|fault| {
@@ -50,62 +44,6 @@ pub(super) fn run(args: &PolicySuggestArgs) -> Result<ExitCode, CommandProblem> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was allowed, with the device's name as a variable.
-fn resources(traffic: &Traffic, args: &PolicySuggestArgs) -> Resources {
-    let is_thing =
-        |client_id: &str| args.traffic.thing != Some(ThingName::None) && Thing::new(client_id).is_ok();
-    let mut resources = Resources::new();
-    for request in traffic.requests.keys().filter(|request| request.allowed) {
-        let variable = match (is_thing(&request.client_id), request.kind) {
-            (true, _) => Some(THING),
-            // client/${iot:ClientId} would let in every client id.
-            (false, "client") => None,
-            (false, _) => Some(CLIENT),
-        };
-        let name = general(&request.name, &request.client_id, variable);
-        resources.entry((request.action, request.kind)).or_default().insert(name);
-    }
-    for ((_, kind), names) in &mut resources {
-        // A wildcard in a filter's place would let # and + in.
-        if *kind == "topic" {
-            collapse(names, args.collapse);
-        }
-    }
-    resources
-}
-
-/// Puts the variable in the place of levels that are the client id; everything else is literal.
-fn general(name: &str, client_id: &str, variable: Option<&str>) -> String {
-    let level = |level: &str| match variable {
-        Some(variable) if level == client_id => variable.to_owned(),
-        _ => literal(level),
-    };
-    name.split('/').map(level).collect::<Vec<_>>().join("/")
-}
-
-fn literal(text: &str) -> String {
-    text.replace("${", "${$}{").replace('*', "${*}").replace('?', "${?}")
-}
-
-/// Where more than `most` names differ in one level only, that level becomes `*`.
-fn collapse(names: &mut BTreeSet<String>, most: usize) {
-    let deepest = names.iter().map(|name| name.split('/').count()).max().unwrap_or_default();
-    for place in 0..deepest {
-        let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in names.iter() {
-            let mut levels: Vec<&str> = name.split('/').collect();
-            if let Some(level) = levels.get_mut(place) {
-                *level = "*";
-                alike.entry(levels.join("/")).or_default().push(name.clone());
-            }
-        }
-        for (pattern, members) in alike.into_iter().filter(|(_, members)| members.len() > most) {
-            names.retain(|name| !members.contains(name));
-            names.insert(pattern);
-        }
-    }
-}
-
 fn document(resources: &Resources, site: &Site) -> Value {
     let statements = resources.iter().map(|((action, kind), names)| {
         let arns: Vec<String> = names.iter().map(|name| site.arn(kind, name)).collect();
@@ -124,7 +62,7 @@ fn check(
     let policy = identity::PolicyName::new("suggested").map_err(problem)?;
     let origin = Origin::Other("suggested".into());
     let source = Source { policy, version: 1, origin, document: parsed.into() };
-    let mut judge = Judge::new(site, vec![source], args.traffic.thing);
+    let mut judge = judge(site, vec![source], &args.traffic);
     for (request, made) in traffic.requests.iter().filter(|(request, _)| request.allowed) {
         let decision = judge.decide(request, made.from);
         if decision.outcome != Outcome::Allowed {
@@ -149,7 +87,7 @@ fn today(
     args: &PolicySuggestArgs,
 ) -> Result<Vec<Value>, CommandProblem> {
     let cohort = sources::cohort("today", files, site)?;
-    let mut judge = Judge::new(site, cohort.sources.clone(), args.traffic.thing);
+    let mut judge = judge(site, cohort.sources.clone(), &args.traffic);
     let mut used: BTreeMap<(String, usize), u64> = BTreeMap::new();
     for (request, made) in &traffic.requests {
         let decision = judge.decide(request, made.from);
@@ -180,28 +118,5 @@ fn sentence(row: &Value) -> String {
         }
         (Some(0), _) => format!("{place}: no recorded request needed it; it would go"),
         (times, _) => format!("{place}: {} requests met it", times.unwrap_or_default()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_levels_become_the_variable_and_the_rest_is_literal() {
-        assert_eq!(general("fleet/d1/t", "d1", Some(THING)), format!("fleet/{THING}/t"));
-        assert_eq!(general("fleet/d10/d1x", "d1", Some(THING)), "fleet/d10/d1x");
-        assert_eq!(general("a*/${x}/?", "d", None), "a${*}/${$}{x}/${?}");
-    }
-
-    #[test]
-    fn many_siblings_become_a_wildcard() {
-        let mut names: BTreeSet<String> = (0..6).map(|n| format!("log/{n}/end")).collect();
-        names.insert("log/other".into());
-        collapse(&mut names, 5);
-        assert_eq!(names, BTreeSet::from(["log/*/end".to_owned(), "log/other".to_owned()]));
-        let mut few: BTreeSet<String> = (0..5).map(|n| format!("log/{n}")).collect();
-        collapse(&mut few, 5);
-        assert_eq!(few.len(), 5);
     }
 }

@@ -1,0 +1,27 @@
+//! Any text as a policy document or a template: the lint answers, within bounds, and what the parser takes stays readable.
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use libfuzzer_sys::fuzz_target;
+use thingcore_analysis::{Analyst, Budget, extract, rules};
+use thingcore_identity::{AccountId, Region, Site, Timestamp};
+use thingcore_policy::Document;
+
+fuzz_target!(|text: &str| {
+    let site = Site {
+        region: Region::new("us-east-1").expect("a Region"),
+        account: AccountId::new("123456789012").expect("an account"),
+    };
+    let mut analyst = Analyst::new(&site, Timestamp(1));
+    analyst.budget = Budget::new(2_000);
+    let started = Instant::now();
+    let findings = analyst.lint(text);
+    let _ = extract(text, ("us-east-1", "123456789012"));
+    assert!(started.elapsed() < Duration::from_secs(10), "the lint is not bounded");
+    let refused = findings.iter().any(|f| f.rule == rules::MALFORMED || f.rule == rules::TOO_LARGE);
+    assert_eq!(Document::parse(text).is_err(), refused, "the lint and the parser disagree");
+    for finding in &findings {
+        assert!(finding.at.line >= 1 && finding.at.column >= 1 && !finding.fix.is_empty(), "{finding:?}");
+    }
+});
