@@ -51,6 +51,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-gateway", Tier::Adapter),
     ("thingcore-api", Tier::Adapter),
     ("thingcore-telemetry", Tier::Adapter),
+    ("thingcore-fleet", Tier::Adapter),
     ("thingcore", Tier::Product),
     ("thingcore-oracle", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),

@@ -1,21 +1,25 @@
 //! `idle`: connections that do nothing, and what each costs the broker in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use mqtt::QoS;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::cli::IdleArgs;
 use crate::client::Client;
+use crate::crowd::descriptors;
 use crate::fault::{BenchError, Fault};
 use crate::process::Usage;
+use crate::progress::Progress;
 use crate::report::{Lines, bytes};
 use crate::stamp::unique_run;
 use crate::target::Target;
 
 /// Clients that connect at the same time.
-const LANES: u32 = 16;
+const LANES: u32 = 32;
 
 /// The outcome of an idle run.
 #[derive(Debug)]
@@ -33,15 +37,17 @@ pub struct IdleReport {
 /// Connects all, waits, reads the broker's memory, and lets them go.
 ///
 /// # Errors
-/// `/proc` does not tell about the broker.
-pub async fn run(args: &IdleArgs, target: Target) -> Result<IdleReport, BenchError> {
+/// `/proc` does not tell about the broker; too few descriptors.
+pub async fn run(args: &IdleArgs, target: Target, progress: Progress) -> Result<IdleReport, BenchError> {
+    descriptors(u64::from(args.clients))?;
+    target.enough_for(u64::from(args.clients))?;
     let before = resident(args.target.broker_pid)?;
-    let run = unique_run();
-    let target = Arc::new(target);
+    let fleet = Arc::new(Fleet { target, run: unique_run(), subscribe: args.subscribe, made: Arc::default() });
+    let watched = progress.watch("connections", &fleet.made);
     let mut lanes = JoinSet::new();
     for lane in 0..LANES {
         let numbers = (lane..args.clients).step_by(LANES as usize);
-        lanes.spawn(open(Arc::clone(&target), run, numbers));
+        lanes.spawn(Arc::clone(&fleet).open(numbers));
     }
     let (mut clients, mut first_loss) = (Vec::new(), None);
     while let Some(lane) = lanes.join_next().await {
@@ -50,6 +56,7 @@ pub async fn run(args: &IdleArgs, target: Target) -> Result<IdleReport, BenchErr
         first_loss = first_loss.or(fault);
     }
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
+    drop(watched);
     let after = resident(args.target.broker_pid)?;
     let mut alive = 0;
     for client in clients {
@@ -61,20 +68,38 @@ pub async fn run(args: &IdleArgs, target: Target) -> Result<IdleReport, BenchErr
     Ok(IdleReport { asked: args.clients, alive, first_loss, resident: before.zip(after) })
 }
 
+struct Fleet {
+    target: Target,
+    run: u64,
+    subscribe: bool,
+    made: Arc<AtomicU64>,
+}
+
 type Opened = (Vec<Client>, Option<String>);
 
-async fn open(target: Arc<Target>, run: u64, numbers: impl Iterator<Item = u32>) -> Opened {
-    let mut clients = Vec::new();
-    for number in numbers {
-        match Client::open(&target, number as usize, &format!("bench-{run:016x}-i{number}")).await {
-            Ok(mut client) => {
-                client.rest();
-                clients.push(client);
+impl Fleet {
+    async fn open(self: Arc<Self>, numbers: impl Iterator<Item = u32>) -> Opened {
+        let mut clients = Vec::new();
+        for number in numbers {
+            match self.one(number).await {
+                Ok(client) => clients.push(client),
+                Err(fault) => return (clients, Some(fault.to_string())),
             }
-            Err(fault) => return (clients, Some(fault.to_string())),
+            self.made.fetch_add(1, Relaxed);
         }
+        (clients, None)
     }
-    (clients, None)
+
+    async fn one(&self, number: u32) -> Result<Client, Fault> {
+        let name = self.target.client_id(self.run, "i", number, number as usize);
+        let mut client = Client::open(&self.target, number as usize, &name).await?;
+        if self.subscribe {
+            let filter = format!("{}/{:016x}/{number}", self.target.prefix, self.run);
+            client.subscribe(&filter, QoS::AtLeastOnce).await?;
+        }
+        client.rest();
+        Ok(client)
+    }
 }
 
 /// A connection is alive if nothing has arrived on it and it takes a goodbye.
@@ -88,8 +113,7 @@ async fn close(mut client: Client) -> Result<(), Fault> {
 }
 
 fn resident(pid: Option<u32>) -> Result<Option<u64>, BenchError> {
-    pid.map(|pid| Usage::of(pid).map(|usage| usage.resident).map_err(|error| BenchError::Process(pid, error)))
-        .transpose()
+    Ok(Usage::of_broker(pid)?.map(|usage| usage.resident))
 }
 
 impl IdleReport {
@@ -135,7 +159,10 @@ impl IdleReport {
         if missing == 0 {
             return Ok(());
         }
-        Err(BenchError::ClientsLost(format!("{missing} connections are missing: not the load asked for")))
+        let first = self.first_loss.as_deref().unwrap_or("no reason known");
+        Err(BenchError::NotTheLoad(format!(
+            "{missing} connections are missing: not the load asked for (first: {first})"
+        )))
     }
 }
 

@@ -18,20 +18,20 @@ use crate::fault::{BenchError, Fault};
 const CERTIFICATE_SUFFIX: &str = ".cert.pem";
 const KEY_SUFFIX: &str = ".private.key";
 
-/// How clients do TLS.
-pub struct ClientTls {
+/// How clients do TLS, and as whom.
+pub struct Credentials {
     server: ServerName<'static>,
-    /// At least one.
-    credentials: Vec<Arc<ClientConfig>>,
+    /// At least one: (NAME of the file, if there is one; what to show)
+    shown: Vec<(Option<String>, Arc<ClientConfig>)>,
 }
 
-impl std::fmt::Debug for ClientTls {
+impl std::fmt::Debug for Credentials {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "ClientTls({:?}, {} credentials)", self.server, self.credentials.len())
+        write!(out, "Credentials({:?}, {} to show)", self.server, self.shown.len())
     }
 }
 
-impl ClientTls {
+impl Credentials {
     /// Reads the files that the options name.
     ///
     /// # Errors
@@ -39,30 +39,47 @@ impl ClientTls {
     pub fn load(args: &TargetArgs) -> Result<Self, BenchError> {
         let server = ServerName::try_from(args.host.clone())
             .map_err(|error| BenchError::Option(format!("{}: {error}", args.host)))?;
-        let ca = args.ca.as_deref().ok_or_else(|| BenchError::Option("--tls needs --ca".into()))?;
+        let ca = args.ca.as_deref().ok_or_else(|| {
+            BenchError::Option("TLS needs --ca: the file of CA certificates to trust".into())
+        })?;
         let roots = Arc::new(roots(ca)?);
-        let credentials = match &args.cert {
-            None => vec![configuration(&roots, None)?],
+        let alpn = args.alpn.as_deref();
+        let shown = match &args.cert {
+            None => vec![(None, configuration(&roots, None, alpn)?)],
             Some(certificate) => pairs(certificate, args.key.as_deref())?
                 .iter()
-                .map(|pair| configuration(&roots, Some(pair)))
+                .map(|pair| Ok((pair.name.clone(), configuration(&roots, Some(pair), alpn)?)))
                 .collect::<Result<_, _>>()?,
         };
-        Ok(Self { server, credentials })
+        Ok(Self { server, shown })
     }
 
     /// The handshake of the client with this number.
+    ///
+    /// # Errors
+    /// [`Fault::Handshake`].
     pub async fn handshake(&self, client: usize, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
-        let credential = self.credentials.get(client % self.credentials.len().max(1));
-        let config = credential.ok_or_else(|| Fault::Unsayable("no TLS credential".into()))?;
+        let shown = self.shown.get(client % self.shown.len().max(1));
+        let (_, config) = shown.ok_or_else(|| Fault::Unsayable("no TLS credential".into()))?;
         let connector = TlsConnector::from(Arc::clone(config));
         connector.connect(self.server.clone(), stream).await.map_err(Fault::Handshake)
+    }
+
+    /// How many credentials belong to a device: all of a folder, none without one.
+    pub fn devices(&self) -> u64 {
+        self.shown.iter().filter(|(name, _)| name.is_some()).count() as u64
+    }
+
+    /// The device whose credential the client with this number has, if there is one for it alone.
+    pub fn name(&self, client: usize) -> Option<&str> {
+        self.shown.get(client)?.0.as_deref()
     }
 }
 
 /// Files of one credential.
 #[derive(Debug, PartialEq, Eq)]
 struct Pair {
+    name: Option<String>,
     certificate: PathBuf,
     key: PathBuf,
 }
@@ -84,7 +101,7 @@ fn roots(path: &Path) -> Result<RootCertStore, BenchError> {
 fn pairs(certificate: &Path, key: Option<&Path>) -> Result<Vec<Pair>, BenchError> {
     if !certificate.is_dir() {
         let key = key.ok_or_else(|| BenchError::Option("--cert needs --key".into()))?;
-        return Ok(vec![Pair { certificate: certificate.into(), key: key.into() }]);
+        return Ok(vec![Pair { name: None, certificate: certificate.into(), key: key.into() }]);
     }
     let keys = key.unwrap_or(certificate);
     let mut found = Vec::new();
@@ -92,7 +109,8 @@ fn pairs(certificate: &Path, key: Option<&Path>) -> Result<Vec<Pair>, BenchError
         let path = entry.map_err(|error| unusable(certificate, &error))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if let Some(stem) = name.and_then(|name| name.strip_suffix(CERTIFICATE_SUFFIX)) {
-            found.push(Pair { key: keys.join(format!("{stem}{KEY_SUFFIX}")), certificate: path });
+            let name = Some(stem.to_owned());
+            found.push(Pair { name, key: keys.join(format!("{stem}{KEY_SUFFIX}")), certificate: path });
         }
     }
     if found.is_empty() {
@@ -102,7 +120,11 @@ fn pairs(certificate: &Path, key: Option<&Path>) -> Result<Vec<Pair>, BenchError
     Ok(found)
 }
 
-fn configuration(roots: &Arc<RootCertStore>, pair: Option<&Pair>) -> Result<Arc<ClientConfig>, BenchError> {
+fn configuration(
+    roots: &Arc<RootCertStore>,
+    pair: Option<&Pair>,
+    alpn: Option<&str>,
+) -> Result<Arc<ClientConfig>, BenchError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -110,7 +132,7 @@ fn configuration(roots: &Arc<RootCertStore>, pair: Option<&Pair>) -> Result<Arc<
         .with_root_certificates(Arc::clone(roots));
     let mut config = match pair {
         None => builder.with_no_client_auth(),
-        Some(Pair { certificate, key }) => {
+        Some(Pair { certificate, key, .. }) => {
             let chain = CertificateDer::pem_file_iter(certificate)
                 .and_then(Iterator::collect)
                 .map_err(|error| unusable(certificate, &error))?;
@@ -119,6 +141,7 @@ fn configuration(roots: &Arc<RootCertStore>, pair: Option<&Pair>) -> Result<Arc<
         }
     };
     // Every client is a device of its own: a resumed session would hide what a handshake costs.
+    config.alpn_protocols = alpn.into_iter().map(|name| name.as_bytes().to_vec()).collect();
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::fault::BenchError;
 use crate::latency::Summary;
 use crate::load::Snapshot;
-use crate::process::{per_cpu_second, per_second};
+use crate::process::{Usage, per_cpu_second, per_second};
+use crate::progress::Sample;
 
 /// What the broker used in the measured interval.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,14 @@ pub struct BrokerUse {
     pub cpu: Duration,
     /// Resident bytes at the end of the interval.
     pub resident: u64,
+}
+
+impl BrokerUse {
+    /// What lies between two readings, if there are both.
+    pub fn between(begin: Option<Usage>, end: Option<Usage>) -> Option<Self> {
+        let (begin, end) = begin.zip(end)?;
+        Some(Self { cpu: end.cpu.saturating_sub(begin.cpu), resident: end.resident })
+    }
 }
 
 /// The outcome of a pattern that moves messages.
@@ -38,8 +47,16 @@ pub struct LoadReport {
     pub broker: Option<BrokerUse>,
     /// CPU time of the generator itself in the measured interval.
     pub own_cpu: Duration,
-    /// From writing a message to reading it, in the measured interval.
+    /// Messages a second that were asked for.
+    pub rate: Option<u64>,
+    /// Messages that were due and never sent.
+    pub unsent: u64,
+    /// From writing a message (at a fixed rate: from when it was due) to reading it, in the measured interval.
     pub latency: Option<Summary>,
+    /// The same by percentile, in microseconds.
+    pub curve: Vec<(f64, u64)>,
+    /// How it went, second by second.
+    pub samples: Vec<Sample>,
     /// How often a publisher got no delivery for so long that its messages were given up.
     pub stalls: u64,
     /// Why clients did not reach the end.
@@ -48,7 +65,7 @@ pub struct LoadReport {
 
 impl LoadReport {
     /// Delivered messages a second; `None` when nothing was delivered.
-    pub fn rate(&self) -> Option<f64> {
+    pub fn delivered_rate(&self) -> Option<f64> {
         per_second(self.delivered, self.wall)
     }
 
@@ -66,9 +83,14 @@ impl LoadReport {
             "measured_seconds": self.wall.as_secs_f64(),
             "sent": self.sent,
             "delivered": self.delivered,
-            "delivered_per_second": self.rate(),
+            "delivered_per_second": self.delivered_rate(),
             "delivered_per_broker_cpu_second": self.rate_per_cpu(),
+            "asked_per_second": self.rate,
+            "unsent": self.unsent,
             "latency": self.latency.map(Summary::to_json),
+            "percentiles_us": self.curve,
+            "delivered_per_second_by_second":
+                self.samples.iter().map(|sample| json!([sample.second, sample.rate])).collect::<Vec<_>>(),
             "whole_run": {
                 "sent": total.sent, "delivered": total.delivered, "lost": total.lost,
                 "duplicated": total.duplicated, "late": total.late, "foreign": total.foreign,
@@ -88,7 +110,7 @@ impl LoadReport {
         let mut out = Lines::titled(&self.title);
         out.line("measured", &format!("{:.1} s", self.wall.as_secs_f64()));
         out.line("delivered", &format!("{} of {} sent", self.delivered, self.sent));
-        out.line("rate", &told(self.rate(), "messages/s"));
+        out.line("rate", &told(self.delivered_rate(), "messages/s"));
         if let Some(broker) = self.broker {
             out.line("per CPU second", &told(self.rate_per_cpu(), "messages/broker CPU s"));
             out.line(
@@ -110,6 +132,9 @@ impl LoadReport {
                 &format!("{} of {}, {} refused", total.acknowledged, total.sent, total.refused),
             );
         }
+        if self.unsent > 0 {
+            out.line("never sent", &format!("{} that were due", self.unsent));
+        }
         if self.stalls > 0 {
             out.line("stalls", &self.stalls.to_string());
         }
@@ -122,20 +147,33 @@ impl LoadReport {
     /// Whether the numbers may be trusted.
     ///
     /// # Errors
-    /// Nothing was delivered, or clients were lost.
+    /// Nothing was delivered, publishes were refused, clients were lost, or the rate was not kept.
     pub fn verdict(&self) -> Result<(), BenchError> {
+        let first = self.losses.first().map(|first| format!("; first of the lost clients: {first}"));
+        let first = first.unwrap_or_default();
+        if self.total.refused > 0 {
+            return Err(BenchError::NotTheLoad(format!(
+                "{} publishes were refused: does the policy allow iot:Publish below --prefix, and is no quota used up?{first}",
+                self.total.refused
+            )));
+        }
         if self.delivered == 0 {
-            return Err(BenchError::NothingDelivered(
-                "nothing was delivered: there is no rate to tell".into(),
-            ));
+            return Err(BenchError::NothingDelivered(format!(
+                "nothing was delivered: there is no rate to tell{first}"
+            )));
         }
-        if self.losses.is_empty() {
-            return Ok(());
+        if !self.losses.is_empty() {
+            let lost = self.losses.len();
+            return Err(BenchError::NotTheLoad(format!("{lost} clients were lost: not the load asked for{first}")));
         }
-        Err(BenchError::ClientsLost(format!(
-            "{} clients were lost: not the load asked for",
-            self.losses.len()
-        )))
+        // Less than a quarter of a second behind at the end is jitter.
+        match self.rate {
+            Some(rate) if self.unsent > rate.div_ceil(4) => Err(BenchError::NotTheLoad(format!(
+                "{} messages were due and never sent: the broker does not keep {rate} messages/s with this --in-flight",
+                self.unsent
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -192,7 +230,11 @@ mod tests {
             total: Snapshot { sent: 10, delivered, lost: 10 - delivered, ..Snapshot::default() },
             broker: Some(BrokerUse { cpu: Duration::from_secs(1), resident: 20 << 20 }),
             own_cpu: Duration::from_secs(1),
+            rate: None,
+            unsent: 0,
             latency: None,
+            curve: Vec::new(),
+            samples: Vec::new(),
             stalls: 0,
             losses: Vec::new(),
         }
@@ -201,7 +243,7 @@ mod tests {
     #[test]
     fn a_rate_is_told_of_what_was_delivered() {
         let report = report(8);
-        assert_eq!(report.rate(), Some(4.0));
+        assert_eq!(report.delivered_rate(), Some(4.0));
         assert_eq!(report.rate_per_cpu(), Some(8.0));
         assert!(report.verdict().is_ok());
         assert!(report.to_text().contains("4 messages/s"));
@@ -219,8 +261,15 @@ mod tests {
     #[test]
     fn lost_clients_are_a_failure() {
         let report = LoadReport { losses: vec!["the broker closed the connection".into()], ..report(8) };
-        assert!(matches!(report.verdict(), Err(BenchError::ClientsLost(_))));
+        assert!(matches!(report.verdict(), Err(BenchError::NotTheLoad(_))));
         assert!(report.to_text().contains("closed the connection"));
+    }
+
+    #[test]
+    fn a_rate_that_was_not_kept_is_a_failure() {
+        let report = LoadReport { rate: Some(100), unsent: 26, ..report(8) };
+        assert!(report.verdict().unwrap_err().to_string().contains("100 messages/s"));
+        assert!(LoadReport { unsent: 25, ..report }.verdict().is_ok());
     }
 
     #[test]

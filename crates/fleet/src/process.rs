@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::fault::BenchError;
+
 /// `/proc` counts CPU time in ticks of this many to the second, whatever the kernel's own clock is.
 const TICKS_PER_SECOND: u64 = 100;
 /// Less CPU time than this is too coarse to divide by: 10 ticks, an error of up to a tenth.
@@ -26,7 +28,18 @@ impl Usage {
         Self::read(&pid.to_string())
     }
 
+    /// Of the broker, if its process is known.
+    ///
+    /// # Errors
+    /// [`BenchError::Process`].
+    pub fn of_broker(pid: Option<u32>) -> Result<Option<Self>, BenchError> {
+        pid.map(|pid| Self::of(pid).map_err(|error| BenchError::Process(pid, error))).transpose()
+    }
+
     /// Of this process.
+    ///
+    /// # Errors
+    /// `/proc` has an unknown form.
     pub fn own() -> io::Result<Self> {
         Self::read("self")
     }

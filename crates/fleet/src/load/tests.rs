@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use bytes::BytesMut;
-use mqtt::{Ack, ConnAck, Decoder, Packet, ReasonCode, SubAck, encode};
+use mqtt::{Ack, ConnAck, Decoder, Packet, QoS, ReasonCode, SubAck, Version, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use std::time::Duration;
 
 use super::*;
 
@@ -86,25 +88,32 @@ impl Stub {
     }
 }
 
-async fn load(pattern: Pattern, qos: QoS, mischief: Mischief) -> LoadReport {
+/// The plan that a person would type.
+async fn plan(pattern: Pattern, port: u16, more: &str) -> Plan {
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: crate::cli::LoadArgs,
+    }
+    let typed = format!("bench --port {port} --clients 3 --size 64 --in-flight 10 {more}");
+    let args = <Typed as clap::Parser>::parse_from(typed.split_whitespace()).args;
+    let target = crate::target::Target::resolve(&args.target).await.unwrap();
+    let plan = Plan::new(pattern, &args.traffic, target, None).unwrap();
+    Plan { warm_up: Duration::from_millis(20), measure: Duration::from_millis(400), ..plan }
+}
+
+async fn load_with(pattern: Pattern, more: &str, mischief: Mischief) -> LoadReport {
     let port = Stub::listen(mischief).await;
-    let plan = Plan {
-        pattern,
-        clients: 3,
-        qos,
-        size: 64,
-        in_flight: 10,
-        warm_up: Duration::from_millis(20),
-        measure: Duration::from_millis(400),
-        target: Target::local(port, crate::cli::Protocol::V5),
-        broker_pid: None,
-    };
-    run(&plan).await.unwrap()
+    run(plan(pattern, port, more).await, Progress::new(true)).await.unwrap()
+}
+
+async fn load(pattern: Pattern, qos: QoS, mischief: Mischief) -> LoadReport {
+    load_with(pattern, &format!("--qos {qos}"), mischief).await
 }
 
 #[tokio::test]
 async fn a_good_broker_loses_nothing() {
-    for (pattern, copies) in [(Pattern::Pairs, 1), (Pattern::FanOut, 3), (Pattern::FanIn, 1)] {
+    for (pattern, copies) in [(Pattern::Pairs, 1), (Pattern::FanOut, 3), (Pattern::FanIn, 1), (Pattern::Request, 1)] {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
             let report = load(pattern, qos, |_| 1).await;
             let total = report.total;
@@ -137,16 +146,29 @@ async fn duplicates_are_counted_once() {
 #[tokio::test]
 async fn a_broker_that_delivers_nothing_has_no_rate() {
     let report = load(Pattern::Pairs, QoS::AtMostOnce, |_| 0).await;
-    assert_eq!(report.rate(), None);
+    assert_eq!(report.delivered_rate(), None);
     assert_eq!(report.total.lost, report.total.sent);
     assert!(matches!(report.verdict(), Err(BenchError::NothingDelivered(_))));
 }
 
 #[tokio::test]
-async fn nobody_listening_is_told() {
+async fn a_rate_is_kept_and_latency_counts_from_when_a_message_was_due() {
+    let report = load_with(Pattern::Pairs, "--rate 1000", |_| 1).await;
+    assert!(report.verdict().is_ok(), "{report:?}");
+    let rate = report.delivered_rate().unwrap();
+    assert!((700.0..1_300.0).contains(&rate), "{rate}");
+    // Nothing comes back: the window of 10 fills, and what is due piles up unsent instead of being left out.
+    let report = load_with(Pattern::Pairs, "--rate 2000", |_| 0).await;
+    assert!(report.unsent > 300, "{report:?}");
+    assert!(report.verdict().is_err());
+}
+
+#[tokio::test]
+async fn nobody_listening_is_told_with_the_name_of_the_client() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let failed = crate::client::Client::open(&Target::local(port, crate::cli::Protocol::V3), 0, "a").await;
-    assert!(matches!(failed.err(), Some(Fault::Dial(_))));
+    let plan = plan(Pattern::Pairs, port, "").await;
+    let text = run(plan, Progress::new(true)).await.unwrap_err().to_string();
+    assert!(text.contains("-s0 could not get ready") && text.contains("nobody listens there"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,9 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::cli::StormArgs;
 use crate::client::Client;
+use crate::crowd::descriptors;
 use crate::fault::{BenchError, Fault};
 use crate::latency::{Recorder, Summary};
 use crate::process::{Usage, per_cpu_second, per_second};
+use crate::progress::Progress;
 use crate::report::{BrokerUse, Lines, bytes, cpu, told};
 use crate::stamp::unique_run;
 use crate::target::Target;
@@ -28,6 +31,8 @@ pub struct StormReport {
     failures: BTreeMap<&'static str, (u64, String)>,
     /// TCP, TLS and CONNACK together.
     latency: Option<Summary>,
+    /// The same by percentile, in microseconds.
+    pub curve: Vec<(f64, u64)>,
     broker: Option<BrokerUse>,
     own_cpu: Duration,
 }
@@ -43,15 +48,19 @@ struct Outcome {
 ///
 /// # Errors
 /// `/proc` does not tell about the broker.
-pub async fn run(args: &StormArgs, target: Target) -> Result<StormReport, BenchError> {
+pub async fn run(args: &StormArgs, target: Target, progress: Progress) -> Result<StormReport, BenchError> {
+    descriptors(u64::from(args.in_flight))?;
+    target.enough_for(u64::from(args.in_flight))?;
     let storm = Arc::new(Storm {
         target,
         run: unique_run(),
         until: Instant::now() + Duration::from_secs(args.seconds),
         latencies: Recorder::new(),
+        connected: Arc::default(),
     });
-    let (begin, begin_use) = (Instant::now(), usage(args.target.broker_pid)?);
-    let own = usage(Some(std::process::id()))?;
+    let _watched = progress.watch("connected", &storm.connected);
+    let (begin, begin_use) = (Instant::now(), Usage::of_broker(args.target.broker_pid)?);
+    let own = Usage::of_broker(Some(std::process::id()))?;
     let mut clients = JoinSet::new();
     for number in 0..args.in_flight {
         clients.spawn(Arc::clone(&storm).client(number));
@@ -60,25 +69,18 @@ pub async fn run(args: &StormArgs, target: Target) -> Result<StormReport, BenchE
     while let Some(outcome) = clients.join_next().await {
         all.add(outcome.unwrap_or_default());
     }
-    let (wall, end_use) = (begin.elapsed(), usage(args.target.broker_pid)?);
-    let own_cpu = match (own, usage(Some(std::process::id()))?) {
-        (Some(begin), Some(end)) => end.cpu.saturating_sub(begin.cpu),
-        _ => Duration::ZERO,
-    };
+    let (wall, end_use) = (begin.elapsed(), Usage::of_broker(args.target.broker_pid)?);
+    let own_now = Usage::of_broker(Some(std::process::id()))?;
+    let latencies = storm.latencies.merged();
     Ok(StormReport {
         wall,
         connected: all.connected,
         failures: all.failures,
-        latency: storm.latencies.merged().summary(),
-        broker: begin_use
-            .zip(end_use)
-            .map(|(begin, end)| BrokerUse { cpu: end.cpu.saturating_sub(begin.cpu), resident: end.resident }),
-        own_cpu,
+        latency: latencies.summary(),
+        curve: latencies.curve(),
+        broker: BrokerUse::between(begin_use, end_use),
+        own_cpu: BrokerUse::between(own, own_now).map_or(Duration::ZERO, |own| own.cpu),
     })
-}
-
-fn usage(pid: Option<u32>) -> Result<Option<Usage>, BenchError> {
-    pid.map(|pid| Usage::of(pid).map_err(|error| BenchError::Process(pid, error))).transpose()
 }
 
 struct Storm {
@@ -86,6 +88,7 @@ struct Storm {
     run: u64,
     until: Instant,
     latencies: Recorder,
+    connected: Arc<AtomicU64>,
 }
 
 impl Storm {
@@ -108,10 +111,12 @@ impl Storm {
 
     async fn once(&self, number: u32, turn: u64) -> Result<(), Fault> {
         let begin = Instant::now();
-        let client_id = format!("bench-{:016x}-c{number}-{turn}", self.run);
+        let role = format!("c{turn}-");
+        let client_id = self.target.client_id(self.run, &role, number, number as usize);
         let client = Client::open(&self.target, number as usize, &client_id).await?;
         let nanoseconds = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.latencies.shard(number as usize).record(nanoseconds);
+        self.connected.fetch_add(1, Relaxed);
         client.close().await
     }
 }
@@ -178,7 +183,9 @@ impl StormReport {
         if self.connected > 0 {
             return Ok(());
         }
-        Err(BenchError::NothingDelivered("nobody connected: there is no rate to tell".into()))
+        let first = self.failures.values().next().map(|(_, example)| format!(" (first: {example})"));
+        let first = first.unwrap_or_default();
+        Err(BenchError::NothingDelivered(format!("nobody connected: there is no rate to tell{first}")))
     }
 }
 
@@ -198,6 +205,6 @@ mod tests {
         }
         assert_eq!(all.connected, 2);
         assert_eq!(all.failures["closed-by-broker"].0, 4);
-        assert_eq!(all.failures["timeout"], (2, "no CONNACK in time".into()));
+        assert_eq!(all.failures["timeout"], (2, Fault::Timeout("CONNACK").to_string()));
     }
 }

@@ -75,6 +75,11 @@ impl Window {
         self.changed.notify_one();
     }
 
+    /// Wakes the publisher for another reason.
+    pub fn poke(&self) {
+        self.changed.notify_one();
+    }
+
     /// Waits until the window may have opened.
     pub async fn changed(&self) {
         self.changed.notified().await;

@@ -3,22 +3,19 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mqtt::{
     ConnAck, Connect, ConnectProperties, Decoder, Disconnect, Packet, PacketId, QoS, ReasonCode, Subscribe,
     SubscribeRequest, Text, Version,
 };
-use smallvec::smallvec;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::fault::Fault;
+use crate::link::Link;
 use crate::target::Target;
 
 /// Largest packet taken from a broker: AWS IoT's payload limit and room for everything around it.
 const PACKET_MAX: u32 = 256 * 1024;
-/// Bytes asked of the socket at once.
-const READ_BYTES: usize = 16 * 1024;
 /// Longer than any run, so that no pings disturb it; AWS IoT's longest.
 const KEEP_ALIVE_SECONDS: u16 = 1_200;
 /// How long each answer may take.
@@ -26,13 +23,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What AWS IoT takes unacknowledged from one client; a broker that allows less says so in CONNACK (MQTT 5).
 const RECEIVE_MAXIMUM: u16 = 100;
 
-/// A socket, encrypted or not.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+/// Filters in one SUBSCRIBE: AWS takes no more.
+const FILTERS_PER_PACKET: usize = 8;
+/// SUBSCRIBE packets sent before their answers are awaited.
+const SUBSCRIBES_AT_ONCE: usize = 16;
+
+/// What becomes of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// Begins and ends with the connection.
+    Clean,
+    /// Outlives the connection for an hour.
+    Begin,
+    /// Goes on where it was left, and outlives this connection, too.
+    Resume,
+}
+
+/// Seconds that a session outlives its connection.
+const SESSION_SECONDS: u32 = 3_600;
 
 /// A connection that the broker accepted.
 pub struct Client {
-    stream: Box<dyn Stream>,
+    link: Link,
     decoder: Decoder,
     version: Version,
     input: BytesMut,
@@ -45,26 +57,27 @@ pub struct Client {
 impl Client {
     /// Connects client number `number` under this name, with a clean session.
     pub async fn open(target: &Target, number: usize, client_id: &str) -> Result<Self, Fault> {
-        let stream =
-            timeout(PATIENCE, dial(target, number)).await.map_err(|_| Fault::Timeout("TCP or TLS"))??;
+        Self::open_session(target, number, client_id, Stay::Clean).await
+    }
+
+    /// Connects with a session that may outlive the connection.
+    pub async fn open_session(
+        target: &Target,
+        number: usize,
+        client_id: &str,
+        stay: Stay,
+    ) -> Result<Self, Fault> {
+        let link = Link::open(target, number);
+        let link = timeout(PATIENCE, link).await.map_err(|_| Fault::Timeout("connection"))??;
         let mut client = Self {
-            stream,
+            link,
             decoder: Decoder::for_client(target.version, PACKET_MAX),
             version: target.version,
             input: BytesMut::new(),
             output: BytesMut::new(),
             receive_maximum: RECEIVE_MAXIMUM,
         };
-        client.push(&Packet::Connect(Box::new(Connect {
-            version: target.version,
-            clean_start: true,
-            keep_alive: KEEP_ALIVE_SECONDS,
-            client_id: text(client_id)?,
-            user_name: None,
-            password: None,
-            will: None,
-            properties: ConnectProperties::default(),
-        })))?;
+        client.push(&Packet::Connect(Box::new(greeting(target, client_id, stay)?)))?;
         match client.answer("CONNACK").await? {
             Packet::ConnAck(answer) => client.accepted(&answer)?,
             other => return Err(Fault::Unexpected(other.name())),
@@ -82,14 +95,33 @@ impl Client {
         Ok(())
     }
 
-    /// Subscribes and waits for the answer.
+    /// Subscribes to one filter and waits for the answer.
     pub async fn subscribe(&mut self, filter: &str, qos: QoS) -> Result<(), Fault> {
-        self.push(&Packet::Subscribe(Subscribe {
-            packet_id: PacketId::FIRST,
-            subscription_identifier: None,
-            user_properties: Default::default(),
-            filters: smallvec![SubscribeRequest::new(text(filter)?, qos)],
-        }))?;
+        self.subscribe_all(&[filter.to_owned()], qos).await
+    }
+
+    /// Subscribes to many filters, many in a packet and many packets on their way.
+    pub async fn subscribe_all(&mut self, filters: &[String], qos: QoS) -> Result<(), Fault> {
+        for batch in filters.chunks(FILTERS_PER_PACKET * SUBSCRIBES_AT_ONCE) {
+            let (mut id, mut sent) = (PacketId::FIRST, 0);
+            for few in batch.chunks(FILTERS_PER_PACKET) {
+                let request = |filter: &String| Ok(SubscribeRequest::new(text(filter)?, qos));
+                self.push(&Packet::Subscribe(Subscribe {
+                    packet_id: id,
+                    subscription_identifier: None,
+                    user_properties: Default::default(),
+                    filters: few.iter().map(request).collect::<Result<_, Fault>>()?,
+                }))?;
+                (id, sent) = (id.following(), sent + 1);
+            }
+            for _ in 0..sent {
+                self.subscribed().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn subscribed(&mut self) -> Result<(), Fault> {
         match self.answer("SUBACK").await? {
             Packet::SubAck(answer) => match answer.codes.iter().find(|code| code.is_failure()) {
                 Some(code) => Err(Fault::Refused("SUBSCRIBE", *code)),
@@ -107,7 +139,10 @@ impl Client {
                 if let Some(packet) = self.take()? {
                     return Ok(packet);
                 }
-                self.fill().await?;
+                self.fill().await.map_err(|fault| match fault {
+                    Fault::Closed => Fault::ClosedBefore(what),
+                    other => other,
+                })?;
             }
         };
         timeout(PATIENCE, wait).await.map_err(|_| Fault::Timeout(what))?
@@ -124,19 +159,16 @@ impl Client {
         if self.output.is_empty() {
             return Ok(());
         }
-        self.stream.write_all(&self.output).await.map_err(Fault::Transport)?;
+        self.link.send(&self.output).await.map_err(gone)?;
         self.output.clear();
-        self.stream.flush().await.map_err(Fault::Transport)
+        Ok(())
     }
 
     /// Waits for bytes. Loses nothing when dropped.
     pub async fn fill(&mut self) -> Result<(), Fault> {
-        self.input.reserve(READ_BYTES);
-        match self.stream.read_buf(&mut self.input).await {
-            Ok(0) => Err(Fault::Closed),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Fault::Closed),
-            Err(error) => Err(Fault::Transport(error)),
+        match self.link.receive(&mut self.input).await.map_err(gone)? {
+            0 => Err(Fault::Closed),
+            _ => Ok(()),
         }
     }
 
@@ -166,15 +198,43 @@ impl Client {
             server_reference: None,
         }))?;
         self.flush().await?;
-        self.stream.shutdown().await.map_err(Fault::Transport)
+        self.link.close().await.map_err(gone)
     }
 }
 
-async fn dial(target: &Target, number: usize) -> Result<Box<dyn Stream>, Fault> {
-    let stream = target.dial(number).await?;
-    Ok(match &target.tls {
-        None => Box::new(stream),
-        Some(tls) => Box::new(tls.handshake(number, stream).await?),
+/// An end without manners is an end.
+fn gone(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            Fault::Closed
+        }
+        _ => Fault::Transport(error),
+    }
+}
+
+fn greeting(target: &Target, client_id: &str, stay: Stay) -> Result<Connect, Fault> {
+    let (user, password) = match &target.user {
+        Some((user, password)) => (Some(text(user)?), password.clone().map(Bytes::from)),
+        None => (None, None),
+    };
+    let mut properties = ConnectProperties::default();
+    if target.version == Version::V5 && stay != Stay::Clean {
+        properties.session_expiry_interval = Some(SESSION_SECONDS);
+    }
+    // In 3.1.1 the flag decides about the session's end, too.
+    let clean_start = match target.version {
+        Version::V311 => stay == Stay::Clean,
+        Version::V5 => stay != Stay::Resume,
+    };
+    Ok(Connect {
+        version: target.version,
+        clean_start,
+        keep_alive: KEEP_ALIVE_SECONDS,
+        client_id: text(client_id)?,
+        user_name: user,
+        password,
+        will: None,
+        properties,
     })
 }
 

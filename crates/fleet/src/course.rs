@@ -42,6 +42,11 @@ impl Follower {
         *self.0.borrow()
     }
 
+    /// True when nothing new is to be sent, or the leader is gone.
+    pub fn ending(&self) -> bool {
+        self.phase() >= Phase::Drain || self.0.has_changed().is_err()
+    }
+
     /// Waits until the run has come to this phase, or is over.
     pub async fn reached(&mut self, phase: Phase) {
         // An error means that the leader is gone, which is an end, too.

@@ -11,6 +11,11 @@ const LONGEST_MICROSECONDS: u64 = 60_000_000;
 /// Histograms that clients share: few, because each takes some 100 kB; several, so that they seldom wait.
 const SHARDS: usize = 8;
 
+/// Percentiles of a curve.
+const CURVE: [f64; 17] = [
+    0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99, 99.999, 100.0,
+];
+
 /// One histogram.
 #[derive(Debug)]
 pub struct Latencies(Option<Histogram<u64>>);
@@ -33,6 +38,14 @@ impl Latencies {
             // Equal bounds: adding cannot fail.
             let _ = histogram.add(other);
         }
+    }
+
+    /// Percentiles and their latencies in microseconds, denser towards the end; empty when nothing was recorded.
+    pub fn curve(&self) -> Vec<(f64, u64)> {
+        let recorded = self.0.as_ref().filter(|histogram| !histogram.is_empty());
+        let Some(histogram) = recorded else { return Vec::new() };
+        let at = |percentile: &f64| (*percentile, histogram.value_at_percentile(*percentile));
+        CURVE.iter().map(at).collect()
     }
 
     /// The few numbers that a report shows; `None` when nothing was recorded.
