@@ -10,8 +10,8 @@ use crate::crowd::gather;
 use crate::fault::BenchError;
 use crate::load::{Plan, Shared};
 
-/// Filters of one connection, unless the number of connections is given.
-const FILTERS_PER_CLIENT: u32 = 1_000;
+/// Filters of one connection, unless the number of connections is given: AWS allows no more.
+const FILTERS_PER_CLIENT: u32 = 50;
 
 /// The connections that hold it. Dropping it lets them go.
 pub struct Ballast(#[expect(dead_code, reason = "held, not used")] Vec<Client>);

@@ -67,11 +67,14 @@ impl Fault {
                 "nobody listens there: is the broker running, and are --host and --port right?"
             }
             Self::Handshake(_) => "are --ca, --cert and --key those of this broker, and is it a TLS port?",
-            Self::ClosedBefore("CONNACK") | Self::Refused("CONNECT", _) => {
+            Self::ClosedBefore("CONNACK") | Self::Refused("CONNECT", ReasonCode::NotAuthorized) => {
                 "may this client connect under this client id (iot:Connect), and is it registered and active? \
                  `thingcore why CLIENT-ID` tells"
             }
-            Self::Timeout("CONNACK") => "is this an MQTT port, and does it expect what --transport says?",
+            Self::Timeout("CONNACK") | Self::Malformed(_) => "is this an MQTT port, and does it expect what --transport says?",
+            Self::Refused(_, ReasonCode::QuotaExceeded) => {
+                "a quota of the broker: fewer clients, filters or messages, or another profile of quotas"
+            }
             Self::ClosedBefore("SUBACK") | Self::Refused("SUBSCRIBE", _) => {
                 "the policy must allow iot:Subscribe on the topicfilter, and iot:Receive on the topic, below --prefix"
             }

@@ -34,6 +34,6 @@ pub use command::{Finding, measure, run};
 pub use fault::{BenchError, Fault};
 pub use latency::Summary;
 pub use load::{Pattern, Snapshot};
-pub use plot::{Chart, Line, Scale};
+pub use plot::{Chart, Line, Scale, svg};
 pub use process::Usage;
 pub use report::{bytes, told};

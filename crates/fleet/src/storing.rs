@@ -77,19 +77,22 @@ impl Storing {
     /// Receives what publisher `number` stored: all of it, or until nothing has come for a while.
     pub async fn fetch(&self, client: &mut Client, number: u32) -> Result<u64, Fault> {
         let (mut sequence, mut fetched) = (Sequence::default(), 0);
-        while fetched < u64::from(self.args.messages) {
-            match timeout(PATIENCE, client.fill()).await {
-                Ok(filled) => filled?,
-                Err(_) => break,
-            }
+        loop {
+            // Some may have come together with the answer before.
             while let Some(packet) = client.take()? {
                 let Packet::Publish(publish) = packet else { return Err(Fault::Unexpected(packet.name())) };
                 acknowledge(client, &publish)?;
                 fetched += self.count(&publish, number, &mut sequence);
             }
             client.flush().await?;
+            if fetched >= u64::from(self.args.messages) {
+                return Ok(fetched);
+            }
+            match timeout(PATIENCE, client.fill()).await {
+                Ok(filled) => filled?,
+                Err(_) => return Ok(fetched),
+            }
         }
-        Ok(fetched)
     }
 
     fn count(&self, publish: &Publish, number: u32, sequence: &mut Sequence) -> u64 {
