@@ -1,5 +1,6 @@
 //! One MQTT connection, seen from the client: connect, subscribe, read packets, write bytes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Client {
     decoder: Decoder,
     version: Version,
     input: BytesMut,
+    /// Messages that came before the answer that was waited for: no more than a filter brings at once.
+    early: VecDeque<Packet>,
     /// What [`Client::flush`] will send.
     pub output: BytesMut,
     /// QoS 1 messages that the broker takes unacknowledged.
@@ -74,6 +77,7 @@ impl Client {
             decoder: Decoder::for_client(target.version, PACKET_MAX),
             version: target.version,
             input: BytesMut::new(),
+            early: VecDeque::new(),
             output: BytesMut::new(),
             receive_maximum: RECEIVE_MAXIMUM,
         };
@@ -121,13 +125,17 @@ impl Client {
         Ok(())
     }
 
+    /// Takes a SUBACK. Messages of other filters may come before it.
     async fn subscribed(&mut self) -> Result<(), Fault> {
-        match self.answer("SUBACK").await? {
-            Packet::SubAck(answer) => match answer.codes.iter().find(|code| code.is_failure()) {
-                Some(code) => Err(Fault::Refused("SUBSCRIBE", *code)),
-                None => Ok(()),
-            },
-            other => Err(Fault::Unexpected(other.name())),
+        loop {
+            match self.answer("SUBACK").await? {
+                Packet::SubAck(answer) => match answer.codes.iter().find(|code| code.is_failure()) {
+                    Some(code) => return Err(Fault::Refused("SUBSCRIBE", *code)),
+                    None => return Ok(()),
+                },
+                message @ Packet::Publish(_) => self.early.push_back(message),
+                other => return Err(Fault::Unexpected(other.name())),
+            }
         }
     }
 
@@ -136,7 +144,7 @@ impl Client {
         let wait = async {
             self.flush().await?;
             loop {
-                if let Some(packet) = self.take()? {
+                if let Some(packet) = self.decode()? {
                     return Ok(packet);
                 }
                 self.fill().await.map_err(|fault| match fault {
@@ -174,6 +182,13 @@ impl Client {
 
     /// The next packet that has arrived whole. A broker's goodbye is a fault.
     pub fn take(&mut self) -> Result<Option<Packet>, Fault> {
+        match self.early.pop_front() {
+            Some(packet) => Ok(Some(packet)),
+            None => self.decode(),
+        }
+    }
+
+    fn decode(&mut self) -> Result<Option<Packet>, Fault> {
         match self.decoder.decode(&mut self.input).map_err(Fault::Malformed)? {
             Some(Packet::Disconnect(goodbye)) => Err(Fault::Disconnected(goodbye.code)),
             packet => Ok(packet),

@@ -12,6 +12,7 @@ use crate::fault::{BenchError, Fault};
 use crate::process::Usage;
 use crate::progress::Progress;
 use crate::report::BrokerUse;
+use crate::sequence::Sequence;
 use crate::stages::{Begun, StagesReport};
 use crate::storing::Storing;
 use crate::target::Target;
@@ -68,8 +69,9 @@ async fn leave(storing: Arc<Storing>, number: u32) -> Result<(), BenchError> {
 async fn come_back(storing: Arc<Storing>, number: u32) -> Result<u64, BenchError> {
     let (at, name) = storing.name("s", number);
     let drain = async {
+        let all = u64::from(storing.args.messages);
         let mut client = Client::open_session(&storing.target, at, &name, Stay::Resume).await?;
-        let drained = storing.fetch(&mut client, number).await?;
+        let drained = storing.fetch(&mut client, number, all, &mut Sequence::default()).await?;
         client.close().await?;
         Ok(drained)
     };

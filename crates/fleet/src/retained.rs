@@ -12,9 +12,13 @@ use crate::fault::{BenchError, Fault};
 use crate::process::Usage;
 use crate::progress::Progress;
 use crate::report::BrokerUse;
+use crate::sequence::Sequence;
 use crate::stages::{Begun, StagesReport};
 use crate::storing::Storing;
 use crate::target::Target;
+
+/// AWS's quota L-45957C13.
+const SUBSCRIPTIONS_PER_CLIENT: usize = 50;
 
 /// Runs it.
 ///
@@ -56,13 +60,19 @@ pub async fn run(args: &StoredArgs, target: Target, progress: Progress) -> Resul
     })
 }
 
+/// Subscribes to the topics one by one, on as many connections in turn as AWS's 50 subscriptions for each demand: a
+/// wildcard brings no retained messages there.
 async fn fetch_one(storing: Arc<Storing>, number: u32) -> Result<u64, BenchError> {
     let (at, name) = storing.name("s", number);
+    let topics: Vec<String> = (0..storing.args.messages).map(|message| storing.topic(number, message)).collect();
     let fetch = async {
-        let mut client = Client::open(&storing.target, at, &name).await?;
-        client.subscribe(&storing.filter(number), QoS::AtLeastOnce).await?;
-        let fetched = storing.fetch(&mut client, number).await?;
-        client.close().await?;
+        let (mut sequence, mut fetched) = (Sequence::default(), 0);
+        for some in topics.chunks(SUBSCRIPTIONS_PER_CLIENT) {
+            let mut client = Client::open(&storing.target, at, &name).await?;
+            client.subscribe_all(some, QoS::AtLeastOnce).await?;
+            fetched += storing.fetch(&mut client, number, some.len() as u64, &mut sequence).await?;
+            client.close().await?;
+        }
         Ok(fetched)
     };
     fetch.await.map_err(|fault: Fault| BenchError::NotReady(name.clone(), fault))

@@ -74,18 +74,24 @@ impl Storing {
         Ok(u64::from(self.args.messages))
     }
 
-    /// Receives what publisher `number` stored: all of it, or until nothing has come for a while.
-    pub async fn fetch(&self, client: &mut Client, number: u32) -> Result<u64, Fault> {
-        let (mut sequence, mut fetched) = (Sequence::default(), 0);
+    /// Receives this many messages that publisher `number` stored, or until nothing has come for a while.
+    pub async fn fetch(
+        &self,
+        client: &mut Client,
+        number: u32,
+        count: u64,
+        sequence: &mut Sequence,
+    ) -> Result<u64, Fault> {
+        let mut fetched = 0;
         loop {
             // Some may have come together with the answer before.
             while let Some(packet) = client.take()? {
                 let Packet::Publish(publish) = packet else { return Err(Fault::Unexpected(packet.name())) };
                 acknowledge(client, &publish)?;
-                fetched += self.count(&publish, number, &mut sequence);
+                fetched += self.count(&publish, number, sequence);
             }
             client.flush().await?;
-            if fetched >= u64::from(self.args.messages) {
+            if fetched >= count {
                 return Ok(fetched);
             }
             match timeout(PATIENCE, client.fill()).await {
