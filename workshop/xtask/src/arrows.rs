@@ -55,6 +55,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore", Tier::Product),
     ("thingcore-oracle", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),
+    ("thingcore-count", Tier::Workshop),
     ("thingcore-xtask", Tier::Workshop),
 ];
 
