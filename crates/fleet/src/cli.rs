@@ -245,6 +245,23 @@ pub struct IdleArgs {
     pub subscribe: bool,
 }
 
+/// Options of `devices`, which `thingcore bench` has besides the loads.
+#[derive(Clone, Debug, Args)]
+pub struct DevicesArgs {
+    /// Devices
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub count: u32,
+    /// Beginning of their names: NAME-00001...
+    #[arg(long, value_name = "NAME", default_value = "bench-device")]
+    pub name: String,
+    /// First level of the topics that the load will use (its --prefix)
+    #[arg(long, value_name = "TEXT", default_value = "bench", value_parser = level)]
+    pub prefix: String,
+    /// Folder for NAME.cert.pem, NAME.private.key and root-CA.crt
+    #[arg(long, value_name = "DIR", default_value = "bench-devices")]
+    pub out: PathBuf,
+}
+
 /// AWS IoT takes payloads of at most 128 KiB.
 const SIZE_MAX: usize = 128 * 1024;
 

@@ -49,7 +49,7 @@ impl Credentials {
             Some(certificate) => pairs(certificate, args.key.as_deref())?
                 .iter()
                 .map(|pair| Ok((pair.name.clone(), configuration(&roots, Some(pair), alpn)?)))
-                .collect::<Result<_, _>>()?,
+                .collect::<Result<_, BenchError>>()?,
         };
         Ok(Self { server, shown })
     }

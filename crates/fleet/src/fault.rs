@@ -71,7 +71,9 @@ impl Fault {
                 "may this client connect under this client id (iot:Connect), and is it registered and active? \
                  `thingcore why CLIENT-ID` tells"
             }
-            Self::Timeout("CONNACK") | Self::Malformed(_) => "is this an MQTT port, and does it expect what --transport says?",
+            Self::Timeout("CONNACK") | Self::Malformed(_) => {
+                "is this an MQTT port, and does it expect what --transport says?"
+            }
             Self::Refused(_, ReasonCode::QuotaExceeded) => {
                 "a quota of the broker: fewer clients, filters or messages, or another profile of quotas"
             }
@@ -93,7 +95,9 @@ impl Fault {
             Self::Upgrade(why) => write!(out, "the WebSocket was refused: {why}"),
             Self::Transport(error) => write!(out, "connection failed: {error}"),
             Self::Closed => out.write_str("the broker closed the connection"),
-            Self::ClosedBefore(what) => write!(out, "the broker closed the connection instead of sending {what}"),
+            Self::ClosedBefore(what) => {
+                write!(out, "the broker closed the connection instead of sending {what}")
+            }
             Self::Disconnected(code) => {
                 write!(out, "the broker disconnected: {} (0x{:02x})", code.name(), code.code())
             }

@@ -42,7 +42,8 @@ pub async fn run(args: &IdleArgs, target: Target, progress: Progress) -> Result<
     descriptors(u64::from(args.clients))?;
     target.enough_for(u64::from(args.clients))?;
     let before = resident(args.target.broker_pid)?;
-    let fleet = Arc::new(Fleet { target, run: unique_run(), subscribe: args.subscribe, made: Arc::default() });
+    let fleet =
+        Arc::new(Fleet { target, run: unique_run(), subscribe: args.subscribe, made: Arc::default() });
     let watched = progress.watch("connections", &fleet.made);
     let mut lanes = JoinSet::new();
     for lane in 0..LANES {

@@ -9,6 +9,7 @@ mod command;
 mod course;
 mod credentials;
 mod crowd;
+pub mod devices;
 mod fault;
 mod idle;
 mod latency;

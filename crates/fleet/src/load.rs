@@ -16,8 +16,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 pub use crate::load::plan::{Pattern, Plan};
-pub use crate::load::shared::Shared;
 pub use crate::load::receipt::acknowledge;
+pub use crate::load::shared::Shared;
 pub use crate::load::tally::{Batch, Snapshot, Tally};
 
 use crate::ballast;

@@ -52,7 +52,9 @@ pub fn write(path: &Path, charts: &[Chart]) -> Result<(), BenchError> {
     let svg = svg(charts);
     let page = path.extension().is_some_and(|extension| extension == "html");
     let text = if page {
-        format!("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>thingcore bench</title>\n<body>\n{svg}</body></html>\n")
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>thingcore bench</title>\n<body>\n{svg}</body></html>\n"
+        )
     } else {
         svg
     };
@@ -90,7 +92,9 @@ impl Axis {
         let least = values.filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
         let (low, high) = match scale {
             Scale::Linear => (0.0, if most > 0.0 { most * 1.1 } else { 1.0 }),
-            Scale::Log if least.is_finite() => (least.log10().floor(), most.log10().ceil().max(least.log10().floor() + 1.0)),
+            Scale::Log if least.is_finite() => {
+                (least.log10().floor(), most.log10().ceil().max(least.log10().floor() + 1.0))
+            }
             Scale::Log => (0.0, 1.0),
             // Up to 99.999.
             Scale::Percentile => (0.0, 5.2),
@@ -128,7 +132,16 @@ impl Axis {
 fn nice(step: f64) -> f64 {
     let power = 10f64.powf(step.max(f64::MIN_POSITIVE).log10().floor());
     let factor = step / power;
-    power * if factor <= 1.0 { 1.0 } else if factor <= 2.0 { 2.0 } else if factor <= 5.0 { 5.0 } else { 10.0 }
+    power
+        * if factor <= 1.0 {
+            1.0
+        } else if factor <= 2.0 {
+            2.0
+        } else if factor <= 5.0 {
+            5.0
+        } else {
+            10.0
+        }
 }
 
 impl Chart {

@@ -75,7 +75,10 @@ impl Progress {
     pub fn watch(&self, what: &'static str, count: &Arc<AtomicU64>) -> Watched {
         let (count, begun, quiet) = (Arc::clone(count), Instant::now(), self.quiet);
         Watched(tokio::spawn(async move {
-            while !quiet {
+            if quiet {
+                return;
+            }
+            loop {
                 tokio::time::sleep(SECOND).await;
                 eprintln!("{:5.0} s  {} {what}", begun.elapsed().as_secs_f64(), count.load(Relaxed));
             }

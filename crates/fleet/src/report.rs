@@ -164,7 +164,9 @@ impl LoadReport {
         }
         if !self.losses.is_empty() {
             let lost = self.losses.len();
-            return Err(BenchError::NotTheLoad(format!("{lost} clients were lost: not the load asked for{first}")));
+            return Err(BenchError::NotTheLoad(format!(
+                "{lost} clients were lost: not the load asked for{first}"
+            )));
         }
         // Less than a quarter of a second behind at the end is jitter.
         match self.rate {

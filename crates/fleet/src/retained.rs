@@ -64,7 +64,8 @@ pub async fn run(args: &StoredArgs, target: Target, progress: Progress) -> Resul
 /// wildcard brings no retained messages there.
 async fn fetch_one(storing: Arc<Storing>, number: u32) -> Result<u64, BenchError> {
     let (at, name) = storing.name("s", number);
-    let topics: Vec<String> = (0..storing.args.messages).map(|message| storing.topic(number, message)).collect();
+    let topics: Vec<String> =
+        (0..storing.args.messages).map(|message| storing.topic(number, message)).collect();
     let fetch = async {
         let (mut sequence, mut fetched) = (Sequence::default(), 0);
         for some in topics.chunks(SUBSCRIPTIONS_PER_CLIENT) {

@@ -99,11 +99,12 @@ impl StagesReport {
     pub fn to_text(&self) -> String {
         let mut out = Lines::titled(&self.title);
         for stage in &self.stages {
-            let mut text =
-                format!("{} in {:.2} s, {}", stage.messages, stage.wall.as_secs_f64(), told(
-                    per_second(stage.messages, stage.wall),
-                    "messages/s"
-                ));
+            let mut text = format!(
+                "{} in {:.2} s, {}",
+                stage.messages,
+                stage.wall.as_secs_f64(),
+                told(per_second(stage.messages, stage.wall), "messages/s")
+            );
             if let Some(broker) = stage.broker {
                 text += &format!(", broker {}", cpu(broker.cpu, stage.wall));
             }

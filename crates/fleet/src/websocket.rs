@@ -49,12 +49,13 @@ impl Upgrade {
     /// # Errors
     /// The environment has no key pair.
     pub fn new(host: &str, port: u16, path: &str, region: Option<&str>) -> Result<Self, BenchError> {
-        let signer = region.map(|region| Signer::from_environment(region)).transpose()?;
+        let signer = region.map(Signer::from_environment).transpose()?;
         Ok(Self { authority: format!("{host}:{port}"), path: path.to_owned(), signer })
     }
 
     fn url(&self) -> String {
-        let query = self.signer.as_ref().map(|signer| format!("?{}", signer.query(&self.authority, &self.path)));
+        let query =
+            self.signer.as_ref().map(|signer| format!("?{}", signer.query(&self.authority, &self.path)));
         format!("ws://{}{}{}", self.authority, self.path, query.unwrap_or_default())
     }
 
@@ -66,7 +67,8 @@ impl Upgrade {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut request = self.url().into_client_request().map_err(|error| Fault::Upgrade(error.to_string()))?;
+        let mut request =
+            self.url().into_client_request().map_err(|error| Fault::Upgrade(error.to_string()))?;
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mqtt"));
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -134,7 +136,9 @@ where
 {
     loop {
         match socket.next().await {
-            None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed) | Ok(Message::Close(_))) => return Ok(0),
+            None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed) | Ok(Message::Close(_))) => {
+                return Ok(0);
+            }
             Some(Err(error)) => return Err(io::Error::other(error)),
             Some(Ok(Message::Binary(bytes))) if !bytes.is_empty() => {
                 input.extend_from_slice(&bytes);

@@ -35,6 +35,9 @@ pub struct BrokerArgs {
     /// The thingcore binary
     #[arg(long, value_name = "PATH")]
     pub thingcore: PathBuf,
+    /// The thingcore binary that makes the devices, if --thingcore is too old for it [default: --thingcore]
+    #[arg(long, value_name = "PATH")]
+    pub devices_by: Option<PathBuf>,
     /// The same binary under this configuration file, as one of the others
     #[arg(long, value_name = "FILE")]
     pub configured: Option<PathBuf>,

@@ -37,7 +37,10 @@ pub async fn run(args: &CompareArgs) -> Result<(), BenchError> {
     let brokers = args.brokers.brokers();
     let devices = rows.iter().filter(|row| row.tls).map(devices_of).max();
     let prepared = match devices {
-        Some(count) => Some(Prepared::new(&args.brokers.thingcore, count).await?),
+        Some(count) => {
+            let binary = args.brokers.devices_by.as_ref().unwrap_or(&args.brokers.thingcore);
+            Some(Prepared::new(binary, count).await?)
+        }
         None => None,
     };
     for row in rows {
@@ -104,7 +107,8 @@ async fn one(
     prepared: Option<&Prepared>,
     round: u32,
 ) -> Result<Turn, BenchError> {
-    let failed = |why: String| Turn { make: broker.make, round, value: None, finding: json!({ "failed": why }) };
+    let failed =
+        |why: String| Turn { make: broker.make, round, value: None, finding: json!({ "failed": why }) };
     let prepared = prepared.filter(|_| row.tls);
     let running = match Running::start(broker, row.tls, prepared).await {
         Ok(running) => running,
@@ -119,9 +123,8 @@ async fn one(
             finding: trimmed(json),
         },
         Ok(Finding { json, verdict: Err(error), .. }) => {
-            let mut turn = failed(error.to_string());
-            turn.finding["finding"] = trimmed(json);
-            turn
+            let finding = json!({ "failed": error.to_string(), "finding": trimmed(json) });
+            Turn { finding, ..failed(String::new()) }
         }
         Err(error) => failed(error.to_string()),
     })
@@ -225,7 +228,8 @@ fn summary(row: &Row, compared: &Value) -> String {
     for (name, broker) in brokers.into_iter().flatten() {
         let number = |pointer: &str| broker.pointer(pointer).and_then(Value::as_f64);
         let value = told(number("/value/median"), row.metric.unit());
-        let ratio = number("/thingcore_by_it/median").map(|ratio| format!(", thingcore is {ratio:.2} times as good"));
+        let ratio =
+            number("/thingcore_by_it/median").map(|ratio| format!(", thingcore is {ratio:.2} times as good"));
         let ratio = if name == "thingcore" { String::new() } else { ratio.unwrap_or_default() };
         out += &format!("  {name:<10} median {value}{ratio}\n");
     }

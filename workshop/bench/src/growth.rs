@@ -5,7 +5,7 @@ use fleet::{BenchError, told};
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, Make, Running};
-use crate::cli::{GrowthArgs, Grown};
+use crate::cli::{Grown, GrowthArgs};
 use crate::compare::{tls_words, trimmed};
 use crate::figures::Spread;
 use crate::machine;
@@ -72,9 +72,10 @@ pub async fn run(args: &GrowthArgs) -> Result<(), BenchError> {
                 }
             }
             let outcome = one(args, &broker, *point, prepared.as_ref()).await;
-            let value = outcome.as_ref().ok().and_then(|finding| {
-                finding.get("delivered_per_broker_cpu_second").and_then(Value::as_f64)
-            });
+            let value = outcome
+                .as_ref()
+                .ok()
+                .and_then(|finding| finding.get("delivered_per_broker_cpu_second").and_then(Value::as_f64));
             println!("{} {point}: {round} {}", args.of.name(), told(value, "msg/cpu-s"));
             if let Err(error) = outcome {
                 println!("  {error}");
@@ -83,7 +84,8 @@ pub async fn run(args: &GrowthArgs) -> Result<(), BenchError> {
             values.push(value);
         }
     }
-    let curve: Vec<Value> = found.iter().map(|(point, values, faults)| entry(*point, values, faults)).collect();
+    let curve: Vec<Value> =
+        found.iter().map(|(point, values, faults)| entry(*point, values, faults)).collect();
     match &args.out {
         None => Ok(()),
         Some(path) => keep(

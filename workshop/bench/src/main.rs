@@ -39,8 +39,8 @@ async fn main() -> ExitCode {
 /// Returning lets everything that runs be dropped: brokers that were started end with it.
 async fn until_stopped(work: impl Future<Output = Result<(), BenchError>>) -> Result<(), BenchError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())
-        .map_err(|error| BenchError::Option(format!("signals: {error}")))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| BenchError::Option(format!("signals: {error}")))?;
     tokio::select! {
         outcome = work => outcome,
         _ = terminate.recv() => Err(BenchError::Interrupted("SIGTERM")),

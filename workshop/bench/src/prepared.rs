@@ -59,7 +59,8 @@ impl Prepared {
         command.args(["bench", "devices", "--count", &count.to_string(), "--data-dir"]).arg(self.data());
         command.arg("--out").arg(self.certificates()).stdin(Stdio::null());
         let done = tokio::task::spawn_blocking(move || command.output()).await;
-        let done = done.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let done =
+            done.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         if !done.status.success() {
             return Err(failed(format!("`bench devices`: {}", String::from_utf8_lossy(&done.stderr))));
         }

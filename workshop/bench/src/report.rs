@@ -139,15 +139,22 @@ fn figure(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Bytes => format!("{:.1} KiB", value / 1_024.0),
         Metric::P99 => format!("{:.2} ms", value / 1_000.0),
-        Metric::PerCpu | Metric::Connects | Metric::Enqueued if value >= 1e6 => format!("{:.2} M", value / 1e6),
-        Metric::PerCpu | Metric::Connects | Metric::Enqueued if value >= 1e4 => format!("{:.0} k", value / 1e3),
+        Metric::PerCpu | Metric::Connects | Metric::Enqueued if value >= 1e6 => {
+            format!("{:.2} M", value / 1e6)
+        }
+        Metric::PerCpu | Metric::Connects | Metric::Enqueued if value >= 1e4 => {
+            format!("{:.0} k", value / 1e3)
+        }
         Metric::PerCpu | Metric::Connects | Metric::Enqueued => format!("{value:.0}"),
     }
 }
 
 fn all_brokers(found: &Value) -> String {
-    let names: Vec<String> =
-        found.get("brokers").and_then(Value::as_object).map(|all| all.keys().cloned().collect()).unwrap_or_default();
+    let names: Vec<String> = found
+        .get("brokers")
+        .and_then(Value::as_object)
+        .map(|all| all.keys().cloned().collect())
+        .unwrap_or_default();
     let mut out = format!(
         "## All brokers\n\nMedians. *msg/cpu-s*: messages delivered a second of the broker's CPU time, the number to compare; \
          the generator shares the machine, so messages a second say as much about it.\n\n| load | unit | {} |\n|---|---|{}\n",
@@ -186,14 +193,12 @@ fn seconds(found: &Value, names: &[String]) -> String {
         let cell = |name: &String| {
             let rate = middle(name, "/finding/delivered_per_second")
                 .or_else(|| middle(name, "/finding/connected_per_second"));
-            let latency = middle(name, "/finding/latency/p50_us").zip(middle(name, "/finding/latency/p99_us"));
+            let latency =
+                middle(name, "/finding/latency/p50_us").zip(middle(name, "/finding/latency/p99_us"));
             match (rate, latency) {
-                (Some(rate), Some((p50, p99))) => format!(
-                    "{}; {:.2} / {:.2}",
-                    figure(Metric::PerCpu, rate),
-                    p50 / 1_000.0,
-                    p99 / 1_000.0
-                ),
+                (Some(rate), Some((p50, p99))) => {
+                    format!("{}; {:.2} / {:.2}", figure(Metric::PerCpu, rate), p50 / 1_000.0, p99 / 1_000.0)
+                }
                 _ => "–".into(),
             }
         };
@@ -234,7 +239,11 @@ fn growth(found: &Value, folder: &str) -> String {
             let _ = writeln!(out, "{}: not measured.\n", grown.name());
             continue;
         };
-        let _ = writeln!(out, "| {} | ns per message: median (min to max) | by the first | |\n|---:|---:|---:|---|", grown.name());
+        let _ = writeln!(
+            out,
+            "| {} | ns per message: median (min to max) | by the first | |\n|---:|---:|---:|---|",
+            grown.name()
+        );
         let points = entry.get("points").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let first = points.first().and_then(|point| number(point, "/nanoseconds_per_message"));
         for point in points {
@@ -314,9 +323,12 @@ mod tests {
     use serde_json::json;
 
     fn found() -> Value {
-        let spread = |median: f64| json!({"median": median, "min": median / 2.0, "max": median * 2.0, "count": 5});
-        let turn = |broker: &str| json!({"broker": broker, "finding": {"delivered_per_second": 5.0,
-            "latency": {"p50_us": 1_000, "p99_us": 2_500}}});
+        let spread =
+            |median: f64| json!({"median": median, "min": median / 2.0, "max": median * 2.0, "count": 5});
+        let turn = |broker: &str| {
+            json!({"broker": broker, "finding": {"delivered_per_second": 5.0,
+            "latency": {"p50_us": 1_000, "p99_us": 2_500}}})
+        };
         json!({
             "rows": {
                 "pairs": {"load": "pairs", "rounds": 5, "seconds": 5, "turns": [turn("nats"), turn("thingcore"),
@@ -338,8 +350,14 @@ mod tests {
     #[test]
     fn targets_are_judged_by_the_best_peer_of_the_run() {
         let page = page(&found(), "## Notes\n", "performance");
-        assert!(page.contains("nats 1.00 M (500 k to 2.00 M) | **2.00** (1.00 to 4.00) | >= 1.5 x best | met |"), "{page}");
-        assert!(page.contains("4.9 KiB (2.4 KiB to 9.8 KiB) | none | – | <= 4.0 KiB | **missed** |"), "{page}");
+        assert!(
+            page.contains("nats 1.00 M (500 k to 2.00 M) | **2.00** (1.00 to 4.00) | >= 1.5 x best | met |"),
+            "{page}"
+        );
+        assert!(
+            page.contains("4.9 KiB (2.4 KiB to 9.8 KiB) | none | – | <= 4.0 KiB | **missed** |"),
+            "{page}"
+        );
         assert!(page.contains("| not measured | | | >= 1.3 x best | |"), "{page}");
         assert!(page.contains("pairs, flashmq: did not start\n"), "{page}");
         assert!(page.contains("5; 1.00 / 2.50"), "{page}");

@@ -26,8 +26,10 @@ impl Baseline {
         let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
         let value: Value = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-        let compiler = value.get("compiler").and_then(Value::as_str).ok_or_else(|| wrong(&"names no compiler"))?;
-        let counts = value.get("instructions").and_then(Value::as_object).ok_or_else(|| wrong(&"has no counts"))?;
+        let compiler =
+            value.get("compiler").and_then(Value::as_str).ok_or_else(|| wrong(&"names no compiler"))?;
+        let counts =
+            value.get("instructions").and_then(Value::as_object).ok_or_else(|| wrong(&"has no counts"))?;
         let counts = counts.iter().filter_map(|(name, count)| Some((name.clone(), count.as_f64()?)));
         Ok(Self { compiler: compiler.into(), counts: counts.collect() })
     }

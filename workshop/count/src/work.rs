@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use identity::{AccountId, ClientId, PolicyName, Region, Site, Timestamp};
 use mqtt::{
-    Decoder, MatchRules, Packet, PacketId, Publish, PublishFlags, PublishFrame, QoS, Text, TopicFilter, Version,
+    Decoder, MatchRules, Packet, PacketId, Publish, PublishFlags, PublishFrame, QoS, Text, TopicFilter,
+    Version,
 };
 use policy::{Authorizer, ConnectionContext, Document, Epoch, Origin, PolicySet, Source};
 use router::{Matches, Route, RouteTable, Target};

@@ -97,7 +97,9 @@ impl Plan {
         broker_pid: Option<u32>,
     ) -> Result<Self, BenchError> {
         if pattern == Pattern::Request && traffic.topics > 1 {
-            return Err(BenchError::Option("`request` takes no --topics: answers have one topic each".into()));
+            return Err(BenchError::Option(
+                "`request` takes no --topics: answers have one topic each".into(),
+            ));
         }
         if traffic.size.saturating_mul(traffic.topics as usize) > PREPARED_MAX {
             return Err(BenchError::Option(format!(

@@ -144,7 +144,13 @@ impl Publisher {
     }
 }
 
-fn frame(plan: &Plan, shared: &Shared, number: u32, turn: u32, payload: Bytes) -> Result<PublishFrame, Fault> {
+fn frame(
+    plan: &Plan,
+    shared: &Shared,
+    number: u32,
+    turn: u32,
+    payload: Bytes,
+) -> Result<PublishFrame, Fault> {
     let mut publish = Publish {
         qos: plan.qos,
         topic: text(&shared.topic(plan, number, turn))?,

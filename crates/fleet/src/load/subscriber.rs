@@ -36,9 +36,8 @@ impl Subscriber {
                 () = follower.reached(Phase::End) => break,
             }
             let measured = follower.phase() == Phase::Measure;
-            self.receipt.take(&mut self.client, measured, &mut |other| {
-                Err(Fault::Unexpected(other.name()))
-            })?;
+            self.receipt
+                .take(&mut self.client, measured, &mut |other| Err(Fault::Unexpected(other.name())))?;
             self.client.flush().await?;
         }
         self.client.close().await

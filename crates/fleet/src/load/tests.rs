@@ -113,7 +113,9 @@ async fn load(pattern: Pattern, qos: QoS, mischief: Mischief) -> LoadReport {
 
 #[tokio::test]
 async fn a_good_broker_loses_nothing() {
-    for (pattern, copies) in [(Pattern::Pairs, 1), (Pattern::FanOut, 3), (Pattern::FanIn, 1), (Pattern::Request, 1)] {
+    for (pattern, copies) in
+        [(Pattern::Pairs, 1), (Pattern::FanOut, 3), (Pattern::FanIn, 1), (Pattern::Request, 1)]
+    {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
             let report = load(pattern, qos, |_| 1).await;
             let total = report.total;
