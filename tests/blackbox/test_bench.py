@@ -53,6 +53,12 @@ def test_patterns_that_store_messages_get_all_of_them_back(server, pattern, stag
         "sent": 60, "delivered": 60, "lost": 0, "duplicated": 0, "late": 0, "foreign": 0, "acknowledged": 0, "refused": 0}
 
 
+def test_queues_may_be_filled_without_being_drained(server):
+    found, _ = plain(server, "offline", "--clients", "2", "--messages", "30", "--enqueue-only")
+    assert [stage["stage"] for stage in found["stages"]] == ["enqueue"]
+    assert found["whole_run"]["acknowledged"] == 60 and found["whole_run"]["lost"] == 0
+
+
 def test_connect_and_idle(server):
     found, _ = plain(server, "connect", "--seconds", "1", "--in-flight", "4")
     assert found["connected"] > 0 and found["failures"] == {}

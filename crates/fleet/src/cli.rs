@@ -212,6 +212,9 @@ pub struct StoredArgs {
     /// Messages of one publisher that may be unacknowledged
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub in_flight: u32,
+    /// `offline`: fill the queues and end the sessions, without draining them
+    #[arg(long)]
+    pub enqueue_only: bool,
 }
 
 /// Options of `connect`.

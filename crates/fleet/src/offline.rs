@@ -34,9 +34,15 @@ pub async fn run(args: &StoredArgs, target: Target, progress: Progress) -> Resul
     let sent = stored.iter().sum();
     let enqueue = enqueue.end(sent)?;
 
-    let drain = Begun::now("drain", pid)?;
-    let drained = gather(args.clients, |number| come_back(Arc::clone(&storing), number)).await?;
-    let drain = drain.end(drained.iter().sum())?;
+    let mut stages = vec![enqueue];
+    let mut total = storing.counts(0);
+    if !args.enqueue_only {
+        let drain = Begun::now("drain", pid)?;
+        let drained = gather(args.clients, |number| come_back(Arc::clone(&storing), number)).await?;
+        stages.push(drain.end(drained.iter().sum())?);
+        total = storing.counts(sent);
+    }
+    total.sent = sent;
     gather(args.clients, |number| end(Arc::clone(&storing), number)).await?;
     let own = BrokerUse::between(own, Usage::of_broker(Some(std::process::id()))?);
     Ok(StagesReport {
@@ -48,8 +54,8 @@ pub async fn run(args: &StoredArgs, target: Target, progress: Progress) -> Resul
             storing.target.carried()
         ),
         pattern: "offline",
-        stages: vec![enqueue, drain],
-        total: storing.counts(sent),
+        stages,
+        total,
         own_cpu: own.map_or_else(Default::default, |own| own.cpu),
     })
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::broker::{Broker, Make, Running};
 use crate::cli::CompareArgs;
 use crate::figures::{Spread, ratios};
+use crate::fsyncs::Counting;
 use crate::machine;
 use crate::prepared::Prepared;
 use crate::results::keep;
@@ -86,7 +87,22 @@ async fn compare(
             turns.push(turn);
         }
     }
-    Ok(comparison(args, row, &turns, busy))
+    let mut compared = comparison(args, row, &turns, busy);
+    if row.metric == Metric::Enqueued
+        && let (Some(fields), Some(broker)) = (compared.as_object_mut(), brokers.first())
+    {
+        fields.insert("fsyncs".into(), fsyncs(args, row, broker).await?);
+    }
+    Ok(compared)
+}
+
+/// One more turn of this broker, for the count of its fsyncs; null where that cannot be had.
+async fn fsyncs(args: &CompareArgs, row: &Row, broker: &Broker) -> Result<Value, BenchError> {
+    let running = Running::start(broker, false, None).await?;
+    let Some(counting) = Counting::of(running.pid()).await else { return Ok(Value::Null) };
+    let found = fleet::measure(&row.typed(&words(args, row, &running, None))?).await?;
+    let messages = found.json.pointer("/whole_run/acknowledged").and_then(Value::as_u64);
+    Ok(json!({ "calls": counting.calls(), "messages": messages }))
 }
 
 /// The same binary otherwise configured is a peer in its own row only, and the others are none there.

@@ -5,6 +5,7 @@ mod broker;
 mod cli;
 mod compare;
 mod figures;
+mod fsyncs;
 mod growth;
 mod machine;
 mod prepared;

@@ -82,7 +82,15 @@ fn targets(found: &Value) -> String {
         };
         let _ = writeln!(out, "| {} | {own} | {name} | {ratio} | {} | {verdict} |", row.title, goal(&row));
     }
-    out + "\nFigures are medians with least and most.\n\n"
+    out += "\nFigures are medians with least and most.";
+    if let Some(calls) = number(found, "/rows/offline/fsyncs/calls") {
+        let messages = number(found, "/rows/offline/fsyncs/messages").unwrap_or(0.0);
+        out += &format!(
+            " Offline queues: {calls} calls of fsync for {messages} messages put into queues (making and ending the sessions included), counted by perf in a turn of \
+             its own; the peers sync nothing, so they have no figure in that row."
+        );
+    }
+    out + "\n\n"
 }
 
 fn goal(row: &Row) -> String {

@@ -9,7 +9,7 @@ use super::ServerArgs;
 pub enum BenchCommand {
     /// A load.
     #[command(flatten)]
-    Load(fleet::cli::Load),
+    Load(Box<fleet::cli::Load>),
     /// Make devices for a load: things with certificates and policies of their own, through the API
     Devices(BenchDevicesArgs),
 }
