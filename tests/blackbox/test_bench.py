@@ -12,7 +12,8 @@ import pytest
 
 from server import Server, binary, clean_environment
 
-MOVED = ["pairs", "fan-out", "fan-in", "shared", "request"]
+MOVED = [("pairs", "3", "0"), ("pairs", "5", "1"), ("fan-out", "5", "0"), ("fan-in", "3", "1"), ("shared", "5", "1"),
+         ("request", "5", "1"), ("request", "3", "0")]
 SHORT = ["--clients", "3", "--seconds", "1", "--warm-up", "0", "--in-flight", "10"]
 
 
@@ -32,8 +33,7 @@ def plain(server, *arguments, **options):
     return bench(load, "--port", server.ports["plain"], "--format", "json", *pid, *rest, **options)
 
 
-@pytest.mark.parametrize("pattern", MOVED)
-@pytest.mark.parametrize("version,qos", [("3", "0"), ("5", "1")])
+@pytest.mark.parametrize("pattern,version,qos", MOVED)
 def test_patterns_that_move_messages_lose_nothing(server, pattern, version, qos):
     found, done = plain(server, pattern, *SHORT, "--version", version, "--qos", qos)
     whole = found["whole_run"]

@@ -113,6 +113,9 @@ pub struct GrowthArgs {
     /// The thingcore binary
     #[arg(long, value_name = "PATH")]
     pub thingcore: PathBuf,
+    /// The thingcore binary that makes the devices, if --thingcore is too old for it [default: --thingcore]
+    #[arg(long, value_name = "PATH")]
+    pub devices_by: Option<PathBuf>,
     /// What grows
     #[arg(long, value_enum)]
     pub of: Grown,

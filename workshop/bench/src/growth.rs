@@ -60,32 +60,27 @@ pub async fn run(args: &GrowthArgs) -> Result<(), BenchError> {
     std::fs::write(&config, CONFIGURATION).map_err(|error| BenchError::Option(error.to_string()))?;
     let broker = Broker::new(Make::Configured, &args.thingcore, Some(&config));
     let points = if args.points.is_empty() { args.of.points() } else { args.points.clone() };
-    let mut found: Vec<(u32, Vec<Option<f64>>, Vec<String>)> =
-        points.iter().map(|point| (*point, Vec::new(), Vec::new())).collect();
+    let mut found: Vec<Point> = points.iter().map(|point| Point::new(*point)).collect();
     for round in 1..=args.rounds {
-        let mut prepared: Option<Prepared> = None;
-        for (point, values, faults) in &mut found {
-            if args.of == Grown::Policies {
-                match &prepared {
-                    Some(prepared) => prepared.devices(*point).await?,
-                    None => prepared = Some(Prepared::new(&args.thingcore, *point).await?),
-                }
+        for point in &mut found {
+            if args.of == Grown::Policies && point.prepared.is_none() {
+                let binary = args.devices_by.as_ref().unwrap_or(&args.thingcore);
+                point.prepared = Some(Prepared::new(binary, point.size).await?);
             }
-            let outcome = one(args, &broker, *point, prepared.as_ref()).await;
+            let outcome = one(args, &broker, point.size, point.prepared.as_ref()).await;
             let value = outcome
                 .as_ref()
                 .ok()
                 .and_then(|finding| finding.get("delivered_per_broker_cpu_second").and_then(Value::as_f64));
-            println!("{} {point}: {round} {}", args.of.name(), told(value, "msg/cpu-s"));
+            println!("{} {}: {round} {}", args.of.name(), point.size, told(value, "msg/cpu-s"));
             if let Err(error) = outcome {
                 println!("  {error}");
-                faults.push(error.to_string());
+                point.failed = Some(error.to_string());
             }
-            values.push(value);
+            point.values.push(value);
         }
     }
-    let curve: Vec<Value> =
-        found.iter().map(|(point, values, faults)| entry(*point, values, faults)).collect();
+    let curve: Vec<Value> = found.iter().map(Point::entry).collect();
     match &args.out {
         None => Ok(()),
         Some(path) => keep(
@@ -117,16 +112,33 @@ async fn one(
     Ok(trimmed(finding.json))
 }
 
-fn entry(point: u32, values: &[Option<f64>], faults: &[String]) -> Value {
-    // What a message costs, not what a second delivers: costs are what must stay flat.
-    let costs: Vec<Option<f64>> = values.iter().map(|value| value.map(|per_cpu| 1e9 / per_cpu)).collect();
-    let spread = Spread::of(&costs);
-    json!({
-        "point": point,
-        "nanoseconds_per_message": spread.map(|spread| spread.median),
-        "min": spread.map(|spread| spread.min),
-        "max": spread.map(|spread| spread.max),
-        "rounds": spread.map_or(0, |spread| spread.count),
-        "failed": faults.first(),
-    })
+/// One point of a curve.
+struct Point {
+    size: u32,
+    /// Devices, made once.
+    prepared: Option<Prepared>,
+    /// Messages a second of broker CPU time, by round.
+    values: Vec<Option<f64>>,
+    failed: Option<String>,
+}
+
+impl Point {
+    const fn new(size: u32) -> Self {
+        Self { size, prepared: None, values: Vec::new(), failed: None }
+    }
+
+    /// What a message costs, not what a second delivers: costs are what must stay flat.
+    fn entry(&self) -> Value {
+        let costs: Vec<Option<f64>> =
+            self.values.iter().map(|value| value.map(|per_cpu| 1e9 / per_cpu)).collect();
+        let spread = Spread::of(&costs);
+        json!({
+            "point": self.size,
+            "nanoseconds_per_message": spread.map(|spread| spread.median),
+            "min": spread.map(|spread| spread.min),
+            "max": spread.map(|spread| spread.max),
+            "rounds": spread.map_or(0, |spread| spread.count),
+            "failed": self.failed,
+        })
+    }
 }

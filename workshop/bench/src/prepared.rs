@@ -37,11 +37,7 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// Makes devices until there are so many.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub async fn devices(&self, count: u32) -> Result<(), BenchError> {
+    async fn devices(&self, count: u32) -> Result<(), BenchError> {
         let failed = |why: String| BenchError::Broker(self.binary.clone(), why);
         let ready = self.folder.path().join("ready.json");
         let _ = fs::remove_file(&ready);
