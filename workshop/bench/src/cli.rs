@@ -25,6 +25,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// What a message costs this broker as subscriptions, policies or connections grow
     Growth(GrowthArgs),
+    /// Draw where this broker's time goes under a load, and print the shares (needs perf)
+    Flame(FlameArgs),
     /// Make docs/performance.md of what the other commands kept
     Report(ReportArgs),
 }
@@ -132,6 +134,26 @@ pub struct GrowthArgs {
     /// Keep the curve in this file (JSON)
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// Options of `flame`.
+#[derive(Debug, Args)]
+pub struct FlameArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// The thingcore binary that makes the devices, if --thingcore is too old for it [default: --thingcore]
+    #[arg(long, value_name = "PATH")]
+    pub devices_by: Option<PathBuf>,
+    /// Which row of the table of targets is the load
+    #[arg(long, value_name = "ID", default_value = "pairs-tls")]
+    pub row: String,
+    /// Seconds of the load
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// The picture
+    #[arg(long, value_name = "FILE", default_value = "docs/performance/flame.svg")]
+    pub out: PathBuf,
 }
 
 /// Options of `report`.

@@ -58,7 +58,7 @@ pub async fn run(args: &CompareArgs) -> Result<(), BenchError> {
 }
 
 /// Devices that a row needs: one for each client.
-fn devices_of(row: &Row) -> u32 {
+pub fn devices_of(row: &Row) -> u32 {
     let mut words = row.load.split_whitespace().skip_while(|word| *word != "--clients").skip(1);
     let clients = words.next().and_then(|number| number.parse().ok()).unwrap_or(50_u32);
     if row.load.starts_with("idle") { clients } else { 2 * clients }
@@ -100,7 +100,7 @@ async fn compare(
 async fn fsyncs(args: &CompareArgs, row: &Row, broker: &Broker) -> Result<Value, BenchError> {
     let running = Running::start(broker, false, None).await?;
     let Some(counting) = Counting::of(running.pid()).await else { return Ok(Value::Null) };
-    let found = fleet::measure(&row.typed(&words(args, row, &running, None))?).await?;
+    let found = fleet::measure(&row.typed(&turn_words(args.seconds, row, &running, None))?).await?;
     let messages = found.json.pointer("/whole_run/acknowledged").and_then(Value::as_u64);
     Ok(json!({ "calls": counting.calls(), "messages": messages }))
 }
@@ -130,7 +130,7 @@ async fn one(
         Ok(running) => running,
         Err(error) => return Ok(failed(error.to_string())),
     };
-    let load = row.typed(&words(args, row, &running, prepared))?;
+    let load = row.typed(&turn_words(args.seconds, row, &running, prepared))?;
     Ok(match fleet::measure(&load).await {
         Ok(Finding { json, verdict: Ok(()), .. }) => Turn {
             make: broker.make,
@@ -147,11 +147,11 @@ async fn one(
 }
 
 /// What is typed for this turn besides the row's own words.
-fn words(args: &CompareArgs, row: &Row, running: &Running, prepared: Option<&Prepared>) -> Vec<String> {
+pub fn turn_words(seconds: u64, row: &Row, running: &Running, prepared: Option<&Prepared>) -> Vec<String> {
     let mut words = vec!["--port".into(), running.port().to_string(), "--broker-pid".into()];
     words.extend([running.pid().to_string(), "--quiet".into(), "--version".into(), "3".into()]);
     if row.takes_time() {
-        words.extend(["--seconds".into(), args.seconds.to_string()]);
+        words.extend(["--seconds".into(), seconds.to_string()]);
     }
     if let Some(prepared) = prepared {
         words.extend(tls_words(prepared));

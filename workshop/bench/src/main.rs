@@ -5,6 +5,7 @@ mod broker;
 mod cli;
 mod compare;
 mod figures;
+mod flame;
 mod fsyncs;
 mod growth;
 mod machine;
@@ -26,6 +27,7 @@ async fn main() -> ExitCode {
         Command::Load(load) => fleet::run(load).await,
         Command::Compare(args) => until_stopped(compare::run(args)).await,
         Command::Growth(args) => until_stopped(growth::run(args)).await,
+        Command::Flame(args) => until_stopped(flame::run(args)).await,
         Command::Report(args) => report::run(args),
     };
     match outcome {
