@@ -63,12 +63,19 @@ pub struct Broker {
     pub make: Make,
     path: PathBuf,
     config: Option<PathBuf>,
+    /// Processors that it may use, for `taskset -c`.
+    pin: Option<String>,
 }
 
 impl Broker {
     /// `config`: for [`Make::Configured`].
     pub fn new(make: Make, path: &Path, config: Option<&Path>) -> Self {
-        Self { make, path: path.into(), config: config.map(Path::to_owned) }
+        Self { make, path: path.into(), config: config.map(Path::to_owned), pin: None }
+    }
+
+    /// On these processors only.
+    pub fn pinned(self, pin: Option<String>) -> Self {
+        Self { pin, ..self }
     }
 
     /// The binary.
@@ -112,6 +119,10 @@ impl Running {
             let place = settings::Place { folder: folder.path(), port, tls: prepared.filter(|_| tls) };
             settings::command(broker, &place)
         };
+        let command = command.map(|command| match &broker.pin {
+            Some(processors) => pinned(&command, processors),
+            None => command,
+        });
         let launched = command.and_then(|mut command| launch(&mut command, folder.path()));
         let child = launched.map_err(|error| failed(error.to_string()))?;
         let mut running = Self { child, tells_ports, tls, port, folder };
@@ -183,6 +194,14 @@ fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
+/// The same command on these processors; taskset becomes the broker, so that it is the broker's process.
+fn pinned(command: &Command, processors: &str) -> Command {
+    let mut outer = Command::new("taskset");
+    outer.args(["-c", processors]).arg(command.get_program()).args(command.get_args());
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
+}
+
 fn launch(command: &mut Command, folder: &Path) -> std::io::Result<Child> {
     let log = File::create(log_path(folder))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
@@ -226,6 +245,16 @@ mod tests {
         assert_eq!(ready_port(folder.path(), "mqtt"), Some(1));
         fs::write(ready_path(folder.path()), r#"{"ports":{"plain":null}}"#).unwrap();
         assert_eq!(ready_port(folder.path(), "plain"), None);
+    }
+
+    #[test]
+    fn a_pinned_command_is_the_same_behind_taskset() {
+        let mut command = Command::new("broker");
+        command.arg("-c").env("A", "b");
+        let pinned = pinned(&command, "0,1");
+        let words: Vec<_> = pinned.get_args().collect();
+        assert_eq!(words, ["-c", "0,1", "broker", "-c"]);
+        assert_eq!(pinned.get_envs().count(), 1);
     }
 
     #[tokio::test]

@@ -55,6 +55,9 @@ pub struct BrokerArgs {
     /// flashmq
     #[arg(long, value_name = "PATH")]
     pub flashmq: Option<PathBuf>,
+    /// Keep the brokers on these processors, as `taskset -c` takes them [default: nothing is pinned]
+    #[arg(long, value_name = "LIST")]
+    pub pin: Option<String>,
 }
 
 impl BrokerArgs {
@@ -69,7 +72,8 @@ impl BrokerArgs {
             self.rumqttd.as_deref().map(|path| Broker::new(Make::Rumqttd, path, None)),
             self.flashmq.as_deref().map(|path| Broker::new(Make::Flashmq, path, None)),
         ];
-        std::iter::once(ours).chain(others.into_iter().flatten()).collect()
+        let all = std::iter::once(ours).chain(others.into_iter().flatten());
+        all.map(|broker| broker.pinned(self.pin.clone())).collect()
     }
 }
 

@@ -44,15 +44,15 @@ pub async fn run(args: &CompareArgs) -> Result<(), BenchError> {
         }
         None => None,
     };
+    if let Some(path) = &args.out {
+        keep_conditions(path, &brokers)?;
+    }
     for row in rows {
         let compared = compare(args, &row, &brokers, prepared.as_ref()).await?;
         print!("{}", summary(&row, &compared));
         if let Some(path) = &args.out {
             keep(path, "rows", &row.id, compared)?;
         }
-    }
-    if let Some(path) = &args.out {
-        keep_conditions(path, &brokers)?;
     }
     Ok(())
 }

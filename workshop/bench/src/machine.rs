@@ -1,6 +1,7 @@
 //! The machine that measured, and how busy it was.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,10 @@ pub fn describe() -> Value {
         line.map(|line| line.trim_start_matches([':', ' ', '\t']).trim().to_owned()).unwrap_or_default()
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let date =
+        Command::new("date").args(["-u", "+%F"]).output().map(|output| output.stdout).unwrap_or_default();
     json!({
+        "date": String::from_utf8_lossy(&date).trim(),
         "processor": first("/proc/cpuinfo", "model name"),
         "cores": cores,
         "memory": first("/proc/meminfo", "MemTotal:"),

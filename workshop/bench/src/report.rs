@@ -9,6 +9,7 @@ use fleet::{BenchError, Chart, Line, Scale};
 use serde_json::Value;
 
 use crate::cli::{Grown, ReportArgs};
+use crate::figures::{Spread, ratios};
 use crate::results::{self, number, text};
 use crate::rows::{Goal, Metric, Row};
 
@@ -185,37 +186,42 @@ fn all_brokers(found: &Value) -> String {
 /// Messages a second and latencies of the rows that have them.
 fn seconds(found: &Value, names: &[String]) -> String {
     let mut out = format!(
-        "\nMessages a second by wall, and p50 / p99 latency in milliseconds (without a fixed rate most of it is waiting \
-         behind the window):\n\n| load | {} |\n|---|{}\n",
+        "\nMessages (or connects) a second by wall, in brackets how many times as many thingcore has, and p50 / p99 latency in \
+         milliseconds (without a fixed rate most of it is waiting behind the window):\n\n| load | {} |\n|---|{}\n",
         names.join(" | "),
         "---:|".repeat(names.len())
     );
     for row in Row::all() {
         let Some(entry) = found.pointer(&format!("/rows/{}", row.id)) else { continue };
-        let turns = entry.get("turns").and_then(Value::as_array);
-        let middle = |name: &String, pointer: &str| {
-            let of = turns.into_iter().flatten().filter(|turn| text(turn, "/broker") == name.as_str());
-            let values: Vec<Option<f64>> = of.map(|turn| number(turn, pointer)).collect();
-            crate::figures::Spread::of(&values).map(|spread| spread.median)
-        };
-        let cell = |name: &String| {
-            let rate = middle(name, "/finding/delivered_per_second")
-                .or_else(|| middle(name, "/finding/connected_per_second"));
-            let latency =
-                middle(name, "/finding/latency/p50_us").zip(middle(name, "/finding/latency/p99_us"));
-            match (rate, latency) {
-                (Some(rate), Some((p50, p99))) => {
-                    format!("{}; {:.2} / {:.2}", figure(Metric::PerCpu, rate), p50 / 1_000.0, p99 / 1_000.0)
-                }
-                _ => "–".into(),
-            }
-        };
-        let cells: Vec<String> = names.iter().map(cell).collect();
+        let cells: Vec<String> = names.iter().map(|name| wall(entry, name)).collect();
         if cells.iter().any(|cell| cell != "–") {
             let _ = writeln!(out, "| {} | {} |", row.title, cells.join(" | "));
         }
     }
     out + "\n"
+}
+
+/// What one broker did by wall in the turns of a row.
+fn wall(entry: &Value, name: &str) -> String {
+    let all = |name: &str, pointer: &str| -> Vec<Option<f64>> {
+        let turns = entry.get("turns").and_then(Value::as_array).into_iter().flatten();
+        turns.filter(|turn| text(turn, "/broker") == name).map(|turn| number(turn, pointer)).collect()
+    };
+    let middle = |values: &[Option<f64>]| Spread::of(values).map(|spread| spread.median);
+    let rates = |name: &str| {
+        let delivered = all(name, "/finding/delivered_per_second");
+        if middle(&delivered).is_some() { delivered } else { all(name, "/finding/connected_per_second") }
+    };
+    let (own, ours) = (rates(name), rates("thingcore"));
+    let latency = |pointer: &str| middle(&all(name, pointer)).map(|micros| micros / 1_000.0);
+    match (middle(&own), latency("/finding/latency/p50_us"), latency("/finding/latency/p99_us")) {
+        (Some(rate), Some(p50), Some(p99)) => {
+            let ratio = middle(&ratios(&ours, &own)).filter(|_| name != "thingcore");
+            let ratio = ratio.map_or_else(String::new, |ratio| format!(" ({ratio:.2})"));
+            format!("{}{ratio}; {p50:.2} / {p99:.2}", figure(Metric::PerCpu, rate))
+        }
+        _ => "–".into(),
+    }
 }
 
 /// Turns that gave no number, with their reason.
@@ -293,7 +299,8 @@ fn conditions(found: &Value) -> String {
     let machine = |name: &str| text(found, &format!("/conditions/machine/{name}")).to_owned();
     let cores = number(found, "/conditions/machine/cores").unwrap_or(0.0);
     let mut out = format!(
-        "## Conditions\n\n* Machine: {}, {cores} cores, {} of memory, Linux {}. Generator and broker share it; nothing is pinned.\n",
+        "## Conditions\n\n* Measured on {} (the last row of the file).\n* Machine: {}, {cores} cores, {} of memory, Linux {}. Generator and broker share it; nothing is pinned.\n",
+        machine("date"),
         machine("processor"),
         machine("memory"),
         machine("kernel")
@@ -322,6 +329,7 @@ fn conditions(found: &Value) -> String {
            --thingcore target/release/thingcore --mosquitto /usr/sbin/mosquitto --nats nats-server --rumqttd rumqttd\n\
            $ for what in subscriptions policies connections; do target/release/thingcore-bench growth --of $what \\\n    \
            --thingcore target/release/thingcore --out docs/performance/results.json; done\n\
+           $ target/release/thingcore-bench flame --thingcore target/release/thingcore\n\
            $ target/release/thingcore-bench report\n```\n"
 }
 
@@ -368,7 +376,7 @@ mod tests {
         );
         assert!(page.contains("| not measured | | | >= 1.3 x best | |"), "{page}");
         assert!(page.contains("pairs, flashmq: did not start\n"), "{page}");
-        assert!(page.contains("5; 1.00 / 2.50"), "{page}");
+        assert!(page.contains("| 5 (1.00); 1.00 / 2.50 | 5; 1.00 / 2.50 |"), "{page}");
     }
 
     #[test]
