@@ -83,14 +83,16 @@ def devices(server):
     return folder
 
 
-def tls(server, devices):
-    return ["--host", "localhost", "--port", server.ports["mqtt"], "--transport", "tls", "--ca", devices / "root-CA.crt",
+def tls(server, devices, port="mqtt"):
+    return ["--port", server.ports[port], "--host", "localhost", "--transport", "tls", "--ca", devices / "root-CA.crt",
             "--cert", devices, "--client-ids", "device", "--format", "json"]
 
 
 def test_devices_load_the_broker_over_mutual_tls_under_their_own_policies(server, devices):
     found, _ = bench("shared", *tls(server, devices), *SHORT)
     assert found["delivered"] > 0 and found["whole_run"]["lost"] == 0 and "over TLS" in found["title"]
+    found, _ = bench("connect", *tls(server, devices, "tls"), "--alpn", "x-amzn-mqtt-ca", "--seconds", "1", "--in-flight", "2")
+    assert found["connected"] > 0 and found["failures"] == {}
     found, _ = bench("offline", *tls(server, devices), "--clients", "2", "--messages", "5")
     assert found["whole_run"]["delivered"] == 10
 
@@ -141,8 +143,11 @@ def test_any_broker(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        websockets = taken.getsockname()[1]
     settings = tmp_path / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    settings.write_text(f"listener {port} 127.0.0.1\nlistener {websockets} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n")
     with subprocess.Popen([mosquitto, "-c", str(settings)], stderr=subprocess.DEVNULL) as broker:
         try:
             end = time.monotonic() + 20
@@ -151,5 +156,7 @@ def test_any_broker(tmp_path):
                 time.sleep(0.02)
             found, _ = bench("pairs", "--port", port, *SHORT, "--qos", "1", "--format", "json", "--quiet")
             assert found["delivered"] > 0 and found["whole_run"]["lost"] == 0
+            found, _ = bench("pairs", "--port", websockets, "--transport", "ws", *SHORT, "--format", "json", "--quiet")
+            assert found["delivered"] > 0 and "plain WebSocket" in found["title"]
         finally:
             broker.kill()
