@@ -187,6 +187,14 @@ def blackbox(options):
     run(command + options.pytest, env=environment)
 
 
+def instruction_counts():
+    """Instructions of the engines against the checked-in counts; valgrind counts them, whatever else the machine does."""
+    if shutil.which("valgrind") is None:
+        print("skipped: valgrind is not installed (Debian: apt-get install valgrind)")
+        return
+    run(["cargo", "run", "--quiet", "--profile", "count", "-p", "thingcore-count", "--locked", "--", "check"])
+
+
 def steps(options):
     """(name, function, part of the run it belongs to, whether later steps are pointless without it)"""
     parts = options.only or PARTS
@@ -202,6 +210,7 @@ def steps(options):
             ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]), False
     if "rust" in parts:
         yield "cargo test", lambda: run(["cargo", "test", "--workspace", "--locked", "--no-fail-fast"]), False
+        yield "instruction counts", instruction_counts, False
     if "blackbox" in parts:
         yield "build", build_binary, True
         yield "black-box tests", lambda: blackbox(options), False

@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and nothing of what it does.
 
+mod bench;
 mod policy;
 
 use std::net::IpAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use bench::{BenchCommand, BenchDevicesArgs};
 pub use policy::{
     AnalysisArgs, CheckFormat, ExpectedAnswer, PoliciesArgs, PolicyCheckArgs, PolicyCommand, PolicyDiffArgs,
     PolicyExplainArgs, PolicyMatrixArgs, PolicyReachArgs, PolicyReplayArgs, PolicySuggestArgs, SeverityName,
@@ -53,6 +55,9 @@ pub enum Command {
     /// Provoke what AWS permits itself and this broker normally does not do
     #[command(subcommand)]
     Quirks(QuirksCommand),
+    /// Put a fleet of devices on a broker as load, and measure it
+    #[command(subcommand)]
+    Bench(Box<BenchCommand>),
     /// Reason about policies: check, explain, reach, diff, matrix
     #[command(subcommand)]
     Policy(PolicyCommand),

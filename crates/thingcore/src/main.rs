@@ -37,6 +37,7 @@ fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Tail(args) => commands::tail::run(&args)?,
         Command::Top(args) => commands::top::run(&args)?,
         Command::Bill(args) => return Ok(commands::bill::run(&args)?),
+        Command::Bench(command) => commands::bench::run(&command)?,
         Command::Policy(command) => return Ok(commands::policy::run(&command)?),
         Command::Quirks(command) => commands::provoke::run(&command)?,
     }

