@@ -1,10 +1,8 @@
 //! thingcore: an MQTT broker that behaves like AWS IoT Core. This file is the table of contents.
 
 mod cli;
-mod commands;
 mod config;
 mod data_dir;
-mod device;
 mod entropy;
 mod serve;
 
@@ -31,7 +29,7 @@ fn main() -> ExitCode {
 fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Serve(args) => serve(*args)?,
-        Command::Device(command) => device::run(command)?,
+        Command::Device(command) => commands::device::run(command)?,
         Command::Divergences(args) => return Ok(commands::divergences::run(&args)?),
         Command::Why(args) => return Ok(commands::why::run(&args)?),
         Command::Tail(args) => commands::tail::run(&args)?,

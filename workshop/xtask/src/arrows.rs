@@ -52,6 +52,8 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-api", Tier::Adapter),
     ("thingcore-telemetry", Tier::Adapter),
     ("thingcore-fleet", Tier::Adapter),
+    ("thingcore-ready", Tier::Product),
+    ("thingcore-commands", Tier::Product),
     ("thingcore", Tier::Product),
     ("thingcore-oracle", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),

@@ -161,5 +161,6 @@ fn frame(
     if plan.pattern == Pattern::Request && plan.target.version == Version::V5 {
         publish.properties.response_topic = Some(text(&shared.answers(plan, number))?);
     }
-    PublishFrame::new(&publish.parts(), plan.target.version).map_err(|error| Fault::Unsayable(error.to_string()))
+    PublishFrame::new(&publish.parts(), plan.target.version)
+        .map_err(|error| Fault::Unsayable(error.to_string()))
 }

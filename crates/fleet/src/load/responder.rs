@@ -67,7 +67,8 @@ impl Responder {
             Packet::Publish(request) => {
                 acknowledge(&mut self.client, &request)?;
                 let mut answer = Publish { qos: self.qos, payload: request.payload, ..Publish::default() };
-                answer.topic = request.properties.response_topic.clone().unwrap_or_else(|| self.answers.clone());
+                answer.topic =
+                    request.properties.response_topic.clone().unwrap_or_else(|| self.answers.clone());
                 answer.properties.correlation_data = request.properties.correlation_data.clone();
                 self.waiting.push_back(answer);
                 Ok(())

@@ -8,5 +8,4 @@ mod settings;
 pub use file::{ConfigFile, MeteringSection};
 pub use settings::{AccessKey, Port, Ports, Settings};
 
-/// Data folder when none is named.
-pub const DEFAULT_DATA_DIR: &str = "thingcore-data";
+pub use ready::DEFAULT_DATA_DIR;

@@ -5,8 +5,6 @@
 mod account;
 mod api_key;
 mod certificates;
-mod lock;
-mod secret_file;
 mod session_key;
 
 use std::fmt;
@@ -17,13 +15,11 @@ use std::sync::Arc;
 
 pub use account::Account;
 pub use certificates::{ServerCertificate, ServerSource};
-pub use lock::Lock;
-pub use secret_file::write_secret;
+pub use ready::{Lock, write_secret};
+
+use ready::RUNTIME_FILE;
 
 use crate::config::{AccessKey, Settings};
-
-/// Name of the file that tells commands on this machine where the running server is.
-pub const RUNTIME_FILE: &str = "runtime.json";
 
 /// An open, locked data folder and what was found or made in it.
 pub struct DataDir {
@@ -75,7 +71,7 @@ impl DataDir {
     pub fn open(settings: &Settings) -> Result<Self, DataDirProblem> {
         let path = settings.data_dir.clone();
         make_folder(&path)?;
-        let lock = Lock::take(&path)?;
+        let lock = Lock::take(&path).map_err(|problem| DataDirProblem(problem.to_string()))?;
         let first_start = !path.join(account::FILE).exists();
         let account = Account::open(&path, settings)?;
         let api_key = api_key::open(&path)?;
@@ -127,11 +123,6 @@ impl Place {
     }
 }
 
-/// True if a server holds the folder now.
-pub fn is_in_use(path: &Path) -> bool {
-    lock::is_held(path)
-}
-
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -146,7 +137,7 @@ fn make_folder(path: &Path) -> Result<(), DataDirProblem> {
     let failed = |error| DataDirProblem::io(path, "make the data folder", &error);
     builder.create(path).map_err(failed)?;
     // A power cut must not take the folder with all that was acknowledged in it.
-    missing.into_iter().try_for_each(secret_file::sync_folder).map_err(failed)?;
+    missing.into_iter().try_for_each(ready::sync_folder).map_err(failed)?;
     make_private(path)
 }
 

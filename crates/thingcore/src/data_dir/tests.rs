@@ -101,9 +101,9 @@ fn folders_are_made_as_deep_as_asked() {
 fn two_servers_cannot_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), |_| {});
-    assert!(!is_in_use(&settings.data_dir));
+    assert!(!ready::is_held(&settings.data_dir));
     let _first = DataDir::open(&settings).unwrap();
-    assert!(is_in_use(&settings.data_dir));
+    assert!(ready::is_held(&settings.data_dir));
     assert!(problem(&settings).contains("another thingcore is running"));
 }
 

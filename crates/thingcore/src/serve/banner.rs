@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::ready::Ready;
 use crate::config::DEFAULT_DATA_DIR;
 use crate::data_dir::Place;
+use ready::Ready;
 
 /// The text, ending with the next command to type.
 pub fn banner(ready: &Ready, place: &Place) -> String {
@@ -48,12 +48,29 @@ fn program() -> String {
 
 #[cfg(test)]
 mod tests {
+    use ready::ReadyPorts;
+
     use super::*;
-    use crate::serve::ready;
+
+    fn example() -> Ready {
+        Ready {
+            pid: 1,
+            version: "0.1.0".into(),
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
+            endpoint: "localhost".into(),
+            ports: ReadyPorts { mqtt: 8883, tls: 4443, https: 8443, api: 7080, admin: 7090, plain: None },
+            api_url: "http://127.0.0.1:7080".into(),
+            data_url: "http://127.0.0.1:7080".into(),
+            ca_file: "/data/ca.cert.pem".into(),
+            access_key_id: "AKIA".into(),
+            secret_access_key: "hush-hush".into(),
+        }
+    }
 
     #[test]
     fn it_names_the_next_command_and_never_the_secret() {
-        let ready = ready::example();
+        let ready = example();
         let text = banner(&ready, &Place { folder: "elsewhere".into(), first_start: true });
         assert!(text.contains(" device create my-device --data-dir elsewhere"), "{text}");
         assert!(!text.contains(&ready.secret_access_key));

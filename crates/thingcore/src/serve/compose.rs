@@ -30,12 +30,12 @@ use super::metering::{Metering, MeteringThread, Writing};
 use super::observers::Listeners;
 use super::own;
 use super::pulse;
-use super::ready::{Ready, ReadyPorts};
 use super::server_certificate::CertificateWatch;
 use crate::cli::{DialectName, ProfileName};
 use crate::config::{AccessKey, Settings};
 use crate::data_dir::{DataDir, Lock};
 use crate::entropy;
+use ready::{Ready, ReadyPorts};
 
 /// Everything that serves, put together and not yet serving.
 pub struct House {

@@ -17,7 +17,6 @@ mod metering;
 mod observers;
 mod own;
 mod pulse;
-mod ready;
 #[cfg(test)]
 mod remedies;
 mod running;
@@ -29,9 +28,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use events::{Event, Starting, Stopping};
+use ready::Ready;
 use tokio::runtime::{Builder, Runtime};
-
-pub use ready::Ready;
 
 use crate::cli::LogFormat;
 use crate::config::Settings;

@@ -6,8 +6,7 @@ use ureq::tls::RootCerts;
 
 use super::{DeviceProblem, trust};
 use crate::cli::ServerArgs;
-use crate::data_dir::{self, RUNTIME_FILE};
-use crate::serve::Ready;
+use ready::{RUNTIME_FILE, Ready};
 
 /// A server and the right to talk to it.
 #[derive(Clone)]
@@ -67,7 +66,7 @@ impl Server {
     }
 
     fn by_data_dir(folder: &Path) -> Result<Self, DeviceProblem> {
-        if !data_dir::is_in_use(folder) {
+        if !ready::is_held(folder) {
             return Err(DeviceProblem::new(format!(
                 "no server is running on the data folder {}: start one (thingcore serve), or name its folder with \
                  --data-dir, or its API with --api-url",

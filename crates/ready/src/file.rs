@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data_dir::write_secret;
+use crate::write_secret;
 
 /// The content. It holds the secret key, so the file is 0600.
 #[derive(Clone, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct ReadyPorts {
 
 impl Ready {
     /// Writes the file whole or not at all.
+    ///
+    /// # Errors
+    /// Those of the file system.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
@@ -60,13 +63,16 @@ impl Ready {
     }
 
     /// Reads what [`Self::write`] wrote.
+    ///
+    /// # Errors
+    /// Those of the file system, and for a text that is no ready file.
     pub fn read(path: &Path) -> io::Result<Self> {
         Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
     }
 }
 
 #[cfg(test)]
-pub(super) fn example() -> Ready {
+fn example() -> Ready {
     Ready {
         pid: 1,
         version: "0.1.0".into(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::picture::{Picture, Row};
-use crate::commands::{clock, plain};
+use crate::{clock, plain};
 
 /// The whole picture.
 pub fn text(picture: &Picture) -> String {

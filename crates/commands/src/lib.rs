@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod bill;
+pub mod cli;
+pub mod device;
 pub mod divergences;
 pub mod policy;
 pub mod provoke;

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Writes `content` to a new file of mode 0600 and moves it over `path`: a reader sees the old content or the new.
 /// On disk when this returns.
+///
+/// # Errors
+/// Those of the file system; nothing is left behind then.
 pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = sibling(path);
     let written = write_new(&fresh, content).and_then(|()| fs::rename(&fresh, path));
@@ -33,7 +36,10 @@ fn sibling(path: &Path) -> PathBuf {
 }
 
 /// Makes the entry `path` of its folder durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

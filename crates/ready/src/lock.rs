@@ -1,10 +1,9 @@
 //! One server per data folder.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::Duration;
-
-use super::DataDirProblem;
 
 const FILE: &str = "lock";
 
@@ -13,18 +12,40 @@ pub struct Lock {
     _file: File,
 }
 
+/// The folder cannot be locked: says why, and what to do.
+#[derive(Debug)]
+pub struct LockProblem(String);
+
+impl fmt::Display for LockProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LockProblem {}
+
+impl LockProblem {
+    fn io(path: &Path, doing: &str, error: &std::io::Error) -> Self {
+        Self(format!("{}: cannot {doing}: {error}", path.display()))
+    }
+}
+
 /// Longer than [`is_held`] takes.
 const GLANCE: Duration = Duration::from_millis(100);
 
 impl Lock {
-    pub(super) fn take(folder: &Path) -> Result<Self, DataDirProblem> {
+    /// Takes the lock of a data folder.
+    ///
+    /// # Errors
+    /// When another server has it, and when the file system refuses.
+    pub fn take(folder: &Path) -> Result<Self, LockProblem> {
         Self::take_after(folder, || std::thread::sleep(GLANCE))
     }
 
     /// Who finds the lock taken tries again after `pause`: a command that only looked has let go by then.
-    fn take_after(folder: &Path, pause: impl FnOnce()) -> Result<Self, DataDirProblem> {
+    fn take_after(folder: &Path, pause: impl FnOnce()) -> Result<Self, LockProblem> {
         let path = folder.join(FILE);
-        let file = open(&path).map_err(|error| DataDirProblem::io(&path, "open it", &error))?;
+        let file = open(&path).map_err(|error| LockProblem::io(&path, "open it", &error))?;
         let locked = file.try_lock().or_else(|error| match error {
             TryLockError::WouldBlock => {
                 pause();
@@ -34,17 +55,17 @@ impl Lock {
         });
         match locked {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataDirProblem(format!(
+            Err(TryLockError::WouldBlock) => Err(LockProblem(format!(
                 "{}: another thingcore is running on this data folder; stop it, or choose another --data-dir",
                 folder.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(DataDirProblem::io(&path, "lock it", &error)),
+            Err(TryLockError::Error(error)) => Err(LockProblem::io(&path, "lock it", &error)),
         }
     }
 }
 
 /// True if a server holds the lock now.
-pub(super) fn is_held(folder: &Path) -> bool {
+pub fn is_held(folder: &Path) -> bool {
     let Ok(file) = File::open(folder.join(FILE)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }

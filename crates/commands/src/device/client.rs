@@ -100,6 +100,7 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
+    /// A client of this server; nothing is connected yet.
     pub fn new(server: &'a Server) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)

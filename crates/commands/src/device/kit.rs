@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::DeviceProblem;
-use crate::data_dir::write_secret;
+use ready::write_secret;
 
 /// Where the files of one device go.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use telemetry::TopSnapshot;
 
 use super::picture::Picture;
 use super::text;
-use crate::commands::{CommandProblem, problem};
+use crate::{CommandProblem, problem};
 
 /// What the last line says.
 const KEYS: &str = "q: quit";
