@@ -45,9 +45,7 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     let ground = Ground::of(connection);
     let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
     let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
-    if taken.acknowledged && flow == Flow::Continue {
-        pump(connection, now);
-    }
+    taken.end_acknowledged(connection, now);
     // What was taken before the end is made durable all the same.
     settle(connection, taken, now);
     flow
@@ -97,6 +95,9 @@ fn carry_out(
     taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
+    if !matches!(step, Step::Acknowledged) {
+        taken.end_acknowledged(connection, now);
+    }
     match step {
         Step::Nothing => Flow::Continue,
         Step::Publish(inbound) => publish::message(connection, ground, inbound, taken, now),
@@ -217,8 +218,18 @@ pub(crate) struct Taken {
     pub acknowledgements: Vec<Acknowledgement>,
     /// What has to be on disk first.
     pub outcome: Outcome,
-    /// The client acknowledged messages: there may be room for others.
-    pub acknowledged: bool,
+    /// The client acknowledged messages, and nothing else since: there may be room for others.
+    acknowledged: bool,
+}
+
+impl Taken {
+    /// Acknowledgements that follow each other are looked after once, and before anything else: the client may say
+    /// goodbye next.
+    fn end_acknowledged(&mut self, connection: &Connection, now: Timestamp) {
+        if std::mem::take(&mut self.acknowledged) {
+            pump(connection, now);
+        }
+    }
 }
 
 /// Acknowledges what was taken: the moment of settling. Where something has to be on disk first, or waits for that

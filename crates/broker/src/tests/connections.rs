@@ -115,6 +115,33 @@ fn a_session_that_was_deleted_does_not_come_back_from_the_disk() {
     assert_eq!((found.clean_session, found.keep_alive), (false, None));
 }
 
+/// Acknowledgements of one wake are looked after together, and before what follows them.
+#[test]
+fn what_is_acknowledged_with_the_goodbye_does_not_come_again() {
+    let (store, journal) = (Arc::new(MemoryStore::new()), Arc::new(MemoryJournal::new()));
+    let house = || House::on(store.clone(), Some(journal.clone()), |_| {});
+    let before = house();
+    let mut client = before.client_with("c", Version::V311, lasting);
+    client.subscribe("t", ONE);
+    for payload in ["1", "2"] {
+        let mut publisher = before.client("p", Version::V5);
+        publisher.publish("t", payload, ONE);
+        assert_eq!(publisher.take().len(), 1);
+        publisher.cut();
+    }
+    let acks = client.messages().into_iter().filter_map(|message| message.packet_id);
+    let acks: Vec<Packet> = acks.map(|id| Packet::PubAck(mqtt::Ack::new(id, ReasonCode::Success))).collect();
+    assert_eq!(acks.len(), 2);
+    let goodbye = Packet::Disconnect(mqtt::Disconnect::new(ReasonCode::Success));
+    client.send(acks.into_iter().chain([goodbye]));
+    client.cut();
+    before.work();
+    let after = house();
+    after.drive(after.broker.recover(after.now())).unwrap();
+    let mut client = after.client_with("c", Version::V311, lasting);
+    assert!(client.payloads().is_empty());
+}
+
 #[test]
 fn a_connection_is_described_while_it_lasts_and_for_half_an_hour() {
     let house = House::new();
