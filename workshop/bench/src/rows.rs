@@ -107,7 +107,7 @@ const ROWS: [Written; 16] = [
     ("idle-tls", "2 000 idle mutual-TLS connections", "idle --clients 2000", true, Metric::Bytes, Goal::AtMost(14.0 * 1024.0)),
     ("idle", "5 000 idle plain connections with one subscription", "idle --clients 5000 --subscribe",
         false, Metric::Bytes, Goal::AtMost(4.0 * 1024.0)),
-    ("connects-tls", "mutual-TLS connects a second", "connect --in-flight 16", true, Metric::Connects, Goal::TimesBest(1.2)),
+    ("connects-tls", "mutual-TLS connects a second", "connect --in-flight 128", true, Metric::Connects, Goal::TimesBest(1.2)),
     ("latency", "p99 at 5 000 msg/s, 100 pairs, QoS 1", "pairs --clients 100 --size 64 --qos 1 --rate 5000",
         false, Metric::P99, Goal::TimesBest(1.0)),
     ("offline", "offline queues on disk: 50 devices away, enqueue", "offline --clients 50 --messages 2000 --enqueue-only",
