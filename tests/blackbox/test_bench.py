@@ -68,7 +68,13 @@ def test_connect_and_idle(server):
 
 def test_a_fixed_rate_beside_ballast_and_many_topics(server):
     found, _ = plain(server, "pairs", *SHORT, "--rate", "300", "--topics", "5", "--ballast-filters", "100")
+    assert found["whole_run"]["lost"] == 0
     assert 200 < found["delivered_per_second"] < 400 and found["asked_per_second"] == 300 and found["unsent"] < 75
+
+
+def test_a_filter_for_each_topic(server):
+    found, _ = plain(server, "pairs", *SHORT, "--topics", "20", "--own-filters")
+    assert found["delivered"] > 0 and found["whole_run"]["lost"] == found["whole_run"]["duplicated"] == 0
 
 
 @pytest.fixture(scope="module")

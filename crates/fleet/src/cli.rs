@@ -186,6 +186,9 @@ pub struct TrafficArgs {
     /// Topics that each publisher takes in turn; with more than one, subscribers use wildcard filters
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub topics: u32,
+    /// Subscribers have a wildcard filter of its own for each of the --topics, instead of one for all (pairs)
+    #[arg(long)]
+    pub own_filters: bool,
     /// Wildcard filters that match nothing and are there before the load begins
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=2_000_000))]
     pub ballast_filters: u32,

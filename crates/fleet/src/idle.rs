@@ -96,7 +96,7 @@ impl Fleet {
         let mut client = Client::open(&self.target, number as usize, &name).await?;
         if self.subscribe {
             let filter = format!("{}/{:016x}/{number}", self.target.prefix, self.run);
-            client.subscribe(&filter, QoS::AtLeastOnce).await?;
+            client.subscribe(&filter, QoS::AtMostOnce).await?;
         }
         client.rest();
         Ok(client)

@@ -59,9 +59,15 @@ pub async fn run(args: &CompareArgs) -> Result<(), BenchError> {
 
 /// Devices that a row needs: one for each client.
 pub fn devices_of(row: &Row) -> u32 {
-    let mut words = row.load.split_whitespace().skip_while(|word| *word != "--clients").skip(1);
-    let clients = words.next().and_then(|number| number.parse().ok()).unwrap_or(50_u32);
-    if row.load.starts_with("idle") { clients } else { 2 * clients }
+    let after = |name: &str| {
+        let mut words = row.load.split_whitespace().skip_while(|word| *word != name).skip(1);
+        words.next().and_then(|number| number.parse::<u32>().ok())
+    };
+    match row.load.split_whitespace().next() {
+        Some("connect") => after("--in-flight").unwrap_or(50),
+        Some("idle") => after("--clients").unwrap_or(1_000),
+        _ => 2 * after("--clients").unwrap_or(50),
+    }
 }
 
 fn keep_conditions(path: &Path, brokers: &[Broker]) -> Result<(), BenchError> {
@@ -268,6 +274,7 @@ mod tests {
         let rows = Row::all();
         let row = |id: &str| rows.iter().find(|row| row.id == id).unwrap();
         assert_eq!([devices_of(row("pairs-tls")), devices_of(row("idle-tls"))], [100, 2_000]);
+        assert_eq!(devices_of(row("connects-tls")), 128);
         assert!(takes_part(row("overhead"), Make::Configured) && !takes_part(row("overhead"), Make::Nats));
         assert!(takes_part(row("pairs"), Make::Nats) && !takes_part(row("pairs"), Make::Configured));
         assert!(!takes_part(row("offline"), Make::Mosquitto));

@@ -71,6 +71,8 @@ pub struct Plan {
     pub rate: Option<u64>,
     /// Topics of each publisher.
     pub topics: u32,
+    /// A filter for each topic.
+    pub own_filters: bool,
     /// Filters that match nothing.
     pub ballast_filters: u32,
     /// Connections that hold them.
@@ -101,6 +103,9 @@ impl Plan {
                 "`request` takes no --topics: answers have one topic each".into(),
             ));
         }
+        if pattern != Pattern::Pairs && traffic.own_filters {
+            return Err(BenchError::Option("--own-filters goes with `pairs` only".into()));
+        }
         if traffic.size.saturating_mul(traffic.topics as usize) > PREPARED_MAX {
             return Err(BenchError::Option(format!(
                 "--topics {} with --size {} takes more than {} MiB for each publisher",
@@ -117,6 +122,7 @@ impl Plan {
             in_flight: traffic.in_flight,
             rate: traffic.rate,
             topics: traffic.topics,
+            own_filters: traffic.own_filters,
             ballast_filters: traffic.ballast_filters,
             ballast_clients: traffic.ballast_clients,
             warm_up: Duration::from_secs(traffic.warm_up),
@@ -147,7 +153,8 @@ impl Plan {
             title += &format!(", {rate} messages/s");
         }
         if self.topics > 1 {
-            title += &format!(", {} topics each", self.topics);
+            let filters = if self.own_filters { " with a filter of its own" } else { "" };
+            title += &format!(", {} topics each{filters}", self.topics);
         }
         if self.ballast_filters > 0 || self.ballast_clients > 0 {
             title += &format!(

@@ -68,11 +68,14 @@ impl Receipt {
         match arrival {
             Arrival::Newest { advance } => {
                 batch.delivered += 1;
-                self.settle(stamp, advance);
+                self.settle(stamp, if self.in_group() { 1 } else { advance });
             }
             Arrival::Late => {
                 batch.delivered += 1;
                 batch.late += 1;
+                if self.in_group() {
+                    self.settle(stamp, 1);
+                }
             }
             Arrival::Duplicate => batch.duplicated += 1,
             Arrival::Forgotten => batch.foreign += 1,
@@ -83,12 +86,18 @@ impl Receipt {
     }
 
     fn arrive(&mut self, stamp: Stamp) -> Option<Arrival> {
-        if self.sequences.is_empty() {
+        if self.in_group() {
             let sequence = self.shared.group.get(stamp.publisher as usize)?;
             return Some(sequence.lock().unwrap_or_else(PoisonError::into_inner).arrive(stamp.sequence));
         }
         let at = stamp.publisher.checked_sub(self.first_publisher)?;
         Some(self.sequences.get_mut(at as usize)?.arrive(stamp.sequence))
+    }
+
+    /// In a group a newer message says nothing about older ones: another member has them. Each opens the window by itself,
+    /// so that no member falls further behind than the window is wide.
+    fn in_group(&self) -> bool {
+        self.sequences.is_empty()
     }
 
     fn settle(&self, stamp: Stamp, deliveries: u64) {

@@ -31,7 +31,7 @@ impl Responder {
         let name = shared.client_id(&plan, "r", number, at);
         let open = async {
             let mut client = Client::open(&plan.target, at, &name).await?;
-            client.subscribe(&shared.subscription(&plan, number), plan.qos).await?;
+            client.subscribe_all(&shared.subscriptions(&plan, number), plan.qos).await?;
             Ok((client, text(&shared.answers(&plan, number))?))
         };
         let (client, answers) = open.await.map_err(|fault| BenchError::NotReady(name.clone(), fault))?;

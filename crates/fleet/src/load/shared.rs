@@ -56,6 +56,9 @@ impl Shared {
     pub fn topic(&self, plan: &Plan, number: u32, turn: u32) -> String {
         let (prefix, run) = (&plan.target.prefix, self.run);
         let number = if plan.pattern.own_topics() { number } else { 0 };
+        if plan.own_filters {
+            return format!("{prefix}/{run:016x}/{number}/{turn}/it");
+        }
         if plan.topics > 1 {
             return format!("{prefix}/{run:016x}/{turn}/{number}");
         }
@@ -73,13 +76,17 @@ impl Shared {
     }
 
     /// What a subscriber subscribes to.
-    pub fn subscription(&self, plan: &Plan, number: u32) -> String {
+    pub fn subscriptions(&self, plan: &Plan, number: u32) -> Vec<String> {
         let number = if plan.pattern.own_topics() { number } else { 0 };
+        if plan.own_filters {
+            let filter = |turn| format!("{}/{:016x}/{number}/{turn}/+", plan.target.prefix, self.run);
+            return (0..plan.topics).map(filter).collect();
+        }
         let filter = match plan.topics {
             1 => self.topic(plan, number, 0),
             _ => self.filter(plan, &number.to_string()),
         };
-        if plan.pattern == Pattern::Shared { format!("$share/bench/{filter}") } else { filter }
+        vec![if plan.pattern == Pattern::Shared { format!("$share/bench/{filter}") } else { filter }]
     }
 
     /// The name of a client: its role and number, and its place among all clients of the run.

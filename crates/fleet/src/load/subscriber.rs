@@ -21,7 +21,7 @@ impl Subscriber {
         let name = shared.client_id(&plan, "s", number, at);
         let open = async {
             let mut client = Client::open(&plan.target, at, &name).await?;
-            client.subscribe(&shared.subscription(&plan, number), plan.qos).await?;
+            client.subscribe_all(&shared.subscriptions(&plan, number), plan.qos).await?;
             Ok(client)
         };
         let client = open.await.map_err(|fault| BenchError::NotReady(name.clone(), fault))?;
