@@ -13,6 +13,7 @@ pub mod check;
 mod conversation;
 pub mod group;
 mod on;
+pub mod mutation;
 mod outbox;
 mod parcel;
 mod session;

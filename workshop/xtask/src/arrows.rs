@@ -54,6 +54,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore", Tier::Product),
     ("thingcore-oracle", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),
+    ("thingcore-simulator", Tier::Workshop),
     ("thingcore-xtask", Tier::Workshop),
 ];
 

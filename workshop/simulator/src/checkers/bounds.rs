@@ -1,0 +1,85 @@
+//! What the broker says on a wire is in order: CONNACK first and once, answers only to what was asked, nothing after
+//! its last word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use identity::Timestamp;
+use mqtt::Packet;
+
+use super::Checker;
+use crate::book::Book;
+use crate::fact::Fact;
+
+/// What one wire has asked and was told.
+#[derive(Default)]
+struct Talk {
+    welcomed: bool,
+    over: bool,
+    asked: BTreeSet<(&'static str, u16)>,
+}
+
+/// By wire.
+#[derive(Default)]
+pub(super) struct Bounds {
+    talks: BTreeMap<usize, Talk>,
+}
+
+fn question(packet: &Packet) -> Option<(&'static str, u16)> {
+    Some(match packet {
+        Packet::Publish(publish) => ("publish", publish.packet_id?.get()),
+        Packet::PubRel(ack) => ("PUBREL", ack.packet_id.get()),
+        Packet::Subscribe(subscribe) => ("SUBSCRIBE", subscribe.packet_id.get()),
+        Packet::Unsubscribe(unsubscribe) => ("UNSUBSCRIBE", unsubscribe.packet_id.get()),
+        _ => return None,
+    })
+}
+
+fn answer(packet: &Packet) -> Option<(&'static str, u16)> {
+    Some(match packet {
+        Packet::PubAck(ack) | Packet::PubRec(ack) => ("publish", ack.packet_id.get()),
+        Packet::PubComp(ack) => ("PUBREL", ack.packet_id.get()),
+        Packet::SubAck(ack) => ("SUBSCRIBE", ack.packet_id.get()),
+        Packet::UnsubAck(ack) => ("UNSUBSCRIBE", ack.packet_id.get()),
+        _ => return None,
+    })
+}
+
+impl Checker for Bounds {
+    fn name(&self) -> &'static str {
+        "bounds"
+    }
+
+    fn see(&mut self, _now: Timestamp, fact: &Fact, _book: &Book) -> Result<(), String> {
+        match fact {
+            Fact::Took { wire, packet, .. } => {
+                let talk = self.talks.entry(*wire).or_default();
+                talk.asked.extend(question(packet));
+            }
+            Fact::Gave { wire, packet, .. } => {
+                let talk = self.talks.entry(*wire).or_default();
+                if talk.over {
+                    return Err(format!("wire {wire} was given {} after the last word", packet.name()));
+                }
+                match &**packet {
+                    Packet::ConnAck(_) if std::mem::replace(&mut talk.welcomed, true) => {
+                        return Err(format!("wire {wire} was given a second CONNACK"));
+                    }
+                    Packet::Disconnect(_) => talk.over = true,
+                    Packet::ConnAck(_) => {}
+                    _ if !talk.welcomed => {
+                        return Err(format!("wire {wire} was given {} before the CONNACK", packet.name()));
+                    }
+                    _ => {}
+                }
+                if let Some(answer) = answer(packet).filter(|answer| !talk.asked.remove(answer)) {
+                    return Err(format!(
+                        "wire {wire} was given an answer to {} {} that it did not ask",
+                        answer.0, answer.1
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Messages and sessions end when they are to, within a second or two: not later, and sessions not earlier.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dialect::Divergence;
+use identity::Timestamp;
+use mqtt::{Connect, Packet, Publish, ReasonCode};
+
+use super::{Checker, word};
+use crate::book::{Book, Session};
+use crate::fact::Fact;
+
+/// How late a message may be when it first goes out.
+const MESSAGE_SLACK: u64 = 1_100;
+/// How early and how late a session may end.
+const SESSION_SLACK: Duration = Duration::from_secs(3);
+
+/// When messages end, and what each wire has been given before.
+#[derive(Default)]
+pub(super) struct Expiry {
+    ends: BTreeMap<String, Timestamp>,
+    given: BTreeSet<(usize, u16, String)>,
+    /// What was there when a CONNECT took the seat, by wire.
+    before: BTreeMap<usize, Option<Session>>,
+}
+
+impl Expiry {
+    fn took(&mut self, publish: &Publish, now: Timestamp, book: &Book) {
+        let clamp = book.dialect().has(Divergence::MessageExpiryClamp);
+        let least = if clamp { book.dialect().limits().message_expiry_min } else { 0 };
+        let end = match publish.message_expiry_interval {
+            Some(seconds) => Timestamp(now.millis() + u64::from(seconds.max(least)) * 1000),
+            None => Timestamp::NEVER,
+        };
+        let known = self.ends.entry(word(publish)).or_insert(end);
+        *known = end.max(*known);
+    }
+
+    fn gave(&mut self, wire: usize, publish: &Publish, now: Timestamp, late: bool) -> Result<(), String> {
+        let message = word(publish);
+        let id = publish.packet_id.map_or(0, mqtt::PacketId::get);
+        let again = id != 0 && !self.given.insert((wire, id, message.clone()));
+        let end = self.ends.get(&message).copied().unwrap_or(Timestamp::NEVER);
+        // What has a place in the window of a slow link keeps it.
+        if again || late || end == Timestamp::NEVER {
+            return Ok(());
+        }
+        if now.millis() > end.millis() + MESSAGE_SLACK {
+            let late = now.since(end).as_millis();
+            return Err(format!("{message} was sent on wire {wire} {late} ms after it had expired"));
+        }
+        let left = end.since(now).as_millis() as u64;
+        match publish.message_expiry_interval.map(u64::from) {
+            Some(said) if said * 1000 > left + 1000 => {
+                Err(format!("{message} was sent with {said} s to live, and has {left} ms"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn welcomed(&mut self, wire: usize, present: bool, now: Timestamp, book: &Book) -> Result<(), String> {
+        let Some(before) = self.before.remove(&wire) else { return Ok(()) };
+        let Some(seat) = book.seats.get(&wire) else { return Ok(()) };
+        match (expected(before.as_ref(), &seat.connect, now, book), present) {
+            (Some(true), false) => Err(format!("the session of client {} was gone too early", seat.client)),
+            (Some(false), true) => Err(format!("client {} found a session that was over", seat.client)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a session has to be there; nothing if it may or may not.
+fn expected(before: Option<&Session>, connect: &Connect, now: Timestamp, book: &Book) -> Option<bool> {
+    if connect.clean_start {
+        return Some(false);
+    }
+    let session = before?;
+    if !session.sure {
+        return None;
+    }
+    if session.version != connect.version && book.dialect().has(Divergence::CrossVersionNoResume) {
+        return Some(false);
+    }
+    let Some((first, last)) = session.ended else { return Some(true) };
+    if session.expiry == u32::MAX {
+        return Some(true);
+    }
+    let lives = Duration::from_secs(session.expiry.into());
+    if now + SESSION_SLACK < first + lives {
+        return Some(true);
+    }
+    (now > last + lives + SESSION_SLACK).then_some(false)
+}
+
+impl Checker for Expiry {
+    fn name(&self) -> &'static str {
+        "expiry"
+    }
+
+    fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+        match fact {
+            Fact::Took { packet, .. } => {
+                if let Packet::Publish(publish) = &**packet {
+                    self.took(publish, now, book);
+                }
+            }
+            Fact::Heard(heard) if heard.kind == events::Kind::Connected => {
+                let client = Book::client(&heard.client).unwrap_or(usize::MAX);
+                let before = book.sessions.get(&client).cloned();
+                self.before.insert(heard.wire.unwrap_or_default(), before);
+                let seat = heard.wire.and_then(|wire| book.seats.get(&wire));
+                let wire = heard.wire.unwrap_or_default();
+                // The book has the time of the event, not that of the CONNACK.
+                return match seat {
+                    Some(_) => self.welcomed(wire, heard.flag, now, book),
+                    None => Ok(()),
+                };
+            }
+            Fact::Gave { wire, packet, late, .. } => match &**packet {
+                Packet::Publish(publish) => return self.gave(*wire, publish, now, *late),
+                Packet::ConnAck(connack) if connack.code == ReasonCode::Success => {
+                    let clean = book.seats.get(wire).is_some_and(|seat| seat.connect.clean_start);
+                    if clean && connack.session_present {
+                        return Err(format!("a clean start on wire {wire} found a session"));
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! No acknowledged message of QoS 1 or 2 is lost for an eligible session: one that had the subscription before the
+//! message came and until its publisher heard that it was taken. Whatever is handed in is answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{DropReason, Kind};
+use identity::Timestamp;
+use mqtt::{Packet, Publish, QoS};
+
+use super::{Checker, is_shared, word};
+use crate::book::Book;
+use crate::fact::Fact;
+use crate::heard::Heard;
+
+/// A publish that was handed in and not answered.
+struct Asked {
+    message: String,
+    topic: String,
+    /// Client and session that had a subscription.
+    eligible: Vec<(usize, u64)>,
+    expires: Option<Timestamp>,
+}
+
+/// A message that a session is owed.
+struct Due {
+    topic: String,
+    expires: Option<Timestamp>,
+    /// When it was first given to the client.
+    given: Option<Timestamp>,
+}
+
+/// A drop that the broker told of and that nobody asked for yet: it excuses one missing message of its topic.
+type Excuses = BTreeMap<(usize, String), u64>;
+
+#[derive(Default)]
+pub(super) struct Loss {
+    asked: BTreeMap<(usize, u16), Asked>,
+    /// By client and session, then message.
+    due: BTreeMap<(usize, u64), BTreeMap<String, Due>>,
+    /// What each wire's packet identifiers stand for.
+    given: BTreeMap<(usize, u16), String>,
+    excuses: Excuses,
+    /// What sessions have acknowledged: it may come before the publisher hears that it was taken.
+    settled: BTreeSet<(usize, u64, String)>,
+    now: Timestamp,
+}
+
+impl Loss {
+    fn publish(&mut self, wire: usize, client: usize, publish: &Publish, now: Timestamp, book: &Book) {
+        // What only deletes a retained message has no name.
+        let Some(id) = publish.packet_id.filter(|_| !publish.payload.is_empty()) else { return };
+        let topic = publish.topic.as_str().to_owned();
+        let eligible = |(number, session): (&usize, &crate::book::Session)| {
+            let matches = |(filter, sub): (&String, &crate::book::Sub)| {
+                sub.qos != QoS::AtMostOnce
+                    && (*number != client || !sub.no_local)
+                    && book.matches(filter, &topic)
+            };
+            (session.sure && session.subs.iter().any(matches)).then_some((*number, session.epoch))
+        };
+        let eligible = book.sessions.iter().filter_map(eligible).collect();
+        let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
+        let expires = seconds.map(|millis| Timestamp(now.millis() + millis));
+        let asked = Asked { message: word(publish), topic, eligible, expires };
+        self.asked.insert((wire, id.get()), asked);
+    }
+
+    /// The publisher heard that it was taken.
+    fn taken(&mut self, asked: Asked, book: &Book) {
+        if is_shared(&asked.topic) {
+            return;
+        }
+        for (client, epoch) in asked.eligible {
+            let still = book.sessions.get(&client).is_some_and(|session| {
+                let matches = |filter: &String| book.matches(filter, &asked.topic);
+                session.epoch == epoch && session.sure && session.subs.keys().any(matches)
+            });
+            let settled = self.settled.contains(&(client, epoch, asked.message.clone()));
+            if still && !settled {
+                let due = Due { topic: asked.topic.clone(), expires: asked.expires, given: None };
+                self.due.entry((client, epoch)).or_default().entry(asked.message.clone()).or_insert(due);
+            }
+        }
+    }
+
+    fn took(&mut self, wire: usize, client: usize, packet: &Packet, now: Timestamp, book: &Book) {
+        let acknowledged = match packet {
+            Packet::Publish(publish) => return self.publish(wire, client, publish, now, book),
+            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.packet_id.get(),
+            Packet::Unsubscribe(_) => return self.forget(client, packet, book),
+            _ => return,
+        };
+        let Some(message) = self.given.remove(&(wire, acknowledged)) else { return };
+        self.settle(client, &message, book);
+    }
+
+    fn settle(&mut self, client: usize, message: &str, book: &Book) {
+        let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
+        self.settled.insert((client, epoch, message.to_owned()));
+        if let Some(due) = self.due.get_mut(&(client, epoch)) {
+            due.remove(message);
+        }
+    }
+
+    /// Nothing more has to come for what is unsubscribed from.
+    fn forget(&mut self, client: usize, packet: &Packet, book: &Book) {
+        let (Packet::Unsubscribe(asked), Some(session)) = (packet, book.sessions.get(&client)) else {
+            return;
+        };
+        if let Some(due) = self.due.get_mut(&(client, session.epoch)) {
+            let over = |due: &Due| asked.filters.iter().any(|one| book.matches(one.as_str(), &due.topic));
+            due.retain(|_, one| !over(one));
+        }
+    }
+
+    fn gave(&mut self, now: Timestamp, wire: usize, client: usize, packet: &Packet, book: &Book) {
+        match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) => {
+                let asked = self.asked.remove(&(wire, ack.packet_id.get()));
+                if let Some(asked) = asked.filter(|_| !ack.code.is_failure()) {
+                    self.taken(asked, book);
+                }
+            }
+            Packet::Publish(publish) => {
+                let message = word(publish);
+                let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
+                if let Some(due) = self.due.get_mut(&(client, epoch)).and_then(|due| due.get_mut(&message)) {
+                    due.given = due.given.or(Some(now));
+                }
+                // A message that comes before its publisher has heard of it counts as well.
+                if let Some(id) = publish.packet_id {
+                    self.given.insert((wire, id.get()), message);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) {
+        let Some(client) = Book::client(&heard.client) else { return };
+        match (heard.kind, heard.dropped) {
+            (Kind::ReceiveDenied, _) => {}
+            (Kind::DeliveryDropped, Some(why)) if self.is_fair(client, &heard.topic, why, now, book) => {}
+            (Kind::PublishRefused, _) => return self.refused(heard),
+            _ => return,
+        }
+        *self.excuses.entry((client, heard.topic.clone())).or_insert(0) += 1;
+    }
+
+    /// A publish that broke a rule gets the answer of the table of refusals, which may be none.
+    fn refused(&mut self, heard: &Heard) {
+        let same = |(known, asked): &(&(usize, u16), &Asked)| {
+            heard.wire == Some(known.0) && asked.topic == heard.topic
+        };
+        if let Some(key) = self.asked.iter().find(same).map(|(key, _)| *key) {
+            self.asked.remove(&key);
+        }
+    }
+
+    /// Whether the broker may drop a message for this reason.
+    fn is_fair(&self, client: usize, topic: &str, why: DropReason, now: Timestamp, book: &Book) -> bool {
+        let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
+        let known: Vec<_> =
+            self.due.get(&(client, epoch)).into_iter().flatten().map(|(_, due)| due).collect();
+        let of_topic = || known.iter().filter(|due| due.topic == topic);
+        let limits = book.dialect().limits();
+        match why {
+            DropReason::Expired => true,
+            DropReason::RetryWindow => {
+                let window = limits.retry_window_v5.min(limits.retry_window_v3);
+                book.is_aws()
+                    && of_topic().any(|due| due.given.is_some_and(|given| now.since(given) >= window))
+            }
+            DropReason::QueueFull => limits.session_queue_messages < 1000,
+            DropReason::QueueRate | DropReason::Rate => limits.queued_per_account.limit().is_some(),
+            _ => true,
+        }
+    }
+
+    /// What a session that is there was not given, and for which there is no excuse.
+    fn missing(&self, now: Timestamp, book: &Book) -> Option<String> {
+        let mut excuses = self.excuses.clone();
+        for ((client, epoch), due) in &self.due {
+            let there = book.sessions.get(client).filter(|session| session.epoch == *epoch && session.sure);
+            if there.is_none() || due.is_empty() {
+                continue;
+            }
+            for (message, due) in due {
+                let excuse = excuses.entry((*client, due.topic.clone())).or_insert(0);
+                let expired = due.expires.is_some_and(|end| end <= now);
+                if *excuse > 0 || expired {
+                    *excuse = excuse.saturating_sub(u64::from(!expired));
+                    continue;
+                }
+                let given = if due.given.is_some() { "was not settled" } else { "never came" };
+                return Some(format!("{message} on {} for client {client} {given}", due.topic));
+            }
+        }
+        None
+    }
+
+    /// What was handed in on a wire that is still there and got no answer.
+    fn unanswered(&self, book: &Book) -> Option<String> {
+        let open = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
+        let asked = self.asked.iter().find(|((wire, _), _)| open(wire));
+        asked.map(|((wire, id), asked)| {
+            format!("publish {id} ({}) on wire {wire} got no answer", asked.message)
+        })
+    }
+}
+
+impl Checker for Loss {
+    fn name(&self) -> &'static str {
+        "loss"
+    }
+
+    fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+        self.now = now;
+        match fact {
+            Fact::Took { wire, client, packet, .. } => self.took(*wire, *client, packet, now, book),
+            Fact::Gave { wire, client, packet, .. } => self.gave(now, *wire, *client, packet, book),
+            Fact::Heard(heard) => {
+                self.heard(heard, now, book);
+                if let Some(wire) = heard.wire.filter(|_| heard.kind == Kind::Disconnected) {
+                    self.asked.retain(|(known, _), _| *known != wire);
+                    self.given.retain(|(known, _), _| *known != wire);
+                }
+            }
+            Fact::Died { .. } => {
+                self.asked.clear();
+                self.given.clear();
+            }
+            Fact::Drained => {
+                if let Some(missing) = self.missing(now, book) {
+                    return Err(format!("lost: {missing}"));
+                }
+                return self.unanswered(book).map_or(Ok(()), Err);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn waits_for(&self, book: &Book) -> Option<String> {
+        self.missing(self.now, book).or_else(|| self.unanswered(book))
+    }
+}

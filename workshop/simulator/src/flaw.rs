@@ -1,0 +1,71 @@
+//! Mistakes on purpose, to see that checkers can fail: at the ports, and inside the broker where a port is too far away
+//! ([`session::mutation`], which only a debug build has).
+
+use session::mutation::Mutation;
+
+use crate::disk::Flaws;
+
+/// One mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Acknowledged writes are lost at a crash: somebody did not sync.
+    LosesSyncedWrites,
+    /// The journal is never trimmed.
+    NeverTrims,
+    /// A page of the journal comes in the wrong order.
+    ShufflesPages,
+    /// Changes of policies are missing from the feed.
+    DeafFeed,
+    /// A PUBACK goes out before the disk has the message.
+    SettlesBeforeTheDisk,
+    /// The meter misses deliveries.
+    Miscounts,
+    /// A mistake inside the broker.
+    Inside(Mutation),
+}
+
+impl Flaw {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let ports = [
+            Self::LosesSyncedWrites,
+            Self::NeverTrims,
+            Self::ShufflesPages,
+            Self::DeafFeed,
+            Self::SettlesBeforeTheDisk,
+            Self::Miscounts,
+        ];
+        ports.into_iter().chain(Mutation::ALL.iter().copied().map(Self::Inside)).collect()
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        match self {
+            Self::Inside(mutation) => format!("{mutation:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// The mistake of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|flaw| flaw.name() == name)
+    }
+
+    /// What is wrong with the disk.
+    pub fn of_disk(flaw: Option<Self>) -> Flaws {
+        Flaws {
+            loses_synced: flaw == Some(Self::LosesSyncedWrites),
+            never_trims: flaw == Some(Self::NeverTrims),
+            shuffles: flaw == Some(Self::ShufflesPages),
+            deaf_feed: flaw == Some(Self::DeafFeed),
+        }
+    }
+
+    /// What is wrong inside the broker.
+    pub fn inside(flaw: Option<Self>) -> Option<Mutation> {
+        match flaw {
+            Some(Self::Inside(mutation)) => Some(mutation),
+            _ => None,
+        }
+    }
+}
