@@ -225,7 +225,8 @@ impl Disk {
 
     /// How many records of the journal there are, in all its queues.
     pub fn waiting(&self) -> usize {
-        let (keys, journal) = (self.state.lock().keys.clone(), self.messages());
+        let journal = self.messages();
+        let keys = self.state.lock().keys.clone();
         let count =
             |key: &Key| block_on(journal.read(key, Position::START, 1000)).map_or(0, |page| page.len());
         keys.iter().map(count).sum()
