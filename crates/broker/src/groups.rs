@@ -4,13 +4,13 @@
 //! there until somebody has acknowledged it. The loader's loop serves groups one after the other: reads pages, hands
 //! messages to members, forgets what is settled. The decisions are [`session::group::Queue`]'s.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use dialect::Divergence;
-use hashbrown::HashMap;
 use identity::Timestamp;
 use mqtt::{Text, TopicFilter};
 use parking_lot::Mutex;
@@ -79,7 +79,7 @@ impl Group {
 /// All groups with a queue, by the whole filter.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    known: Mutex<HashMap<Box<str>, Arc<Group>>>,
+    known: Mutex<BTreeMap<Box<str>, Arc<Group>>>,
     count: AtomicUsize,
 }
 

@@ -135,7 +135,8 @@ impl House {
 
     /// True if its loops wait for something.
     pub fn is_idle(&self) -> bool {
-        !self.work.is_woken() && !self.feed.is_woken()
+        // A record that could not be written waits to be written again.
+        !self.work.is_woken() && !self.feed.is_woken() && self.broker.waiting_writes().0 == 0
     }
 
     /// It is to stop in order.

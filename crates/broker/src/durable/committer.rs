@@ -4,7 +4,7 @@
 //! each job says comes after. So an acknowledgement never waits alone for a disk, and nothing depends on the
 //! connection that caused a write being there when it is done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
@@ -93,7 +93,9 @@ struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
     /// Journals to be trimmed with the next group; the furthest place counts.
-    trims: HashMap<Key, u64>,
+    trims: BTreeMap<Key, u64>,
+    /// Cells whose records could not be written: they are written again at the next [`Inner::save_again`].
+    unsaved: BTreeMap<Box<str>, Arc<Cell>>,
     nudged: bool,
     waker: Option<Waker>,
     closed: bool,
@@ -119,10 +121,20 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// What waits: jobs and bytes.
+    /// What waits: jobs and bytes. A record that could not be written counts as a job.
     pub(crate) fn size(&self) -> (usize, usize) {
         let waiting = self.waiting.lock();
-        (waiting.jobs.len(), waiting.bytes)
+        (waiting.jobs.len() + waiting.unsaved.len(), waiting.bytes)
+    }
+
+    /// The records of these cells could not be written. One for each client is noted.
+    fn unsaved(&self, cells: Vec<Arc<Cell>>) {
+        let mut waiting = self.waiting.lock();
+        waiting.unsaved.extend(cells.into_iter().map(|cell| (cell.client_id.as_str().into(), cell)));
+    }
+
+    fn take_unsaved(&self) -> BTreeMap<Box<str>, Arc<Cell>> {
+        std::mem::take(&mut self.waiting.lock().unsaved)
     }
 
     /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
@@ -180,7 +192,7 @@ impl Committer {
     }
 
     /// The next group; `None` at the end.
-    async fn next(&self) -> Option<(Vec<Job>, HashMap<Key, u64>)> {
+    async fn next(&self) -> Option<(Vec<Job>, BTreeMap<Key, u64>)> {
         poll_fn(|cx| {
             let mut waiting = self.waiting.lock();
             if waiting.jobs.is_empty() && !waiting.nudged {
@@ -227,14 +239,15 @@ impl Inner {
     async fn write(
         &self,
         mut jobs: Vec<Job>,
-        trims: HashMap<Key, u64>,
+        trims: BTreeMap<Key, u64>,
         clock: &(dyn Fn() -> Timestamp + Send + Sync),
     ) {
         let Some(journal) = self.journal.clone() else { return };
         let mut targets = Vec::new();
         let mut appends = Vec::new();
-        let (mut batches, mut logs) = (Vec::new(), Vec::new());
+        let (mut batches, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
         for job in &mut jobs {
+            saved.push(job.saves.clone());
             for (append, cells) in job.appends.drain(..) {
                 appends.push(append);
                 targets.extend(cells);
@@ -253,11 +266,13 @@ impl Inner {
         if committed.iter().all(Result::is_ok) {
             logs.into_iter().for_each(|(key, upto)| self.committer.trim(key, upto));
         }
-        if let Some(error) = trimmed.into_iter().find_map(Result::err) {
-            self.store_failed("trimming the queues of sessions", &error, now);
-        }
+        self.trimmed(trims, trimmed, now);
         self.announce(&appended, targets, now);
-        for (job, committed) in jobs.into_iter().zip(committed) {
+        for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
+            if committed.is_err() {
+                // What a session has become is not on the disk: it would come back as it was after a restart.
+                self.committer.unsaved(saved);
+            }
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
@@ -266,6 +281,31 @@ impl Inner {
             }
             let outcome = appended.as_ref().map(|_| ()).map_err(Clone::clone).and(committed);
             self.after(job.then, outcome, now);
+        }
+    }
+
+    /// Writes again the records that could not be written. A cell that has left the directory may have an heir: then it is
+    /// the heir's state that counts.
+    pub fn save_again(&self) {
+        for (client_id, cell) in self.committer.take_unsaved() {
+            let cell = self.directory.find(&client_id).unwrap_or(cell);
+            // What the store holds of it is not known.
+            cell.enter(|seat| seat.saved = super::Saved { session: true, will: true });
+            self.committer.submit(Job::save(&cell, Then::Rest));
+        }
+    }
+
+    /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
+    fn trimmed(&self, trims: BTreeMap<Key, u64>, outcomes: Vec<Result<(), StoreError>>, now: Timestamp) {
+        let mut first = None;
+        for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
+            if let Err(error) = outcome {
+                self.committer.trim(key, upto);
+                first.get_or_insert(error);
+            }
+        }
+        if let Some(error) = first {
+            self.store_failed("trimming the queues of sessions", &error, now);
         }
     }
 
@@ -313,7 +353,7 @@ impl Inner {
     pub async fn write_now(&self, mut job: Job, now: Timestamp) -> Result<(), StoreError> {
         let ticket = Ticket::new();
         job.then = Then::Tell(ticket.clone());
-        self.write(vec![job], HashMap::new(), &move || now).await;
+        self.write(vec![job], BTreeMap::new(), &move || now).await;
         ticket.wait().await
     }
 

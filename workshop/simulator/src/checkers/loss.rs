@@ -42,6 +42,8 @@ pub(super) struct Loss {
     excuses: Excuses,
     /// What sessions have acknowledged: it may come before the publisher hears that it was taken.
     settled: BTreeSet<(usize, u64, String)>,
+    /// For whom a message of QoS 2 was meant when it came first.
+    first: BTreeMap<String, Vec<(usize, u64)>>,
     now: Timestamp,
 }
 
@@ -58,7 +60,11 @@ impl Loss {
             };
             (session.sure && session.subs.iter().any(matches)).then_some((*number, session.epoch))
         };
-        let eligible = book.sessions.iter().filter_map(eligible).collect();
+        let mut eligible: Vec<_> = book.sessions.iter().filter_map(eligible).collect();
+        if publish.qos == QoS::ExactlyOnce {
+            // One that comes again under its identifier is no new message.
+            eligible = self.first.entry(word(publish)).or_insert(eligible).clone();
+        }
         let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
         let expires = seconds.map(|millis| Timestamp(now.millis() + millis));
         let asked = Asked { message: word(publish), topic, eligible, expires };

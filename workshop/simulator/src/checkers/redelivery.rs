@@ -68,7 +68,9 @@ impl Redelivery {
 
     fn took(&mut self, client: usize, packet: &Packet, sure: bool) {
         match packet {
-            Packet::Publish(publish) if publish.qos == QoS::ExactlyOnce && publish.dup => {}
+            Packet::Publish(publish) if publish.qos == QoS::ExactlyOnce => {
+                self.published.entry(word(publish)).or_insert(1);
+            }
             Packet::Publish(publish) => *self.published.entry(word(publish)).or_insert(0) += 1,
             Packet::PubAck(ack) | Packet::PubComp(ack) => {
                 let id = ack.packet_id.get();

@@ -60,6 +60,8 @@ impl Wills {
 
     fn published(&mut self, heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
         let Some(wire) = heard.wire else { return Ok(()) };
+        // Its record leaves the disk after it is where it has to be: a start that fails in between brings it again.
+        self.lingering.insert(wire);
         match self.due.remove(&wire) {
             Some(due) if now.millis() >= due.from.millis() => Ok(()),
             _ if heard.kind == Kind::WillRefused => Ok(()),
@@ -90,7 +92,7 @@ impl Wills {
             if seat.connect.will.is_none() || (seat.ended && !lingers) {
                 continue;
             }
-            let must = !graceful && is_certain(seat);
+            let must = !graceful && is_certain(seat) && !lingers;
             self.due.insert(*wire, Due { client: seat.client, from: now, until: Timestamp::NEVER, must });
         }
         self.lingering.clear();
