@@ -47,6 +47,8 @@ pub(crate) struct Seat {
     pub dice: Dice,
     /// What the store holds of it.
     pub saved: Saved,
+    /// Journals of sessions that are over, of which the store does not know yet.
+    pub abandoned: Vec<store::Key>,
     /// It stands in the loader's queue.
     pub wants_page: bool,
     /// When it will be looked at because of its expiry.

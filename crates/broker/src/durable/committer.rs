@@ -16,11 +16,12 @@ use parking_lot::Mutex;
 use session::Session;
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
+use super::records::ABANDONED;
 use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
 use crate::cell::Cell;
-use crate::publish::Waits;
+use crate::publish::{Outcome, Waits};
 use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
@@ -127,10 +128,12 @@ impl Committer {
         (waiting.jobs.len() + waiting.unsaved.len(), waiting.bytes)
     }
 
-    /// The records of these cells could not be written. One for each client is noted.
-    fn unsaved(&self, cells: Vec<Arc<Cell>>) {
-        let mut waiting = self.waiting.lock();
-        waiting.unsaved.extend(cells.into_iter().map(|cell| (cell.client_id.as_str().into(), cell)));
+    /// The records of a cell could not be written. There may be an earlier one of that client, which is older.
+    fn unsaved(&self, cell: Arc<Cell>) {
+        let before = self.waiting.lock().unsaved.insert(cell.client_id.as_str().into(), cell.clone());
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &cell)) {
+            inherit(&before, &cell);
+        }
     }
 
     fn take_unsaved(&self) -> BTreeMap<Box<str>, Arc<Cell>> {
@@ -247,14 +250,19 @@ impl Inner {
         let mut appends = Vec::new();
         let (mut batches, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
         for job in &mut jobs {
-            saved.push(job.saves.clone());
+
             for (append, cells) in job.appends.drain(..) {
                 appends.push(append);
                 targets.extend(cells);
             }
             let mut batch = std::mem::take(&mut job.batch);
-            let trims = job.saves.drain(..).filter_map(|cell| save::add(&cell, &mut batch));
-            logs.extend(trims);
+            let mut added = Vec::new();
+            for cell in job.saves.drain(..) {
+                let save::Added { log, abandoned } = save::add(&cell, &mut batch);
+                logs.extend(log);
+                added.push((cell, abandoned));
+            }
+            saved.push(added);
             batches.push(batch);
         }
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
@@ -269,10 +277,7 @@ impl Inner {
         self.trimmed(trims, trimmed, now);
         self.announce(&appended, targets, now);
         for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
-            if committed.is_err() {
-                // What a session has become is not on the disk: it would come back as it was after a restart.
-                self.committer.unsaved(saved);
-            }
+            self.saved(saved, committed.is_ok());
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
@@ -284,11 +289,26 @@ impl Inner {
         }
     }
 
+    /// Records were written: journals of sessions that are over may be forgotten. Or they were not: what a session has
+    /// become is not on the disk, and it would come back as it was after a restart.
+    fn saved(&self, cells: Vec<(Arc<Cell>, Vec<Key>)>, is_written: bool) {
+        for (cell, abandoned) in cells {
+            if is_written {
+                abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
+            } else {
+                cell.enter(|seat| seat.abandoned.extend(abandoned));
+                self.committer.unsaved(cell);
+            }
+        }
+    }
+
     /// Writes again the records that could not be written. A cell that has left the directory may have an heir: then it is
     /// the heir's state that counts.
     pub fn save_again(&self) {
         for (client_id, cell) in self.committer.take_unsaved() {
-            let cell = self.directory.find(&client_id).unwrap_or(cell);
+            let heir = self.directory.find(&client_id).filter(|heir| !Arc::ptr_eq(heir, &cell));
+            heir.iter().for_each(|heir| inherit(&cell, heir));
+            let cell = heir.unwrap_or(cell);
             // What the store holds of it is not known.
             cell.enter(|seat| seat.saved = super::Saved { session: true, will: true });
             self.committer.submit(Job::save(&cell, Then::Rest));
@@ -298,11 +318,19 @@ impl Inner {
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
     fn trimmed(&self, trims: BTreeMap<Key, u64>, outcomes: Vec<Result<(), StoreError>>, now: Timestamp) {
         let mut first = None;
+        let mut empty = Batch::new();
         for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
-            if let Err(error) = outcome {
-                self.committer.trim(key, upto);
-                first.get_or_insert(error);
+            match outcome {
+                Ok(()) if upto == u64::MAX => ABANDONED.delete(&mut empty, &key),
+                Ok(()) => {}
+                Err(error) => {
+                    self.committer.trim(key, upto);
+                    first.get_or_insert(error);
+                }
             }
+        }
+        if !empty.is_empty() {
+            self.committer.submit(Outcome { batch: empty, ..Outcome::default() }.job(Then::Rest));
         }
         if let Some(error) = first {
             self.store_failed("trimming the queues of sessions", &error, now);
@@ -410,14 +438,15 @@ impl Inner {
         }
     }
 
-    /// Forgets the journal of a session that is over.
+    /// Has the journal of a session that is over forgotten, when the store knows that it is. The cell is to be saved.
     pub fn forget_queue(&self, cell: &Arc<Cell>, over: &crate::cell::Kept) {
-        if over.session.is_journaled() {
-            self.committer.trim(super::journal_key(&cell.client_id, &over.incarnation), u64::MAX);
-            if !self.dialect.has(dialect::Divergence::NoQos2) {
-                self.committer.trim(super::received_key(&cell.client_id, &over.incarnation), u64::MAX);
-            }
+        if !over.session.is_journaled() {
+            return;
         }
+        let journal = super::journal_key(&cell.client_id, &over.incarnation);
+        let exactly = !self.dialect.has(dialect::Divergence::NoQos2);
+        let received = exactly.then(|| super::received_key(&cell.client_id, &over.incarnation));
+        cell.enter(|seat| seat.abandoned.extend([journal].into_iter().chain(received)));
     }
 
     /// True if the store holds a cell's records, or should.
@@ -425,7 +454,7 @@ impl Inner {
         self.journal.is_some()
             && cell.enter(|seat| {
                 let journaled = seat.kept.as_ref().is_some_and(|kept| kept.session.is_journaled());
-                journaled || seat.saved.session || seat.saved.will
+                journaled || seat.saved.session || seat.saved.will || !seat.abandoned.is_empty()
             })
     }
 
@@ -449,6 +478,12 @@ impl Inner {
             Durability::Relaxed => Ok(()),
         }
     }
+}
+
+/// A cell that left the directory leaves its unfinished business to another of its client.
+fn inherit(from: &Arc<Cell>, to: &Arc<Cell>) {
+    let abandoned = from.enter(|seat| std::mem::take(&mut seat.abandoned));
+    to.enter(|seat| seat.abandoned.extend(abandoned));
 }
 
 fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {

@@ -15,6 +15,9 @@ use standing::{Grant, GrantedDocument};
 pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
 pub(crate) const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
+/// Key: a journal. Journals of sessions that are over, which are to be trimmed: written together with what ends the
+/// session, and deleted after the journal is empty, so that a crash in between leaves nothing behind.
+pub(crate) const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
 /// Key: topic. Retained messages: when, then the message.
 pub(crate) const RETAINED: Space = Space::new("retained");
 

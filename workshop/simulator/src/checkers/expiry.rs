@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dialect::Divergence;
 use identity::Timestamp;
-use mqtt::{Connect, Packet, Publish, ReasonCode};
+use mqtt::{Connect, Packet, Publish, QoS, ReasonCode, Version};
 
 use super::{Checker, word};
 use crate::book::{Book, Session};
@@ -37,13 +37,24 @@ impl Expiry {
         *known = end.max(*known);
     }
 
-    fn gave(&mut self, wire: usize, publish: &Publish, now: Timestamp, late: bool) -> Result<(), String> {
+    fn gave(
+        &mut self,
+        (wire, client): (usize, usize),
+        publish: &Publish,
+        now: Timestamp,
+        late: bool,
+        book: &Book,
+    ) -> Result<(), String> {
         let message = word(publish);
         let id = publish.packet_id.map_or(0, mqtt::PacketId::get);
-        let again = id != 0 && !self.given.insert((wire, id, message.clone()));
+        // [MQTT-4.3.3-7] one of QoS 2 does not expire once it was sent, on whatever connection.
+        let place = if publish.qos == QoS::ExactlyOnce { (usize::MAX, client as u16) } else { (wire, id) };
+        let again = id != 0 && !self.given.insert((place.0, place.1, message.clone()));
+        let version = book.seats.get(&wire).map(|seat| seat.connect.version);
+        let expires = version == Some(Version::V5) || book.dialect().has(Divergence::ExpiryCrossesVersions);
         let end = self.ends.get(&message).copied().unwrap_or(Timestamp::NEVER);
         // What has a place in the window of a slow link keeps it.
-        if again || late || end == Timestamp::NEVER {
+        if again || late || !expires || end == Timestamp::NEVER {
             return Ok(());
         }
         if now.millis() > end.millis() + MESSAGE_SLACK {
@@ -117,8 +128,8 @@ impl Checker for Expiry {
                     None => Ok(()),
                 };
             }
-            Fact::Gave { wire, packet, late, .. } => match &**packet {
-                Packet::Publish(publish) => return self.gave(*wire, publish, now, *late),
+            Fact::Gave { wire, client, packet, late } => match &**packet {
+                Packet::Publish(publish) => return self.gave((*wire, *client), publish, now, *late, book),
                 Packet::ConnAck(connack) if connack.code == ReasonCode::Success => {
                     let clean = book.seats.get(wire).is_some_and(|seat| seat.connect.clean_start);
                     if clean && connack.session_present {

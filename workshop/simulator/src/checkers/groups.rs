@@ -167,6 +167,10 @@ impl Checker for Groups {
                     self.dissolve(book);
                     self.ended(heard.wire);
                 }
+                Kind::PublishDenied | Kind::PublishRefused => {
+                    // Its answer is no promise.
+                    self.asked.retain(|(wire, _), (_, topic, _)| heard.wire != Some(*wire) || *topic != heard.topic);
+                }
                 Kind::DeliveryDropped | Kind::ReceiveDenied if is_shared(&heard.topic) => {
                     *self.excuses.entry(heard.topic.clone()).or_insert(0) += 1;
                 }

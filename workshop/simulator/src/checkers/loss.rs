@@ -42,6 +42,8 @@ pub(super) struct Loss {
     excuses: Excuses,
     /// What sessions have acknowledged: it may come before the publisher hears that it was taken.
     settled: BTreeSet<(usize, u64, String)>,
+    /// Publishes that were refused, by wire and topic: some get no answer.
+    refused: BTreeMap<(usize, String), u64>,
     /// For whom a message of QoS 2 was meant when it came first.
     first: BTreeMap<String, Vec<(usize, u64)>>,
     now: Timestamp,
@@ -147,7 +149,7 @@ impl Loss {
         match (heard.kind, heard.dropped) {
             (Kind::ReceiveDenied, _) => {}
             (Kind::DeliveryDropped, Some(why)) if self.is_fair(client, &heard.topic, why, now, book) => {}
-            (Kind::PublishRefused, _) => return self.refused(heard),
+            (Kind::PublishRefused | Kind::PublishDenied, _) => return self.refused(heard),
             _ => return,
         }
         *self.excuses.entry((client, heard.topic.clone())).or_insert(0) += 1;
@@ -155,12 +157,11 @@ impl Loss {
 
     /// A publish that broke a rule gets the answer of the table of refusals, which may be none.
     fn refused(&mut self, heard: &Heard) {
-        let same = |(known, asked): &(&(usize, u16), &Asked)| {
-            heard.wire == Some(known.0) && asked.topic == heard.topic
-        };
-        if let Some(key) = self.asked.iter().find(same).map(|(key, _)| *key) {
-            self.asked.remove(&key);
-        }
+        let wire = heard.wire.unwrap_or_default();
+        *self.refused.entry((wire, heard.topic.clone())).or_insert(0) += 1;
+        // Which of several is not told; an answer to it is no promise.
+        let same = |known: &(usize, u16), asked: &Asked| known.0 == wire && asked.topic == heard.topic;
+        self.asked.iter_mut().filter(|(known, asked)| same(known, asked)).for_each(|(_, asked)| asked.eligible.clear());
     }
 
     /// Whether the broker may drop a message for this reason.
@@ -208,7 +209,16 @@ impl Loss {
     /// What was handed in on a wire that is still there and got no answer.
     fn unanswered(&self, book: &Book) -> Option<String> {
         let open = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
-        let asked = self.asked.iter().find(|((wire, _), _)| open(wire));
+        let mut refused = self.refused.clone();
+        let mut excused = |wire: usize, topic: &String| {
+            let left = refused.entry((wire, topic.clone())).or_insert(0);
+            *left > 0 && {
+                *left -= 1;
+                true
+            }
+        };
+        let mut waits = self.asked.iter().filter(|((wire, _), _)| open(wire));
+        let asked = waits.find(|((wire, _), asked)| !excused(*wire, &asked.topic));
         asked.map(|((wire, id), asked)| {
             format!("publish {id} ({}) on wire {wire} got no answer", asked.message)
         })
