@@ -35,6 +35,9 @@ enum Command {
         /// Prints everything that happens.
         #[arg(long)]
         tell: bool,
+        /// Does not look for a shorter trace.
+        #[arg(long)]
+        no_shrink: bool,
     },
     /// Runs new worlds for a while.
     Soak {
@@ -58,7 +61,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { seed, steps, keep, flaw, tell } => {
+        Command::Run { seed, steps, keep, flaw, tell, no_shrink } => {
             let keep = match keep.as_deref().map(numbers) {
                 None => None,
                 Some(Some(keep)) => Some(keep),
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
                 Some(Some(flaw)) => Some(flaw),
                 Some(None) => return wrong("there is no such mistake: `thingcore-sim flaws` lists them"),
             };
-            one(&Case { seed, steps, keep, flaw }, tell)
+            one(&Case { seed, steps, keep, flaw }, tell, !no_shrink)
         }
         Command::Soak { time, first, steps } => match seconds(&time) {
             Some(time) => soak(first.unwrap_or_else(fresh), steps, time),
@@ -99,7 +102,7 @@ fn seconds(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(factor)?))
 }
 
-fn one(case: &Case, tell: bool) -> ExitCode {
+fn one(case: &Case, tell: bool, shrinks: bool) -> ExitCode {
     let mut world = World::new(case.seed, case.flaw);
     if tell {
         world.tell(|now, fact| println!("{:>9} {fact:?}", now.millis() % 1_000_000_000));
@@ -114,16 +117,19 @@ fn one(case: &Case, tell: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(failure) => {
-            tell_of(case, &failure);
+            tell_of(case, &failure, shrinks);
             ExitCode::FAILURE
         }
     }
 }
 
 /// The failure, and the shortest command that is found for it.
-fn tell_of(case: &Case, failure: &Failure) {
+fn tell_of(case: &Case, failure: &Failure, shrinks: bool) {
     println!("seed {}, step {}: {}: {}", case.seed, failure.step, failure.checker, failure.what);
     println!("again:   {}", case.command());
+    if !shrinks {
+        return;
+    }
     let (small, found) = case.shrink(failure);
     println!("shorter: {}", small.command());
     println!("         {}: {}", found.checker, found.what);
@@ -132,7 +138,7 @@ fn tell_of(case: &Case, failure: &Failure) {
 fn soak(first: u64, steps: usize, time: Duration) -> ExitCode {
     let totals = many(first, steps, time, 5);
     for (case, failure) in &totals.failures {
-        tell_of(case, failure);
+        tell_of(case, failure, true);
     }
     print_totals(first, &totals);
     if totals.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -136,8 +136,10 @@ impl Committer {
         }
     }
 
-    fn take_unsaved(&self) -> BTreeMap<Box<str>, Arc<Cell>> {
-        std::mem::take(&mut self.waiting.lock().unsaved)
+    /// Cells whose records are to be written again. After the end the loop has them, as its last work.
+    fn take_unsaved(&self, at_the_end: bool) -> BTreeMap<Box<str>, Arc<Cell>> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed != at_the_end { BTreeMap::new() } else { std::mem::take(&mut waiting.unsaved) }
     }
 
     /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
@@ -237,6 +239,11 @@ impl Inner {
             self.committer.relieve();
             self.write(jobs, trims, clock).await;
         }
+        // One more try for what failed before.
+        let again = self.unsaved_again(true);
+        if !again.is_empty() {
+            self.write(again, BTreeMap::new(), clock).await;
+        }
     }
 
     async fn write(
@@ -302,17 +309,22 @@ impl Inner {
         }
     }
 
-    /// Writes again the records that could not be written. A cell that has left the directory may have an heir: then it is
-    /// the heir's state that counts.
+    /// Writes again the records that could not be written.
     pub fn save_again(&self) {
-        for (client_id, cell) in self.committer.take_unsaved() {
+        self.unsaved_again(false).into_iter().for_each(|job| self.committer.submit(job));
+    }
+
+    /// A cell that has left the directory may have an heir: then it is the heir's state that counts.
+    fn unsaved_again(&self, at_the_end: bool) -> Vec<Job> {
+        let again = |(client_id, cell): (Box<str>, Arc<Cell>)| {
             let heir = self.directory.find(&client_id).filter(|heir| !Arc::ptr_eq(heir, &cell));
             heir.iter().for_each(|heir| inherit(&cell, heir));
             let cell = heir.unwrap_or(cell);
             // What the store holds of it is not known.
             cell.enter(|seat| seat.saved = super::Saved { session: true, will: true });
-            self.committer.submit(Job::save(&cell, Then::Rest));
-        }
+            Job::save(&cell, Then::Rest)
+        };
+        self.committer.take_unsaved(at_the_end).into_iter().map(again).collect()
     }
 
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.

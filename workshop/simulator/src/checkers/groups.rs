@@ -72,6 +72,10 @@ impl Groups {
         copies.sent += 1;
         if id.is_some() {
             copies.with.insert((wire, id));
+        } else {
+            // A member that takes no more than QoS 0 need not acknowledge it.
+            copies.done = true;
+            self.due.remove(&(group.clone(), message.clone()));
         }
         if copies.sent > published + copies.again {
             return Err(format!(
