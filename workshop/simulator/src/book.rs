@@ -1,7 +1,7 @@
 //! The book of sessions: what each client has agreed with the broker, from what went over the wires. The models look
 //! things up in it; it judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dialect::{Dialect, Divergence};
@@ -64,6 +64,9 @@ pub struct Book {
     pub sessions: BTreeMap<usize, Session>,
     /// By wire.
     pub seats: BTreeMap<usize, Seat>,
+    /// Messages whose write failed and may have happened all the same: nobody knows how often they are in the journal.
+    pub doubtful: BTreeSet<String>,
+    unanswered: BTreeMap<(usize, u16), String>,
     /// How often the process died.
     pub crashes: u64,
     epochs: u64,
@@ -72,7 +75,15 @@ pub struct Book {
 impl Book {
     /// Nobody was there yet.
     pub fn new(dialect: Arc<Dialect>) -> Self {
-        Self { dialect, sessions: BTreeMap::new(), seats: BTreeMap::new(), crashes: 0, epochs: 0 }
+        Self {
+            dialect,
+            sessions: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
+            crashes: 0,
+            epochs: 0,
+        }
     }
 
     /// The dialect.
@@ -140,6 +151,10 @@ impl Book {
         let Some(seat) = self.seats.get_mut(&wire).filter(|seat| !seat.ended) else { return };
         let session = self.sessions.get_mut(&seat.client);
         match packet {
+            Packet::Publish(publish) => {
+                let id = publish.packet_id.map_or(0, mqtt::PacketId::get);
+                self.unanswered.insert((wire, id), crate::checkers::word(publish));
+            }
             Packet::Subscribe(subscribe) => {
                 seat.asked.insert(subscribe.packet_id.get(), subscribe.clone());
                 if let Some(session) = session {
@@ -168,6 +183,9 @@ impl Book {
     fn gave(&mut self, wire: usize, packet: &Packet) {
         let Some(seat) = self.seats.get_mut(&wire) else { return };
         match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) => {
+                self.unanswered.remove(&(wire, ack.packet_id.get()));
+            }
             Packet::ConnAck(connack) => {
                 seat.welcomed |= connack.code == ReasonCode::Success;
                 let granted = connack.properties.session_expiry_interval;
@@ -193,6 +211,11 @@ impl Book {
     }
 
     fn heard(&mut self, now: Timestamp, heard: &Heard) {
+        if heard.kind == Kind::StoreFailed {
+            self.doubtful.extend(self.unanswered.values().cloned());
+            // Wills and what has no answer are not told apart.
+            self.doubtful.extend(self.seats.keys().map(|wire| format!("w{wire}")));
+        }
         let Some(client) = Self::client(&heard.client) else { return };
         match heard.kind {
             Kind::Connected => self.connected(client, heard),

@@ -171,8 +171,9 @@ impl Wire {
     }
 
     /// When it has something to do although nothing moves.
-    pub fn next(&self) -> Timestamp {
-        let slow = self.mode == Mode::Slow && !(self.up.is_empty() && self.down.is_empty());
+    pub fn next(&self, now: Timestamp) -> Timestamp {
+        // A piece that could have moved already waits for something else than time.
+        let slow = self.mode == Mode::Slow && self.slow_until > now && !(self.up.is_empty() && self.down.is_empty());
         let own = if slow { self.slow_until } else { Timestamp::NEVER };
         match self.side {
             Side::Talking(_) => own.min(self.alarm),

@@ -22,7 +22,7 @@ use crate::book::Book;
 use crate::checkers::{self, Checker};
 use crate::client::{Client, Reaction};
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Disk, Mood};
 use crate::fact::Fact;
 use crate::flaw::Flaw;
 use crate::heard::Ears;
@@ -185,7 +185,11 @@ impl World {
             durability: self.settings.durability,
             miscounts: flaw == Some(Flaw::Miscounts),
         };
-        for _ in 0..100 {
+        for attempt in 0..100 {
+            // A broken disk is replaced at some time.
+            if attempt == 10 {
+                self.disk.set_mood(Mood::default());
+            }
             self.ears = Ears::new();
             self.processes += 1;
             self.started = self.now();
@@ -221,7 +225,7 @@ impl World {
 
     fn next_moment(&self) -> Timestamp {
         let house = self.house.as_ref().map_or(Timestamp::NEVER, |house| house.tick);
-        let wires = self.wires.iter().map(Wire::next).min().unwrap_or(Timestamp::NEVER);
+        let wires = self.wires.iter().map(|wire| wire.next(self.now())).min().unwrap_or(Timestamp::NEVER);
         let pings = self.pings.iter().copied().min().unwrap_or(Timestamp::NEVER);
         house.min(wires).min(pings).min(self.disk.next())
     }

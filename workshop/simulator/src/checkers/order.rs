@@ -37,7 +37,8 @@ impl Order {
         let Some((publisher, number, times)) = self.published.get(&message).copied() else { return Ok(()) };
         let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
         let again = !self.given.insert((client, epoch, message.clone()));
-        if again || times > 1 || publish.retain || publish.dup || is_shared(&publish.topic) {
+        let doubtful = book.doubtful.contains(&message);
+        if again || doubtful || times > 1 || publish.retain || publish.dup || is_shared(&publish.topic) {
             return Ok(());
         }
         let row = (client, epoch, publish.topic.as_str().to_owned(), publish.qos as u8, publisher);
@@ -50,7 +51,8 @@ impl Order {
     }
 
     fn seen(&mut self, client: usize, publish: &Publish, book: &Book) -> Result<(), String> {
-        if publish.qos != QoS::ExactlyOnce || publish.retain || publish.payload.is_empty() {
+        let doubtful = book.doubtful.contains(&word(publish));
+        if publish.qos != QoS::ExactlyOnce || publish.retain || publish.payload.is_empty() || doubtful {
             return Ok(());
         }
         let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);

@@ -58,7 +58,7 @@ impl Redelivery {
         let copies = owes.copies.entry(message.clone()).or_insert(0);
         *copies += 1;
         let published = self.published.get(&message).copied().unwrap_or(0);
-        if *copies > published && !is_shared(&topic) {
+        if *copies > published && !is_shared(&topic) && !book.doubtful.contains(&message) {
             return Err(format!(
                 "client {client} was sent {message} on {topic} as new {copies} times, published {published} times"
             ));
