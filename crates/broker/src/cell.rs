@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use quirks::Dice;
 use router::Route;
 use session::group::GroupPlace;
+use session::mutation::{self, Mutation};
 use session::{Conversation, Offer, Session, Subscription, WillPlan};
 
 use crate::connections::LastTerms;
@@ -227,6 +228,8 @@ impl Seat {
                 kept.ended = Some(now);
                 kept.ends_at = match kept.session.expiry {
                     u32::MAX => Timestamp::NEVER,
+                    _ if mutation::is(Mutation::SessionsLastForEver) => Timestamp::NEVER,
+                    _ if mutation::is(Mutation::SessionsEndAtOnce) => now + std::time::Duration::from_secs(1),
                     seconds => now + std::time::Duration::from_secs(seconds.into()),
                 };
             }

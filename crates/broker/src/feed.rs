@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dialect::Fault;
 use identity::Timestamp;
+use session::mutation::{self, Mutation};
 use store::{Change, FeedError, StoreError};
 
 use crate::Broker;
@@ -38,6 +39,9 @@ impl Inner {
     }
 
     async fn apply(&self, changes: &[Change], now: Timestamp) {
+        if mutation::is(Mutation::SkipsRefresh) {
+            return;
+        }
         for standing in self.principals.concerned(changes) {
             if !self.provoke_lateness(&standing, now) {
                 self.refresh(&standing, now).await;

@@ -16,6 +16,7 @@ use mqtt::{Text, TopicFilter};
 use parking_lot::Mutex;
 use router::Route;
 use session::group::{Due, GroupPlace, Lane, Queue, from_random};
+use session::mutation::{self, Mutation};
 use session::{Dropped, Offer, PAGE, Parcel};
 use smallvec::SmallVec;
 use store::{Journal, Key, Position, Record};
@@ -186,6 +187,9 @@ impl Inner {
     /// What a member that went left unacknowledged goes back to its groups.
     pub fn come_back(&self, offers: Vec<Offer>) {
         for offer in offers {
+            if mutation::is(Mutation::ForgetsReturned) {
+                continue;
+            }
             let Some(group) = offer.group.as_ref().and_then(|place| self.groups.find(&place.group)) else {
                 continue;
             };

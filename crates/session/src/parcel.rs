@@ -6,6 +6,8 @@ use identity::Timestamp;
 use mqtt::{Message, Publish, PublishFlags, PublishFrame, QoS, Version};
 use smallvec::SmallVec;
 
+use crate::mutation::{self, Mutation};
+
 /// Bytes that every message costs beside its content.
 const OVERHEAD: usize = 256;
 
@@ -82,6 +84,7 @@ impl Parcel {
     /// True once the message's expiry has passed.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.message.expires_at.is_some_and(|end| end <= now.millis())
+            && !mutation::is(Mutation::IgnoresExpiry)
     }
 
     /// The Message Expiry Interval to send: the seconds that remain. Whole ones where what is under a second is sent

@@ -19,6 +19,7 @@ use mqtt::Publish;
 
 use crate::book::Book;
 use crate::fact::Fact;
+use crate::marks::Marks;
 
 /// A model that watches one promise.
 pub trait Checker: Send {
@@ -38,17 +39,17 @@ pub trait Checker: Send {
 }
 
 /// All of them.
-pub fn all() -> Vec<Box<dyn Checker>> {
+pub fn all(marks: &Marks) -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(seats::Seats::default()),
         Box::new(permits::Permits::default()),
         Box::new(loss::Loss::default()),
         Box::new(redelivery::Redelivery::default()),
-        Box::new(groups::Groups::default()),
+        Box::new(groups::Groups::new(marks.clone())),
         Box::new(expiry::Expiry::default()),
         Box::new(retained::Retained::default()),
         Box::new(wills::Wills::default()),
-        Box::new(quotas::Quotas::default()),
+        Box::new(quotas::Quotas::new(marks.clone())),
         Box::new(bounds::Bounds::default()),
         Box::new(order::Order::default()),
         Box::new(growth::Growth),

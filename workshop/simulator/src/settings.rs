@@ -43,6 +43,9 @@ impl Settings {
         if rng.chance(20) {
             set(&mut dialect, "subscriptions-per-connection", rng.between(2, 4));
         }
+        if rng.chance(15) {
+            set(&mut dialect, "throughput-per-connection", 2_000);
+        }
         let durability = match flaw {
             Some(Flaw::SettlesBeforeTheDisk) => Durability::Relaxed,
             _ => Durability::Group,
@@ -64,7 +67,12 @@ mod tests {
     #[test]
     fn the_quotas_have_these_names() {
         let mut dialect = Dialect::aws();
-        for quota in ["session-queue-messages", "inflight-out", "subscriptions-per-connection"] {
+        for quota in [
+            "session-queue-messages",
+            "inflight-out",
+            "subscriptions-per-connection",
+            "throughput-per-connection",
+        ] {
             dialect.set_quota(quota, 3).unwrap();
         }
     }

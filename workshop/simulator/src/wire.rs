@@ -17,7 +17,7 @@ use crate::rng::Rng;
 use crate::tasks::{Flag, Task};
 
 /// Bytes on their way to a client beyond which the link takes no more.
-const DOWN_BYTES: usize = 8 * 1024;
+const DOWN_BYTES: usize = 1024;
 /// Milliseconds between two pieces of a slow link.
 const SLOW_PAUSE: u64 = 20;
 /// Bytes of such a piece.
@@ -173,7 +173,8 @@ impl Wire {
     /// When it has something to do although nothing moves.
     pub fn next(&self, now: Timestamp) -> Timestamp {
         // A piece that could have moved already waits for something else than time.
-        let slow = self.mode == Mode::Slow && self.slow_until > now && !(self.up.is_empty() && self.down.is_empty());
+        let slow =
+            self.mode == Mode::Slow && self.slow_until > now && !(self.up.is_empty() && self.down.is_empty());
         let own = if slow { self.slow_until } else { Timestamp::NEVER };
         match self.side {
             Side::Talking(_) => own.min(self.alarm),

@@ -94,7 +94,7 @@ impl World {
             clients,
             wires: Vec::new(),
             operations: Vec::new(),
-            checkers: checkers::all(),
+            checkers: checkers::all(&marks),
             marks,
             failure: None,
             step: 0,

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use identity::Timestamp;
 use parking_lot::Mutex;
 use session::Session;
+use session::mutation::{self, Mutation};
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
 use super::records::ABANDONED;
@@ -257,7 +258,6 @@ impl Inner {
         let mut appends = Vec::new();
         let (mut batches, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
         for job in &mut jobs {
-
             for (append, cells) in job.appends.drain(..) {
                 appends.push(append);
                 targets.extend(cells);
@@ -452,7 +452,7 @@ impl Inner {
 
     /// Has the journal of a session that is over forgotten, when the store knows that it is. The cell is to be saved.
     pub fn forget_queue(&self, cell: &Arc<Cell>, over: &crate::cell::Kept) {
-        if !over.session.is_journaled() {
+        if !over.session.is_journaled() || mutation::is(Mutation::LeavesQueueBehind) {
             return;
         }
         let journal = super::journal_key(&cell.client_id, &over.incarnation);
@@ -511,12 +511,15 @@ async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Po
 }
 
 /// Acknowledges what is durable now.
-fn settle(cell: &Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgement>) {
+fn settle(cell: &Arc<Cell>, generation: u64, mut acknowledgements: Vec<Acknowledgement>) {
+    if mutation::is(Mutation::DropsSettle) {
+        acknowledgements.pop();
+    }
     let waker = cell.enter(|seat| {
         let (live, _) = seat.of(generation)?;
         live.unsettled = live.unsettled.saturating_sub(acknowledgements.len());
         acknowledgements.into_iter().for_each(|one| one.give(&mut live.talk));
         live.waker.take()
     });
-    waker.into_iter().for_each(Waker::wake);
+    waker.into_iter().filter(|_| !mutation::is(Mutation::LosesWake)).for_each(Waker::wake);
 }

@@ -6,6 +6,7 @@ use dialect::Dialect;
 use identity::{ClientId, CustomPrincipal, IamPrincipal, Principal, Timestamp};
 use mqtt::{QoS, Text, TopicFilter, Version};
 use serde::{Deserialize, Serialize};
+use session::mutation::{self, Mutation};
 use session::{ExactlyOnce, Session, Subscription};
 use store::{Key, Keyspace, Space};
 
@@ -182,13 +183,14 @@ impl SessionRecord {
             retain_as_published: known.retain_as_published,
             identifier: known.identifier,
         };
+        let forgotten = usize::from(mutation::is(Mutation::ForgetsSubscription));
         let ExactlyOnce { received, seen, released, finished } = session.exactly_once();
         Self {
             incarnation: incarnation.to_owned(),
             version: if session.version() == Version::V5 { 5 } else { 4 },
             expiry: session.expiry,
             ended,
-            subscriptions: session.subscriptions().map(subscription).collect(),
+            subscriptions: session.subscriptions().skip(forgotten).map(subscription).collect(),
             received,
             seen,
             released,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use identity::Timestamp;
+use session::mutation::{self, Mutation};
 use store::{Batch, Key};
 
 use super::body;
 use super::records::{
-    ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key,
+    ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
+    received_key,
 };
 use crate::cell::{Cell, Seat};
 
@@ -61,7 +63,7 @@ fn session(seat: &Seat) -> Option<SessionRecord> {
 }
 
 fn will(seat: &Seat) -> Option<WillRecord> {
-    let live = seat.live.as_ref()?;
+    let live = seat.live.as_ref().filter(|_| !mutation::is(Mutation::ForgetsWillRecord))?;
     let will = live.talk.terms().will.as_ref()?;
     let bearer = &live.standing.bearer;
     // The expiry counts from the disconnect: it is kept beside the message, not in it.

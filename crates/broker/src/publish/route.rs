@@ -9,6 +9,7 @@ use mqtt::{Message, QoS};
 use router::{Matches, Route};
 use session::Parcel;
 use session::group::Lane;
+use session::mutation::{self, Mutation};
 use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
@@ -63,6 +64,9 @@ impl Inner {
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
             waiting.extend(self.share(shared, seen, &parcel, sender, now));
+            if mutation::is(Mutation::DeliversTwiceInGroup) {
+                waiting.extend(self.share(shared, seen, &parcel, sender, now));
+            }
         }
         outcome.enqueue(&parcel.message, waiting);
         outcome

@@ -21,6 +21,10 @@ const SESSION_SLACK: Duration = Duration::from_secs(3);
 pub(super) struct Expiry {
     ends: BTreeMap<String, Timestamp>,
     given: BTreeSet<(usize, u16, String)>,
+    /// When wires were seated, and when they were given the first message: what waits at a seat until the disk knows of
+    /// it has its place in the window.
+    seated: BTreeMap<usize, Timestamp>,
+    flushed: BTreeMap<usize, Timestamp>,
     /// What was there when a CONNECT took the seat, by wire.
     before: BTreeMap<usize, Option<Session>>,
 }
@@ -54,7 +58,9 @@ impl Expiry {
         let expires = version == Some(Version::V5) || book.dialect().has(Divergence::ExpiryCrossesVersions);
         let end = self.ends.get(&message).copied().unwrap_or(Timestamp::NEVER);
         // What has a place in the window of a slow link keeps it.
-        if again || late || !expires || end == Timestamp::NEVER {
+        let seated = self.seated.get(&wire).copied().unwrap_or(now);
+        let kept_waiting = *self.flushed.entry(wire).or_insert(now) > seated + Duration::from_secs(1);
+        if again || late || kept_waiting || !expires || end == Timestamp::NEVER {
             return Ok(());
         }
         if now.millis() > end.millis() + MESSAGE_SLACK {
@@ -120,6 +126,7 @@ impl Checker for Expiry {
                 let client = Book::client(&heard.client).unwrap_or(usize::MAX);
                 let before = book.sessions.get(&client).cloned();
                 self.before.insert(heard.wire.unwrap_or_default(), before);
+                self.seated.insert(heard.wire.unwrap_or_default(), now);
                 let seat = heard.wire.and_then(|wire| book.seats.get(&wire));
                 let wire = heard.wire.unwrap_or_default();
                 // The book has the time of the event, not that of the CONNACK.

@@ -10,6 +10,7 @@ use mqtt::{Packet, Publish, QoS};
 use super::{Checker, is_shared, word};
 use crate::book::{Book, Session};
 use crate::fact::Fact;
+use crate::marks::{Mark, Marks};
 
 /// What happened to a message in one group.
 #[derive(Default)]
@@ -24,8 +25,8 @@ struct Copies {
 }
 
 /// By group.
-#[derive(Default)]
 pub(super) struct Groups {
+    marks: Marks,
     copies: BTreeMap<(String, String), Copies>,
     published: BTreeMap<String, u64>,
     /// Publishes that were not answered: message, topic, groups that would have to get it.
@@ -45,6 +46,17 @@ fn shared<'a>(session: &'a Session, topic: &'a str, book: &'a Book) -> impl Iter
 }
 
 impl Groups {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self {
+            marks,
+            copies: BTreeMap::new(),
+            published: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            due: BTreeMap::new(),
+            excuses: BTreeMap::new(),
+        }
+    }
+
     /// Simulated clients belong to one group: an odd number to one, an even number to the other.
     fn group(client: usize) -> String {
         format!("$share/g{}/g/+", client % 2)
@@ -127,7 +139,11 @@ impl Groups {
         for copies in self.copies.values_mut() {
             let before = copies.with.len();
             copies.with.retain(|(known, _)| wire.is_some_and(|wire| *known != wire));
-            copies.again += (before - copies.with.len()) as u64;
+            let returned = before - copies.with.len();
+            copies.again += returned as u64;
+            if returned > 0 && wire.is_some() {
+                self.marks.hit(Mark::SharedReturned);
+            }
         }
         self.asked.retain(|(known, _), _| wire.is_some_and(|wire| *known != wire));
     }
@@ -173,7 +189,9 @@ impl Checker for Groups {
                 }
                 Kind::PublishDenied | Kind::PublishRefused => {
                     // Its answer is no promise.
-                    self.asked.retain(|(wire, _), (_, topic, _)| heard.wire != Some(*wire) || *topic != heard.topic);
+                    self.asked.retain(|(wire, _), (_, topic, _)| {
+                        heard.wire != Some(*wire) || *topic != heard.topic
+                    });
                 }
                 Kind::DeliveryDropped | Kind::ReceiveDenied if is_shared(&heard.topic) => {
                     *self.excuses.entry(heard.topic.clone()).or_insert(0) += 1;

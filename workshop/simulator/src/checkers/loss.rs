@@ -161,7 +161,10 @@ impl Loss {
         *self.refused.entry((wire, heard.topic.clone())).or_insert(0) += 1;
         // Which of several is not told; an answer to it is no promise.
         let same = |known: &(usize, u16), asked: &Asked| known.0 == wire && asked.topic == heard.topic;
-        self.asked.iter_mut().filter(|(known, asked)| same(known, asked)).for_each(|(_, asked)| asked.eligible.clear());
+        self.asked
+            .iter_mut()
+            .filter(|(known, asked)| same(known, asked))
+            .for_each(|(_, asked)| asked.eligible.clear());
     }
 
     /// Whether the broker may drop a message for this reason.

@@ -11,6 +11,7 @@ use mqtt::{Packet, Version};
 use super::Checker;
 use crate::book::Book;
 use crate::fact::Fact;
+use crate::marks::{Mark, Marks};
 
 /// Counts of one wire.
 #[derive(Default)]
@@ -22,8 +23,8 @@ struct Counts {
 }
 
 /// By wire.
-#[derive(Default)]
 pub(super) struct Quotas {
+    marks: Marks,
     counts: BTreeMap<usize, Counts>,
     connects: BTreeMap<String, Vec<Timestamp>>,
 }
@@ -37,6 +38,10 @@ fn beyond(moments: &mut Vec<Timestamp>, rate: Rate, now: Timestamp) -> bool {
 }
 
 impl Quotas {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self { marks, counts: BTreeMap::new(), connects: BTreeMap::new() }
+    }
+
     fn gave(&mut self, wire: usize, packet: &Packet, book: &Book) -> Result<(), String> {
         let Packet::Publish(publish) = packet else { return Ok(()) };
         let (Some(id), Some(seat)) = (publish.packet_id, book.seats.get(&wire)) else { return Ok(()) };
@@ -47,6 +52,9 @@ impl Quotas {
         let window = own.min(book.dialect().limits().inflight_out);
         let owed = &mut self.counts.entry(wire).or_default().owed;
         owed.insert(id.get());
+        if owed.len() == usize::from(window) {
+            self.marks.hit(Mark::WindowFull);
+        }
         if owed.len() > usize::from(window) {
             return Err(format!(
                 "wire {wire} has {} unacknowledged messages, its window is {window}",

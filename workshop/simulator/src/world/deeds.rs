@@ -187,6 +187,12 @@ impl World {
         let (mode, mark) = match deed {
             Deed::Cut | Deed::CutInPacket => {
                 self.marks.hit(Mark::LinkCut);
+                let connected = self.clients.get(number).is_some_and(|client| client.is_connected);
+                if deed == Deed::CutInPacket && connected {
+                    // So that there is a packet to be cut.
+                    let topic = self.topic();
+                    self.publish(number, &topic, false);
+                }
                 return self.hang_up(number, deed == Deed::CutInPacket);
             }
             Deed::HalfOpen => (Mode::HalfOpen, Mark::LinkHalfOpen),
