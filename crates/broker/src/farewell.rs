@@ -145,7 +145,7 @@ impl Inner {
         let mut message = will.message(now, &self.dialect);
         self.enrich(standing, &mut message, now);
         let client = report::standing_of(standing);
-        match self.authorise_publish(standing, &message, now) {
+        match self.authorise_will(standing, &message, now) {
             Ok(permits) => {
                 self.report_will(client, &message, now);
                 let outcome = self.distribute(permits, message, Sender::will(client), matches, now);

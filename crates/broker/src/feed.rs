@@ -54,6 +54,8 @@ impl Inner {
     pub async fn refresh(&self, standing: &Arc<Standing>, now: Timestamp) {
         match self.principals.reread(standing).await {
             Err(unread) => {
+                // A will that waits is not published by what may not hold any more.
+                standing.doubt();
                 let error = self.unread(unread, now);
                 self.store_failed("the policies of a live connection", &error, now);
                 self.turn_away(standing, Fault::ServerError, &"its policies could not be read", now);

@@ -19,11 +19,11 @@ use session::group::{Due, GroupPlace, Lane, Queue, from_random};
 use session::mutation::{self, Mutation};
 use session::{Dropped, Offer, PAGE, Parcel};
 use smallvec::SmallVec;
-use store::{Journal, Key, Position, Record};
+use store::{Batch, Journal, Key, Position, Record};
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Subscriber};
-use crate::durable::body;
+use crate::durable::{ABANDONED, body};
 use crate::publish::{Fate, Report};
 
 /// How long a group in which something waits is left alone while a member is there.
@@ -41,6 +41,8 @@ pub(crate) struct Group {
     queue: Mutex<Queue>,
     /// It stands in the loader's queue.
     wanted: AtomicBool,
+    /// The store knows of its rows: see [`ABANDONED`](crate::durable::ABANDONED).
+    noted: [AtomicBool; 2],
     /// It has lost its last member and left the index.
     retired: AtomicBool,
     /// When to look at it again, in milliseconds since the epoch.
@@ -60,6 +62,19 @@ impl Group {
             Lane::Queued => "queued",
         };
         Key::of(&["$group", self.name(), row])
+    }
+
+    fn is_noted(&self, lane: Lane) -> &AtomicBool {
+        let [live, queued] = &self.noted;
+        if lane == Lane::Live { live } else { queued }
+    }
+
+    /// Has the store know of a row, together with the first message in it: if the process dies after the last member has
+    /// left, somebody still finds what waits there.
+    pub(crate) fn note(&self, lane: Lane, batch: &mut Batch) {
+        if !self.is_noted(lane).swap(true, Ordering::AcqRel) {
+            ABANDONED.put(batch, &self.key(lane), &true);
+        }
     }
 
     /// A look at the queue. The lock is a leaf.
@@ -85,6 +100,23 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// A write failed: nobody knows whether the store knows of the groups.
+    pub(crate) fn doubt(&self) {
+        for group in self.all() {
+            LANES.iter().for_each(|lane| group.is_noted(*lane).store(false, Ordering::Release));
+        }
+    }
+
+    /// True if a journal is a row of a group.
+    pub(crate) fn is_row(key: &Key) -> bool {
+        matches!(&key.parts()[..], [first, _, _] if first == "$group")
+    }
+
+    /// True if the journal is a row of a group that is there.
+    pub(crate) fn has_row(&self, key: &Key) -> bool {
+        Self::is_row(key) && key.parts().get(1).is_some_and(|name| self.find(name).is_some())
+    }
+
     fn find(&self, name: &str) -> Option<Arc<Group>> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
@@ -104,6 +136,7 @@ impl Groups {
             filter,
             queue: Mutex::default(),
             wanted: AtomicBool::new(false),
+            noted: [const { AtomicBool::new(false) }; 2],
             retired: AtomicBool::new(false),
             next_at: AtomicU64::new(0),
         });

@@ -30,8 +30,8 @@ deeds! {
     Publish = 26, "a client publishes";
     Burst = 2, "a client publishes many messages at once";
     Retain = 5, "a client publishes with RETAIN";
-    Share = 6, "a client publishes to a shared group";
-    JoinGroup = 3, "a client subscribes to a shared group";
+    Share = 12, "a client publishes to a shared group";
+    JoinGroup = 6, "a client subscribes to a shared group";
     Acknowledge = 6, "a client acknowledges what it owes";
     Ping = 2, "a client pings";
     Goodbye = 3, "a client disconnects";

@@ -22,6 +22,7 @@ use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
 use crate::cell::Cell;
+use crate::groups::Groups;
 use crate::publish::{Outcome, Waits};
 use crate::receive::Acknowledgement;
 
@@ -285,6 +286,9 @@ impl Inner {
         self.announce(&appended, targets, now);
         for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
             self.saved(saved, committed.is_ok());
+            if committed.is_err() {
+                self.groups.doubt();
+            }
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
@@ -333,7 +337,10 @@ impl Inner {
         let mut empty = Batch::new();
         for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
             match outcome {
-                Ok(()) if upto == u64::MAX => ABANDONED.delete(&mut empty, &key),
+                // Of a group without members all that was known is gone.
+                Ok(()) if upto == u64::MAX || (Groups::is_row(&key) && !self.groups.has_row(&key)) => {
+                    ABANDONED.delete(&mut empty, &key);
+                }
                 Ok(()) => {}
                 Err(error) => {
                     self.committer.trim(key, upto);

@@ -16,8 +16,10 @@ use standing::{Grant, GrantedDocument};
 pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
 pub(crate) const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
-/// Key: a journal. Journals of sessions that are over, which are to be trimmed: written together with what ends the
-/// session, and deleted after the journal is empty, so that a crash in between leaves nothing behind.
+/// Key: a journal. Journals that nobody else knows of after a crash. Of a session that is over: written together with what
+/// ends it, and deleted after the journal is empty. Of a shared group, which has no record of its own: written with the
+/// first message, and deleted after the last member has left; at the start those that no session is a member of are
+/// trimmed.
 pub(crate) const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
 /// Key: topic. Retained messages: when, then the message.
 pub(crate) const RETAINED: Space = Space::new("retained");

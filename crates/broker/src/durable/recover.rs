@@ -111,7 +111,8 @@ impl Inner {
             let page = ABANDONED.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key.clone());
-            page.into_iter().for_each(|found| self.committer.trim(found.key, u64::MAX));
+            let nobodys = page.into_iter().filter(|found| !self.groups.has_row(&found.key));
+            nobodys.for_each(|found| self.committer.trim(found.key, u64::MAX));
         }
     }
 

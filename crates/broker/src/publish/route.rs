@@ -63,7 +63,11 @@ impl Inner {
             waiting.extend(self.deliver(route, None, &parcel, sender, now));
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
-            waiting.extend(self.share(shared, seen, &parcel, sender, now));
+            let share = self.share(shared, seen, &parcel, sender, now);
+            if let Some(Waiting { waits: Waits::Group(group, lane), .. }) = &share {
+                group.note(*lane, &mut outcome.batch);
+            }
+            waiting.extend(share);
             if mutation::is(Mutation::DeliversTwiceInGroup) {
                 waiting.extend(self.share(shared, seen, &parcel, sender, now));
             }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use dialect::Fault;
 use identity::Timestamp;
 use mqtt::{Packet, PacketId, QoS, ReasonCode};
-use session::mutation::{self, Mutation};
 use session::{Conversation, Notes, Session, Step};
 use store::{Append, Recipient};
 
@@ -263,7 +262,6 @@ pub(crate) fn pump(connection: &Connection, now: Timestamp) -> Flow {
 
 /// [MQTT-3.14.4-3] the will is dropped, unless the client asked for it with reason 0x04.
 fn goodbye(connection: &mut Connection, with_will: bool, now: Timestamp) -> Flow {
-    let with_will = with_will || mutation::is(Mutation::WillAfterGoodbye);
     connection.say_goodbye(with_will, now);
     Flow::Close
 }

@@ -12,6 +12,9 @@ use crate::book::Book;
 use crate::fact::Fact;
 use crate::heard::Heard;
 
+/// Milliseconds after which an answer is overdue although nothing holds it up.
+const PATIENCE: u64 = 2_000;
+
 /// A publish that was handed in and not answered.
 struct Asked {
     message: String,
@@ -19,6 +22,7 @@ struct Asked {
     /// Client and session that had a subscription.
     eligible: Vec<(usize, u64)>,
     expires: Option<Timestamp>,
+    at: Timestamp,
 }
 
 /// A message that a session is owed.
@@ -69,7 +73,7 @@ impl Loss {
         }
         let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
         let expires = seconds.map(|millis| Timestamp(now.millis() + millis));
-        let asked = Asked { message: word(publish), topic, eligible, expires };
+        let asked = Asked { message: word(publish), topic, eligible, expires, at: now };
         self.asked.insert((wire, id.get()), asked);
     }
 
@@ -210,7 +214,7 @@ impl Loss {
     }
 
     /// What was handed in on a wire that is still there and got no answer.
-    fn unanswered(&self, book: &Book) -> Option<String> {
+    fn unanswered(&self, since: Timestamp, book: &Book) -> Option<String> {
         let open = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
         let mut refused = self.refused.clone();
         let mut excused = |wire: usize, topic: &String| {
@@ -220,7 +224,7 @@ impl Loss {
                 true
             }
         };
-        let mut waits = self.asked.iter().filter(|((wire, _), _)| open(wire));
+        let mut waits = self.asked.iter().filter(|((wire, _), asked)| open(wire) && asked.at <= since);
         let asked = waits.find(|((wire, _), asked)| !excused(*wire, &asked.topic));
         asked.map(|((wire, id), asked)| {
             format!("publish {id} ({}) on wire {wire} got no answer", asked.message)
@@ -249,11 +253,16 @@ impl Checker for Loss {
                 self.asked.clear();
                 self.given.clear();
             }
+            // Nothing is on its way, so nothing will answer what was handed in before.
+            Fact::Idle if book.dialect().limits().throughput_per_connection.limit().is_none() => {
+                let since = Timestamp(now.millis().saturating_sub(PATIENCE));
+                return self.unanswered(since, book).map_or(Ok(()), Err);
+            }
             Fact::Drained => {
                 if let Some(missing) = self.missing(now, book) {
                     return Err(format!("lost: {missing}"));
                 }
-                return self.unanswered(book).map_or(Ok(()), Err);
+                return self.unanswered(now, book).map_or(Ok(()), Err);
             }
             _ => {}
         }
@@ -261,6 +270,6 @@ impl Checker for Loss {
     }
 
     fn waits_for(&self, book: &Book) -> Option<String> {
-        self.missing(self.now, book).or_else(|| self.unanswered(book))
+        self.missing(self.now, book).or_else(|| self.unanswered(self.now, book))
     }
 }

@@ -58,8 +58,11 @@ pub(super) struct Retained {
 
 impl Retained {
     /// The broker accepted one.
-    fn accepted(&mut self, wire: usize, topic: &str, now: Timestamp) {
-        let same = |(known, publish): &(usize, Publish)| *known == wire && publish.topic.as_str() == topic;
+    fn accepted(&mut self, wire: usize, topic: &str, id: Option<u16>, now: Timestamp) {
+        let same = |(known, publish): &(usize, Publish)| {
+            let same_id = publish.packet_id.map(mqtt::PacketId::get) == id;
+            *known == wire && publish.topic.as_str() == topic && same_id
+        };
         let Some(at) = self.asked.iter().position(same) else { return };
         let (_, publish) = self.asked.remove(at);
         let kept = self.topics.entry(topic.to_owned()).or_default();
@@ -144,7 +147,7 @@ impl Checker for Retained {
             }
             Fact::Heard(heard) => match heard.kind {
                 Kind::PublishIn if heard.flag => {
-                    self.accepted(heard.wire.unwrap_or_default(), &heard.topic, now);
+                    self.accepted(heard.wire.unwrap_or_default(), &heard.topic, heard.packet_id, now);
                 }
                 Kind::PublishRefused | Kind::PublishDenied => {
                     let same = |(wire, publish): &(usize, Publish)| {
