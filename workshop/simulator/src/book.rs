@@ -53,8 +53,8 @@ pub struct Seat {
     pub ended: bool,
     /// The client said goodbye: with this code.
     pub goodbye: Option<ReasonCode>,
-    /// SUBSCRIBE that were not answered.
-    asked: BTreeMap<u16, Subscribe>,
+    /// SUBSCRIBE that were not answered, and those of their filters that were unsubscribed from meanwhile.
+    asked: BTreeMap<u16, (Subscribe, BTreeSet<String>)>,
 }
 
 /// All clients and wires.
@@ -156,7 +156,7 @@ impl Book {
                 self.unanswered.insert((wire, id), crate::checkers::word(publish));
             }
             Packet::Subscribe(subscribe) => {
-                seat.asked.insert(subscribe.packet_id.get(), subscribe.clone());
+                seat.asked.insert(subscribe.packet_id.get(), (subscribe.clone(), BTreeSet::new()));
                 if let Some(session) = session {
                     for request in &subscribe.filters {
                         // Its options may change in any moment from now on.
@@ -166,6 +166,7 @@ impl Book {
             }
             Packet::Unsubscribe(unsubscribe) => {
                 let filters: Vec<_> = unsubscribe.filters.iter().map(|one| one.as_str().to_owned()).collect();
+                seat.asked.values_mut().for_each(|(_, undone)| undone.extend(filters.iter().cloned()));
                 session
                     .into_iter()
                     .for_each(|session| session.subs.retain(|filter, _| !filters.contains(filter)));
@@ -188,6 +189,9 @@ impl Book {
             }
             Packet::ConnAck(connack) => {
                 seat.welcomed |= connack.code == ReasonCode::Success;
+                if seat.ended {
+                    return;
+                }
                 let granted = connack.properties.session_expiry_interval;
                 if let Some(session) = self.sessions.get_mut(&seat.client).filter(|_| seat.welcomed) {
                     session.expiry = granted.unwrap_or(session.expiry);
@@ -196,11 +200,12 @@ impl Book {
             }
             Packet::SubAck(suback) => {
                 let asked = seat.asked.remove(&suback.packet_id.get());
-                let (Some(asked), Some(session)) = (asked, self.sessions.get_mut(&seat.client)) else {
+                let (Some((asked, undone)), Some(session)) = (asked, self.sessions.get_mut(&seat.client)) else {
                     return;
                 };
                 for (request, code) in asked.filters.iter().zip(&suback.codes) {
-                    if let Some(qos) = QoS::from_number(*code as u8) {
+                    let filter = request.filter.as_str();
+                    if let Some(qos) = QoS::from_number(*code as u8).filter(|_| !undone.contains(filter)) {
                         let sub = Sub { qos, no_local: request.no_local };
                         session.subs.insert(request.filter.as_str().to_owned(), sub);
                     }

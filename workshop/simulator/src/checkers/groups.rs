@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dialect::Divergence;
 use events::Kind;
 use identity::Timestamp;
 use mqtt::{Packet, Publish, QoS};
@@ -63,6 +64,10 @@ impl Groups {
     }
 
     fn lasting(topic: &str, book: &Book) -> Vec<String> {
+        // Otherwise a message is for the member that was chosen, and goes with its session.
+        if !book.dialect().has(Divergence::SharedGroupQueue) {
+            return Vec::new();
+        }
         let persistent = book.sessions.values().filter(|session| session.sure && session.expiry > 0);
         let takes = |session: &Session, filter: &String| {
             session.subs.get(filter).is_some_and(|sub| sub.qos != QoS::AtMostOnce)
