@@ -94,6 +94,11 @@ impl Client {
         self.wire = Some(wire);
         self.version = connect.version;
         self.is_connected = false;
+        if connect.clean_start {
+            // [MQTT-3.1.2-4] whether or not it hears of it.
+            self.sent.clear();
+            self.received.clear();
+        }
         self.owed.clear();
         self.asked.clear();
     }
