@@ -72,7 +72,7 @@ impl Group {
     /// Has the store know of a row, together with the first message in it: if the process dies after the last member has
     /// left, somebody still finds what waits there.
     pub(crate) fn note(&self, lane: Lane, batch: &mut Batch) {
-        if !self.is_noted(lane).swap(true, Ordering::AcqRel) {
+        if !self.is_noted(lane).swap(true, Ordering::AcqRel) && !mutation::is(Mutation::ForgetsGroupRows) {
             ABANDONED.put(batch, &self.key(lane), &true);
         }
     }

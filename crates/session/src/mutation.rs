@@ -49,6 +49,16 @@ pub enum Mutation {
     LeavesQueueBehind,
     /// Whoever waits for an acknowledgement is not woken.
     LosesWake,
+    /// A record that could not be written is not written again.
+    SavesOnce,
+    /// A journal that could not be trimmed is not trimmed again.
+    TrimsOnce,
+    /// The store does not know of the journals of sessions that are over.
+    ForgetsAbandoned,
+    /// The store does not know of the rows of shared groups.
+    ForgetsGroupRows,
+    /// A delayed will is published by policies that could not be read again.
+    TrustsStaleWill,
 }
 
 impl Mutation {
@@ -76,6 +86,11 @@ impl Mutation {
         Self::TakesRepeatedAsNew,
         Self::LeavesQueueBehind,
         Self::LosesWake,
+        Self::SavesOnce,
+        Self::TrimsOnce,
+        Self::ForgetsAbandoned,
+        Self::ForgetsGroupRows,
+        Self::TrustsStaleWill,
     ];
 }
 

@@ -339,6 +339,16 @@ impl Session {
         }
     }
 
+    /// A message did not get into the journal: it does not count as one that waits.
+    pub fn missed(&mut self) {
+        if let Some(tape) = &mut self.tape {
+            tape.missed();
+            if tape.waiting() == 0 {
+                self.unread_bytes = 0;
+            }
+        }
+    }
+
     /// What to read from the journal now; nothing while enough is in memory.
     pub fn next_read(&self) -> Option<Reading> {
         let tape = self.tape.as_ref()?;

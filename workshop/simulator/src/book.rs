@@ -200,12 +200,19 @@ impl Book {
             }
             Packet::SubAck(suback) => {
                 let asked = seat.asked.remove(&suback.packet_id.get());
-                let (Some((asked, undone)), Some(session)) = (asked, self.sessions.get_mut(&seat.client)) else {
+                let (Some((asked, undone)), Some(session)) = (asked, self.sessions.get_mut(&seat.client))
+                else {
                     return;
+                };
+                let again = |filter: &str| {
+                    let mut others = seat.asked.values().flat_map(|(other, _)| &other.filters);
+                    others.any(|request| request.filter.as_str() == filter)
                 };
                 for (request, code) in asked.filters.iter().zip(&suback.codes) {
                     let filter = request.filter.as_str();
-                    if let Some(qos) = QoS::from_number(*code as u8).filter(|_| !undone.contains(filter)) {
+                    if let Some(qos) =
+                        QoS::from_number(*code as u8).filter(|_| !undone.contains(filter) && !again(filter))
+                    {
                         let sub = Sub { qos, no_local: request.no_local };
                         session.subs.insert(request.filter.as_str().to_owned(), sub);
                     }

@@ -19,6 +19,11 @@ pub enum Fact {
         /// The packet.
         connect: Arc<Connect>,
     },
+    /// A client threw its session away: it begins a clean start, of which the broker may never hear.
+    Cleared {
+        /// The client.
+        client: usize,
+    },
     /// The broker gave a connection.
     Seated {
         /// The wire.

@@ -308,7 +308,9 @@ impl Inner {
                 abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
             } else {
                 cell.enter(|seat| seat.abandoned.extend(abandoned));
-                self.committer.unsaved(cell);
+                if !mutation::is(Mutation::SavesOnce) {
+                    self.committer.unsaved(cell);
+                }
             }
         }
     }
@@ -343,7 +345,9 @@ impl Inner {
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    self.committer.trim(key, upto);
+                    if !mutation::is(Mutation::TrimsOnce) {
+                        self.committer.trim(key, upto);
+                    }
                     first.get_or_insert(error);
                 }
             }
@@ -409,7 +413,10 @@ impl Inner {
         let number = match appended {
             Ok(Some(position)) => position.0,
             Ok(None) => return,
-            Err(error) => return self.store_failed("messages for persistent sessions", error, now),
+            Err(error) => {
+                self.store_failed("messages for persistent sessions", error, now);
+                return self.missed(targets);
+            }
         };
         let mut seen = HashMap::new();
         for target in targets {
@@ -432,6 +439,23 @@ impl Inner {
             });
             if wants {
                 self.loader.want(target.cell);
+            }
+        }
+    }
+
+    /// Messages could not be appended: they do not wait. Perhaps they are there all the same: a session finds them with
+    /// the next one that comes, a group looks for them.
+    fn missed(&self, targets: Vec<Waits>) {
+        for target in targets {
+            match target {
+                Waits::Session(target) => target.cell.enter(|seat| {
+                    let kept = seat.kept.as_mut().filter(|kept| kept.id == target.session);
+                    kept.into_iter().for_each(|kept| kept.session.missed());
+                }),
+                Waits::Group(group, lane) => {
+                    group.queue(|queue| queue.doubt(lane));
+                    self.loader.want_group(group);
+                }
             }
         }
     }

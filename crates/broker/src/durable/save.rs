@@ -52,7 +52,8 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
         None if before.will => WILLS.delete(batch, &key),
         None => {}
     }
-    added.abandoned.iter().for_each(|key| ABANDONED.put(batch, key, &true));
+    let noted = added.abandoned.iter().filter(|_| !mutation::is(Mutation::ForgetsAbandoned));
+    noted.for_each(|key| ABANDONED.put(batch, key, &true));
     added
 }
 

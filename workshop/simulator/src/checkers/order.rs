@@ -21,7 +21,9 @@ pub(super) struct Order {
     last: BTreeMap<Row, (u64, String)>,
     /// What each session was given before.
     given: BTreeSet<(usize, u64, String)>,
-    seen: BTreeSet<(usize, u64, String)>,
+    seen: BTreeSet<(usize, u64, u64, String)>,
+    /// How often each client has thrown its own session away, whatever became of the CONNECT.
+    cleared: BTreeMap<usize, u64>,
 }
 
 impl Order {
@@ -56,7 +58,8 @@ impl Order {
             return Ok(());
         }
         let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
-        match self.seen.insert((client, epoch, word(publish))) {
+        let cleared = self.cleared.get(&client).copied().unwrap_or(0);
+        match self.seen.insert((client, epoch, cleared, word(publish))) {
             true => Ok(()),
             false => Err(format!("client {client} saw {} of QoS 2 twice", word(publish))),
         }
@@ -83,6 +86,7 @@ impl Checker for Order {
                     return self.gave(*client, publish, book);
                 }
             }
+            Fact::Cleared { client } => *self.cleared.entry(*client).or_insert(0) += 1,
             Fact::Seen { client, publish } => return self.seen(*client, publish, book),
             // After a restart what was not settled comes again, from the first.
             Fact::Died { .. } => self.last.clear(),

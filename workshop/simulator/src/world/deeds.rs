@@ -100,6 +100,9 @@ impl World {
         let Some(client) = self.clients.get_mut(number) else { return };
         client.connects(wire, &connect);
         client.is_lazy = lazy;
+        if connect.clean_start {
+            self.report(&Fact::Cleared { client: number });
+        }
         self.wires.push(Wire::new(wire, number, connect.version));
         self.send(number, &Packet::Connect(Box::new(connect)));
     }
