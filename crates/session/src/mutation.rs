@@ -59,6 +59,8 @@ pub enum Mutation {
     ForgetsGroupRows,
     /// A delayed will is published by policies that could not be read again.
     TrustsStaleWill,
+    /// What comes while stored messages wait goes out before them, in the standard's dialect too.
+    LiveOvertakesBacklog,
 }
 
 impl Mutation {
@@ -91,6 +93,7 @@ impl Mutation {
         Self::ForgetsAbandoned,
         Self::ForgetsGroupRows,
         Self::TrustsStaleWill,
+        Self::LiveOvertakesBacklog,
     ];
 }
 

@@ -10,6 +10,7 @@ use mqtt::{Connect, Packet, Publish, QoS, ReasonCode, Version};
 use super::{Checker, word};
 use crate::book::{Book, Session};
 use crate::fact::Fact;
+use crate::heard::Heard;
 
 /// How late a message may be when it first goes out.
 const MESSAGE_SLACK: u64 = 1_100;
@@ -87,6 +88,19 @@ impl Expiry {
     }
 }
 
+/// The broker says that a session ended by its expiry: then its time was over.
+fn expired(heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
+    let session = Book::client(&heard.client).and_then(|client| book.sessions.get(&client));
+    let Some(session) = session.filter(|session| session.sure) else { return Ok(()) };
+    match session.ended {
+        Some((first, _)) if now + SESSION_SLACK < first + Duration::from_secs(session.expiry.into()) => {
+            Err(format!("the session of {} expired too early", heard.client))
+        }
+        Some(_) => Ok(()),
+        None => Err(format!("the session of {} expired while the client was there", heard.client)),
+    }
+}
+
 /// Whether a session has to be there; nothing if it may or may not.
 fn expected(before: Option<&Session>, connect: &Connect, now: Timestamp, book: &Book) -> Option<bool> {
     if connect.clean_start {
@@ -122,6 +136,7 @@ impl Checker for Expiry {
                     self.took(publish, now, book);
                 }
             }
+            Fact::Heard(heard) if heard.kind == events::Kind::SessionExpired => return expired(heard, now, book),
             Fact::Heard(heard) if heard.kind == events::Kind::Connected => {
                 let client = Book::client(&heard.client).unwrap_or(usize::MAX);
                 let before = book.sessions.get(&client).cloned();
