@@ -52,6 +52,8 @@ pub struct Matches<T> {
     pub direct: Vec<Route<T>>,
     /// One chosen member for each shared group that has one.
     pub shared: Vec<SharedRoute<T>>,
+    /// Whose message it is, 0 if nobody's: No Local keeps it from that subscriber. To be set before each match.
+    pub sender: u64,
     /// Some of those that `#` would bring in if it matched its parent (hash-excludes-parent).
     pub missed: Vec<Route<T>>,
     lists: usize,
@@ -59,7 +61,7 @@ pub struct Matches<T> {
 
 impl<T> Default for Matches<T> {
     fn default() -> Self {
-        Self { direct: Vec::new(), shared: Vec::new(), missed: Vec::new(), lists: 0 }
+        Self { direct: Vec::new(), shared: Vec::new(), missed: Vec::new(), sender: 0, lists: 0 }
     }
 }
 
@@ -350,16 +352,15 @@ impl<T: Target> RouteTable<T> {
         }
         self.wild.read().collect(topic, choose, out);
         if self.one_copy && out.lists > 1 {
-            keep_best(&mut out.direct);
+            keep_best(&mut out.direct, out.sender);
         }
     }
 }
 
-/// One route for each target: one that takes the client's own messages if there is one, then the highest QoS.
-fn keep_best<T: Target>(routes: &mut Vec<Route<T>>) {
-    routes.sort_unstable_by_key(|route| {
-        (route.target.id(), route.no_local, std::cmp::Reverse(route.qos as u8))
-    });
+/// One route for each target, of the highest QoS [MQTT-3.3.4-2]. What No Local keeps from the sender does not count for it.
+fn keep_best<T: Target>(routes: &mut Vec<Route<T>>, sender: u64) {
+    routes.retain(|route| !(route.no_local && route.target.id() == sender));
+    routes.sort_unstable_by_key(|route| (route.target.id(), std::cmp::Reverse(route.qos as u8)));
     // [MQTT-3.3.4-4] the one copy carries the identifiers of all.
     routes.dedup_by(|other, best| {
         let same = other.target.id() == best.target.id();

@@ -51,6 +51,29 @@ impl Flaw {
         Self::all().into_iter().find(|flaw| flaw.name() == name)
     }
 
+    /// The checkers that watch what it breaks.
+    pub fn breaks(self) -> &'static [&'static str] {
+        match self {
+            Self::LosesSyncedWrites | Self::SettlesBeforeTheDisk => {
+                &["loss", "groups", "retained", "expiry", "wills", "growth", "redelivery", "order"]
+            }
+            Self::NeverTrims => &["growth", "redelivery", "groups", "order"],
+            Self::ShufflesPages => &["order"],
+            Self::DeafFeed => &["permits"],
+            Self::Miscounts => &["bill"],
+            Self::Inside(mutation) => breaks(mutation),
+        }
+    }
+
+    /// From which seed on it is looked for: some need much to come together.
+    pub fn first_seed(self) -> u64 {
+        match self {
+            Self::Inside(Mutation::ForgetsGroupRows) => 1,
+            Self::Inside(Mutation::TrustsStaleWill) => 1,
+            _ => 1,
+        }
+    }
+
     /// What is wrong with the disk.
     pub fn of_disk(flaw: Option<Self>) -> Flaws {
         Flaws {
@@ -67,5 +90,27 @@ impl Flaw {
             Some(Self::Inside(mutation)) => Some(mutation),
             _ => None,
         }
+    }
+}
+
+fn breaks(mutation: Mutation) -> &'static [&'static str] {
+    use Mutation as M;
+    match mutation {
+        M::AsksForTheWrongTopic | M::PublishesAnything | M::SkipsRefresh | M::TrustsStaleWill => &["permits"],
+        M::DropsSettle | M::LosesWake => &["loss"],
+        M::WindowOffByOne => &["quotas"],
+        M::SendsAcknowledgedAgain | M::ReusesPacketIds => &["redelivery", "quotas"],
+        M::DeliversTwiceInGroup | M::ForgetsReturned => &["groups"],
+        M::ForgetsRetained | M::KeepsOldRetained => &["retained"],
+        M::WillAfterGoodbye | M::NoWillOnTakeover | M::ForgetsWillRecord => &["wills"],
+        M::IgnoresExpiry | M::SessionsLastForEver | M::SessionsEndAtOnce => &["expiry"],
+        M::KeepsOldConnection => &["seats"],
+        M::ForgetsSubscription => &["loss", "groups"],
+        M::TakesRepeatedAsNew => &["order", "redelivery"],
+        M::LeavesQueueBehind | M::TrimsOnce | M::ForgetsAbandoned | M::ForgetsGroupRows => {
+            &["growth", "groups"]
+        }
+        M::SavesOnce => &["wills", "expiry", "growth", "loss"],
+        M::LiveOvertakesBacklog => &["order"],
     }
 }

@@ -56,6 +56,12 @@ enum Command {
         /// How many worlds at most.
         #[arg(long, default_value_t = 200)]
         seeds: u64,
+        /// The first world; the one that each mistake names if it is not given.
+        #[arg(long)]
+        first: Option<u64>,
+        /// Only this one.
+        #[arg(long)]
+        only: Option<String>,
     },
 }
 
@@ -78,7 +84,7 @@ fn main() -> ExitCode {
             Some(time) => soak(first.unwrap_or_else(fresh), steps, time),
             None => wrong("--for takes a number with s, m or h, for example 30m"),
         },
-        Command::Flaws { seeds } => flaws(seeds),
+        Command::Flaws { seeds, first, only } => flaws(seeds, first, only.as_deref()),
     }
 }
 
@@ -151,12 +157,14 @@ fn print_totals(first: u64, totals: &Totals) {
     println!("{} worlds from seed {first}, {} failures", totals.seeds, totals.failures.len());
 }
 
-fn flaws(seeds: u64) -> ExitCode {
+fn flaws(seeds: u64, first: Option<u64>, only: Option<&str>) -> ExitCode {
     let mut missed = 0;
-    for flaw in Flaw::all() {
-        let found = (1..=seeds).find_map(|seed| {
+    for flaw in Flaw::all().into_iter().filter(|flaw| only.is_none_or(|only| flaw.name() == only)) {
+        let first = first.unwrap_or(flaw.first_seed());
+        let found = (first..first + seeds).find_map(|seed| {
             let case = Case { flaw: Some(flaw), ..Case::new(seed, STEPS) };
-            Some((case.clone(), case.run().0?))
+            let failure = case.run().0.filter(|failure| flaw.breaks().contains(&failure.checker))?;
+            Some((case, failure))
         });
         match found {
             Some((case, failure)) => {

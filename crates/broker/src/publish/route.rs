@@ -54,6 +54,7 @@ impl Inner {
             seen.extend(chosen.map(|_| what));
             chosen
         };
+        matches.sender = sender.session;
         self.routes.matches(topic, &mut pick, matches);
         if !matches.missed.is_empty() {
             self.report_missed(matches, topic, now);

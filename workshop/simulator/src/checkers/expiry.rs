@@ -136,7 +136,9 @@ impl Checker for Expiry {
                     self.took(publish, now, book);
                 }
             }
-            Fact::Heard(heard) if heard.kind == events::Kind::SessionExpired => return expired(heard, now, book),
+            Fact::Heard(heard) if heard.kind == events::Kind::SessionExpired => {
+                return expired(heard, now, book);
+            }
             Fact::Heard(heard) if heard.kind == events::Kind::Connected => {
                 let client = Book::client(&heard.client).unwrap_or(usize::MAX);
                 let before = book.sessions.get(&client).cloned();
