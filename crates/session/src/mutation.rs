@@ -57,8 +57,6 @@ pub enum Mutation {
     ForgetsAbandoned,
     /// The store does not know of the rows of shared groups.
     ForgetsGroupRows,
-    /// A delayed will is published by policies that could not be read again.
-    TrustsStaleWill,
     /// What comes while stored messages wait goes out before them, in the standard's dialect too.
     LiveOvertakesBacklog,
 }
@@ -92,7 +90,6 @@ impl Mutation {
         Self::TrimsOnce,
         Self::ForgetsAbandoned,
         Self::ForgetsGroupRows,
-        Self::TrustsStaleWill,
         Self::LiveOvertakesBacklog,
     ];
 }

@@ -361,7 +361,8 @@ impl Session {
     /// What to read from the journal now; nothing while enough is in memory.
     pub fn next_read(&self) -> Option<Reading> {
         let tape = self.tape.as_ref()?;
-        let live = if self.queue.is_empty() && !self.backlog_comes_first() { tape.next_read(false) } else { None };
+        let live =
+            if self.queue.is_empty() && !self.backlog_comes_first() { tape.next_read(false) } else { None };
         live.or_else(|| if self.backlog.is_empty() { tape.next_read(true) } else { None })
     }
 

@@ -1,5 +1,6 @@
 //! Each mistake on purpose is seen, by a checker that watches what it breaks, within a bounded number of worlds; and the
-//! same world without the mistake is in order.
+//! same world without the mistake is in order. A release build makes no mistakes on purpose.
+#![cfg(debug_assertions)]
 
 use thingcore_simulator::flaw::Flaw;
 use thingcore_simulator::run::{Case, STEPS};

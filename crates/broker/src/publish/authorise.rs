@@ -77,7 +77,7 @@ impl Inner {
         message: &'a Message,
         now: Timestamp,
     ) -> Result<Permits, Denied<'a>> {
-        if standing.is_stale() && !mutation::is(Mutation::TrustsStaleWill) {
+        if standing.is_stale() {
             let (action, topic) = ("iot:Publish", message.topic.as_str());
             return Err(Denied { view: standing.view_full(), action, topic, is_unread: true, now });
         }
