@@ -104,7 +104,7 @@ impl Book {
     /// The wire on which a client is connected now.
     pub fn online(&self, client: usize) -> Option<usize> {
         let live = |(_, seat): &(&usize, &Seat)| seat.client == client && seat.accepted && !seat.ended;
-        self.seats.iter().filter(live).map(|(wire, _)| *wire).last()
+        self.seats.iter().filter(live).map(|(wire, _)| *wire).next_back()
     }
 
     /// The number of a client id.

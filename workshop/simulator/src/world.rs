@@ -48,6 +48,9 @@ pub struct Failure {
     pub step: usize,
 }
 
+/// Somebody who is told every fact.
+type Listener = Box<dyn FnMut(Timestamp, &Fact)>;
+
 /// A world.
 pub struct World {
     settings: Settings,
@@ -71,7 +74,7 @@ pub struct World {
     started: Timestamp,
     seed: u64,
     processes: u64,
-    told: Option<Box<dyn FnMut(Timestamp, &Fact)>>,
+    told: Option<Listener>,
     pings: Vec<Timestamp>,
 }
 

@@ -3,9 +3,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use thingcore_simulator::marks::Mark;
 use thingcore_simulator::run::{Case, STEPS, many};
 use thingcore_simulator::world::World;
@@ -43,10 +44,9 @@ fn digest(seed: u64) -> u64 {
     let sum = Arc::new(Mutex::new(DefaultHasher::new()));
     let heard = sum.clone();
     let mut world = World::new(seed, None);
-    world.tell(move |now, fact| format!("{now} {fact:?}").hash(&mut *heard.lock().unwrap()));
+    world.tell(move |now, fact| format!("{now} {fact:?}").hash(&mut *heard.lock()));
     world.run(&Case::new(seed, STEPS).trace());
-    let digest = sum.lock().unwrap().finish();
-    digest
+    sum.lock().finish()
 }
 
 #[test]

@@ -33,7 +33,8 @@ impl Checker for Seats {
                 }
             }
             Fact::Heard(heard) if heard.kind == Kind::Disconnected => {
-                if self.open.insert(heard.client.clone(), None).flatten() != heard.wire {
+                let open = self.open.insert(heard.client.clone(), None).flatten();
+                if open != heard.wire {
                     return Err(format!("a connection of {} ended that was not the open one", heard.client));
                 }
             }
