@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dialect::{Dialect, Divergence};
 use events::Kind;
 use identity::Timestamp;
-use mqtt::{Connect, Packet, QoS, ReasonCode, Subscribe, Version};
+use mqtt::{Connect, Packet, QoS, ReasonCode, SubAck, Subscribe, Version};
 
 use crate::fact::Fact;
 use crate::heard::Heard;
@@ -198,27 +198,27 @@ impl Book {
                     session.sure = true;
                 }
             }
-            Packet::SubAck(suback) => {
-                let asked = seat.asked.remove(&suback.packet_id.get());
-                let (Some((asked, undone)), Some(session)) = (asked, self.sessions.get_mut(&seat.client))
-                else {
-                    return;
-                };
-                let again = |filter: &str| {
-                    let mut others = seat.asked.values().flat_map(|(other, _)| &other.filters);
-                    others.any(|request| request.filter.as_str() == filter)
-                };
-                for (request, code) in asked.filters.iter().zip(&suback.codes) {
-                    let filter = request.filter.as_str();
-                    if let Some(qos) =
-                        QoS::from_number(*code as u8).filter(|_| !undone.contains(filter) && !again(filter))
-                    {
-                        let sub = Sub { qos, no_local: request.no_local };
-                        session.subs.insert(request.filter.as_str().to_owned(), sub);
-                    }
-                }
-            }
+            Packet::SubAck(suback) => self.subscribed(wire, suback),
             _ => {}
+        }
+    }
+
+    fn subscribed(&mut self, wire: usize, suback: &SubAck) {
+        let Some(seat) = self.seats.get_mut(&wire) else { return };
+        let asked = seat.asked.remove(&suback.packet_id.get());
+        let (Some((asked, undone)), Some(session)) = (asked, self.sessions.get_mut(&seat.client)) else {
+            return;
+        };
+        let again = |filter: &str| {
+            let mut others = seat.asked.values().flat_map(|(other, _)| &other.filters);
+            others.any(|request| request.filter.as_str() == filter)
+        };
+        for (request, code) in asked.filters.iter().zip(&suback.codes) {
+            let filter = request.filter.as_str();
+            let granted = QoS::from_number(*code as u8);
+            if let Some(qos) = granted.filter(|_| !undone.contains(filter) && !again(filter)) {
+                session.subs.insert(filter.to_owned(), Sub { qos, no_local: request.no_local });
+            }
         }
     }
 

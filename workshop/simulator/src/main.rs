@@ -68,17 +68,10 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { seed, steps, keep, flaw, tell, no_shrink } => {
-            let keep = match keep.as_deref().map(numbers) {
-                None => None,
-                Some(Some(keep)) => Some(keep),
-                Some(None) => return wrong("--keep takes numbers and ranges, for example 1,4-6"),
-            };
-            let flaw = match flaw.as_deref().map(Flaw::named) {
-                None => None,
-                Some(Some(flaw)) => Some(flaw),
-                Some(None) => return wrong("there is no such mistake: `thingcore-sim flaws` lists them"),
-            };
-            one(&Case { seed, steps, keep, flaw }, tell, !no_shrink)
+            match case(seed, steps, keep.as_deref(), flaw.as_deref()) {
+                Ok(case) => one(&case, tell, !no_shrink),
+                Err(what) => wrong(what),
+            }
         }
         Command::Soak { time, first, steps } => match seconds(&time) {
             Some(time) => soak(first.unwrap_or_else(fresh), steps, time),
@@ -86,6 +79,12 @@ fn main() -> ExitCode {
         },
         Command::Flaws { seeds, first, only } => flaws(seeds, first, only.as_deref()),
     }
+}
+
+fn case(seed: u64, steps: usize, keep: Option<&str>, flaw: Option<&str>) -> Result<Case, &'static str> {
+    let list = |text| numbers(text).ok_or("--keep takes numbers and ranges, for example 1,4-6");
+    let named = |name| Flaw::named(name).ok_or("there is no such mistake: `thingcore-sim flaws` lists them");
+    Ok(Case { seed, steps, keep: keep.map(list).transpose()?, flaw: flaw.map(named).transpose()? })
 }
 
 fn wrong(what: &str) -> ExitCode {

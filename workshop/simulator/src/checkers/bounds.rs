@@ -18,6 +18,30 @@ struct Talk {
     asked: BTreeSet<(&'static str, u16)>,
 }
 
+impl Talk {
+    fn gave(&mut self, wire: usize, packet: &Packet) -> Result<(), String> {
+        let name = packet.name();
+        if self.over {
+            return Err(format!("wire {wire} was given {name} after the last word"));
+        }
+        self.over = matches!(packet, Packet::Disconnect(_));
+        let is_welcome = matches!(packet, Packet::ConnAck(_));
+        match (is_welcome, self.welcomed) {
+            (true, true) => return Err(format!("wire {wire} was given a second CONNACK")),
+            (false, false) if !self.over => {
+                return Err(format!("wire {wire} was given {name} before the CONNACK"));
+            }
+            _ => self.welcomed |= is_welcome,
+        }
+        match answer(packet).filter(|answer| !self.asked.remove(answer)) {
+            Some((what, id)) => {
+                Err(format!("wire {wire} was given an answer to {what} {id} that it did not ask"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// By wire.
 #[derive(Default)]
 pub(super) struct Bounds {
@@ -56,27 +80,7 @@ impl Checker for Bounds {
                 talk.asked.extend(question(packet));
             }
             Fact::Gave { wire, packet, .. } => {
-                let talk = self.talks.entry(*wire).or_default();
-                if talk.over {
-                    return Err(format!("wire {wire} was given {} after the last word", packet.name()));
-                }
-                match &**packet {
-                    Packet::ConnAck(_) if std::mem::replace(&mut talk.welcomed, true) => {
-                        return Err(format!("wire {wire} was given a second CONNACK"));
-                    }
-                    Packet::Disconnect(_) => talk.over = true,
-                    Packet::ConnAck(_) => {}
-                    _ if !talk.welcomed => {
-                        return Err(format!("wire {wire} was given {} before the CONNACK", packet.name()));
-                    }
-                    _ => {}
-                }
-                if let Some(answer) = answer(packet).filter(|answer| !talk.asked.remove(answer)) {
-                    return Err(format!(
-                        "wire {wire} was given an answer to {} {} that it did not ask",
-                        answer.0, answer.1
-                    ));
-                }
+                return self.talks.entry(*wire).or_default().gave(*wire, packet);
             }
             _ => {}
         }

@@ -77,6 +77,15 @@ impl Expiry {
         }
     }
 
+    fn connected(&mut self, heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
+        let Some(wire) = heard.wire else { return Ok(()) };
+        let client = Book::client(&heard.client).unwrap_or(usize::MAX);
+        self.before.insert(wire, book.sessions.get(&client).cloned());
+        self.seated.insert(wire, now);
+        // The book has the time of the event, not that of the CONNACK.
+        self.welcomed(wire, heard.flag, now, book)
+    }
+
     fn welcomed(&mut self, wire: usize, present: bool, now: Timestamp, book: &Book) -> Result<(), String> {
         let Some(before) = self.before.remove(&wire) else { return Ok(()) };
         let Some(seat) = book.seats.get(&wire) else { return Ok(()) };
@@ -140,17 +149,7 @@ impl Checker for Expiry {
                 return expired(heard, now, book);
             }
             Fact::Heard(heard) if heard.kind == events::Kind::Connected => {
-                let client = Book::client(&heard.client).unwrap_or(usize::MAX);
-                let before = book.sessions.get(&client).cloned();
-                self.before.insert(heard.wire.unwrap_or_default(), before);
-                self.seated.insert(heard.wire.unwrap_or_default(), now);
-                let seat = heard.wire.and_then(|wire| book.seats.get(&wire));
-                let wire = heard.wire.unwrap_or_default();
-                // The book has the time of the event, not that of the CONNACK.
-                return match seat {
-                    Some(_) => self.welcomed(wire, heard.flag, now, book),
-                    None => Ok(()),
-                };
+                return self.connected(heard, now, book);
             }
             Fact::Gave { wire, client, packet, late } => match &**packet {
                 Packet::Publish(publish) => return self.gave((*wire, *client), publish, now, *late, book),

@@ -11,6 +11,7 @@ use mqtt::{Packet, Publish, QoS};
 use super::{Checker, is_shared, word};
 use crate::book::{Book, Session};
 use crate::fact::Fact;
+use crate::heard::Heard;
 use crate::marks::{Mark, Marks};
 
 /// What happened to a message in one group.
@@ -158,6 +159,24 @@ impl Groups {
         self.due.retain(|(group, _), topic| Self::lasting(topic, book).contains(group));
     }
 
+    fn heard(&mut self, heard: &Heard, book: &Book) {
+        match heard.kind {
+            Kind::Disconnected => {
+                self.dissolve(book);
+                self.ended(heard.wire);
+            }
+            // Its answer is no promise.
+            Kind::PublishDenied | Kind::PublishRefused => {
+                self.asked
+                    .retain(|(wire, _), (_, topic, _)| heard.wire != Some(*wire) || *topic != heard.topic);
+            }
+            Kind::DeliveryDropped | Kind::ReceiveDenied if is_shared(&heard.topic) => {
+                *self.excuses.entry(heard.topic.clone()).or_insert(0) += 1;
+            }
+            _ => {}
+        }
+    }
+
     fn missing(&self) -> Option<String> {
         let mut excuses = self.excuses.clone();
         let owed = self.due.iter().find(|(_, topic)| {
@@ -187,22 +206,7 @@ impl Checker for Groups {
                 Packet::PubAck(ack) => self.answered(*wire, ack.packet_id.get(), ack.code.is_failure(), book),
                 _ => {}
             },
-            Fact::Heard(heard) => match heard.kind {
-                Kind::Disconnected => {
-                    self.dissolve(book);
-                    self.ended(heard.wire);
-                }
-                Kind::PublishDenied | Kind::PublishRefused => {
-                    // Its answer is no promise.
-                    self.asked.retain(|(wire, _), (_, topic, _)| {
-                        heard.wire != Some(*wire) || *topic != heard.topic
-                    });
-                }
-                Kind::DeliveryDropped | Kind::ReceiveDenied if is_shared(&heard.topic) => {
-                    *self.excuses.entry(heard.topic.clone()).or_insert(0) += 1;
-                }
-                _ => {}
-            },
+            Fact::Heard(heard) => self.heard(heard, book),
             Fact::Died { .. } => {
                 self.copies.values_mut().for_each(|copies| copies.again = copies.sent.max(copies.again));
                 self.ended(None);

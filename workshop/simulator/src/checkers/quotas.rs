@@ -11,6 +11,7 @@ use mqtt::{Packet, Version};
 use super::Checker;
 use crate::book::Book;
 use crate::fact::Fact;
+use crate::heard::Heard;
 use crate::marks::{Mark, Marks};
 
 /// Counts of one wire.
@@ -64,6 +65,31 @@ impl Quotas {
         Ok(())
     }
 
+    fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
+        let limits = book.dialect().limits();
+        match (heard.kind, heard.wire) {
+            (Kind::PublishIn, Some(wire)) => {
+                let rate = limits.publishes_per_connection;
+                if beyond(&mut self.counts.entry(wire).or_default().publishes, rate, now) {
+                    return Err(format!("wire {wire} published faster than {rate:?}"));
+                }
+            }
+            (Kind::Connected, _) => {
+                let rate = limits.connects_per_client_id;
+                if beyond(self.connects.entry(heard.client.clone()).or_default(), rate, now) {
+                    return Err(format!("{} connected more often than {rate:?}", heard.client));
+                }
+            }
+            // What the broker gives up is not owed any more.
+            (Kind::DeliveryDropped | Kind::ReceiveDenied, _) => {
+                let wire = Book::client(&heard.client).and_then(|client| book.online(client));
+                wire.into_iter().for_each(|wire| self.counts.entry(wire).or_default().owed.clear());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn took(&mut self, wire: usize, packet: &Packet) {
         let owed = &mut self.counts.entry(wire).or_default().owed;
         match packet {
@@ -88,29 +114,7 @@ impl Checker for Quotas {
         match fact {
             Fact::Gave { wire, packet, .. } => return self.gave(*wire, packet, book),
             Fact::Took { wire, packet, .. } => self.took(*wire, packet),
-            Fact::Heard(heard) => match (heard.kind, heard.wire) {
-                (Kind::PublishIn, Some(wire)) => {
-                    let rate = limits.publishes_per_connection;
-                    if beyond(&mut self.counts.entry(wire).or_default().publishes, rate, now) {
-                        return Err(format!("wire {wire} published faster than {rate:?}"));
-                    }
-                }
-                (Kind::Connected, _) => {
-                    let rate = limits.connects_per_client_id;
-                    if beyond(self.connects.entry(heard.client.clone()).or_default(), rate, now) {
-                        return Err(format!("{} connected more often than {rate:?}", heard.client));
-                    }
-                }
-                // What the broker gives up is not owed any more.
-                (Kind::DeliveryDropped | Kind::ReceiveDenied, _) => {
-                    let client = Book::client(&heard.client);
-                    let wire = client.and_then(|client| book.online(client));
-                    wire.into_iter().for_each(|wire| {
-                        self.counts.entry(wire).or_default().owed.clear();
-                    });
-                }
-                _ => {}
-            },
+            Fact::Heard(heard) => return self.heard(heard, now, book),
             Fact::Idle => {
                 let most = limits.subscriptions_per_connection;
                 let over = book.sessions.iter().find(|(_, session)| session.subs.len() > most);

@@ -10,6 +10,7 @@ use mqtt::{Packet, Publish};
 use super::{Checker, word};
 use crate::book::Book;
 use crate::fact::Fact;
+use crate::heard::Heard;
 
 /// A write: the message, or nothing if it deleted; when it expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,23 @@ impl Retained {
         kept.now = vec![Some(place)];
         if let Some(id) = publish.packet_id {
             self.open.insert((wire, id.get()), (topic.to_owned(), place));
+        }
+    }
+
+    fn heard(&mut self, heard: &Heard, now: Timestamp) {
+        match heard.kind {
+            Kind::PublishIn if heard.flag => {
+                self.accepted(heard.wire.unwrap_or_default(), &heard.topic, heard.packet_id, now);
+            }
+            Kind::PublishRefused | Kind::PublishDenied => {
+                let same = |(wire, publish): &(usize, Publish)| {
+                    heard.wire == Some(*wire) && publish.topic.as_str() == heard.topic
+                };
+                if let Some(at) = self.asked.iter().position(same) {
+                    self.asked.remove(at);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -145,20 +163,7 @@ impl Checker for Retained {
                     self.asked.push((*wire, Publish::clone(publish)));
                 }
             }
-            Fact::Heard(heard) => match heard.kind {
-                Kind::PublishIn if heard.flag => {
-                    self.accepted(heard.wire.unwrap_or_default(), &heard.topic, heard.packet_id, now);
-                }
-                Kind::PublishRefused | Kind::PublishDenied => {
-                    let same = |(wire, publish): &(usize, Publish)| {
-                        heard.wire == Some(*wire) && publish.topic.as_str() == heard.topic
-                    };
-                    if let Some(at) = self.asked.iter().position(same) {
-                        self.asked.remove(at);
-                    }
-                }
-                _ => {}
-            },
+            Fact::Heard(heard) => self.heard(heard, now),
             Fact::Gave { wire, packet, .. } => match &**packet {
                 Packet::PubAck(ack) | Packet::PubRec(ack) if !ack.code.is_failure() => {
                     self.acknowledged(*wire, ack.packet_id.get());
