@@ -11,6 +11,8 @@ pub enum Mutation {
     PublishesAnything,
     /// An acknowledgement to a publisher is dropped.
     DropsSettle,
+    /// An acknowledgement to a publisher is given twice.
+    AnswersTwice,
     /// One more message goes out than the client's window has room for.
     WindowOffByOne,
     /// An acknowledged message is not taken out of those on their way.
@@ -67,6 +69,7 @@ impl Mutation {
         Self::AsksForTheWrongTopic,
         Self::PublishesAnything,
         Self::DropsSettle,
+        Self::AnswersTwice,
         Self::WindowOffByOne,
         Self::SendsAcknowledgedAgain,
         Self::ReusesPacketIds,

@@ -1,7 +1,7 @@
 //! The checkers: each an independent naive model of one promise, in a file of its own. They see facts, in order, and
 //! look sessions up in the book; none knows how the broker does what it does.
 
-mod bounds;
+mod answers;
 mod expiry;
 mod groups;
 mod growth;
@@ -50,7 +50,7 @@ pub fn all(marks: &Marks) -> Vec<Box<dyn Checker>> {
         Box::new(retained::Retained::default()),
         Box::new(wills::Wills::default()),
         Box::new(quotas::Quotas::new(marks.clone())),
-        Box::new(bounds::Bounds::default()),
+        Box::new(answers::Answers::default()),
         Box::new(order::Order::default()),
         Box::new(growth::Growth),
     ]

@@ -106,6 +106,7 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
     match mutation {
         M::AsksForTheWrongTopic | M::PublishesAnything | M::SkipsRefresh => &["permits"],
         M::DropsSettle | M::LosesWake => &["loss"],
+        M::AnswersTwice => &["answers"],
         M::WindowOffByOne => &["quotas"],
         M::SendsAcknowledgedAgain | M::ReusesPacketIds => &["redelivery", "quotas"],
         M::DeliversTwiceInGroup | M::ForgetsReturned => &["groups"],

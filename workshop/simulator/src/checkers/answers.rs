@@ -44,7 +44,7 @@ impl Talk {
 
 /// By wire.
 #[derive(Default)]
-pub(super) struct Bounds {
+pub(super) struct Answers {
     talks: BTreeMap<usize, Talk>,
 }
 
@@ -68,9 +68,9 @@ fn answer(packet: &Packet) -> Option<(&'static str, u16)> {
     })
 }
 
-impl Checker for Bounds {
+impl Checker for Answers {
     fn name(&self) -> &'static str {
-        "bounds"
+        "answers"
     }
 
     fn see(&mut self, _now: Timestamp, fact: &Fact, _book: &Book) -> Result<(), String> {
