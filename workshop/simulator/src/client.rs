@@ -96,11 +96,16 @@ impl Client {
         self.is_connected = false;
         if connect.clean_start {
             // [MQTT-3.1.2-4] whether or not it hears of it.
-            self.sent.clear();
-            self.received.clear();
+            self.forget();
         }
         self.owed.clear();
         self.asked.clear();
+    }
+
+    /// Its own part of the session is gone.
+    pub fn forget(&mut self) {
+        self.sent.clear();
+        self.received.clear();
     }
 
     /// Its link is gone.

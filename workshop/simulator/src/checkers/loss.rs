@@ -46,6 +46,8 @@ pub(super) struct Loss {
     excuses: Excuses,
     /// What sessions have acknowledged: it may come before the publisher hears that it was taken.
     settled: BTreeSet<(usize, u64, String)>,
+    /// When each wire's CONNECT was read, and its CONNACK given.
+    welcomes: BTreeMap<usize, (Timestamp, Timestamp)>,
     /// Publishes that were refused, by wire and topic: some get no answer.
     refused: BTreeMap<(usize, String), u64>,
     /// For whom a message of QoS 2 was meant when it came first.
@@ -133,6 +135,9 @@ impl Loss {
                     self.taken(asked, book);
                 }
             }
+            Packet::ConnAck(_) => {
+                self.welcomes.entry(wire).and_modify(|(_, welcomed)| *welcomed = now);
+            }
             Packet::Publish(publish) => {
                 let message = word(publish);
                 let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
@@ -171,6 +176,13 @@ impl Loss {
             .for_each(|(_, asked)| asked.eligible.clear());
     }
 
+    /// When a message was sent that was given to the link then: what goes out with a CONNACK was sent when the CONNECT was
+    /// read, and the clock may have jumped meanwhile.
+    fn sent_at(&self, client: usize, given: Timestamp, book: &Book) -> Timestamp {
+        let welcome = book.online(client).and_then(|wire| self.welcomes.get(&wire));
+        welcome.filter(|(_, welcomed)| given <= *welcomed).map_or(given, |(asked, _)| *asked)
+    }
+
     /// Whether the broker may drop a message for this reason.
     fn is_fair(&self, client: usize, topic: &str, why: DropReason, now: Timestamp, book: &Book) -> bool {
         let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
@@ -182,8 +194,8 @@ impl Loss {
             DropReason::Expired => true,
             DropReason::RetryWindow => {
                 let window = limits.retry_window_v5.min(limits.retry_window_v3);
-                book.is_aws()
-                    && of_topic().any(|due| due.given.is_some_and(|given| now.since(given) >= window))
+                let sent = |due: &Due| due.given.map(|given| self.sent_at(client, given, book));
+                book.is_aws() && of_topic().any(|due| sent(due).is_some_and(|sent| now.since(sent) >= window))
             }
             DropReason::QueueFull => limits.session_queue_messages < 1000,
             DropReason::QueueRate | DropReason::Rate => limits.queued_per_account.limit().is_some(),
@@ -240,6 +252,9 @@ impl Checker for Loss {
     fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         self.now = now;
         match fact {
+            Fact::Asked { wire, .. } => {
+                self.welcomes.insert(*wire, (now, now));
+            }
             Fact::Took { wire, client, packet, .. } => self.took(*wire, *client, packet, now, book),
             Fact::Gave { wire, client, packet, .. } => self.gave(now, *wire, *client, packet, book),
             Fact::Heard(heard) => {

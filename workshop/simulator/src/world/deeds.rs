@@ -94,6 +94,10 @@ impl World {
 
     /// Opens a link and sends CONNECT.
     pub(super) fn connect(&mut self, number: usize, manner: Manner) {
+        // An older CONNECT that is not decided may take the seat after a newer one, and nobody knows then whose session it is.
+        if self.wires.iter().any(|wire| wire.client == number && wire.is_connecting()) {
+            return;
+        }
         let wire = self.new_wire();
         let connect = self.connect_packet(number, wire, manner);
         let lazy = self.rng.chance(30);
