@@ -66,6 +66,8 @@ pub struct Book {
     pub seats: BTreeMap<usize, Seat>,
     /// Messages whose write failed and may have happened all the same: nobody knows how often they are in the journal.
     pub doubtful: BTreeSet<String>,
+    /// How many appends may have happened although the disk said that they failed.
+    pub perhaps: u64,
     unanswered: BTreeMap<(usize, u16), String>,
     /// How often the process died.
     pub crashes: u64,
@@ -80,6 +82,7 @@ impl Book {
             sessions: BTreeMap::new(),
             seats: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            perhaps: 0,
             unanswered: BTreeMap::new(),
             crashes: 0,
             epochs: 0,
@@ -225,6 +228,9 @@ impl Book {
     fn heard(&mut self, now: Timestamp, heard: &Heard) {
         if heard.kind == Kind::StoreFailed {
             self.doubtful.extend(self.unanswered.values().cloned());
+            if heard.fault.starts_with("messages for persistent sessions") {
+                self.perhaps += self.unanswered.len() as u64 + 1;
+            }
             // Wills and what has no answer are not told apart.
             self.doubtful.extend(self.seats.keys().map(|wire| format!("w{wire}")));
         }

@@ -223,13 +223,15 @@ impl Disk {
         }
     }
 
-    /// How many records of the journal there are, in all its queues.
-    pub fn waiting(&self) -> usize {
+    /// How many records of the journal there are: in queues of sessions, and in those of shared groups.
+    pub fn waiting(&self) -> (usize, usize) {
         let journal = self.messages();
         let keys = self.state.lock().keys.clone();
         let count =
-            |key: &Key| block_on(journal.read(key, Position::START, 1000)).map_or(0, |page| page.len());
-        keys.iter().map(count).sum()
+            |key: &&Key| block_on(journal.read(key, Position::START, 1000)).map_or(0, |page| page.len());
+        let is_group = |key: &&Key| key.parts().first().is_some_and(|first| first == "$group");
+        let (groups, sessions): (Vec<&Key>, Vec<&Key>) = keys.iter().partition(is_group);
+        (sessions.iter().map(count).sum(), groups.iter().map(count).sum())
     }
 
     fn note_queues<'a>(&self, keys: impl Iterator<Item = &'a Key>) {

@@ -96,8 +96,10 @@ pub enum Fact {
         connections: usize,
         /// Jobs that wait for the disk.
         jobs: usize,
-        /// Messages in the journal.
+        /// Messages in the journals of sessions.
         messages: usize,
+        /// Messages in the journals of shared groups.
+        shared: usize,
         /// Records of sessions and wills.
         records: usize,
     },

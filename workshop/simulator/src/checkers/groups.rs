@@ -165,6 +165,8 @@ impl Groups {
                 self.dissolve(book);
                 self.ended(heard.wire);
             }
+            // The last member may have left, and another come.
+            Kind::Unsubscribed => self.dissolve(book),
             // Its answer is no promise.
             Kind::PublishDenied | Kind::PublishRefused => {
                 self.asked

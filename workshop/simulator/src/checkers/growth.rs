@@ -14,12 +14,16 @@ impl Checker for Growth {
         "growth"
     }
 
-    fn see(&mut self, _now: Timestamp, fact: &Fact, _book: &Book) -> Result<(), String> {
-        let Fact::Emptied { connections, jobs, messages, records } = fact else { return Ok(()) };
+    fn see(&mut self, _now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+        let Fact::Emptied { connections, jobs, messages, shared, records } = fact else { return Ok(()) };
+        // What the disk kept although it said that it had not, of a group that is gone: at most so many.
+        let perhaps = usize::try_from(book.perhaps).unwrap_or(usize::MAX);
+        let shared = &shared.saturating_sub(perhaps);
         let left = [
             ("connections", connections),
             ("jobs", jobs),
             ("messages in the journal", messages),
+            ("messages in the journal of a group", shared),
             ("records of sessions and wills", records),
         ];
         match left.iter().find(|(_, count)| **count > 0) {

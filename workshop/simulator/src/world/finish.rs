@@ -121,9 +121,9 @@ impl World {
         let count =
             |space: &Space| block_on(records.scan(*space, &[], None, 1000)).map_or(0, |page| page.len());
         let records = SPACES.iter().map(count).sum();
-        let messages = self.disk.waiting();
+        let (messages, shared) = self.disk.waiting();
         if self.failure.is_none() {
-            self.report(&Fact::Emptied { connections, jobs, messages, records });
+            self.report(&Fact::Emptied { connections, jobs, messages, shared, records });
         }
     }
 }
