@@ -137,6 +137,35 @@ def pahos():
         one.close()
 
 
+# ---- what the simulator found ----------------------------------------------------------------------------------
+
+
+def test_stored_messages_are_not_overtaken_by_later_ones(oasis, raw, topic):
+    """[MQTT-4.6.0-6]: what is published while a session's stored messages go out comes after them."""
+    reader, writer = raw(oasis, V5, f"r-{topic}"), raw(oasis, V5, f"w-{topic}")
+    assert reader.subscribe(topic, qos=1) == [1]
+    reader.close()
+    for number in range(100):
+        writer.publish(topic, str(number), qos=1)
+    reader = raw(oasis, V5, f"r-{topic}", receive_maximum=5)
+    assert reader.connack.session_present
+    for number in range(100, 120):
+        writer.publish(topic, str(number), qos=1)
+    assert [int(reader.message().payload) for _ in range(120)] == list(range(120))
+
+
+def test_no_local_does_not_lower_the_qos_of_what_others_publish(oasis, raw, topic):
+    """[MQTT-3.3.4-2]: the highest QoS of the subscriptions that match counts, No Local or not."""
+    reader, writer = raw(oasis, V5, f"r-{topic}"), raw(oasis, V5, f"w-{topic}")
+    no_local = 0x04
+    assert reader.subscribe((topic, 0)) == [0]
+    assert reader.subscribe((f"{topic}/#", 1 | no_local)) == [1]
+    writer.publish(topic, "other", qos=1)
+    assert reader.message().qos == 1
+    reader.publish(topic, "mine")
+    assert [packet.payload for packet in reader.ping()] == [b"mine"], "the other subscription brings its own"
+
+
 # ---- the exchange ----------------------------------------------------------------------------------------------
 
 

@@ -159,6 +159,7 @@ impl Broker {
         for cell in self.0.expiry.due(now) {
             self.0.look_at(&cell, now);
         }
+        self.0.save_again();
         self.0.committer.nudge();
         let confirmation = self.0.confirmations.on_time(now);
         self.0.expiry.next().min(self.0.tick_groups(now)).min(confirmation)
@@ -166,7 +167,9 @@ impl Broker {
 
     /// Takes every seat; MQTT 5 clients are told that the server is shutting down. Drivers find it at their next poll.
     pub fn shutdown(&self, now: Timestamp) {
-        for cell in self.0.directory.all() {
+        let mut cells = self.0.directory.all();
+        cells.sort_by(|one, other| one.client_id.as_str().cmp(other.client_id.as_str()));
+        for cell in cells {
             self.0.oust(&cell, |_| true, Fault::ServerShutdown, &"the server is shutting down", now);
         }
     }

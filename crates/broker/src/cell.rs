@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use quirks::Dice;
 use router::Route;
 use session::group::GroupPlace;
+use session::mutation::{self, Mutation};
 use session::{Conversation, Offer, Session, Subscription, WillPlan};
 
 use crate::connections::LastTerms;
@@ -47,6 +48,8 @@ pub(crate) struct Seat {
     pub dice: Dice,
     /// What the store holds of it.
     pub saved: Saved,
+    /// Journals of sessions that are over, of which the store does not know yet.
+    pub abandoned: Vec<store::Key>,
     /// It stands in the loader's queue.
     pub wants_page: bool,
     /// When it will be looked at because of its expiry.
@@ -229,6 +232,8 @@ impl Seat {
                 kept.ended = Some(now);
                 kept.ends_at = match kept.session.expiry {
                     u32::MAX => Timestamp::NEVER,
+                    _ if mutation::is(Mutation::SessionsLastForEver) => Timestamp::NEVER,
+                    _ if mutation::is(Mutation::SessionsEndAtOnce) => now + std::time::Duration::from_secs(1),
                     seconds => now + std::time::Duration::from_secs(seconds.into()),
                 };
             }

@@ -9,6 +9,7 @@ use events::Client;
 use identity::{ClientId, Principal, Timestamp};
 use mqtt::{ConnAck, Connect, Packet, Text, Version};
 use policy::{ConnectFacts, Permit};
+use session::mutation::{self, Mutation};
 use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
 
 use crate::cell::{Cell, Ended, Kept, Live};
@@ -188,7 +189,8 @@ impl Broker {
             // [MQTT-3.1.3-9] a session that is thrown away does not let its will wait.
             let (over, remedy) = (taken.over.is_some(), Some(remedy as &dyn std::fmt::Display));
             let departure = Departure { over, remedy, ..Departure::by(fault, detail, trace) };
-            inner.conclude(&cell, ended, &departure, now);
+            let will = departure.will && !mutation::is(Mutation::NoWillOnTakeover);
+            inner.conclude(&cell, ended, &Departure { will, ..departure }, now);
         }
         if let Some(over) = &taken.over {
             inner.unroute(over);
@@ -360,7 +362,9 @@ impl Inner {
             if seat.retired {
                 return None;
             }
-            let (ousted, waker) = seat.oust(Fault::TakenOver, trace, &self.dialect, now).unzip();
+            let oust = !mutation::is(Mutation::KeepsOldConnection);
+            let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
+            let (ousted, waker) = ousted.flatten().unzip();
             let resumed = seat.kept.as_ref().is_some_and(|kept| self.resumes(&kept.session, terms));
             let mut over = None;
             if !resumed {

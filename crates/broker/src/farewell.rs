@@ -147,7 +147,7 @@ impl Inner {
         self.enrich(standing, &view, &mut parcel, now);
         let message = &parcel.message;
         let client = report::standing_of(standing);
-        match self.authorise_publish(&view, message, now) {
+        match self.authorise_will(standing, message, now) {
             Ok(permits) => {
                 self.report_will(client, message, now);
                 let outcome = self.distribute(permits, parcel, Sender::will(client), matches, now);

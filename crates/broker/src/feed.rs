@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dialect::Fault;
 use identity::Timestamp;
+use session::mutation::{self, Mutation};
 use store::{Change, FeedError, StoreError};
 
 use crate::Broker;
@@ -38,6 +39,9 @@ impl Inner {
     }
 
     async fn apply(&self, changes: &[Change], now: Timestamp) {
+        if mutation::is(Mutation::SkipsRefresh) {
+            return;
+        }
         for standing in self.principals.concerned(changes) {
             if !self.provoke_lateness(&standing, now) {
                 self.refresh(&standing, now).await;
@@ -50,6 +54,8 @@ impl Inner {
     pub async fn refresh(&self, standing: &Arc<Standing>, now: Timestamp) {
         match self.principals.reread(standing).await {
             Err(unread) => {
+                // A will that waits is not published by what may not hold any more.
+                standing.doubt();
                 let error = self.unread(unread, now);
                 self.store_failed("the policies of a live connection", &error, now);
                 self.turn_away(standing, Fault::ServerError, &"its policies could not be read", now);

@@ -4,25 +4,26 @@
 //! there until somebody has acknowledged it. The loader's loop serves groups one after the other: reads pages, hands
 //! messages to members, forgets what is settled. The decisions are [`session::group::Queue`]'s.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use dialect::Divergence;
-use hashbrown::HashMap;
 use identity::Timestamp;
 use mqtt::{Text, TopicFilter};
 use parking_lot::Mutex;
 use router::Route;
 use session::group::{Due, GroupPlace, Lane, Queue, from_random};
+use session::mutation::{self, Mutation};
 use session::{Dropped, Offer, PAGE, Parcel};
 use smallvec::SmallVec;
-use store::{Journal, Key, Position, Record};
+use store::{Batch, Journal, Key, Position, Record};
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Subscriber};
-use crate::durable::body;
+use crate::durable::{ABANDONED, body};
 use crate::publish::{Fate, Report};
 
 /// How long a group in which something waits is left alone while a member is there.
@@ -40,6 +41,8 @@ pub(crate) struct Group {
     queue: Mutex<Queue>,
     /// It stands in the loader's queue.
     wanted: AtomicBool,
+    /// The store knows of its rows: see [`ABANDONED`](crate::durable::ABANDONED).
+    noted: [AtomicBool; 2],
     /// It has lost its last member and left the index.
     retired: AtomicBool,
     /// When to look at it again, in milliseconds since the epoch.
@@ -61,6 +64,19 @@ impl Group {
         Key::of(&["$group", self.name(), row])
     }
 
+    fn is_noted(&self, lane: Lane) -> &AtomicBool {
+        let [live, queued] = &self.noted;
+        if lane == Lane::Live { live } else { queued }
+    }
+
+    /// Has the store know of a row, together with the first message in it: if the process dies after the last member has
+    /// left, somebody still finds what waits there.
+    pub(crate) fn note(&self, lane: Lane, batch: &mut Batch) {
+        if !self.is_noted(lane).swap(true, Ordering::AcqRel) && !mutation::is(Mutation::ForgetsGroupRows) {
+            ABANDONED.put(batch, &self.key(lane), &true);
+        }
+    }
+
     /// A look at the queue. The lock is a leaf.
     pub(crate) fn queue<R>(&self, visit: impl FnOnce(&mut Queue) -> R) -> R {
         visit(&mut self.queue.lock())
@@ -79,11 +95,28 @@ impl Group {
 /// All groups with a queue, by the whole filter.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    known: Mutex<HashMap<Box<str>, Arc<Group>>>,
+    known: Mutex<BTreeMap<Box<str>, Arc<Group>>>,
     count: AtomicUsize,
 }
 
 impl Groups {
+    /// A write failed: nobody knows whether the store knows of the groups.
+    pub(crate) fn doubt(&self) {
+        for group in self.all() {
+            LANES.iter().for_each(|lane| group.is_noted(*lane).store(false, Ordering::Release));
+        }
+    }
+
+    /// True if a journal is a row of a group.
+    pub(crate) fn is_row(key: &Key) -> bool {
+        matches!(&key.parts()[..], [first, _, _] if first == "$group")
+    }
+
+    /// True if the journal is a row of a group that is there.
+    pub(crate) fn has_row(&self, key: &Key) -> bool {
+        Self::is_row(key) && key.parts().get(1).is_some_and(|name| self.find(name).is_some())
+    }
+
     fn find(&self, name: &str) -> Option<Arc<Group>> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
@@ -103,6 +136,7 @@ impl Groups {
             filter,
             queue: Mutex::default(),
             wanted: AtomicBool::new(false),
+            noted: [const { AtomicBool::new(false) }; 2],
             retired: AtomicBool::new(false),
             next_at: AtomicU64::new(0),
         });
@@ -186,6 +220,9 @@ impl Inner {
     /// What a member that went left unacknowledged goes back to its groups.
     pub fn come_back(&self, offers: Vec<Offer>) {
         for offer in offers {
+            if mutation::is(Mutation::ForgetsReturned) {
+                continue;
+            }
             let Some(group) = offer.group.as_ref().and_then(|place| self.groups.find(&place.group)) else {
                 continue;
             };

@@ -53,6 +53,8 @@ pub struct Matches<T> {
     pub direct: Vec<Route<T>>,
     /// One chosen member for each shared group that has one.
     pub shared: Vec<SharedRoute<T>>,
+    /// Whose message it is, 0 if nobody's: No Local keeps it from that subscriber. To be set before each match.
+    pub sender: u64,
     /// Some of those that `#` would bring in if it matched its parent (hash-excludes-parent).
     pub missed: Vec<Route<T>>,
     lists: usize,
@@ -61,6 +63,8 @@ pub struct Matches<T> {
     /// The topic that this is the outcome of, and the table's generation then; 0 if the outcome does not keep.
     topic: String,
     generation: u64,
+    /// The sender that it was found for.
+    found_for: u64,
 }
 
 /// How many routes are kept for the next match: so many sessions a publisher may keep from being forgotten.
@@ -72,10 +76,12 @@ impl<T> Default for Matches<T> {
             direct: Vec::new(),
             shared: Vec::new(),
             missed: Vec::new(),
+            sender: 0,
             lists: 0,
             chooses: false,
             topic: String::new(),
             generation: 0,
+            found_for: 0,
         }
     }
 }
@@ -100,7 +106,7 @@ impl<T> Matches<T> {
         if self.chooses || self.direct.len() > MOST_KEPT {
             return;
         }
-        self.generation = generation;
+        (self.generation, self.found_for) = (generation, self.sender);
         if self.topic != topic {
             self.topic.clear();
             self.topic.push_str(topic);
@@ -385,7 +391,7 @@ impl<T: Target> RouteTable<T> {
     pub fn matches(&self, topic: &str, choose: Choose<'_, T>, out: &mut Matches<T>) {
         // Before the filters are read: what changes from here on makes the outcome an old one.
         let generation = self.generation.load(Ordering::Acquire);
-        if out.generation == generation && out.topic == topic {
+        if out.generation == generation && out.found_for == out.sender && out.topic == topic {
             return;
         }
         out.clear();
@@ -396,17 +402,16 @@ impl<T: Target> RouteTable<T> {
         }
         self.wild.read().collect(topic, choose, out);
         if self.one_copy && out.lists > 1 {
-            keep_best(&mut out.direct);
+            keep_best(&mut out.direct, out.sender);
         }
         out.remember(topic, generation);
     }
 }
 
-/// One route for each target: one that takes the client's own messages if there is one, then the highest QoS.
-fn keep_best<T: Target>(routes: &mut Vec<Route<T>>) {
-    routes.sort_unstable_by_key(|route| {
-        (route.target.id(), route.no_local, std::cmp::Reverse(route.qos as u8))
-    });
+/// One route for each target, of the highest QoS [MQTT-3.3.4-2]. What No Local keeps from the sender does not count for it.
+fn keep_best<T: Target>(routes: &mut Vec<Route<T>>, sender: u64) {
+    routes.retain(|route| !(route.no_local && route.target.id() == sender));
+    routes.sort_unstable_by_key(|route| (route.target.id(), std::cmp::Reverse(route.qos as u8)));
     // [MQTT-3.3.4-4] the one copy carries the identifiers of all.
     routes.dedup_by(|other, best| {
         let same = other.target.id() == best.target.id();

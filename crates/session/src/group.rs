@@ -165,6 +165,13 @@ impl Queue {
         row.last = row.last.max(number);
     }
 
+    /// A write into the journal failed, and may have happened all the same: what is there has to be looked for.
+    pub fn doubt(&mut self, lane: Lane) {
+        let row = self.row_mut(lane);
+        row.unread = row.unread.saturating_sub(1);
+        row.last_is_known = false;
+    }
+
     /// What to read; nothing while enough is in memory.
     pub fn next_read(&self, lane: Lane) -> Option<Reading> {
         let row = self.row(lane);

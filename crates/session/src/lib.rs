@@ -12,6 +12,7 @@ mod aliases;
 pub mod check;
 mod conversation;
 pub mod group;
+pub mod mutation;
 mod on;
 mod outbox;
 mod parcel;

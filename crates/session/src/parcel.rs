@@ -7,6 +7,8 @@ use bytes::BytesMut;
 use identity::Timestamp;
 use mqtt::{Message, PacketId, PublishFlags, PublishFrame, PublishParts, QoS, Version};
 
+use crate::mutation::{self, Mutation};
+
 /// Bytes that every message costs beside its content.
 const OVERHEAD: usize = 256;
 
@@ -153,6 +155,7 @@ impl Parcel {
     /// True once the message's expiry has passed.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.message.expires_at.is_some_and(|end| end <= now.millis())
+            && !mutation::is(Mutation::IgnoresExpiry)
     }
 
     /// The Message Expiry Interval to send: the seconds that remain. Whole ones where what is under a second is sent

@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use self::exactly_once::Memory;
 use self::window::Window;
 use crate::group::GroupPlace;
+use crate::mutation::{self, Mutation};
 use crate::tape::{Reading, Tape};
 use crate::throttle::Exceeded;
 use crate::{Conversation, Parcel};
@@ -266,6 +267,7 @@ impl Session {
     /// When a waiting message that only its rate holds back can be sent.
     pub fn next_paced(&self, live: &Conversation) -> Timestamp {
         let (front, not_before) = match self.queue.front() {
+            _ if self.backlog_comes_first() => (self.backlog.front(), Timestamp::default()),
             Some(front) => (Some(front), Timestamp::default()),
             None => (self.backlog.front(), self.replay_at),
         };
@@ -273,6 +275,12 @@ impl Session {
             Some(front) if self.has_room(live, front) => live.pace_out.ready_at().max(not_before),
             _ => Timestamp::NEVER,
         }
+    }
+
+    /// Without a pace of its own the backlog does not let what comes later overtake it [MQTT-4.6.0-6].
+    fn backlog_comes_first(&self) -> bool {
+        let waits = !self.backlog.is_empty() || self.tape.as_ref().is_some_and(Tape::has_backlog);
+        waits && self.replay_pause.is_zero() && !mutation::is(Mutation::LiveOvertakesBacklog)
     }
 
     fn keep(&mut self, offer: Offer) -> Delivered {
@@ -289,7 +297,8 @@ impl Session {
     /// Takes the next waiting message if it could be sent now: a live one first, then one of the backlog at its pace.
     /// Give it back through [`Session::send_next`] or [`Session::give_up`].
     pub fn next_ready(&mut self, live: &Conversation, now: Timestamp) -> Option<Offer> {
-        if let Some(front) = self.queue.front() {
+        let backlog_first = self.backlog_comes_first();
+        if let Some(front) = self.queue.front().filter(|_| !backlog_first) {
             if !self.may_send(live, front, now) {
                 return None;
             }
@@ -339,10 +348,21 @@ impl Session {
         }
     }
 
+    /// A message did not get into the journal: it does not count as one that waits.
+    pub fn missed(&mut self) {
+        if let Some(tape) = &mut self.tape {
+            tape.missed();
+            if tape.waiting() == 0 {
+                self.unread_bytes = 0;
+            }
+        }
+    }
+
     /// What to read from the journal now; nothing while enough is in memory.
     pub fn next_read(&self) -> Option<Reading> {
         let tape = self.tape.as_ref()?;
-        let live = if self.queue.is_empty() { tape.next_read(false) } else { None };
+        let live =
+            if self.queue.is_empty() && !self.backlog_comes_first() { tape.next_read(false) } else { None };
         live.or_else(|| if self.backlog.is_empty() { tape.next_read(true) } else { None })
     }
 

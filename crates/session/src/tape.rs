@@ -78,6 +78,11 @@ impl Tape {
         self.waiting += 1;
     }
 
+    /// One that was announced did not get there, as far as is known.
+    pub fn missed(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
     /// Records that were announced and not read yet.
     pub fn waiting(&self) -> usize {
         self.waiting

@@ -1,5 +1,6 @@
 //! Which standings were made from which records.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
@@ -55,7 +56,7 @@ impl Dependents {
     /// The standings that any of the changes concerns, each once.
     pub(crate) fn concerned(&self, changes: &[Change]) -> Vec<Arc<Standing>> {
         let index = self.index.lock();
-        let mut found: HashMap<u64, Arc<Standing>> = HashMap::new();
+        let mut found: BTreeMap<u64, Arc<Standing>> = BTreeMap::new();
         for change in changes {
             for key in prefixes(&change.key) {
                 let Some(concerned) = index.readers.get(&Record { space: change.space, key }) else {
@@ -71,7 +72,7 @@ impl Dependents {
     /// All standings, after a feed lost its place.
     pub(crate) fn everyone(&self) -> Vec<Arc<Standing>> {
         let index = self.index.lock();
-        let mut found: HashMap<u64, Arc<Standing>> = HashMap::new();
+        let mut found: BTreeMap<u64, Arc<Standing>> = BTreeMap::new();
         for concerned in index.readers.values() {
             found.extend(concerned.iter().filter_map(|(id, standing)| Some((*id, standing.upgrade()?))));
         }

@@ -96,6 +96,7 @@ impl Principals {
             self.dependents.index(standing, view.authorizer.epoch(), view.read.clone());
             standing.exchange(view);
             if self.announced() == seen {
+                standing.trust();
                 return Ok(());
             }
         }

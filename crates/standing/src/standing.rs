@@ -38,18 +38,15 @@ pub struct Standing {
     view: Arc<ArcSwap<View>>,
     /// It must not have a seat: its certificate or its policies failed it, perhaps before it had one.
     condemned: AtomicBool,
+    /// It could not be read again after a change: what the view allows may not be allowed any more.
+    stale: AtomicBool,
     index: Arc<Dependents>,
 }
 
 impl Standing {
     pub(crate) fn new(id: u64, bearer: Bearer, view: View, index: Arc<Dependents>) -> Self {
-        Self {
-            id,
-            bearer,
-            view: Arc::new(ArcSwap::from_pointee(view)),
-            condemned: AtomicBool::new(false),
-            index,
-        }
+        let (condemned, stale) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { id, bearer, view: Arc::new(ArcSwap::from_pointee(view)), condemned, stale, index }
     }
 
     /// What it may do now.
@@ -89,6 +86,20 @@ impl Standing {
     /// To be asked after a seat was taken.
     pub fn is_condemned(&self) -> bool {
         self.condemned.load(Ordering::Acquire)
+    }
+
+    /// Says that a change could not be read; the next reading that succeeds ends it.
+    pub fn doubt(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// True if a change could not be read. To be asked where a standing outlives its connection.
+    pub fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn trust(&self) {
+        self.stale.store(false, Ordering::Release);
     }
 
     /// True if the certificate or the access key may be used.

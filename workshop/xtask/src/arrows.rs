@@ -58,6 +58,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-oracle", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),
     ("thingcore-count", Tier::Workshop),
+    ("thingcore-simulator", Tier::Workshop),
     ("thingcore-xtask", Tier::Workshop),
 ];
 

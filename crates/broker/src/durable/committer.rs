@@ -4,7 +4,7 @@
 //! each job says comes after. So an acknowledgement never waits alone for a disk, and nothing depends on the
 //! connection that caused a write being there when it is done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
@@ -14,13 +14,16 @@ use hashbrown::HashMap;
 use identity::Timestamp;
 use parking_lot::Mutex;
 use session::Session;
+use session::mutation::{self, Mutation};
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
+use super::records::ABANDONED;
 use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
 use crate::cell::Cell;
-use crate::publish::Waits;
+use crate::groups::Groups;
+use crate::publish::{Outcome, Waits};
 use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
@@ -93,7 +96,9 @@ struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
     /// Journals to be trimmed with the next group; the furthest place counts.
-    trims: HashMap<Key, u64>,
+    trims: BTreeMap<Key, u64>,
+    /// Cells whose records could not be written: they are written again at the next [`Inner::save_again`].
+    unsaved: BTreeMap<Box<str>, Arc<Cell>>,
     nudged: bool,
     waker: Option<Waker>,
     closed: bool,
@@ -119,10 +124,24 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// What waits: jobs and bytes.
+    /// What waits: jobs and bytes. A record that could not be written counts as a job.
     pub(crate) fn size(&self) -> (usize, usize) {
         let waiting = self.waiting.lock();
-        (waiting.jobs.len(), waiting.bytes)
+        (waiting.jobs.len() + waiting.unsaved.len(), waiting.bytes)
+    }
+
+    /// The records of a cell could not be written. There may be an earlier one of that client, which is older.
+    fn unsaved(&self, cell: Arc<Cell>) {
+        let before = self.waiting.lock().unsaved.insert(cell.client_id.as_str().into(), cell.clone());
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &cell)) {
+            inherit(&before, &cell);
+        }
+    }
+
+    /// Cells whose records are to be written again. After the end the loop has them, as its last work.
+    fn take_unsaved(&self, at_the_end: bool) -> BTreeMap<Box<str>, Arc<Cell>> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed != at_the_end { BTreeMap::new() } else { std::mem::take(&mut waiting.unsaved) }
     }
 
     /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
@@ -180,7 +199,7 @@ impl Committer {
     }
 
     /// The next group; `None` at the end.
-    async fn next(&self) -> Option<(Vec<Job>, HashMap<Key, u64>)> {
+    async fn next(&self) -> Option<(Vec<Job>, BTreeMap<Key, u64>)> {
         poll_fn(|cx| {
             let mut waiting = self.waiting.lock();
             if waiting.jobs.is_empty() && !waiting.nudged {
@@ -222,26 +241,36 @@ impl Inner {
             self.committer.relieve();
             self.write(jobs, trims, clock).await;
         }
+        // One more try for what failed before.
+        let again = self.unsaved_again(true);
+        if !again.is_empty() {
+            self.write(again, BTreeMap::new(), clock).await;
+        }
     }
 
     async fn write(
         &self,
         mut jobs: Vec<Job>,
-        trims: HashMap<Key, u64>,
+        trims: BTreeMap<Key, u64>,
         clock: &(dyn Fn() -> Timestamp + Send + Sync),
     ) {
         let Some(journal) = self.journal.clone() else { return };
         let mut targets = Vec::new();
         let mut appends = Vec::new();
-        let (mut batches, mut logs) = (Vec::new(), Vec::new());
+        let (mut batches, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
         for job in &mut jobs {
             for (append, cells) in job.appends.drain(..) {
                 appends.push(append);
                 targets.extend(cells);
             }
             let mut batch = std::mem::take(&mut job.batch);
-            let trims = job.saves.drain(..).filter_map(|cell| save::add(&cell, &mut batch));
-            logs.extend(trims);
+            let mut added = Vec::new();
+            for cell in job.saves.drain(..) {
+                let save::Added { log, abandoned } = save::add(&cell, &mut batch);
+                logs.extend(log);
+                added.push((cell, abandoned));
+            }
+            saved.push(added);
             batches.push(batch);
         }
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
@@ -253,11 +282,13 @@ impl Inner {
         if committed.iter().all(Result::is_ok) {
             logs.into_iter().for_each(|(key, upto)| self.committer.trim(key, upto));
         }
-        if let Some(error) = trimmed.into_iter().find_map(Result::err) {
-            self.store_failed("trimming the queues of sessions", &error, now);
-        }
+        self.trimmed(trims, trimmed, now);
         self.announce(&appended, targets, now);
-        for (job, committed) in jobs.into_iter().zip(committed) {
+        for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
+            self.saved(saved, committed.is_ok());
+            if committed.is_err() {
+                self.groups.doubt();
+            }
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
@@ -266,6 +297,66 @@ impl Inner {
             }
             let outcome = appended.as_ref().map(|_| ()).map_err(Clone::clone).and(committed);
             self.after(job.then, outcome, now);
+        }
+    }
+
+    /// Records were written: journals of sessions that are over may be forgotten. Or they were not: what a session has
+    /// become is not on the disk, and it would come back as it was after a restart.
+    fn saved(&self, cells: Vec<(Arc<Cell>, Vec<Key>)>, is_written: bool) {
+        for (cell, abandoned) in cells {
+            if is_written {
+                abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
+            } else {
+                cell.enter(|seat| seat.abandoned.extend(abandoned));
+                if !mutation::is(Mutation::SavesOnce) {
+                    self.committer.unsaved(cell);
+                }
+            }
+        }
+    }
+
+    /// Writes again the records that could not be written.
+    pub fn save_again(&self) {
+        self.unsaved_again(false).into_iter().for_each(|job| self.committer.submit(job));
+    }
+
+    /// A cell that has left the directory may have an heir: then it is the heir's state that counts.
+    fn unsaved_again(&self, at_the_end: bool) -> Vec<Job> {
+        let again = |(client_id, cell): (Box<str>, Arc<Cell>)| {
+            let heir = self.directory.find(&client_id).filter(|heir| !Arc::ptr_eq(heir, &cell));
+            heir.iter().for_each(|heir| inherit(&cell, heir));
+            let cell = heir.unwrap_or(cell);
+            // What the store holds of it is not known.
+            cell.enter(|seat| seat.saved = super::Saved { session: true, will: true });
+            Job::save(&cell, Then::Rest)
+        };
+        self.committer.take_unsaved(at_the_end).into_iter().map(again).collect()
+    }
+
+    /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
+    fn trimmed(&self, trims: BTreeMap<Key, u64>, outcomes: Vec<Result<(), StoreError>>, now: Timestamp) {
+        let mut first = None;
+        let mut empty = Batch::new();
+        for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
+            match outcome {
+                // Of a group without members all that was known is gone.
+                Ok(()) if upto == u64::MAX || (Groups::is_row(&key) && !self.groups.has_row(&key)) => {
+                    ABANDONED.delete(&mut empty, &key);
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    if !mutation::is(Mutation::TrimsOnce) {
+                        self.committer.trim(key, upto);
+                    }
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        if !empty.is_empty() {
+            self.committer.submit(Outcome { batch: empty, ..Outcome::default() }.job(Then::Rest));
+        }
+        if let Some(error) = first {
+            self.store_failed("trimming the queues of sessions", &error, now);
         }
     }
 
@@ -313,7 +404,7 @@ impl Inner {
     pub async fn write_now(&self, mut job: Job, now: Timestamp) -> Result<(), StoreError> {
         let ticket = Ticket::new();
         job.then = Then::Tell(ticket.clone());
-        self.write(vec![job], HashMap::new(), &move || now).await;
+        self.write(vec![job], BTreeMap::new(), &move || now).await;
         ticket.wait().await
     }
 
@@ -322,7 +413,10 @@ impl Inner {
         let number = match appended {
             Ok(Some(position)) => position.0,
             Ok(None) => return,
-            Err(error) => return self.store_failed("messages for persistent sessions", error, now),
+            Err(error) => {
+                self.store_failed("messages for persistent sessions", error, now);
+                return self.missed(targets);
+            }
         };
         let mut seen = HashMap::new();
         for target in targets {
@@ -349,6 +443,23 @@ impl Inner {
         }
     }
 
+    /// Messages could not be appended: they do not wait. Perhaps they are there all the same: a session finds them with
+    /// the next one that comes, a group looks for them.
+    fn missed(&self, targets: Vec<Waits>) {
+        for target in targets {
+            match target {
+                Waits::Session(target) => target.cell.enter(|seat| {
+                    let kept = seat.kept.as_mut().filter(|kept| kept.id == target.session);
+                    kept.into_iter().for_each(|kept| kept.session.missed());
+                }),
+                Waits::Group(group, lane) => {
+                    group.queue(|queue| queue.doubt(lane));
+                    self.loader.want_group(group);
+                }
+            }
+        }
+    }
+
     /// After something moved in a session: forgets what is settled, asks for the next page.
     pub fn look_after(&self, cell: &Arc<Cell>) {
         let (shares, trim, wants) = cell.enter(|seat| {
@@ -370,14 +481,15 @@ impl Inner {
         }
     }
 
-    /// Forgets the journal of a session that is over.
+    /// Has the journal of a session that is over forgotten, when the store knows that it is. The cell is to be saved.
     pub fn forget_queue(&self, cell: &Arc<Cell>, over: &crate::cell::Kept) {
-        if over.session.is_journaled() {
-            self.committer.trim(super::journal_key(&cell.client_id, &over.incarnation), u64::MAX);
-            if !self.dialect.has(dialect::Divergence::NoQos2) {
-                self.committer.trim(super::received_key(&cell.client_id, &over.incarnation), u64::MAX);
-            }
+        if !over.session.is_journaled() || mutation::is(Mutation::LeavesQueueBehind) {
+            return;
         }
+        let journal = super::journal_key(&cell.client_id, &over.incarnation);
+        let exactly = !self.dialect.has(dialect::Divergence::NoQos2);
+        let received = exactly.then(|| super::received_key(&cell.client_id, &over.incarnation));
+        cell.enter(|seat| seat.abandoned.extend([journal].into_iter().chain(received)));
     }
 
     /// True if the store holds a cell's records, or should.
@@ -385,7 +497,7 @@ impl Inner {
         self.journal.is_some()
             && cell.enter(|seat| {
                 let journaled = seat.kept.as_ref().is_some_and(|kept| kept.session.is_journaled());
-                journaled || seat.saved.session || seat.saved.will
+                journaled || seat.saved.session || seat.saved.will || !seat.abandoned.is_empty()
             })
     }
 
@@ -411,6 +523,12 @@ impl Inner {
     }
 }
 
+/// A cell that left the directory leaves its unfinished business to another of its client.
+fn inherit(from: &Arc<Cell>, to: &Arc<Cell>) {
+    let abandoned = from.enter(|seat| std::mem::take(&mut seat.abandoned));
+    to.enter(|seat| seat.abandoned.extend(abandoned));
+}
+
 fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
     cell.enter(|seat| {
         if let Some(kept) = &mut seat.kept {
@@ -424,7 +542,10 @@ async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Po
 }
 
 /// Acknowledges what is durable now.
-fn settle(cell: &Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgement>) {
+fn settle(cell: &Arc<Cell>, generation: u64, mut acknowledgements: Vec<Acknowledgement>) {
+    if mutation::is(Mutation::DropsSettle) {
+        acknowledgements.pop();
+    }
     let waker = cell.enter(|seat| {
         let (live, _) = seat.of(generation)?;
         live.unsettled = live.unsettled.saturating_sub(acknowledgements.len());
@@ -432,5 +553,5 @@ fn settle(cell: &Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgeme
         acknowledgements.into_iter().for_each(|one| one.give(&mut live.talk));
         live.waker.take()
     });
-    waker.into_iter().for_each(Waker::wake);
+    waker.into_iter().filter(|_| !mutation::is(Mutation::LosesWake)).for_each(Waker::wake);
 }

@@ -14,6 +14,6 @@ mod ticket;
 
 pub(crate) use committer::{Committer, Job, Then};
 pub(crate) use loader::Loader;
-pub(crate) use records::{RETAINED, journal_key, received_key};
+pub(crate) use records::{ABANDONED, RETAINED, journal_key, received_key};
 pub(crate) use save::Saved;
 pub(crate) use ticket::Ticket;

@@ -6,6 +6,7 @@ use dialect::Dialect;
 use identity::{ClientId, CustomPrincipal, IamPrincipal, Principal, Timestamp};
 use mqtt::{QoS, Text, TopicFilter, Version};
 use serde::{Deserialize, Serialize};
+use session::mutation::{self, Mutation};
 use session::{ExactlyOnce, Session, Subscription};
 use store::{Key, Keyspace, Space};
 
@@ -15,6 +16,11 @@ use standing::{Grant, GrantedDocument};
 pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
 pub(crate) const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
+/// Key: a journal. Journals that nobody else knows of after a crash. Of a session that is over: written together with what
+/// ends it, and deleted after the journal is empty. Of a shared group, which has no record of its own: written with the
+/// first message, and deleted after the last member has left; at the start those that no session is a member of are
+/// trimmed.
+pub(crate) const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
 /// Key: topic. Retained messages: when, then the message.
 pub(crate) const RETAINED: Space = Space::new("retained");
 
@@ -179,13 +185,14 @@ impl SessionRecord {
             retain_as_published: known.retain_as_published,
             identifier: known.identifier,
         };
+        let forgotten = usize::from(mutation::is(Mutation::ForgetsSubscription));
         let ExactlyOnce { received, seen, released, finished } = session.exactly_once();
         Self {
             incarnation: incarnation.to_owned(),
             version: if session.version() == Version::V5 { 5 } else { 4 },
             expiry: session.expiry,
             ended,
-            subscriptions: session.subscriptions().map(subscription).collect(),
+            subscriptions: session.subscriptions().skip(forgotten).map(subscription).collect(),
             received,
             seen,
             released,

@@ -12,7 +12,7 @@ use session::{Parcel, WillPlan};
 use store::{Batch, Key, Position, StoreError};
 
 use super::body;
-use super::records::{RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
+use super::records::{ABANDONED, RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
 use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
@@ -35,6 +35,7 @@ impl Broker {
         }
         let retained = self.0.recover_retained(now).await?;
         let sessions = self.0.recover_sessions(now).await?;
+        self.0.recover_abandoned().await?;
         self.0.recover_wills(now).await?;
         Ok((sessions, retained))
     }
@@ -101,6 +102,18 @@ impl Inner {
         // What ended while nobody was there ends at the first look.
         self.arm(&cell, ends_at);
         true
+    }
+
+    /// Journals of sessions that were over, and that could not be trimmed before the process ended.
+    async fn recover_abandoned(&self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = ABANDONED.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key.clone());
+            let nobodys = page.into_iter().filter(|found| !self.groups.has_row(&found.key));
+            nobodys.for_each(|found| self.committer.trim(found.key, u64::MAX));
+        }
     }
 
     async fn recover_retained(&self, now: Timestamp) -> Result<usize, StoreError> {

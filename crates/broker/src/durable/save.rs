@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use identity::Timestamp;
+use session::mutation::{self, Mutation};
 use store::{Batch, Key};
 
 use super::body;
 use super::records::{
-    GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key,
+    ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
+    received_key,
 };
 use crate::cell::{Cell, Seat};
 
@@ -18,11 +20,19 @@ pub(crate) struct Saved {
     pub will: bool,
 }
 
-/// Adds the records of a cell to a batch. Gives the log of the client's identifiers and up to where it is not needed
-/// once the batch is written.
-pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Option<(Key, u64)> {
+/// What may be forgotten once the records of a cell are written.
+#[derive(Default)]
+pub(crate) struct Added {
+    /// The log of the client's identifiers, and up to where it is not needed.
+    pub log: Option<(Key, u64)>,
+    /// The journals of sessions that are over.
+    pub abandoned: Vec<Key>,
+}
+
+/// Adds the records of a cell to a batch.
+pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
     let key = client_key(&cell.client_id);
-    let (session, will, before, log) = cell.enter(|seat| {
+    let (session, will, before, added) = cell.enter(|seat| {
         let before = seat.saved;
         let (session, will) = (session(seat), will(seat));
         seat.saved = Saved { session: session.is_some(), will: will.is_some() };
@@ -30,7 +40,7 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Option<(Key, u64)> {
             let upto = kept.session.trim_log()?;
             Some((received_key(&cell.client_id, &kept.incarnation), upto))
         });
-        (session, will, before, log)
+        (session, will, before, Added { log, abandoned: std::mem::take(&mut seat.abandoned) })
     });
     match session {
         Some(record) => SESSIONS.put(batch, &key, &record),
@@ -42,7 +52,9 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Option<(Key, u64)> {
         None if before.will => WILLS.delete(batch, &key),
         None => {}
     }
-    log
+    let noted = added.abandoned.iter().filter(|_| !mutation::is(Mutation::ForgetsAbandoned));
+    noted.for_each(|key| ABANDONED.put(batch, key, &true));
+    added
 }
 
 fn session(seat: &Seat) -> Option<SessionRecord> {
@@ -52,7 +64,7 @@ fn session(seat: &Seat) -> Option<SessionRecord> {
 }
 
 fn will(seat: &Seat) -> Option<WillRecord> {
-    let live = seat.live.as_ref()?;
+    let live = seat.live.as_ref().filter(|_| !mutation::is(Mutation::ForgetsWillRecord))?;
     let will = live.talk.terms().will.as_ref()?;
     let bearer = &live.standing.bearer;
     // The expiry counts from the disconnect: it is kept beside the message, not in it.

@@ -9,6 +9,7 @@ use identity::Timestamp;
 use mqtt::{QoS, Version};
 use policy::Permit;
 use router::Route;
+use session::mutation::{self, Mutation};
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
 use store::Recipient;
 
@@ -80,7 +81,10 @@ pub(super) fn permit(standing: &Standing, offer: &Offer, now: Timestamp) -> Opti
 }
 
 fn permit_of(view: &View, offer: &Offer, now: Timestamp) -> Option<Permit<policy::Receive>> {
-    let topic = offer.parcel.message.topic.as_str();
+    let mut topic = offer.parcel.message.topic.as_str();
+    if mutation::is(Mutation::AsksForTheWrongTopic) {
+        topic = "free/x";
+    }
     match &offer.share_name {
         None => view.authorizer.receive(topic, now).ok(),
         Some(share) => view.authorizer.receive_shared(share, topic, now).ok(),

@@ -9,6 +9,7 @@ use dialect::{Divergence, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
 use policy::Permit;
+use session::mutation::{self, Mutation};
 use session::{Parcel, Violation};
 use store::{Batch, Key};
 
@@ -69,6 +70,9 @@ impl Inner {
             }
             return;
         }
+        if mutation::is(Mutation::KeepsOldRetained) && self.retained.get(topic).is_some() {
+            return;
+        }
         // Kept for long: it must not hold on to the buffer that it came in.
         let value = self.journal.is_some().then(|| stored(&parcel.message, now));
         let kept = Kept { parcel: parcel.to_lasting(), stored: now, qos: parcel.message.qos };
@@ -77,6 +81,7 @@ impl Inner {
         if outcome.is_err() && self.sweep_retained(now) {
             outcome = self.retained.store(topic, kept);
         }
+        let value = value.filter(|_| !mutation::is(Mutation::ForgetsRetained));
         match outcome {
             Ok(()) => {
                 value.into_iter().for_each(|value| {

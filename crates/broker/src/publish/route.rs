@@ -9,6 +9,7 @@ use mqtt::Message;
 use router::{Matches, Route};
 use session::Parcel;
 use session::group::Lane;
+use session::mutation::{self, Mutation};
 use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
@@ -46,6 +47,7 @@ impl Inner {
             seen.extend(chosen.map(|_| what));
             chosen
         };
+        matches.sender = sender.session;
         self.routes.matches(topic, &mut pick, matches);
         if !matches.missed.is_empty() {
             self.report_missed(matches, topic, now);
@@ -55,7 +57,14 @@ impl Inner {
             waiting.extend(self.deliver(route, None, &parcel, (sender, &mut outcome.wakes), now));
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
-            waiting.extend(self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now));
+            let share = self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now);
+            if let Some(Waiting { waits: Waits::Group(group, lane), .. }) = &share {
+                group.note(*lane, &mut outcome.batch);
+            }
+            waiting.extend(share);
+            if mutation::is(Mutation::DeliversTwiceInGroup) {
+                waiting.extend(self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now));
+            }
         }
         outcome.enqueue(&parcel.message, waiting);
         outcome

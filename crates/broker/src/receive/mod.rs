@@ -10,6 +10,7 @@ use bytes::Bytes;
 use dialect::Fault;
 use identity::Timestamp;
 use mqtt::{Packet, PacketId, QoS, ReasonCode};
+use session::mutation::{self, Mutation};
 use session::{Conversation, Notes, Session, Step};
 use store::{Append, Recipient};
 
@@ -194,7 +195,12 @@ impl Acknowledgement {
     pub(crate) fn give(self, talk: &mut Conversation) {
         let packet_id = self.packet_id;
         match self.answer {
-            Answer::Taken => talk.settle(packet_id),
+            Answer::Taken => {
+                talk.settle(packet_id);
+                if mutation::is(Mutation::AnswersTwice) {
+                    talk.settle(packet_id);
+                }
+            }
             Answer::Refused { qos: QoS::ExactlyOnce, fault, code, trace } => {
                 talk.refuse_exactly_once(packet_id, fault, code, &trace);
             }

@@ -18,3 +18,4 @@ mod quirks;
 mod quotas;
 mod shares;
 mod tidings;
+mod unwritten;

@@ -46,6 +46,19 @@ fn overlapping_filters_give_one_copy_at_the_highest_qos() {
     assert_eq!(out.direct[0].qos, QoS::AtLeastOnce);
 }
 
+/// [MQTT-3.3.4-2] No Local keeps a subscription from the client's own messages only: for those of others its QoS counts.
+#[test]
+fn no_local_does_not_lower_the_qos_of_what_others_publish() {
+    let table = RouteTable::new(MatchRules { hash_matches_parent: false }, true);
+    table.subscribe(&filter("a/b"), route(1, QoS::AtMostOnce));
+    table.subscribe(&filter("a/+"), Route { no_local: true, ..route(1, QoS::ExactlyOnce) });
+    for (sender, expected) in [(2, QoS::ExactlyOnce), (1, QoS::AtMostOnce)] {
+        let mut out = Matches { sender, ..Matches::default() };
+        table.matches("a/b", &mut |_| None, &mut out);
+        assert_eq!((out.direct.len(), out.direct[0].qos), (1, expected));
+    }
+}
+
 #[test]
 fn a_shared_group_gives_one_member() {
     let table = RouteTable::new(MatchRules { hash_matches_parent: false }, true);

@@ -3,6 +3,7 @@
 use dialect::{Dialect, Divergence, Fault};
 use mqtt::{Disconnect, ReasonCode};
 
+use crate::mutation::{self, Mutation};
 use crate::{Conversation, Session, Step, Violation};
 
 /// The client goes; it may change how long its session lasts, unless the session was to end now [MQTT-3.14.2-2].
@@ -25,7 +26,7 @@ pub(crate) fn receive(
         session.expiry = asked.min(most);
     }
     // [MQTT-3.1.2-8] [MQTT-3.1.2-10] only Normal disconnection takes the will back.
-    let with_will = disconnect.code != ReasonCode::Success;
+    let with_will = disconnect.code != ReasonCode::Success || mutation::is(Mutation::WillAfterGoodbye);
     if !with_will {
         live.terms_mut().will = None;
     }

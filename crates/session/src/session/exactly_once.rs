@@ -12,6 +12,7 @@ use mqtt::{PacketId, QoS};
 
 use super::{Offer, Place, Session};
 use crate::Conversation;
+use crate::mutation::{self, Mutation};
 
 /// How many numbers of messages that the client has are remembered at most while the journal can't be trimmed past an
 /// older one. Beyond that the oldest may be sent again after a restart.
@@ -96,7 +97,7 @@ impl Session {
     /// The client's message with this identifier was taken and not released: a PUBLISH with it is the same message
     /// [MQTT-4.3.3-10].
     pub fn has_received(&self, packet_id: PacketId) -> bool {
-        self.exact.received.contains_key(&packet_id.get())
+        self.exact.received.contains_key(&packet_id.get()) && !mutation::is(Mutation::TakesRepeatedAsNew)
     }
 
     /// How many identifiers of the client wait for its PUBREL.

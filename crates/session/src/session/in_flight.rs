@@ -9,6 +9,7 @@ use mqtt::{PacketId, QoS, Version};
 use super::exactly_once::Released;
 use super::{Delivered, Dropped, Gate, Offer, Session};
 use crate::Conversation;
+use crate::mutation::{self, Mutation};
 use crate::throttle::Exceeded;
 
 /// A message that was sent and that the client has not answered.
@@ -115,13 +116,17 @@ impl Session {
     }
 
     pub(super) fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
-        self.in_flight() < usize::from(live.terms().send_window)
+        let more = usize::from(mutation::is(Mutation::WindowOffByOne));
+        self.in_flight() < usize::from(live.terms().send_window) + more
             && live.outbox.has_room(offer.parcel.weight())
             && Self::fixed_packet_id(offer).is_none_or(|fixed| !self.uses(fixed))
     }
 
     /// The client acknowledged a message of QoS 1. False if it never got it.
     pub fn acknowledge(&mut self, packet_id: PacketId) -> bool {
+        if mutation::is(Mutation::SendsAcknowledgedAgain) && self.awaits(packet_id) {
+            return true;
+        }
         self.take_in_flight(packet_id, QoS::AtLeastOnce).map(|sent| self.settle_offer(sent.offer)).is_some()
     }
 
@@ -139,6 +144,9 @@ impl Session {
 
     /// The next free packet identifier [MQTT-2.2.1-4] [MQTT-4.3.3-1].
     fn next_packet_id(&mut self) -> Option<PacketId> {
+        if mutation::is(Mutation::ReusesPacketIds) {
+            return Some(PacketId::FIRST);
+        }
         for _ in 0..=self.in_flight() {
             self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
             let candidate = PacketId::new(self.last_packet_id)?;

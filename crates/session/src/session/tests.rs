@@ -594,6 +594,42 @@ fn the_backlog_is_replayed_at_ten_a_second_beside_live_messages_replay_rate() {
     assert_eq!(next.parcel.message.payload, "100", "what was read and not sent is read again");
 }
 
+/// [MQTT-4.6.0-6] Without a pace for stored messages nothing that comes later overtakes them.
+#[test]
+fn the_backlog_goes_first_where_it_has_no_pace() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.dialect = Dialect::oasis();
+    client.session = Session::journaled(Version::V5, 1000, &client.dialect);
+    let mut journal = Journal::default();
+    for n in 0..3 {
+        let kept = client.session.deliver(None, &offer(&n.to_string(), QoS::AtLeastOnce), NOW);
+        assert_eq!(kept, Delivered::Enqueue);
+        journal.append(&mut client.session, &n.to_string());
+    }
+    client.session.attach();
+    assert_eq!(client.deliver(offer("live", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
+    journal.append(&mut client.session, "live");
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        journal.fill(&mut client.session);
+        while let Some(next) = client.session.next_ready(&client.talk, NOW) {
+            sent.push(String::from_utf8(next.parcel.message.payload.to_vec()).unwrap());
+            assert_eq!(client.session.send_next(&mut client.talk, next, NOW), Delivered::Sent);
+        }
+    }
+    assert_eq!(sent, ["0", "1", "2", "live"]);
+}
+
+#[test]
+fn what_did_not_get_into_the_journal_does_not_wait() {
+    let mut client = Client::new(Version::V5, |_| {});
+    client.session = Session::journaled(Version::V5, 1000, &client.dialect);
+    assert_eq!(client.session.deliver(None, &offer("lost", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
+    assert_eq!(client.session.queued(), 1);
+    client.session.missed();
+    assert_eq!((client.session.queued(), client.session.unread_bytes), (0, 0));
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Offer(QoS),

@@ -1,0 +1,124 @@
+//! Mistakes on purpose, for the simulator: it shows that its checkers can fail. Only a debug build has them, only a
+//! thread that asked for one makes it, and nothing that configures the broker can ask. In a release build [`is`] is
+//! `false` at compile time, and nothing of this is left.
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// A delivery asks for the permission to receive another topic.
+    AsksForTheWrongTopic,
+    /// A publish asks for the permission to publish another topic.
+    PublishesAnything,
+    /// An acknowledgement to a publisher is dropped.
+    DropsSettle,
+    /// An acknowledgement to a publisher is given twice.
+    AnswersTwice,
+    /// One more message goes out than the client's window has room for.
+    WindowOffByOne,
+    /// An acknowledged message is not taken out of those on their way.
+    SendsAcknowledgedAgain,
+    /// A packet identifier is given out although it is in use.
+    ReusesPacketIds,
+    /// A message goes to a shared group twice.
+    DeliversTwiceInGroup,
+    /// What a member of a group left unacknowledged does not come back.
+    ForgetsReturned,
+    /// A retained message is not written to the disk.
+    ForgetsRetained,
+    /// A retained message is not replaced.
+    KeepsOldRetained,
+    /// A will goes out after a goodbye.
+    WillAfterGoodbye,
+    /// No will goes out when a connection is taken over.
+    NoWillOnTakeover,
+    /// Wills are not written to the disk.
+    ForgetsWillRecord,
+    /// Messages do not expire.
+    IgnoresExpiry,
+    /// Sessions do not expire.
+    SessionsLastForEver,
+    /// Sessions end when their connection does.
+    SessionsEndAtOnce,
+    /// The old connection is not told that it was taken over.
+    KeepsOldConnection,
+    /// A subscription is not written to the disk.
+    ForgetsSubscription,
+    /// A change of policies does not reach live connections.
+    SkipsRefresh,
+    /// A message of QoS 2 that comes again is taken as new.
+    TakesRepeatedAsNew,
+    /// A session that is over leaves its messages in the journal.
+    LeavesQueueBehind,
+    /// Whoever waits for an acknowledgement is not woken.
+    LosesWake,
+    /// A record that could not be written is not written again.
+    SavesOnce,
+    /// A journal that could not be trimmed is not trimmed again.
+    TrimsOnce,
+    /// The store does not know of the journals of sessions that are over.
+    ForgetsAbandoned,
+    /// The store does not know of the rows of shared groups.
+    ForgetsGroupRows,
+    /// What comes while stored messages wait goes out before them, in the standard's dialect too.
+    LiveOvertakesBacklog,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::AsksForTheWrongTopic,
+        Self::PublishesAnything,
+        Self::DropsSettle,
+        Self::AnswersTwice,
+        Self::WindowOffByOne,
+        Self::SendsAcknowledgedAgain,
+        Self::ReusesPacketIds,
+        Self::DeliversTwiceInGroup,
+        Self::ForgetsReturned,
+        Self::ForgetsRetained,
+        Self::KeepsOldRetained,
+        Self::WillAfterGoodbye,
+        Self::NoWillOnTakeover,
+        Self::ForgetsWillRecord,
+        Self::IgnoresExpiry,
+        Self::SessionsLastForEver,
+        Self::SessionsEndAtOnce,
+        Self::KeepsOldConnection,
+        Self::ForgetsSubscription,
+        Self::SkipsRefresh,
+        Self::TakesRepeatedAsNew,
+        Self::LeavesQueueBehind,
+        Self::LosesWake,
+        Self::SavesOnce,
+        Self::TrimsOnce,
+        Self::ForgetsAbandoned,
+        Self::ForgetsGroupRows,
+        Self::LiveOvertakesBacklog,
+    ];
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static MADE: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
+
+/// True if this mistake is to be made now.
+#[inline]
+#[must_use]
+pub fn is(mutation: Mutation) -> bool {
+    #[cfg(debug_assertions)]
+    return MADE.with(|made| made.get() == Some(mutation));
+    #[cfg(not(debug_assertions))]
+    {
+        let _never = mutation;
+        false
+    }
+}
+
+/// From now on this thread makes this mistake, or none. A release build never does.
+pub fn set(mutation: Option<Mutation>) {
+    #[cfg(debug_assertions)]
+    MADE.with(|made| made.set(mutation));
+    #[cfg(not(debug_assertions))]
+    let _never = mutation;
+}

@@ -1,0 +1,227 @@
+//! A shared group gets each message once: another copy goes out only if a member went away with one unacknowledged.
+//! And what a group with a persistent member was promised reaches one of its members.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dialect::Divergence;
+use events::Kind;
+use identity::Timestamp;
+use mqtt::{Packet, Publish, QoS};
+
+use super::{Checker, is_shared, word};
+use crate::book::{Book, Session};
+use crate::fact::Fact;
+use crate::heard::Heard;
+use crate::marks::{Mark, Marks};
+
+/// What happened to a message in one group.
+#[derive(Default)]
+struct Copies {
+    /// How many went out.
+    sent: u64,
+    /// How many more may, beside one for each publish.
+    again: u64,
+    /// Wires that have one and did not acknowledge it, and under which identifier.
+    with: BTreeSet<(usize, Option<u16>)>,
+    done: bool,
+}
+
+/// By group.
+pub(super) struct Groups {
+    marks: Marks,
+    copies: BTreeMap<(String, String), Copies>,
+    published: BTreeMap<String, u64>,
+    /// Publishes that were not answered: message, topic, groups that would have to get it.
+    asked: BTreeMap<(usize, u16), (String, String, Vec<String>)>,
+    /// What groups are owed: group and message; the topic.
+    due: BTreeMap<(String, String), String>,
+    excuses: BTreeMap<String, u64>,
+}
+
+/// The shared filters of a session that bring a topic.
+fn shared<'a>(session: &'a Session, topic: &'a str, book: &'a Book) -> impl Iterator<Item = &'a String> {
+    let brings = move |filter: &&String| {
+        let plain = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+        plain.is_some_and(|(_, plain)| book.matches(plain, topic))
+    };
+    session.subs.keys().filter(brings)
+}
+
+impl Groups {
+    pub(super) fn new(marks: Marks) -> Self {
+        Self {
+            marks,
+            copies: BTreeMap::new(),
+            published: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            due: BTreeMap::new(),
+            excuses: BTreeMap::new(),
+        }
+    }
+
+    /// Simulated clients belong to one group: an odd number to one, an even number to the other.
+    fn group(client: usize) -> String {
+        format!("$share/g{}/g/+", client % 2)
+    }
+
+    fn lasting(topic: &str, book: &Book) -> Vec<String> {
+        // Otherwise a message is for the member that was chosen, and goes with its session.
+        if !book.dialect().has(Divergence::SharedGroupQueue) {
+            return Vec::new();
+        }
+        let persistent = book.sessions.values().filter(|session| session.sure && session.expiry > 0);
+        let takes = |session: &Session, filter: &String| {
+            session.subs.get(filter).is_some_and(|sub| sub.qos != QoS::AtMostOnce)
+        };
+        let groups: BTreeSet<String> = persistent
+            .flat_map(|session| shared(session, topic, book).filter(|filter| takes(session, filter)).cloned())
+            .collect();
+        groups.into_iter().collect()
+    }
+
+    fn gave(&mut self, wire: usize, client: usize, publish: &Publish, book: &Book) -> Result<(), String> {
+        let (group, message) = (Self::group(client), word(publish));
+        let published = self.published.get(&message).copied().unwrap_or(0);
+        let copies = self.copies.entry((group.clone(), message.clone())).or_default();
+        let id = publish.packet_id.map(mqtt::PacketId::get);
+        if id.is_some() && copies.with.contains(&(wire, id)) {
+            return Ok(());
+        }
+        copies.sent += 1;
+        if id.is_some() {
+            copies.with.insert((wire, id));
+        } else {
+            // A member that takes no more than QoS 0 need not acknowledge it.
+            copies.done = true;
+            self.due.remove(&(group.clone(), message.clone()));
+        }
+        if copies.sent > published + copies.again && !book.doubtful.contains(&message) {
+            return Err(format!(
+                "group {group} got {message} {} times, published {published} times, {} lost on the way",
+                copies.sent, copies.again
+            ));
+        }
+        Ok(())
+    }
+
+    fn took(&mut self, wire: usize, client: usize, packet: &Packet, sure: bool, book: &Book) {
+        match packet {
+            Packet::Publish(publish) if is_shared(&publish.topic) => {
+                *self.published.entry(word(publish)).or_insert(0) += 1;
+                if let Some(id) = publish.packet_id.filter(|_| publish.qos == QoS::AtLeastOnce) {
+                    let topic = publish.topic.as_str();
+                    let asked = (word(publish), topic.to_owned(), Self::lasting(topic, book));
+                    self.asked.insert((wire, id.get()), asked);
+                }
+            }
+            Packet::PubAck(ack) | Packet::PubRec(ack) => {
+                let (group, held) = (Self::group(client), (wire, Some(ack.packet_id.get())));
+                for ((name, message), copies) in &mut self.copies {
+                    if *name == group && copies.with.contains(&held) {
+                        copies.again += u64::from(!sure);
+                        copies.with.remove(&held);
+                        copies.done = true;
+                        self.due.remove(&(group.clone(), message.clone()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, wire: usize, id: u16, failed: bool, book: &Book) {
+        let Some((message, topic, groups)) = self.asked.remove(&(wire, id)) else { return };
+        let still = Self::lasting(&topic, book);
+        for group in groups.into_iter().filter(|group| !failed && still.contains(group)) {
+            let done = self.copies.get(&(group.clone(), message.clone())).is_some_and(|copies| copies.done);
+            if !done {
+                self.due.insert((group, message.clone()), topic.clone());
+            }
+        }
+    }
+
+    /// A connection ended: what it did not acknowledge goes to somebody else.
+    fn ended(&mut self, wire: Option<usize>) {
+        for copies in self.copies.values_mut() {
+            let before = copies.with.len();
+            copies.with.retain(|(known, _)| wire.is_some_and(|wire| *known != wire));
+            let returned = before - copies.with.len();
+            copies.again += returned as u64;
+            if returned > 0 && wire.is_some() {
+                self.marks.hit(Mark::SharedReturned);
+            }
+        }
+        self.asked.retain(|(known, _), _| wire.is_some_and(|wire| *known != wire));
+    }
+
+    /// A group without a persistent member does not keep anything.
+    fn dissolve(&mut self, book: &Book) {
+        self.due.retain(|(group, _), topic| Self::lasting(topic, book).contains(group));
+    }
+
+    fn heard(&mut self, heard: &Heard, book: &Book) {
+        match heard.kind {
+            Kind::Disconnected => {
+                self.dissolve(book);
+                self.ended(heard.wire);
+            }
+            // The last member may have left, and another come.
+            Kind::Unsubscribed => self.dissolve(book),
+            // Its answer is no promise.
+            Kind::PublishDenied | Kind::PublishRefused => {
+                self.asked
+                    .retain(|(wire, _), (_, topic, _)| heard.wire != Some(*wire) || *topic != heard.topic);
+            }
+            Kind::DeliveryDropped | Kind::ReceiveDenied if is_shared(&heard.topic) => {
+                *self.excuses.entry(heard.topic.clone()).or_insert(0) += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn missing(&self) -> Option<String> {
+        let mut excuses = self.excuses.clone();
+        let owed = self.due.iter().find(|(_, topic)| {
+            let excuse = excuses.entry((*topic).clone()).or_insert(0);
+            let excused = *excuse > 0;
+            *excuse = excuse.saturating_sub(1);
+            !excused
+        });
+        owed.map(|((group, message), topic)| {
+            format!("{message} on {topic} never was acknowledged by group {group}")
+        })
+    }
+}
+
+impl Checker for Groups {
+    fn name(&self) -> &'static str {
+        "groups"
+    }
+
+    fn see(&mut self, _now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+        match fact {
+            Fact::Took { wire, client, packet, sure } => self.took(*wire, *client, packet, *sure, book),
+            Fact::Gave { wire, client, packet, .. } => match &**packet {
+                Packet::Publish(publish) if is_shared(&publish.topic) => {
+                    return self.gave(*wire, *client, publish, book);
+                }
+                Packet::PubAck(ack) => self.answered(*wire, ack.packet_id.get(), ack.code.is_failure(), book),
+                _ => {}
+            },
+            Fact::Heard(heard) => self.heard(heard, book),
+            Fact::Died { .. } => {
+                self.copies.values_mut().for_each(|copies| copies.again = copies.sent.max(copies.again));
+                self.ended(None);
+                self.dissolve(book);
+            }
+            Fact::Idle | Fact::Started => self.dissolve(book),
+            Fact::Drained => return self.missing().map_or(Ok(()), |missing| Err(format!("lost: {missing}"))),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn waits_for(&self, _book: &Book) -> Option<String> {
+        self.missing()
+    }
+}

@@ -1,0 +1,182 @@
+//! What is retained on a topic is the last that was written there. After a crash it may be any write since the last one
+//! that was acknowledged.
+
+use std::collections::BTreeMap;
+
+use events::Kind;
+use identity::Timestamp;
+use mqtt::{Packet, Publish};
+
+use super::{Checker, word};
+use crate::book::Book;
+use crate::fact::Fact;
+use crate::heard::Heard;
+
+/// A write: the message, or nothing if it deleted; when it expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Write {
+    message: Option<String>,
+    ends: Timestamp,
+}
+
+/// One topic.
+#[derive(Default)]
+struct Kept {
+    /// Every write, in order.
+    writes: Vec<Write>,
+    /// What is there now is one of these; none of them is the emptiness before the first write.
+    now: Vec<Option<usize>>,
+    /// The last one that was acknowledged.
+    sure: Option<usize>,
+}
+
+impl Kept {
+    fn write(&self, at: Option<usize>) -> Option<&Write> {
+        self.writes.get(at?)
+    }
+
+    fn is_one_of(&self, message: Option<&str>, at: Timestamp, slack: u64) -> bool {
+        let fits = |place: &Option<usize>| match self.write(*place) {
+            None => message.is_none(),
+            Some(write) => {
+                let expired = write.ends.millis() <= at.millis() + slack;
+                write.message.as_deref() == message || (message.is_none() && expired)
+            }
+        };
+        self.now.iter().any(fits)
+    }
+}
+
+/// By topic.
+#[derive(Default)]
+pub(super) struct Retained {
+    topics: BTreeMap<String, Kept>,
+    /// Writes that were handed in and not told of yet: by wire.
+    asked: Vec<(usize, Publish)>,
+    /// Writes that were not acknowledged: topic and place.
+    open: BTreeMap<(usize, u16), (String, usize)>,
+}
+
+impl Retained {
+    /// The broker accepted one.
+    fn accepted(&mut self, wire: usize, topic: &str, id: Option<u16>, now: Timestamp) {
+        let same = |(known, publish): &(usize, Publish)| {
+            let same_id = publish.packet_id.map(mqtt::PacketId::get) == id;
+            *known == wire && publish.topic.as_str() == topic && same_id
+        };
+        let Some(at) = self.asked.iter().position(same) else { return };
+        let (_, publish) = self.asked.remove(at);
+        let kept = self.topics.entry(topic.to_owned()).or_default();
+        let ends =
+            publish.message_expiry_interval.map(|seconds| now.millis() + u64::from(seconds.max(1)) * 1000);
+        let message = (!publish.payload.is_empty()).then(|| word(&publish));
+        kept.writes.push(Write { message, ends: ends.map_or(Timestamp::NEVER, Timestamp) });
+        let place = kept.writes.len() - 1;
+        kept.now = vec![Some(place)];
+        if let Some(id) = publish.packet_id {
+            self.open.insert((wire, id.get()), (topic.to_owned(), place));
+        }
+    }
+
+    fn heard(&mut self, heard: &Heard, now: Timestamp) {
+        match heard.kind {
+            Kind::PublishIn if heard.flag => {
+                self.accepted(heard.wire.unwrap_or_default(), &heard.topic, heard.packet_id, now);
+            }
+            Kind::PublishRefused | Kind::PublishDenied => {
+                let same = |(wire, publish): &(usize, Publish)| {
+                    heard.wire == Some(*wire) && publish.topic.as_str() == heard.topic
+                };
+                if let Some(at) = self.asked.iter().position(same) {
+                    self.asked.remove(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn acknowledged(&mut self, wire: usize, id: u16) {
+        if let Some((topic, place)) = self.open.remove(&(wire, id))
+            && let Some(kept) = self.topics.get_mut(&topic)
+        {
+            kept.sure = kept.sure.max(Some(place));
+        }
+    }
+
+    /// A client was given one. It may have waited in its session since the subscription brought it.
+    fn gave(&self, wire: usize, publish: &Publish) -> Result<(), String> {
+        let (topic, message) = (publish.topic.as_str(), word(publish));
+        let known = self.topics.get(topic);
+        let ever = known
+            .is_some_and(|kept| kept.writes.iter().any(|write| write.message.as_deref() == Some(&message)));
+        match ever {
+            true => Ok(()),
+            false => {
+                Err(format!("wire {wire} was given {message} as retained on {topic}, where it never was"))
+            }
+        }
+    }
+
+    /// Somebody asked what is there.
+    fn probed(&mut self, topic: &str, payload: Option<&str>, now: Timestamp) -> Result<(), String> {
+        let Some(kept) = self.topics.get_mut(topic) else {
+            return match payload {
+                Some(found) => Err(format!("{found} is retained on {topic}, where nothing was written")),
+                None => Ok(()),
+            };
+        };
+        let message = payload.map(|text| text.split(' ').next().unwrap_or_default());
+        if !kept.is_one_of(message, now, 1_000) {
+            let expected: Vec<_> = kept.now.iter().map(|at| kept.write(*at)).collect();
+            return Err(format!("{message:?} is retained on {topic}, and should be one of {expected:?}"));
+        }
+        let same = |at: &Option<usize>| kept.write(*at).and_then(|write| write.message.as_deref()) == message;
+        if let Some(found) = kept.now.iter().copied().find(same) {
+            kept.now = vec![found];
+        }
+        Ok(())
+    }
+
+    fn died(&mut self) {
+        for kept in self.topics.values_mut() {
+            let last = kept.writes.len();
+            // What was read in between does not say that it was on the disk.
+            let before = if kept.sure.is_none() { vec![None] } else { Vec::new() };
+            kept.now = before.into_iter().chain((kept.sure.unwrap_or(0)..last).map(Some)).collect();
+        }
+        self.asked.clear();
+        self.open.clear();
+    }
+}
+
+impl Checker for Retained {
+    fn name(&self) -> &'static str {
+        "retained"
+    }
+
+    fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+        match fact {
+            Fact::Took { wire, packet, .. } => {
+                if let Packet::Publish(publish) = &**packet
+                    && publish.retain
+                {
+                    self.asked.push((*wire, Publish::clone(publish)));
+                }
+            }
+            Fact::Heard(heard) => self.heard(heard, now),
+            Fact::Gave { wire, packet, .. } => match &**packet {
+                Packet::PubAck(ack) | Packet::PubRec(ack) if !ack.code.is_failure() => {
+                    self.acknowledged(*wire, ack.packet_id.get());
+                }
+                Packet::Publish(publish) if publish.retain && book.is_aws() => {
+                    return self.gave(*wire, publish);
+                }
+                _ => {}
+            },
+            Fact::Probed { topic, payload } => return self.probed(topic, payload.as_deref(), now),
+            Fact::Died { .. } => self.died(),
+            _ => {}
+        }
+        Ok(())
+    }
+}

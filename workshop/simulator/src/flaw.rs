@@ -1,0 +1,125 @@
+//! Mistakes on purpose, to see that checkers can fail: at the ports, and inside the broker where a port is too far away
+//! ([`session::mutation`], which only a debug build has).
+
+use session::mutation::Mutation;
+
+use crate::disk::Flaws;
+
+/// One mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Acknowledged writes are lost at a crash: somebody did not sync.
+    LosesSyncedWrites,
+    /// The journal is never trimmed.
+    NeverTrims,
+    /// A page of the journal comes in the wrong order.
+    ShufflesPages,
+    /// Changes of policies are missing from the feed.
+    DeafFeed,
+    /// A PUBACK goes out before the disk has the message.
+    SettlesBeforeTheDisk,
+    /// The meter misses deliveries.
+    Miscounts,
+    /// A mistake inside the broker.
+    Inside(Mutation),
+}
+
+impl Flaw {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let ports = [
+            Self::LosesSyncedWrites,
+            Self::NeverTrims,
+            Self::ShufflesPages,
+            Self::DeafFeed,
+            Self::SettlesBeforeTheDisk,
+            Self::Miscounts,
+        ];
+        ports.into_iter().chain(Mutation::ALL.iter().copied().map(Self::Inside)).collect()
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        match self {
+            Self::Inside(mutation) => format!("{mutation:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// The mistake of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|flaw| flaw.name() == name)
+    }
+
+    /// The checkers that watch what it breaks.
+    pub fn breaks(self) -> &'static [&'static str] {
+        match self {
+            Self::LosesSyncedWrites | Self::SettlesBeforeTheDisk => {
+                &["loss", "groups", "retained", "expiry", "wills", "growth", "redelivery", "order"]
+            }
+            Self::NeverTrims => &["growth", "redelivery", "groups", "order"],
+            Self::ShufflesPages => &["order"],
+            Self::DeafFeed => &["permits"],
+            Self::Miscounts => &["bill"],
+            Self::Inside(mutation) => breaks(mutation),
+        }
+    }
+
+    /// From which seed on it is looked for: some need much to come together, and a test has not all day.
+    pub fn first_seed(self) -> u64 {
+        match self {
+            Self::ShufflesPages => 16,
+            Self::DeafFeed => 50,
+            Self::Inside(Mutation::IgnoresExpiry | Mutation::SkipsRefresh) => 19,
+            Self::Inside(Mutation::TakesRepeatedAsNew | Mutation::ForgetsAbandoned) => 20,
+            Self::Inside(Mutation::PublishesAnything) => 36,
+            Self::Inside(Mutation::SavesOnce) => 45,
+            Self::Inside(Mutation::ForgetsReturned) => 60,
+            Self::Inside(Mutation::TrimsOnce) => 645,
+            Self::Inside(Mutation::ForgetsGroupRows) => 880,
+            Self::Inside(Mutation::LiveOvertakesBacklog) => 1255,
+            _ => 1,
+        }
+    }
+
+    /// What is wrong with the disk.
+    pub fn of_disk(flaw: Option<Self>) -> Flaws {
+        Flaws {
+            loses_synced: flaw == Some(Self::LosesSyncedWrites),
+            never_trims: flaw == Some(Self::NeverTrims),
+            shuffles: flaw == Some(Self::ShufflesPages),
+            deaf_feed: flaw == Some(Self::DeafFeed),
+        }
+    }
+
+    /// What is wrong inside the broker.
+    pub fn inside(flaw: Option<Self>) -> Option<Mutation> {
+        match flaw {
+            Some(Self::Inside(mutation)) => Some(mutation),
+            _ => None,
+        }
+    }
+}
+
+fn breaks(mutation: Mutation) -> &'static [&'static str] {
+    use Mutation as M;
+    match mutation {
+        M::AsksForTheWrongTopic | M::PublishesAnything | M::SkipsRefresh => &["permits"],
+        M::DropsSettle | M::LosesWake => &["loss"],
+        M::AnswersTwice => &["answers"],
+        M::WindowOffByOne => &["quotas"],
+        M::SendsAcknowledgedAgain | M::ReusesPacketIds => &["redelivery", "quotas"],
+        M::DeliversTwiceInGroup | M::ForgetsReturned => &["groups"],
+        M::ForgetsRetained | M::KeepsOldRetained => &["retained"],
+        M::WillAfterGoodbye | M::NoWillOnTakeover | M::ForgetsWillRecord => &["wills"],
+        M::IgnoresExpiry | M::SessionsLastForEver | M::SessionsEndAtOnce => &["expiry"],
+        M::KeepsOldConnection => &["seats"],
+        M::ForgetsSubscription => &["loss", "groups"],
+        M::TakesRepeatedAsNew => &["order", "redelivery"],
+        M::LeavesQueueBehind | M::TrimsOnce | M::ForgetsAbandoned | M::ForgetsGroupRows => {
+            &["growth", "groups"]
+        }
+        M::SavesOnce => &["wills", "expiry", "growth", "loss"],
+        M::LiveOvertakesBacklog => &["order"],
+    }
+}

@@ -1,0 +1,82 @@
+//! Worlds in which every promise has to hold; the same seed is the same world; and what was found before stays mended.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use thingcore_simulator::marks::Mark;
+use thingcore_simulator::run::{Case, STEPS, many};
+use thingcore_simulator::world::World;
+
+/// Worlds after which every mark must have been hit.
+const ENOUGH: u64 = 150;
+
+/// New worlds for a fixed time: 15 seconds, or `THINGCORE_SIM_SECONDS`.
+#[test]
+fn every_promise_holds_in_many_worlds() {
+    let asked = std::env::var("THINGCORE_SIM_SECONDS").ok().and_then(|text| text.parse().ok());
+    let totals = many(1, STEPS, Duration::from_secs(asked.unwrap_or(15)), 1);
+    // Not through `println`, which shows nothing of a test that passes.
+    let _told = writeln!(std::io::stderr(), "simulator: {} worlds of {STEPS} steps", totals.seeds);
+    if let Some((case, failure)) = totals.failures.first() {
+        let (small, found) = case.shrink(failure);
+        panic!(
+            "{}: {}\nagain:   cargo run -p {}\nshorter: cargo run -p {}\n         {}: {}",
+            failure.checker,
+            failure.what,
+            case.command().replace("thingcore-sim ", "thingcore-simulator -- "),
+            small.command().replace("thingcore-sim ", "thingcore-simulator -- "),
+            found.checker,
+            found.what
+        );
+    }
+    if totals.seeds >= ENOUGH {
+        let missing: Vec<_> = totals.marks.missing().into_iter().map(Mark::text).collect();
+        assert!(missing.is_empty(), "never happened in {} worlds: {missing:?}", totals.seeds);
+    }
+}
+
+/// Everything that happens in a world, as one number.
+fn digest(seed: u64) -> u64 {
+    let sum = Arc::new(Mutex::new(DefaultHasher::new()));
+    let heard = sum.clone();
+    let mut world = World::new(seed, None);
+    world.tell(move |now, fact| format!("{now} {fact:?}").hash(&mut *heard.lock()));
+    world.run(&Case::new(seed, STEPS).trace());
+    sum.lock().finish()
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in 1..=8 {
+        assert_eq!(digest(seed), digest(seed), "seed {seed}");
+    }
+    assert_ne!(digest(1), digest(2));
+}
+
+#[cfg(debug_assertions)]
+/// A broken promise prints one command, and what is left of the trace is shorter and fails as well.
+#[test]
+fn a_failure_shrinks() {
+    use thingcore_simulator::flaw::Flaw;
+    let flaw = Flaw::named("KeepsOldConnection");
+    let case = (1..50)
+        .map(|seed| Case { flaw, ..Case::new(seed, STEPS) })
+        .find(|case| case.run().0.is_some())
+        .unwrap();
+    let failure = case.run().0.unwrap();
+    let (small, found) = case.shrink(&failure);
+    assert_eq!(found.checker, failure.checker);
+    assert!(
+        small.trace().len() < case.trace().len() / 4,
+        "{} of {} steps",
+        small.trace().len(),
+        case.trace().len()
+    );
+    let again = small.run().0.unwrap();
+    assert_eq!((again.checker, again.what), (found.checker, found.what));
+    assert!(small.command().contains("--keep"), "{}", small.command());
+}
