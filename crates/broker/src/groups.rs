@@ -17,13 +17,14 @@ use parking_lot::Mutex;
 use router::Route;
 use session::group::{Due, GroupPlace, Lane, Queue, from_random};
 use session::mutation::{self, Mutation};
+use session::stored;
 use session::{Dropped, Offer, PAGE, Parcel};
 use smallvec::SmallVec;
 use store::{Batch, Journal, Key, Position, Record};
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Subscriber};
-use crate::durable::{ABANDONED, body};
+use crate::durable::ABANDONED;
 use crate::publish::{Fate, Report};
 
 /// How long a group in which something waits is left alone while a member is there.
@@ -173,7 +174,7 @@ pub(crate) fn tag(retain: bool, until: Timestamp) -> Bytes {
 fn offer(record: Record, group: &Group, lane: Lane) -> (u64, Option<Offer>) {
     let number = record.position.0;
     let mut tag = record.tag;
-    let message = body::decode(&record.body).filter(|_| tag.len() == 9);
+    let message = stored::decode(&record.body).filter(|_| tag.len() == 9);
     let offer = message.map(|message| {
         let retain = tag.get_u8() == 1;
         let until = Timestamp(tag.get_u64());

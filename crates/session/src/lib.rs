@@ -17,6 +17,7 @@ mod on;
 mod outbox;
 mod parcel;
 mod session;
+pub mod stored;
 pub mod tape;
 mod terms;
 pub mod throttle;

@@ -7,11 +7,11 @@ use std::task::{Poll, Waker};
 
 use identity::Timestamp;
 use parking_lot::Mutex;
+use session::stored::{self, Tag};
 use session::tape::Reading;
 use session::{Offer, PAGE, Parcel, Place};
 use store::{Journal, Key, Position, Record};
 
-use super::body::{self, Tag};
 use crate::broker::Inner;
 use crate::cell::Cell;
 use crate::groups::Group;
@@ -152,7 +152,7 @@ async fn read(journal: &dyn Journal, key: &Key, reading: Reading) -> Result<Vec<
 fn offer(record: Record, reading: Reading) -> (u64, Option<Offer>) {
     let number = record.position.0;
     let place = Some(Place { number, is_backlog: reading.is_backlog });
-    let offer = body::decode(&record.body).zip(Tag::decode(&record.tag)).map(|(message, tag)| Offer {
+    let offer = stored::decode(&record.body).zip(Tag::decode(&record.tag)).map(|(message, tag)| Offer {
         parcel: Arc::new(Parcel::new(message)),
         qos: tag.qos,
         retain: tag.retain,

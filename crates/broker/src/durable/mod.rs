@@ -2,9 +2,8 @@
 //!
 //! `committer` writes in groups and then lets acknowledgements go; `loader` reads pages of a session's journal back when
 //! its client is there; `recover` builds sessions, routes and retained messages again at the start; `records` and
-//! `body` are the shapes on disk. Without a journal ([`BrokerParts`](crate::BrokerParts)) all of it stays in memory.
+//! `session::stored` are the shapes on disk. Without a journal ([`BrokerParts`](crate::BrokerParts)) all of it stays in memory.
 
-pub(crate) mod body;
 mod committer;
 mod loader;
 mod records;

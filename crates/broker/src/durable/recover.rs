@@ -8,10 +8,10 @@ use dialect::Divergence;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
 use router::Matches;
+use session::stored;
 use session::{Parcel, WillPlan};
 use store::{Batch, Key, Position, StoreError};
 
-use super::body;
 use super::records::{ABANDONED, RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
 use super::save::Saved;
 use crate::Broker;
@@ -167,7 +167,7 @@ impl Inner {
         certificates: &mut HashMap<CertificateId, Option<Arc<identity::CertificateFacts>>>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let message = body::decode(&Bytes::copy_from_slice(&record.message));
+        let message = stored::decode(&Bytes::copy_from_slice(&record.message));
         let Some((principal, message)) = record.principal.principal().zip(message) else { return Ok(()) };
         let certificate = match &principal {
             Principal::Certificate(id) => self.facts(id, certificates).await?,
@@ -222,7 +222,7 @@ fn kept(value: &Bytes) -> Option<publish::Kept> {
         return None;
     }
     let stored = Timestamp(value.get_u64());
-    let message = body::decode(&value)?;
+    let message = stored::decode(&value)?;
     let qos = message.qos;
     Some(publish::Kept { parcel: Arc::new(Parcel::new(message)), stored, qos })
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use identity::Timestamp;
 use session::mutation::{self, Mutation};
+use session::stored;
 use store::{Batch, Key};
 
-use super::body;
 use super::records::{
     ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
     received_key,
@@ -76,6 +76,6 @@ fn will(seat: &Seat) -> Option<WillRecord> {
         server_name: bearer.server_name.as_deref().map(str::to_owned),
         expiry: will.expiry(),
         grant: bearer.grant.as_ref().map(|granted| GrantRecord::of(&granted.now())),
-        message: body::encode(&message).to_vec(),
+        message: stored::encode(&message).to_vec(),
     })
 }

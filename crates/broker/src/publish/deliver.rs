@@ -10,6 +10,7 @@ use mqtt::{QoS, Version};
 use policy::Permit;
 use router::Route;
 use session::mutation::{self, Mutation};
+use session::stored::Tag;
 use session::{Conversation, Delivered, Dropped, Gate, Offer, Parcel, Session};
 use store::Recipient;
 
@@ -17,7 +18,7 @@ use super::route::{Waiting, Waits};
 use super::{Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
-use crate::durable::{body::Tag, journal_key};
+use crate::durable::journal_key;
 use crate::report::standing_of;
 use standing::{Standing, View};
 
@@ -154,7 +155,7 @@ impl Inner {
         let session = journal_key(&cell.client_id, &incarnation);
         Some(Waiting {
             waits: Waits::Session(route.target.clone()),
-            recipient: Recipient { session, tag: tag.encode() },
+            recipient: Recipient { session, tag: tag.encode(Recipient::MAX_TAG_BYTES) },
         })
     }
 

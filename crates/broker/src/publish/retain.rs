@@ -10,12 +10,12 @@ use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
 use policy::Permit;
 use session::mutation::{self, Mutation};
-use session::{Parcel, Violation};
+use session::{Parcel, Violation, stored as stored_form};
 use store::{Batch, Key};
 
 use super::{Kept, Outcome};
 use crate::broker::{Inner, match_rules};
-use crate::durable::{RETAINED, Then, body};
+use crate::durable::{RETAINED, Then};
 use crate::throttle::retain_fault;
 
 /// How long at least between two looks through all retained messages.
@@ -26,7 +26,7 @@ const MOST: usize = 10_000;
 
 /// As it is stored: when (eight bytes), then the message.
 fn stored(message: &Message, now: Timestamp) -> Bytes {
-    let message = body::encode(message);
+    let message = stored_form::encode(message);
     let mut value = BytesMut::with_capacity(8 + message.len());
     value.put_u64(now.millis());
     value.extend_from_slice(&message);

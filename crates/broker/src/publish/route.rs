@@ -10,6 +10,7 @@ use router::{Matches, Route};
 use session::Parcel;
 use session::group::Lane;
 use session::mutation::{self, Mutation};
+use session::stored;
 use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
@@ -17,7 +18,7 @@ use super::share::{Seen, choose};
 use super::{Permits, Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
-use crate::durable::{Job, Then, body};
+use crate::durable::{Job, Then};
 use crate::groups::Group;
 
 impl Inner {
@@ -126,7 +127,7 @@ impl Outcome {
         while !waiting.is_empty() {
             let rest = waiting.split_off(waiting.len().min(Append::MAX_RECORDS / 4));
             let (who, to) = waiting.into_iter().map(|one| (one.waits, one.recipient)).unzip();
-            self.appends.push((Append { body: body::encode(message), to }, who));
+            self.appends.push((Append { body: stored::encode(message), to }, who));
             waiting = rest;
         }
     }

@@ -1,9 +1,9 @@
-//! A message as the journal and the retained space keep it: a small head, then a PUBLISH of MQTT 5.
+//! What of a session's messages outlives the process: a message as the journal and the retained space keep it (a small head,
+//! then a PUBLISH of MQTT 5), and what is particular to one session's copy. Where it is kept is not known here.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mqtt::{Decoder, Message, Packet, PacketId, Publish, QoS, TopicName, Version};
 use smallvec::SmallVec;
-use store::Recipient;
 
 const FORMAT: u8 = 1;
 const RETAIN: u8 = 0b0000_0001;
@@ -13,7 +13,7 @@ const EXPIRES: u8 = 0b0000_0100;
 const HEAD: usize = 10;
 
 /// Encodes a message.
-pub(crate) fn encode(message: &Message) -> Bytes {
+pub fn encode(message: &Message) -> Bytes {
     let publish = Publish {
         qos: message.qos,
         topic: message.topic.as_text().clone(),
@@ -37,7 +37,7 @@ pub(crate) fn encode(message: &Message) -> Bytes {
 }
 
 /// Decodes what [`encode`] made. `None`: it is not of this format, which the caller reports.
-pub(crate) fn decode(body: &Bytes) -> Option<Message> {
+pub fn decode(body: &Bytes) -> Option<Message> {
     if body.len() < HEAD || body.first() != Some(&FORMAT) {
         return None;
     }
@@ -58,12 +58,16 @@ pub(crate) fn decode(body: &Bytes) -> Option<Message> {
     })
 }
 
-/// What is particular to one session's copy: the granted QoS, the RETAIN flag to send, the share name, the identifiers of the subscriptions.
+/// What is particular to one session's copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tag {
+pub struct Tag {
+    /// The granted QoS.
     pub qos: QoS,
+    /// The RETAIN flag to send.
     pub retain: bool,
+    /// The share name.
     pub share_name: Option<Box<str>>,
+    /// The identifiers of the subscriptions.
     pub identifiers: SmallVec<[u32; 1]>,
 }
 
@@ -71,12 +75,13 @@ const TAG_RETAIN: u8 = 0b01;
 const TAG_IDENTIFIERS: u8 = 0b10;
 
 impl Tag {
-    pub(crate) fn encode(&self) -> Bytes {
+    /// Encodes it into `most` bytes; identifiers that have no room are left out.
+    pub fn encode(&self, most: usize) -> Bytes {
         let share = self.share_name.as_deref().unwrap_or_default();
         let mut out = BytesMut::with_capacity(2 + share.len());
         out.put_u8(self.qos as u8);
         // More than a tag has room for are not sent when the message waited.
-        let room = Recipient::MAX_TAG_BYTES.saturating_sub(4 + share.len()) / 4;
+        let room = most.saturating_sub(4 + share.len()) / 4;
         let identifiers = self.identifiers.get(..room).unwrap_or(&self.identifiers);
         let mut flags = if self.retain { TAG_RETAIN } else { 0 };
         flags |= if identifiers.is_empty() { 0 } else { TAG_IDENTIFIERS };
@@ -89,7 +94,8 @@ impl Tag {
         out.freeze()
     }
 
-    pub(crate) fn decode(mut tag: &[u8]) -> Option<Self> {
+    /// Decodes what [`Tag::encode`] made. `None`: it is something else.
+    pub fn decode(mut tag: &[u8]) -> Option<Self> {
         let qos = QoS::from_number(tag.try_get_u8().ok()?)?;
         let flags = tag.try_get_u8().ok()?;
         let count = if flags & TAG_IDENTIFIERS == 0 { 0 } else { tag.try_get_u16().ok()? };
@@ -140,8 +146,17 @@ mod tests {
             for identifiers in [SmallVec::new(), SmallVec::from_slice(&[7, 268_435_455])] {
                 let tag =
                     Tag { qos: QoS::ExactlyOnce, retain: true, share_name: share_name.clone(), identifiers };
-                assert_eq!(Tag::decode(&tag.encode()), Some(tag));
+                assert_eq!(Tag::decode(&tag.encode(64)), Some(tag));
             }
         }
+    }
+
+    #[test]
+    fn identifiers_without_room_are_left_out() {
+        let identifiers = SmallVec::from_slice(&[1, 2, 3]);
+        let tag = Tag { qos: QoS::AtLeastOnce, retain: false, share_name: None, identifiers };
+        let bytes = tag.encode(12);
+        assert!(bytes.len() <= 12);
+        assert_eq!(Tag::decode(&bytes).unwrap().identifiers[..], [1, 2]);
     }
 }
