@@ -1,11 +1,15 @@
 """What the tests of attackers share: honest clients that must not notice, what an attack costs by /proc, certificates that
-nobody's tool would make."""
+nobody's tool would make.
+
+With ATTACKS_REPORT=FILE each attack leaves a line there; `python tests/blackbox/attacks.py FILE` makes a table of them."""
 
 import datetime
+import json
 import os
 import socket
 import ssl
 import statistics
+import sys
 import threading
 import time
 from pathlib import Path
@@ -139,6 +143,32 @@ def is_over(connection, within=wire.DEADLINE):
     return None
 
 
+def report(node, honest, before, after):
+    """Leaves a line of what an attack has cost, if somebody asked for it."""
+    path = os.environ.get("ATTACKS_REPORT")
+    if path:
+        row = dict(
+            attack=node.originalname, honest=honest.count, messages=len(honest.latencies), median=honest.median() * 1000,
+            longest=max(honest.latencies) * 1000, memory=(honest.memory - before.memory) / MIB,
+            descriptors=honest.descriptors - before.descriptors, processor=after.processor - before.processor)
+        with open(path, "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def table(path):
+    """The lines of a report as a table, the worst case of each attack; those with as many honest clients together."""
+    groups = {}
+    for row in map(json.loads, Path(path).read_text().splitlines()):
+        groups.setdefault((row["attack"], row["honest"]), []).append(row)
+    print("| attack | cases | honest clients | their messages | median, ms | longest, ms | memory, MiB | sockets | processor, s |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for (attack, honest), rows in groups.items():
+        worst = {name: max(row[name] for row in rows) for name in rows[0] if name not in ("attack", "messages")}
+        print(f"| {attack.removeprefix('test_').replace('_', ' ')} | {len(rows)} | {honest} | {sum(row['messages'] for row in rows)} "
+              f"| {worst['median']:.1f} | {worst['longest']:.1f} | {max(worst['memory'], 0):.0f} | {max(worst['descriptors'], 0)} "
+              f"| {worst['processor']:.1f} |")
+
+
 # ---- certificates ------------------------------------------------------------------------------------------------
 
 
@@ -253,3 +283,7 @@ class Recorder:
 
     def close(self):
         self.listener.close()
+
+
+if __name__ == "__main__":
+    table(sys.argv[1])
