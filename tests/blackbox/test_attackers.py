@@ -578,9 +578,10 @@ def test_replay_of_a_presigned_url(server):
         "another region": path.replace(server.region, "eu-central-9"), "twice": path + "&X-Amz-Expires=300",
         "another service": path.replace("iotdevicegateway", "iotdata"), "more": path + "&x-amz-customauthorizer-name=a",
         "another key": path.replace(user.key_id, server.ready["access_key_id"]), "no signature": path.split("&X-Amz-Signature")[0],
-        "half a signature": path[:-32], "a signature of zeros": path[:-64] + "0" * 64, "upper case": path[:-64] + path[-64:].upper(),
+        "half a signature": path[:-32], "a signature of zeros": path[:-64] + "0" * 64,
     }
-    assert [name for name, url in changed.items() if url != path and name != "upper case" and upgrades(server, url)] == []
+    assert path not in changed.values()
+    assert [name for name, url in changed.items() if upgrades(server, url)] == []
     iam.delete_access_key(UserName=name, AccessKeyId=user.key_id)
     assert not upgrades(server, path)
 
