@@ -1,7 +1,9 @@
 """What the server needs of the machine, and what it lets others of the machine see: user, rights, file modes, secrets."""
 
 import os
+import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import wire
+from attacks import dial
 from conftest import require
 from provision import unique
 from server import Server, binary
@@ -171,3 +174,56 @@ def test_the_unit_is_one_and_takes_rights_away(tmp_path):
     judged = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit], capture_output=True, text=True, timeout=60)
     assert judged.returncode == 0, judged.stdout[-600:]
+
+
+class Traced(Server):
+    """A server whose system calls are written down."""
+
+    def command(self):
+        return ["strace", "-f", "-qq", "-e", "signal=none", "-o", str(self.folder / "calls"), *super().command()]
+
+    def calls(self):
+        text = (self.folder / "calls").read_text(errors="replace")
+        return set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)", text, re.MULTILINE)), text
+
+
+def members(name):
+    """The system calls of one of systemd's groups; any other name is a call."""
+    if not name.startswith("@"):
+        return {name}
+    shown = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, timeout=30).stdout
+    lines = [line.strip() for line in shown.splitlines()[1:]]
+    return set().union(*(members(line) for line in lines if line and not line.startswith("#")))
+
+
+def let_through(unit):
+    """What the unit's filters leave, in their order."""
+    left = set()
+    for words in re.findall(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE):
+        named = set().union(*(members(word) for word in words.lstrip("~").split()))
+        left = left - named if words.startswith("~") else left | named
+    return left
+
+
+def test_the_unit_forbids_nothing_that_the_server_does(tmp_path):
+    """Start, clients of each transport, a change of the registry, stop: all by calls that the filter lets through."""
+    require("strace")
+    require("systemd-analyze")
+    if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, timeout=30).returncode != 0:
+        pytest.skip("processes may not be traced here")
+    server = Traced(tmp_path).start()
+    try:
+        server.account.device(thing=True)
+        for transport in ("plain", "tls", "websocket"):
+            with dial(server, transport) as client:
+                assert client.connect(unique(), clean=False, session_expiry=60).code == 0
+                client.subscribe("kept/#")
+    finally:
+        # strace passes the signal of its own end on to nobody.
+        os.kill(server.ready["pid"], signal.SIGTERM)
+        server.process.wait(30)
+    called, text = server.calls()
+    assert len(called) > 30 and called - let_through(UNIT.read_text()) == set()
+    families = set(re.findall(r"socket(?:pair)?\((AF_\w+)", text))
+    assert families <= set(re.search(r"^RestrictAddressFamilies=(.*)$", UNIT.read_text(), re.MULTILINE).group(1).split())
+    assert not re.search(r"PROT_WRITE\|PROT_EXEC", text), "MemoryDenyWriteExecute"
