@@ -87,9 +87,11 @@ def unprivileged():
         return server.start()
 
     yield start
-    for server in servers:
-        server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        for server in servers:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_server_without_rights_binds_a_low_port_and_serves(unprivileged):
