@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use thingcore_mqtt::{Decoder, Packet, Version, encode};
+use mqtt::{Decoder, Packet, Version, encode};
 
 const LIMIT: u32 = 131_072;
 

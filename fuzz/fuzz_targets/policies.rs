@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use analysis::{Analyst, Budget, extract, rules};
+use identity::{AccountId, Region, Site, Timestamp};
 use libfuzzer_sys::fuzz_target;
-use thingcore_analysis::{Analyst, Budget, extract, rules};
-use thingcore_identity::{AccountId, Region, Site, Timestamp};
-use thingcore_policy::Document;
+use policy::Document;
 
 fuzz_target!(|text: &str| {
     let site = Site {

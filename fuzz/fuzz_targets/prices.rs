@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use thingcore_metering::{Bill, Budget, Money, Prices};
+use metering::{Bill, Budget, Money, Prices};
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use analysis::{Analyst, Answer, Association, Budget, Cohort, Deed};
+use identity::{AccountId, PolicyName, Region, Site, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use oracle::reach::{Connection, leak};
+use policy::{Document, Origin, Source};
 use serde_json::{Value, json};
-use thingcore_analysis::{Analyst, Answer, Association, Budget, Cohort, Deed};
-use thingcore_identity::{AccountId, PolicyName, Region, Site, Timestamp};
-use thingcore_policy::{Document, Origin, Source};
 
 const ARN: &str = "arn:aws:iot:us-east-1:123456789012:";
 const PIECES: [&str; 16] = [

@@ -16,6 +16,7 @@ mod logging;
 mod metering;
 mod observers;
 mod own;
+mod privileges;
 mod pulse;
 #[cfg(test)]
 mod remedies;
@@ -65,7 +66,8 @@ impl ServeProblem {
 
 /// Runs the server until a signal stops it.
 pub fn run(mut settings: Settings) -> Result<(), ServeProblem> {
-    let warning = descriptors::fit(&mut settings);
+    let warnings =
+        [("limits.connections", descriptors::fit(&mut settings)), ("user", privileges::warning(&settings))];
     let data = DataDir::open(&settings).map_err(ServeProblem::new)?;
     if let Some(path) = &settings.ready_file {
         // A file of an earlier run would announce a server that is not there. Not before the folder is locked: it may
@@ -74,7 +76,7 @@ pub fn run(mut settings: Settings) -> Result<(), ServeProblem> {
     }
     let admin = runtime("admin", Some(ADMIN_THREADS))?;
     let devices = runtime("devices", None)?;
-    let served = devices.block_on(serve(&settings, data, &admin, warning));
+    let served = devices.block_on(serve(&settings, data, &admin, &warnings));
     // What is still running by now had its time.
     admin.shutdown_timeout(Duration::from_secs(1));
     devices.shutdown_timeout(Duration::from_secs(1));
@@ -97,7 +99,7 @@ async fn serve(
     settings: &Settings,
     data: DataDir,
     admin: &Runtime,
-    warning: Option<String>,
+    warnings: &[(&str, Option<String>)],
 ) -> Result<(), ServeProblem> {
     let mut signals = StopSignals::catch().map_err(ServeProblem::new)?;
     let bound = Bound::bind(&settings.ports).await.map_err(ServeProblem::new)?;
@@ -114,7 +116,9 @@ async fn serve(
     let shown = place.folder.display().to_string();
     let (version, dialect) = (ready.version.as_str(), house.broker.dialect().name());
     house.emit(&Event::Starting(Starting { version, dialect, data: &shown }));
-    warning.iter().for_each(|warning| house.warn("limits.connections", warning));
+    for (setting, warning) in warnings {
+        warning.iter().for_each(|warning| house.warn(setting, warning));
+    }
 
     let mut running = Running::start(house, bound, admin);
     announce(settings, &place, &ready)?;
