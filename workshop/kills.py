@@ -66,27 +66,23 @@ def publish(server, ledger, over):
         publisher, up = client("publisher", server)
     except OSError:
         return
-    room, numbers = threading.Semaphore(IN_FLIGHT), {}
-    lock = threading.Lock()
+    room, numbers, answered = threading.Semaphore(IN_FLIGHT), {}, set()
 
     def acknowledged(_client, _data, mid, reason, _properties):
-        with lock:
-            number = numbers.pop(mid, None)
-        if number is not None and not reason.is_failure:
-            ledger.acknowledged.add(number)
+        # No lock of ours here: the library calls this while it holds its own.
+        if not reason.is_failure:
+            answered.add(mid)
         room.release()
 
     publisher.on_publish = acknowledged
     while not up.wait(0.05) and not over.is_set():
         pass
     while not over.is_set():
-        if not room.acquire(timeout=0.05):
-            continue
-        with lock:
+        if room.acquire(timeout=0.05):
             ledger.sent += 1
-            sent = publisher.publish("load", str(ledger.sent), qos=1)
-            numbers[sent.mid] = ledger.sent
+            numbers[publisher.publish("load", str(ledger.sent), qos=1).mid] = ledger.sent
     publisher.loop_stop()
+    ledger.acknowledged.update(numbers[mid] for mid in answered)
 
 
 def register(server, ledger, round_number, over):

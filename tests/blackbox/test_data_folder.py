@@ -1,10 +1,14 @@
 """The data folder: `thingcore backup`, `restore` and `check`, and folders that a start must not serve."""
 
+import http.client
 import json
 import os
 import shutil
 import stat
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -307,6 +311,16 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+def fill(path):
+    """To the last block."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 65536)
+        except OSError:
+            pass
+
+
 def test_a_full_disk_refuses_writes_and_goes_on_when_there_is_room(new_server, small_disk, tmp_path):
     server = new_server(start=False, folder=small_disk / "s")
     server.start()
@@ -314,12 +328,7 @@ def test_a_full_disk_refuses_writes_and_goes_on_when_there_is_room(new_server, s
     iot.create_thing(thingName="before")
     ballast = small_disk / "ballast"
     made, refusal = [], None
-    with open(ballast, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 65536)
-        except OSError:
-            pass
+    fill(ballast)
     for number in range(5000):
         try:
             iot.create_thing(thingName=f"thing-{number}", attributePayload={"attributes": {"a": "x" * 700}})
@@ -327,7 +336,10 @@ def test_a_full_disk_refuses_writes_and_goes_on_when_there_is_room(new_server, s
         except Exception as error:  # noqa: BLE001
             refusal = error
             break
-    assert refusal is not None and "full" in str(refusal), refusal
+    assert "ServiceUnavailable" in str(refusal), refusal
+    server.wait_for_log("the disk is full", "free some space")
+    status, ails = health(server)
+    assert status == 503 and "the disk is full" in ails, ails
     server.assert_alive()
     iot.describe_thing(thingName="before")
     with pytest.raises(servers.boto3.exceptions.botocore.exceptions.ClientError):
@@ -342,9 +354,17 @@ def test_a_full_disk_refuses_writes_and_goes_on_when_there_is_room(new_server, s
         iot.describe_thing(thingName=name)
 
 
+def health(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.ports["admin"], timeout=10)
+    connection.request("GET", "/healthz")
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, body
+
+
 def retried(call, within=10.0):
     """A refused write is tried again after a second; until then the store says why."""
-    import time
     end = time.monotonic() + within
     while True:
         try:
@@ -357,12 +377,7 @@ def retried(call, within=10.0):
 
 def test_a_start_on_a_full_disk_is_explained(new_server, small_disk):
     (small_disk / "s").mkdir()
-    with open(small_disk / "ballast", "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 65536)
-        except OSError:
-            pass
+    fill(small_disk / "ballast")
     server = new_server(start=False, folder=small_disk / "s")
     done = cli("serve", "--data-dir", server.data_dir, "--mqtt-port", 0, "--tls-port", 0, "--https-port", 0, "--api-port", 0,
                "--admin-port", 0)
@@ -385,12 +400,20 @@ def test_a_read_only_folder_is_refused_and_can_be_checked(new_server, small_disk
 
 def test_a_backup_onto_a_full_disk_leaves_nothing(new_server, small_disk):
     server = new_server()
-    with open(small_disk / "ballast", "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 65536)
-        except OSError:
-            pass
+    fill(small_disk / "ballast")
     done = cli("backup", small_disk / "b", "--data-dir", server.data_dir)
     assert done.returncode == PROBLEM and b"free some space" in done.stderr, done
     assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
+# ---- kills -----------------------------------------------------------------------------------------------------
+
+
+def test_the_kill_loop_loses_nothing_and_says_so(tmp_path):
+    """Three kills of the loop that docs/operations.md runs with five hundred."""
+    script = Path(__file__).resolve().parents[2] / "workshop" / "kills.py"
+    done = subprocess.run([sys.executable, str(script), "--kills", "3", "--folder", str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    told = json.loads(done.stdout)
+    assert (told["kills"], told["lost"], told["things_lost"], told["folder_sound"]) == (3, 0, 0, True), told
+    assert told["acknowledged"] > 0 and told["things"] > 0, told
