@@ -87,14 +87,16 @@ pub fn look(folder: &Path) -> Result<Report, BackupProblem> {
     Ok(Report { findings, problems })
 }
 
-/// Records are JSON; retained messages have a form of their own.
+/// Records of the registry have their shapes, retained messages a form of their own, and all others are JSON.
 fn record(space: &str, _key: &[u8], value: &[u8]) -> Result<(), String> {
     if space == "retained" {
         return Ok(());
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(value)
-        .map(drop)
-        .map_err(|error| format!("it cannot be read: {error}"))
+    let json = || {
+        serde_json::from_slice::<serde::de::IgnoredAny>(value).map(drop).map_err(|error| error.to_string())
+    };
+    let read = registry::readable(space, value).unwrap_or_else(json);
+    read.map_err(|error| format!("it cannot be read: {error}"))
 }
 
 fn bill(path: &Path) -> Option<String> {
