@@ -42,6 +42,7 @@ class Ledger:
         self.sent = 0
         self.acknowledged, self.received = set(), collections.Counter()
         self.things, self.rounds_without = set(), 0
+        self.rounds = []
         self.last = time.monotonic()
 
     def take(self, message):
@@ -123,6 +124,7 @@ def one_kill(server, ledger, draw, round_number):
     if device:
         device.loop_stop()
     ledger.rounds_without += len(ledger.acknowledged) == before
+    ledger.rounds.append((ledger.sent, device is not None))
     server.start()
 
 
@@ -165,6 +167,10 @@ def run(folder, kills, seed):
         one_kill(server, ledger, draw, round_number)
     lost_things = settle(server, ledger)
     lost = ledger.acknowledged - set(ledger.received)
+    for number in sorted(lost)[:200]:
+        round_number = sum(last < number for last, _ in ledger.rounds)
+        reading = ledger.rounds[round_number][1]
+        print(f"lost: message {number}, acknowledged before kill {round_number}, device connected: {reading}", file=sys.stderr)
     server.stop()
     sound = server.run_cli("check", "--data-dir", server.data_dir, check=False, within=600).returncode == 0
     return {
