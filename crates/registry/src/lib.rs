@@ -23,6 +23,7 @@ pub mod logging;
 pub mod order;
 pub mod policies;
 pub mod provisioning_templates;
+mod readable;
 pub mod server_certificates;
 pub mod tags;
 pub mod thing_groups;
@@ -34,4 +35,5 @@ mod words;
 
 pub use certificates::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus};
 pub use fault::Fault;
+pub use readable::readable;
 pub use version::{FIRST_VERSION, check_expected, next};

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use crate::error::contradiction;
+
 /// What the disk was asked to do so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Activity {
@@ -146,6 +148,14 @@ pub(crate) fn create(
         prepared => prepared?,
     }
     Ok(publish(&draft, path)?)
+}
+
+/// A store is never empty: the engine would take the rest of a file that was cut off for a new one, and fill it.
+pub(crate) fn refuse_empty(path: &Path) -> Result<(), redb::Error> {
+    match std::fs::metadata(path)?.len() {
+        0 => Err(contradiction("it is empty")),
+        _ => Ok(()),
+    }
 }
 
 /// Gives the draft its real name, durably, and never in the place of another file.

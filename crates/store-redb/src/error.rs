@@ -45,6 +45,9 @@ impl OpenError {
             redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
                 Self::Damaged { path, detail: error.to_string() }
             }
+            redb::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Self::Damaged { path, detail: "it is cut short".to_owned() }
+            }
             redb::Error::Io(error) => Self::Io { path, error },
             error => Self::Damaged { path, detail: error.to_string() },
         }

@@ -7,17 +7,25 @@
 
 mod answer;
 mod backlog;
+mod check;
+mod copy;
 mod disk;
 mod error;
 mod layout;
 mod options;
+mod overlay;
 mod queues;
+mod rebuild;
 mod records;
 mod slot;
 mod store;
+mod verify;
 mod writer;
 
+pub use check::{Findings, check};
+pub use copy::{Copy, Part, Row};
 pub use disk::Activity;
 pub use error::OpenError;
 pub use options::Options;
+pub use rebuild::Rebuild;
 pub use store::RedbStore;

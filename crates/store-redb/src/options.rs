@@ -23,6 +23,9 @@ pub struct Options {
     pub feed: store::recent::Memory,
     /// Gives unused space back to the file system while opening, which takes time in proportion to the file.
     pub compact: bool,
+    /// Compares every page of the file with its checksum when it is opened the first time, which takes time in
+    /// proportion to the file. Otherwise only a file that was not closed cleanly is looked at.
+    pub verify: bool,
     /// Called with the share done (0 to 1) while a file that was not closed cleanly is checked.
     pub on_repair: Arc<dyn Fn(f64) + Send + Sync>,
 }
@@ -38,6 +41,7 @@ impl Default for Options {
             retry_after: Duration::from_secs(1),
             feed: store::recent::Memory::default(),
             compact: false,
+            verify: false,
             on_repair: Arc::new(|_| {}),
         }
     }
@@ -54,6 +58,7 @@ impl fmt::Debug for Options {
             .field("retry_after", &self.retry_after)
             .field("feed", &self.feed)
             .field("compact", &self.compact)
+            .field("verify", &self.verify)
             .finish_non_exhaustive()
     }
 }

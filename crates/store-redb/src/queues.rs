@@ -206,6 +206,20 @@ fn decode(mut bytes: &[u8]) -> Result<Vec<Reference>, redb::Error> {
     Ok(block)
 }
 
+/// The positions in a block, for a look at the whole file.
+pub(crate) fn positions(key: &[u8], block: &[u8]) -> Result<Vec<Position>, redb::Error> {
+    let named =
+        key.split_first_chunk::<2>().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest));
+    if named.is_none_or(|(length, rest)| rest.len() != length + 8) {
+        return Err(contradiction("the key of a block has not its form"));
+    }
+    let positions: Vec<_> = decode(block)?.into_iter().map(|reference| reference.position).collect();
+    if positions.is_empty() || !positions.is_sorted_by(|a, b| a < b) {
+        return Err(contradiction("the references of a block are not in order"));
+    }
+    Ok(positions)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -123,3 +123,21 @@ fn versioned(stored: &[u8]) -> Result<Versioned, redb::Error> {
     let (revision, value) = split(stored)?;
     Ok(Versioned { revision, value: Bytes::copy_from_slice(value) })
 }
+
+/// A row taken apart.
+pub(crate) struct Parts<'a> {
+    pub(crate) space: &'a str,
+    pub(crate) key: &'a [u8],
+    pub(crate) revision: Revision,
+    pub(crate) value: &'a [u8],
+}
+
+/// Takes a row apart, for a look at the whole file.
+pub(crate) fn parts<'a>(stored: &'a [u8], value: &'a [u8]) -> Result<Parts<'a>, redb::Error> {
+    let unnamed = || contradiction("it is in no space");
+    let end = stored.iter().position(|byte| *byte == 0).ok_or_else(unnamed)?;
+    let (space, key) = stored.split_at_checked(end).ok_or_else(unnamed)?;
+    let space = std::str::from_utf8(space).ok().filter(|space| !space.is_empty()).ok_or_else(unnamed)?;
+    let (revision, value) = split(value)?;
+    Ok(Parts { space, key: key.get(1..).unwrap_or_default(), revision, value })
+}

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
-use redb::{Builder, Database, ReadTransaction, StorageBackend};
+use redb::{Database, ReadTransaction, StorageBackend};
 use store::recent::{Follower, Recent};
 use store::{
     Append, Batch, Boxed, CommitError, Entry, Feed, Journal, Key, Position, Record, Revision, Space, Store,
@@ -15,13 +16,14 @@ use store::{
 
 use crate::answer::{self, Answer};
 use crate::backlog::Backlog;
+use crate::copy::Copy;
 use crate::disk::{self, Activity, Watch, Watched};
 use crate::error::{OpenError, database_error, reason};
 use crate::layout::{self, Marks};
 use crate::options::Options;
 use crate::slot::Slot;
 use crate::writer::{Job, Reopen, Shared, Writer};
-use crate::{queues, records};
+use crate::{queues, records, verify};
 
 /// Records and queues in one file, for one process.
 ///
@@ -44,6 +46,7 @@ impl RedbStore {
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         disk::create(path, |draft| make(draft, &options))
             .map_err(|error| OpenError::from_redb(path.to_owned(), error))?;
+        disk::refuse_empty(path).map_err(|error| OpenError::from_redb(path.to_owned(), error))?;
         let file = path.to_owned();
         Self::start(path.to_owned(), move || disk::open(&file), options)
     }
@@ -94,6 +97,15 @@ impl RedbStore {
             // A writer that panicked has left its word in the slot.
             let _ = writer.join();
         }
+    }
+
+    /// Everything in the store as it is durable now, to be read in the caller's time. Space that is freed meanwhile
+    /// is not used again before the copy is dropped, so the file grows: read it, and let go.
+    ///
+    /// # Errors
+    /// When nothing can be read now.
+    pub fn copy(&self) -> Result<Copy, StoreError> {
+        Ok(Copy::of(self.shared.slot.snapshot()?))
     }
 
     /// What the disk was asked to do so far.
@@ -153,12 +165,11 @@ fn opener<B: StorageBackend>(
     options: &Options,
 ) -> Reopen {
     let (cache, on_repair) = (options.cache_bytes, Arc::clone(&options.on_repair));
+    let verify = AtomicBool::new(options.verify);
     Box::new(move || {
-        let on_repair = Arc::clone(&on_repair);
         let backend = Watched::new(connect()?, Arc::clone(&watch));
-        let mut builder = Builder::new();
-        builder.set_cache_size(cache).set_repair_callback(move |repair| on_repair(repair.progress()));
-        builder.create_with_backend(backend).map_err(database_error)
+        let verify = verify.swap(false, Ordering::Relaxed);
+        verify::open(backend, verify, cache, Arc::clone(&on_repair))
     })
 }
 

@@ -35,6 +35,12 @@ impl Cli {
 pub enum Command {
     /// Run the broker.
     Serve(Box<ServeArgs>),
+    /// Put the data folder into one file, while its server runs or not
+    Backup(BackupArgs),
+    /// Make a data folder out of a backup
+    Restore(RestoreArgs),
+    /// Say whether a data folder, or a backup, is sound: exit code 0 if it is, 3 if it is not
+    Check(CheckArgs),
     /// Make and show devices.
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -120,6 +126,40 @@ pub struct ServeArgs {
     /// Export metrics and log entries to this OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
     #[arg(long, value_name = "URL", env = "THINGCORE_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
+}
+
+/// Options of `thingcore backup`.
+#[derive(Clone, Debug, Args)]
+pub struct BackupArgs {
+    /// The backup (mode 0600: it holds keys), or - for standard output. One that is there is replaced when the new one
+    /// is whole
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The data folder
+    #[arg(long, value_name = "DIR", env = "THINGCORE_DATA_DIR", default_value = ready::DEFAULT_DATA_DIR)]
+    pub data_dir: PathBuf,
+}
+
+/// Options of `thingcore restore`.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The data folder to make; it must not be there yet, or be empty
+    #[arg(long, value_name = "DIR", env = "THINGCORE_DATA_DIR", default_value = ready::DEFAULT_DATA_DIR)]
+    pub data_dir: PathBuf,
+}
+
+/// Options of `thingcore check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The data folder; no server may run on it
+    #[arg(long, value_name = "DIR", env = "THINGCORE_DATA_DIR", default_value = ready::DEFAULT_DATA_DIR)]
+    pub data_dir: PathBuf,
+    /// Look at this backup instead; it is unpacked into the system's folder for temporary files, and away again
+    #[arg(long, value_name = "FILE")]
+    pub backup: Option<PathBuf>,
 }
 
 /// A dialect by name.

@@ -1,5 +1,6 @@
 //! thingcore: an MQTT broker that behaves like AWS IoT Core. This file is the table of contents.
 
+mod backup;
 mod cli;
 mod config;
 mod data_dir;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
 fn carry_out(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Serve(args) => serve(*args)?,
+        Command::Backup(args) => backup::backup(&args)?,
+        Command::Restore(args) => backup::restore(&args)?,
+        Command::Check(args) => return Ok(backup::check(&args)?),
         Command::Device(command) => commands::device::run(command)?,
         Command::Divergences(args) => return Ok(commands::divergences::run(&args)?),
         Command::Why(args) => return Ok(commands::why::run(&args)?),

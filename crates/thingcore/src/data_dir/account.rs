@@ -27,9 +27,7 @@ pub struct Account {
 impl Account {
     pub(super) fn open(folder: &Path, settings: &Settings) -> Result<Self, DataDirProblem> {
         let path = folder.join(FILE);
-        if let Some(text) = read_optional(&path)? {
-            let found: Self =
-                serde_json::from_str(&text).map_err(|error| DataDirProblem::damaged(&path, error))?;
+        if let Some(found) = read(folder)? {
             found.agrees_with(settings, &path)?;
             return Ok(found);
         }
@@ -80,6 +78,13 @@ impl Account {
             ))),
         }
     }
+}
+
+/// What is there.
+pub(super) fn read(folder: &Path) -> Result<Option<Account>, DataDirProblem> {
+    let path = folder.join(FILE);
+    let found = read_optional(&path)?.map(|text| serde_json::from_str(&text)).transpose();
+    found.map_err(|error| DataDirProblem::damaged(&path, error))
 }
 
 fn region_of_the_environment() -> String {

@@ -8,7 +8,7 @@ use super::{DataDirProblem, read_optional, write};
 use crate::config::AccessKey;
 use crate::entropy;
 
-const FILE: &str = "access-key.json";
+pub(super) const FILE: &str = "access-key.json";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -17,13 +17,24 @@ struct Stored {
 }
 
 pub(super) fn open(folder: &Path) -> Result<AccessKey, DataDirProblem> {
+    match read(folder)? {
+        Some(found) => Ok(found),
+        None => make(&folder.join(FILE)).map(Stored::key),
+    }
+}
+
+/// What is there.
+pub(super) fn read(folder: &Path) -> Result<Option<AccessKey>, DataDirProblem> {
     let path = folder.join(FILE);
-    let stored = match read_optional(&path)? {
-        Some(text) => serde_json::from_str(&text).map_err(|error| DataDirProblem::damaged(&path, error))?,
-        None => make(&path)?,
-    };
-    let Stored { access_key_id: id, secret_access_key: secret } = stored;
-    Ok(AccessKey { id, secret })
+    let found = read_optional(&path)?.map(|text| serde_json::from_str::<Stored>(&text)).transpose();
+    Ok(found.map_err(|error| DataDirProblem::damaged(&path, error))?.map(Stored::key))
+}
+
+impl Stored {
+    fn key(self) -> AccessKey {
+        let Self { access_key_id: id, secret_access_key: secret } = self;
+        AccessKey { id, secret }
+    }
 }
 
 /// In the shape of AWS's: `AKIA` and sixteen of base 32, forty of base 64.

@@ -17,7 +17,7 @@ use crate::entropy;
 
 /// The CA's certificate: devices get a copy of this file.
 pub(super) const CA_CERTIFICATE: &str = "ca.cert.pem";
-const CA_KEY: &str = "ca.key.pem";
+pub(super) const CA_KEY: &str = "ca.key.pem";
 const SERVER: &str = "server.json";
 
 /// A server certificate is made anew when less than this is left of its life.
@@ -37,13 +37,30 @@ pub struct ServerCertificate {
 pub(super) fn open_authority(folder: &Path) -> Result<CertificateAuthority, DataDirProblem> {
     let (certificate_path, key_path) = (folder.join(CA_CERTIFICATE), folder.join(CA_KEY));
     match (read_optional(&certificate_path)?, read_optional(&key_path)?) {
-        (Some(certificate), Some(key)) => CertificateAuthority::from_pem(&certificate, &key)
-            .map_err(|fault| DataDirProblem::damaged(&certificate_path, fault)),
+        (Some(certificate), Some(key)) => authority(&certificate_path, &certificate, &key),
         (None, None) => make_authority(&certificate_path, &key_path),
         // The key is written first: without the certificate nobody trusts it yet.
         (None, Some(_)) => make_authority(&certificate_path, &key_path),
         (Some(_), None) => Err(DataDirProblem::damaged(&key_path, "the private CA's key is missing")),
     }
+}
+
+fn authority(path: &Path, certificate: &str, key: &str) -> Result<CertificateAuthority, DataDirProblem> {
+    CertificateAuthority::from_pem(certificate, key).map_err(|fault| DataDirProblem::damaged(path, fault))
+}
+
+/// The CA that is there.
+pub(super) fn read_authority(folder: &Path) -> Result<Option<CertificateAuthority>, DataDirProblem> {
+    let path = folder.join(CA_CERTIFICATE);
+    let there = read_optional(&path)?.zip(read_optional(&folder.join(CA_KEY))?);
+    there.map(|(certificate, key)| authority(&path, &certificate, &key)).transpose()
+}
+
+/// The server certificate that is there.
+pub(super) fn read_server(folder: &Path) -> Result<Option<ServerCertificate>, DataDirProblem> {
+    let path = folder.join(SERVER);
+    let found = read_optional(&path)?.map(|text| serde_json::from_str(&text)).transpose();
+    found.map_err(|error| DataDirProblem::damaged(&path, error))
 }
 
 fn make_authority(certificate_path: &Path, key_path: &Path) -> Result<CertificateAuthority, DataDirProblem> {
@@ -83,12 +100,10 @@ fn open_server(
     names: &BTreeSet<String>,
 ) -> Result<ServerCertificate, DataDirProblem> {
     let path = folder.join(SERVER);
-    if let Some(text) = read_optional(&path)? {
-        let found: ServerCertificate =
-            serde_json::from_str(&text).map_err(|error| DataDirProblem::damaged(&path, error))?;
-        if found.names == *names && found.is_fresh(authority) {
-            return Ok(found);
-        }
+    if let Some(found) =
+        read_server(folder)?.filter(|found| found.names == *names && found.is_fresh(authority))
+    {
+        return Ok(found);
     }
     let made = issue_server(authority, names)?;
     let text = serde_json::to_string_pretty(&made).map_err(|error| DataDirProblem::damaged(&path, error))?;

@@ -5,6 +5,7 @@
 mod account;
 mod api_key;
 mod certificates;
+mod complete;
 mod session_key;
 
 use std::fmt;
@@ -15,11 +16,17 @@ use std::sync::Arc;
 
 pub use account::Account;
 pub use certificates::{ServerCertificate, ServerSource};
+pub use complete::{COMPLETE_FILE, problems_of};
 pub use ready::{Lock, write_secret};
 
 use ready::RUNTIME_FILE;
 
 use crate::config::{AccessKey, Settings};
+
+/// The embedded store.
+pub const STORE_FILE: &str = "store.redb";
+/// The counters of the bill.
+pub const BILL_FILE: &str = "bill.jsonl";
 
 /// An open, locked data folder and what was found or made in it.
 pub struct DataDir {
@@ -72,6 +79,7 @@ impl DataDir {
         let path = settings.data_dir.clone();
         make_folder(&path)?;
         let lock = Lock::take(&path).map_err(|problem| DataDirProblem(problem.to_string()))?;
+        complete::refuse_incomplete(&path)?;
         let first_start = !path.join(account::FILE).exists();
         let account = Account::open(&path, settings)?;
         let api_key = api_key::open(&path)?;
@@ -88,12 +96,12 @@ impl DataDir {
 
     /// The embedded store's file.
     pub fn store_file(&self) -> PathBuf {
-        self.path.join("store.redb")
+        self.path.join(STORE_FILE)
     }
 
     /// The counters of the bill.
     pub fn bill_file(&self) -> PathBuf {
-        self.path.join("bill.jsonl")
+        self.path.join(BILL_FILE)
     }
 
     /// The private CA's certificate: what devices must trust.
@@ -117,6 +125,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// Notes that everything in the folder was made: what is missing later is damage, and is not made anew.
+    pub fn mark_complete(&self) -> Result<(), DataDirProblem> {
+        complete::mark(&self.folder)
+    }
+
     /// Where a running server is announced to commands on this machine.
     pub fn runtime_file(&self) -> PathBuf {
         self.folder.join(RUNTIME_FILE)

@@ -11,21 +11,28 @@ const FILE: &str = "session-key";
 
 /// The key of the last start, or a new one. With a new one the sessions of before are worth nothing.
 pub(super) fn open(folder: &Path) -> Result<SessionKey, DataDirProblem> {
-    let path = folder.join(FILE);
-    if let Some(text) = read_optional(&path)? {
-        let key = from_hex(text.trim());
-        return key.map(SessionKey::new).ok_or_else(|| {
-            DataDirProblem(format!(
-                "{}: it must hold 64 hexadecimal digits; delete it, and a new key is made: temporary credentials of \
-                 before end then",
-                path.display()
-            ))
-        });
+    if let Some(found) = read(folder)? {
+        return Ok(found);
     }
+    let path = folder.join(FILE);
     let key: [u8; 32] = entropy::bytes();
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     write(&path, &text)?;
     Ok(SessionKey::new(key))
+}
+
+/// What is there.
+pub(super) fn read(folder: &Path) -> Result<Option<SessionKey>, DataDirProblem> {
+    let path = folder.join(FILE);
+    let Some(text) = read_optional(&path)? else { return Ok(None) };
+    let key = from_hex(text.trim()).ok_or_else(|| {
+        DataDirProblem(format!(
+            "{}: it must hold 64 hexadecimal digits; delete it, and a new key is made: temporary credentials of \
+             before end then",
+            path.display()
+        ))
+    })?;
+    Ok(Some(SessionKey::new(key)))
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use super::ServeProblem;
 use super::attribution::with_attribution;
 use super::bind::Bound;
+use super::copying::with_backup;
 use super::device_requests::DeviceRequests;
 use super::export;
 use super::keys::owner_keys;
@@ -123,7 +124,7 @@ impl House {
         let services = Arc::new(services(&data, card, (&broker, records), &observers));
         let own = own::operations(&listeners, &quirks, &clock);
         let own = own::with_bill(own, metering.as_ref(), &region, &clock);
-        let own = with_attribution(own, &services, &clock);
+        let own = with_backup(with_attribution(own, &services, &clock), &store);
         let ticking = clock.clone();
         let now = move || ticking.now();
         let api = ApiServer::new(ApiParts {
@@ -185,7 +186,7 @@ impl House {
 }
 
 fn open_store(data: &DataDir) -> Result<RedbStore, ServeProblem> {
-    let options = Options { compact: true, ..Options::default() };
+    let options = Options { compact: true, verify: true, ..Options::default() };
     RedbStore::open(&data.store_file(), options).map_err(ServeProblem::new)
 }
 

@@ -7,6 +7,7 @@ mod attribution;
 mod banner;
 mod bind;
 mod compose;
+mod copying;
 mod descriptors;
 mod device_requests;
 mod export;
@@ -109,6 +110,7 @@ async fn serve(
     let house = House::compose(settings, data, &card)?;
     // Sessions and retained messages are there before the first client is.
     house.broker.recover(house.clock.now()).await.map_err(ServeProblem::new)?;
+    place.mark_complete().map_err(ServeProblem::new)?;
     let configured = house.access.configure_iam(&settings.iam, house.clock.now()).await;
     configured.map_err(|error| ServeProblem(error.message))?;
     let observers = house.observers.clone();

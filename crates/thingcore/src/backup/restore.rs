@@ -1,0 +1,168 @@
+//! `thingcore restore`: a data folder out of a backup, whole or not at all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use store_redb::{Part, Rebuild, Row};
+
+use super::archive::{FILE, Piece, Reader};
+use super::check::{Report, look};
+use super::take::create;
+use super::{BackupProblem, FILES, NEEDED, is_pipe};
+use crate::cli::RestoreArgs;
+use crate::data_dir::STORE_FILE;
+
+/// Makes the folder. It appears under its name when everything is in it, on disk, and was looked at.
+pub fn restore(args: &RestoreArgs) -> Result<(), BackupProblem> {
+    let folder = &args.data_dir;
+    refuse_used(folder)?;
+    let draft = Draft::make(folder)?;
+    if is_pipe(&args.file) {
+        fill(&draft.path, io::stdin().lock(), Path::new("standard input"))?;
+    } else {
+        let file =
+            File::open(&args.file).map_err(|error| BackupProblem::io(&args.file, "read it", &error))?;
+        fill(&draft.path, BufReader::with_capacity(1 << 20, file), &args.file)?;
+    }
+    let report = look(&draft.path)?;
+    if !report.problems.is_empty() {
+        return Err(BackupProblem::new(format!(
+            "the backup is whole, and what is in it is not sound: {}; nothing was restored",
+            report.problems.join("; ")
+        )));
+    }
+    draft.publish(folder)?;
+    println!("{}: restored; {}", folder.display(), report.summary());
+    Ok(())
+}
+
+/// A folder that holds something may be somebody's only copy.
+fn refuse_used(folder: &Path) -> Result<(), BackupProblem> {
+    let found = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(BackupProblem::io(folder, "look into it", &error)),
+        Ok(mut entries) => entries.next(),
+    };
+    match found {
+        None => Ok(()),
+        Some(_) => Err(BackupProblem::new(format!(
+            "{}: this folder is not empty; move it away, or restore into another --data-dir",
+            folder.display()
+        ))),
+    }
+}
+
+/// The folder before it has its name. What is not published goes away.
+struct Draft {
+    path: PathBuf,
+    published: bool,
+}
+
+impl Draft {
+    fn make(folder: &Path) -> Result<Self, BackupProblem> {
+        let mut name = folder.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.restoring", std::process::id()));
+        let path = folder.with_file_name(name);
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).map_err(|error| BackupProblem::io(&path, "make a folder", &error))?;
+        Ok(Self { path, published: false })
+    }
+
+    fn publish(mut self, folder: &Path) -> Result<(), BackupProblem> {
+        let failed = |error| BackupProblem::io(folder, "give the restored folder its name", &error);
+        ready::sync_folder(&self.path.join(STORE_FILE)).map_err(failed)?;
+        // An empty folder gives way, another one does not.
+        fs::rename(&self.path, folder).map_err(failed)?;
+        self.published = true;
+        ready::sync_folder(folder).map_err(failed)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn fill(folder: &Path, from: impl Read, name: &Path) -> Result<(), BackupProblem> {
+    let failed =
+        |error: io::Error| BackupProblem::new(format!("{}: {error}; nothing was restored", name.display()));
+    let mut reader = Reader::new(from).map_err(failed)?;
+    let mut filling = Filling::new(folder)?;
+    while let Some(piece) = reader.next().map_err(failed)? {
+        filling.put(piece, name)?;
+    }
+    filling.finish(name)
+}
+
+/// Looks through a backup without keeping anything of it.
+pub fn verify(file: &Path) -> Result<Report, BackupProblem> {
+    let folder = std::env::temp_dir().join(format!("thingcore-check-{}", uuid::Uuid::new_v4().simple()));
+    let draft = Draft::make(&folder)?;
+    let from = File::open(file).map_err(|error| BackupProblem::io(file, "read it", &error))?;
+    fill(&draft.path, BufReader::with_capacity(1 << 20, from), file)?;
+    look(&draft.path)
+}
+
+/// The folder that grows.
+struct Filling {
+    folder: PathBuf,
+    files: BTreeMap<&'static str, File>,
+    store: Rebuild,
+}
+
+impl Filling {
+    fn new(folder: &Path) -> Result<Self, BackupProblem> {
+        let store = Rebuild::create(&folder.join(STORE_FILE)).map_err(BackupProblem::new)?;
+        Ok(Self { folder: folder.to_owned(), files: BTreeMap::new(), store })
+    }
+
+    fn put(&mut self, piece: Piece, backup: &Path) -> Result<(), BackupProblem> {
+        let Piece { kind, key, value } = piece;
+        if kind == FILE {
+            return self.append(&key, &value, backup);
+        }
+        let part =
+            Part::of(char::from(kind)).ok_or_else(|| unknown(backup, &format!("a piece of kind {kind}")))?;
+        self.store.put(Row { part, key, value }).map_err(BackupProblem::new)
+    }
+
+    /// Only names that a data folder has: a backup writes nothing anywhere else.
+    fn append(&mut self, name: &[u8], value: &[u8], backup: &Path) -> Result<(), BackupProblem> {
+        let known = FILES.into_iter().find(|known| known.as_bytes() == name);
+        let known = known.ok_or_else(|| unknown(backup, "a file that no data folder has"))?;
+        let path = self.folder.join(known);
+        let failed = |error| BackupProblem::io(&path, "write it", &error);
+        if !self.files.contains_key(known) {
+            self.files.insert(known, create(&path).map_err(failed)?);
+        }
+        let file = self.files.get_mut(known);
+        file.map_or(Ok(()), |file| file.write_all(value)).map_err(failed)
+    }
+
+    fn finish(self, backup: &Path) -> Result<(), BackupProblem> {
+        let missing = FILES.into_iter().take(NEEDED).find(|name| !self.files.contains_key(name));
+        if let Some(missing) = missing {
+            return Err(unknown(backup, &format!("no {missing}")));
+        }
+        for (name, file) in &self.files {
+            file.sync_all()
+                .map_err(|error| BackupProblem::io(&self.folder.join(name), "write it", &error))?;
+        }
+        self.store.finish().map_err(BackupProblem::new)
+    }
+}
+
+fn unknown(backup: &Path, what: &str) -> BackupProblem {
+    BackupProblem::new(format!(
+        "{}: it holds {what}; use the version that wrote it. Nothing was restored",
+        backup.display()
+    ))
+}

@@ -1,0 +1,114 @@
+//! `thingcore backup`: one moment of the store, and the files beside it, into one file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::archive::{FILE, Writer};
+use super::source::Source;
+use super::{BackupProblem, FILES, NEEDED, is_pipe};
+use crate::cli::BackupArgs;
+
+/// So much of a file stands in one piece.
+const CHUNK: usize = 1 << 20;
+
+/// Writes the backup: to standard output, or to a file of mode 0600 that gets its name when it is whole.
+pub fn backup(args: &BackupArgs) -> Result<(), BackupProblem> {
+    let folder = &args.data_dir;
+    if !folder.is_dir() {
+        return Err(BackupProblem::new(format!(
+            "{}: there is no such data folder; name the server's with --data-dir",
+            folder.display()
+        )));
+    }
+    let source = Source::of(folder)?;
+    if is_pipe(&args.file) {
+        let failed = |error| BackupProblem::io(Path::new("standard output"), "write the backup", &error);
+        return write(folder, &source, io::stdout().lock(), &failed).map(drop);
+    }
+    let draft = draft(&args.file);
+    let written = to_file(folder, &source, &draft, &args.file);
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    let bytes = written?;
+    println!(
+        "{}: {bytes} bytes; it holds the keys of the data folder: keep it as safe as that",
+        args.file.display()
+    );
+    Ok(())
+}
+
+/// The name of what is not whole yet.
+fn draft(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    file.with_file_name(name)
+}
+
+fn to_file(folder: &Path, source: &Source, draft: &Path, file: &Path) -> Result<u64, BackupProblem> {
+    let failed = |error| BackupProblem::io(file, "write the backup", &error);
+    // One that a killed run left may have another mode.
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let out = create(draft).map_err(failed)?;
+    let out = write(folder, source, BufWriter::new(out), &failed)?;
+    let out = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    let finish = || {
+        out.sync_all()?;
+        fs::rename(draft, file)?;
+        ready::sync_folder(file)?;
+        Ok(out.metadata()?.len())
+    };
+    finish().map_err(failed)
+}
+
+/// A new file for its owner only.
+pub fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn write<W: Write>(
+    folder: &Path,
+    source: &Source,
+    out: W,
+    failed: &impl Fn(io::Error) -> BackupProblem,
+) -> Result<W, BackupProblem> {
+    let mut writer = Writer::new(out).map_err(failed)?;
+    for (place, name) in FILES.into_iter().enumerate() {
+        let path = folder.join(name);
+        match File::open(&path) {
+            Ok(file) => add(&mut writer, name, &path, file, failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && place >= NEEDED => {}
+            Err(error) => return Err(BackupProblem::io(&path, "read it", &error)),
+        }
+    }
+    source.each(|row| writer.put(row.part.letter() as u8, &row.key, &row.value).map_err(failed))?;
+    writer.finish().map_err(failed)
+}
+
+fn add<W: Write>(
+    writer: &mut Writer<W>,
+    name: &str,
+    path: &Path,
+    mut file: File,
+    failed: &impl Fn(io::Error) -> BackupProblem,
+) -> Result<(), BackupProblem> {
+    let mut first = true;
+    loop {
+        let mut chunk = Vec::new();
+        let read = Read::by_ref(&mut file).take(CHUNK as u64).read_to_end(&mut chunk);
+        read.map_err(|error| BackupProblem::io(path, "read it", &error))?;
+        if chunk.is_empty() && !first {
+            return Ok(());
+        }
+        first = false;
+        writer.put(FILE, name.as_bytes(), &chunk).map_err(failed)?;
+    }
+}

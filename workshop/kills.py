@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Kills the server with SIGKILL, again and again, under load from real clients, and counts what was acknowledged and lost.
+
+Load: a publisher (paho-mqtt, QoS 1, twenty in flight), a device with a session that lasts and comes and goes, and boto3 that
+makes things. Kill moments are drawn from the seed. At the end everything that was acknowledged must be there: each message at
+the device, each thing in the registry. Prints one JSON line; the exit code is 1 if something was lost.
+
+    python3 workshop/kills.py --kills 500                     (target/debug/thingcore)
+    THINGCORE_BIN=target/release/thingcore python3 workshop/kills.py --kills 500
+
+Run it with the Python of `.venv`. The data folder is made in --folder, which should be on a real disk.
+"""
+
+import argparse
+import collections
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "blackbox"))
+
+import paho.mqtt.client as mqtt  # noqa: E402
+from paho.mqtt.packettypes import PacketTypes  # noqa: E402
+from paho.mqtt.properties import Properties  # noqa: E402
+
+from server import Server, binary  # noqa: E402
+
+IN_FLIGHT = 20
+QUIET = 15.0
+EARLIEST, LATEST = 0.02, 0.4
+
+
+class Ledger:
+    """What was acknowledged to whom, and what came."""
+
+    def __init__(self):
+        self.sent = 0
+        self.acknowledged, self.received = set(), collections.Counter()
+        self.things, self.rounds_without = set(), 0
+        self.rounds = []
+        self.last = time.monotonic()
+
+    def take(self, message):
+        self.received[int(message.payload)] += 1
+        self.last = time.monotonic()
+
+
+def client(name, server, **session):
+    one = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
+    lasting = Properties(PacketTypes.CONNECT)
+    lasting.SessionExpiryInterval = session.get("expiry", 0)
+    up = threading.Event()
+    one.on_connect = lambda *_: up.set()
+    one.connect("127.0.0.1", server.ports["plain"], clean_start=not session, properties=lasting)
+    one.loop_start()
+    return one, up
+
+
+def publish(server, ledger, over):
+    """Until the server is gone: numbers, twenty in flight."""
+    try:
+        publisher, up = client("publisher", server)
+    except OSError:
+        return
+    room, numbers, answered = threading.Semaphore(IN_FLIGHT), {}, set()
+
+    def acknowledged(_client, _data, mid, reason, _properties):
+        # No lock of ours here: the library calls this while it holds its own.
+        if not reason.is_failure:
+            answered.add(mid)
+        room.release()
+
+    publisher.on_publish = acknowledged
+    while not up.wait(0.05) and not over.is_set():
+        pass
+    while not over.is_set():
+        if room.acquire(timeout=0.05):
+            ledger.sent += 1
+            numbers[publisher.publish("load", str(ledger.sent), qos=1).mid] = ledger.sent
+    publisher.loop_stop()
+    ledger.acknowledged.update(numbers[mid] for mid in answered)
+
+
+def register(server, ledger, round_number, over):
+    """Things through boto3, until the server is gone."""
+    iot, number = server.boto("iot"), 0
+    while not over.is_set():
+        name = f"thing-{round_number}-{number}"
+        number += 1
+        try:
+            iot.create_thing(thingName=name)
+        except Exception:  # noqa: BLE001 - the server was killed
+            return
+        ledger.things.add(name)
+
+
+def read(server, ledger):
+    """The device with a session that lasts."""
+    try:
+        device, _ = client("device", server, expiry=86_400)
+    except OSError:
+        return None
+    device.on_message = lambda _client, _data, message: ledger.take(message)
+    return device
+
+
+def one_kill(server, ledger, draw, round_number):
+    over, before = threading.Event(), len(ledger.acknowledged)
+    device = read(server, ledger) if draw.random() < 0.5 else None
+    load = [threading.Thread(target=publish, args=(server, ledger, over)),
+            threading.Thread(target=register, args=(server, ledger, round_number, over))]
+    for thread in load:
+        thread.start()
+    over.wait(draw.uniform(EARLIEST, LATEST))
+    server.kill()
+    over.set()
+    for thread in load:
+        thread.join()
+    if device:
+        device.loop_stop()
+    ledger.rounds_without += len(ledger.acknowledged) == before
+    ledger.rounds.append((ledger.sent, device is not None))
+    server.start()
+
+
+def settle(server, ledger):
+    """Everything that waits, until nothing comes any more."""
+    device = read(server, ledger)
+    ledger.last = time.monotonic()
+    done = threading.Event()
+    while not ledger.acknowledged <= set(ledger.received) and time.monotonic() - ledger.last < QUIET:
+        done.wait(0.1)
+    device.loop_stop()
+    iot, there, more = server.boto("iot"), set(), {}
+    while True:
+        page = iot.list_things(maxResults=250, **more)
+        there.update(thing["thingName"] for thing in page["things"])
+        if not page.get("nextToken"):
+            return ledger.things - there
+        more = {"nextToken": page["nextToken"]}
+
+
+def subscribe(server, ledger):
+    device = read(server, ledger)
+    subscribed = threading.Event()
+    device.on_subscribe = lambda *_: subscribed.set()
+    end = time.monotonic() + QUIET
+    while not device.is_connected() and time.monotonic() < end:
+        subscribed.wait(0.01)
+    device.subscribe("load", qos=1)
+    assert subscribed.wait(QUIET), "no SUBACK came"
+    device.loop_stop()
+
+
+def run(folder, kills, seed):
+    config = folder / "thingcore.toml"
+    config.write_text("[divergences]\nreplay-rate = false\n")
+    server = Server(folder / "server", "--config", str(config)).start()
+    ledger, draw, began = Ledger(), random.Random(seed), time.monotonic()
+    subscribe(server, ledger)
+    for round_number in range(kills):
+        one_kill(server, ledger, draw, round_number)
+    lost_things = settle(server, ledger)
+    lost = ledger.acknowledged - set(ledger.received)
+    for number in sorted(lost)[:200]:
+        round_number = sum(last < number for last, _ in ledger.rounds)
+        reading = ledger.rounds[round_number][1]
+        print(f"lost: message {number}, acknowledged before kill {round_number}, device connected: {reading}", file=sys.stderr)
+    server.stop()
+    sound = server.run_cli("check", "--data-dir", server.data_dir, check=False, within=600).returncode == 0
+    return {
+        "kills": kills, "seed": seed, "sent": ledger.sent, "acknowledged": len(ledger.acknowledged), "lost": len(lost),
+        "duplicated": sum(count > 1 for count in ledger.received.values()), "things": len(ledger.things),
+        "things_lost": len(lost_things), "kills_before_any_acknowledgement": ledger.rounds_without, "folder_sound": sound,
+        "seconds": round(time.monotonic() - began, 1), "binary": Path(binary()).parent.name,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=500, help="how many [default: 500]")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments [default: 1]")
+    parser.add_argument("--folder", type=Path, default=ROOT / "target", help="where the data folder is made [default: target]")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kills-", dir=arguments.folder) as folder:
+        result = run(Path(folder), arguments.kills, arguments.seed)
+    print(json.dumps(result))
+    return 1 if result["lost"] or result["things_lost"] or not result["folder_sound"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
