@@ -50,12 +50,14 @@ class Ledger:
         self.last = time.monotonic()
 
 
-def client(name, server, **session):
+def client(name, server, on_message=None, **session):
     one = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
     lasting = Properties(PacketTypes.CONNECT)
     lasting.SessionExpiryInterval = session.get("expiry", 0)
     up = threading.Event()
     one.on_connect = lambda *_: up.set()
+    # Before the first packet can come: the library acknowledges messages that nobody listens for.
+    one.on_message = on_message
     one.connect("127.0.0.1", server.ports["plain"], clean_start=not session, properties=lasting)
     one.loop_start()
     return one, up
@@ -102,10 +104,10 @@ def register(server, ledger, round_number, over):
 def read(server, ledger):
     """The device with a session that lasts."""
     try:
-        device, _ = client("device", server, expiry=86_400)
+        take = lambda _client, _data, message: ledger.take(message)  # noqa: E731
+        device, _ = client("device", server, take, expiry=86_400)
     except OSError:
         return None
-    device.on_message = lambda _client, _data, message: ledger.take(message)
     return device
 
 
