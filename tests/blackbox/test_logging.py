@@ -179,15 +179,19 @@ def test_levels_hold_after_a_restart(iot):
 def test_calls_about_connections_and_retained_messages_have_entries(new_server):
     """As AWS's log has them: named like the operation, the target as clientId or topicName, whoever called as principalId."""
     server = new_server()
-    client = Paho5(server, server.account.everything(), unique("target"))
+    device = server.account.everything()
+    thing = unique("target")
+    server.account.iot.create_thing(thingName=thing)
+    server.account.iot.attach_thing_principal(thingName=thing, principal=device.arn)
+    client = Paho5(server, device, thing)
     client.connect()
     data, absent = server.account.data, unique("absent")
     client.publish("kept", b"x", qos=1, retain=True)
     data.get_connection(clientId=client.client_id)
-    data.list_subscriptions(clientId=client.client_id)
+    data.list_subscriptions(clientId=client.client_id, maxResults=7)
     data.get_retained_message(topic="kept")
     data.list_retained_messages()
-    data.send_direct_message(clientId=client.client_id, topic="direct", payload=b"x")
+    data.send_direct_message(clientId=client.client_id, topic="direct", payload=b"x", confirmation=False, timeout=5)
     with pytest.raises(data.exceptions.ResourceNotFoundException):
         data.get_connection(clientId=absent)
     with pytest.raises(data.exceptions.ClientError):
@@ -209,6 +213,11 @@ def test_calls_about_connections_and_retained_messages_have_entries(new_server):
         ("SendDirectMessage", "Failure", absent, "direct", "TARGET_CLIENT_ID_NOT_FOUND"),
         ("DeleteConnection", "Success", target, None, None)]
     called = [entry for entry in entries if entry["event"] == "device.call"]
+    assert [entry.get("maxResults") for entry in called if entry["eventType"] == "ListSubscriptions"] == ["7"]
+    sent = next(entry for entry in called if entry["eventType"] == "SendDirectMessage")
+    assert (sent["confirmation"], sent["timeout"]) == ("false", "5")
+    connected = next(entry for entry in entries if entry["eventType"] == "Connect" and entry.get("clientId") == target)
+    assert connected["thingName"] == target
     assert {(entry["protocol"], entry["principalId"], entry["sourceIp"]) for entry in called} == {
         ("HTTP", server.ready["access_key_id"], "127.0.0.1")}
     assert {entry["logLevel"] for entry in called} == {"INFO", "ERROR"}

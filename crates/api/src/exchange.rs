@@ -131,6 +131,8 @@ pub(crate) struct Known {
     pub operation: Option<&'static str>,
     /// The client id and the topic that it asks about.
     pub about: (Box<str>, Box<str>),
+    /// What else of the input AWS's log tells, under the names of its fields.
+    pub asked: Vec<(&'static str, String)>,
     /// Of its body, as far as it was read.
     pub request_bytes: usize,
 }
@@ -140,7 +142,15 @@ impl Known {
     pub(crate) fn note(&mut self, input: &Decoded) {
         let text = |name: &str| input.members.get(name).and_then(Value::as_str).unwrap_or_default().into();
         self.about = (text("clientId"), text("topic"));
+        let told = ["maxResults", "confirmation", "timeout"];
+        self.asked =
+            told.into_iter().filter_map(|name| Some((name, plainly(input.members.get(name)?)))).collect();
     }
+}
+
+/// A value as the log shows it: a text without its quotes.
+fn plainly(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Bytes of the body of a response.

@@ -62,7 +62,9 @@ pub fn of_device(
     let detail: &dyn Display = fault.map_or(&"", |fault| &fault.message);
     let (client_id, topic) = (&*known.about.0, &*known.about.1);
     let caller = access_key(known);
-    let call = DeviceCall { operation, client_id, topic, caller, peer, error, detail };
+    // Other lists have a maxResults too, of which AWS's log does not tell.
+    let asked = if operation == LogType::ListRetainedMessage { &[] } else { &known.asked[..] };
+    let call = DeviceCall { operation, client_id, topic, asked, caller, peer, error, detail };
     observers.emit(at, &Event::DeviceCall(call));
 }
 

@@ -202,7 +202,7 @@ impl Broker {
         let Admitted { terms, standing, .. } = admitted;
         inner.await_renewal(&standing);
         let connection = Connection::new(self.clone(), cell, taken.seated, standing);
-        inner.report_connected(connection.client(), &terms, &taken.arrived, now);
+        inner.report_connected(&connection, &terms, &taken.arrived, now);
         let Arrived { session_identifier, version_number, .. } = &taken.arrived;
         let standing = &connection.standing;
         let named = Named { standing, session_identifier, version_number: Some(*version_number) };

@@ -14,6 +14,7 @@ use session::throttle::Exceeded;
 use session::{Dropped, Note, Terms, Violation};
 
 use crate::broker::Inner;
+use crate::connection::Connection;
 use crate::link::Link;
 use crate::publish::{Denied, Fate, Report, WayOut};
 use standing::Standing;
@@ -70,9 +71,18 @@ impl Inner {
         self.emit(now, &events::ConnectRefused { client, fault, detail, remedy, trace }.into());
     }
 
-    pub fn report_connected(&self, client: Client<'_>, terms: &Terms, arrived: &Arrived, now: Timestamp) {
+    pub fn report_connected(
+        &self,
+        connection: &Connection,
+        terms: &Terms,
+        arrived: &Arrived,
+        now: Timestamp,
+    ) {
+        let (client, view) = (connection.client(), connection.standing.view());
+        let thing = view.authorizer.context().thing.as_ref();
         let fact = events::Connected {
             client,
+            thing_name: thing.map_or("", |thing| thing.name.as_str()),
             keep_alive: terms.keep_alive,
             session_expiry: terms.session_expiry,
             clean: terms.clean_start,

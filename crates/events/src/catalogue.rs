@@ -69,6 +69,8 @@ catalogue! {
     Connected<'a> = "connect.accepted", Info, Connect, ConnectSuccess, - {
         /// Who.
         client: Client<'a>,
+        /// The thing that AWS associates with the connection; empty if there is none.
+        thing_name: &'a str,
         /// The interval in force, seconds.
         keep_alive: u16,
         /// Session expiry in force, seconds.
@@ -498,6 +500,8 @@ catalogue! {
         client_id: &'a str,
         /// The topic that it asks about; empty if it asks about none.
         topic: &'a str,
+        /// What else of the request AWS's log tells: the name of its field, and the value.
+        asked: &'a [(&'static str, String)],
         /// Who called: the access key or the certificate id.
         caller: &'a str,
         /// Where the call came from.

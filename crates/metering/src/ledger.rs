@@ -397,6 +397,7 @@ mod tests {
             let (session_identifier, bytes) = (identifier.as_str(), 0);
             let (keep_alive, session_expiry, clean, session_present) = (30, 0, true, false);
             let connected = events::Connected {
+                thing_name: "",
                 client,
                 keep_alive,
                 session_expiry,

@@ -148,6 +148,7 @@ fn tell(meter: &Meter, fact: &Fact, since: &BTreeMap<u64, u64>) {
         "connect.accepted" => {
             let (keep_alive, session_expiry, clean, session_present) = (30, 0, true, false);
             Connected {
+                thing_name: "",
                 client,
                 keep_alive,
                 session_expiry,

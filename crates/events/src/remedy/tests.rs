@@ -84,7 +84,7 @@ fn of_the_house(principal: &Principal, each: &mut dyn FnMut(Event<'_>)) {
     let peer = ([10, 0, 0, 7], 5).into();
     let (operation, client_id, topic, caller) = (LogType::GetConnection, "c", "", "AKIA");
     let (missing, detail) = (Some("ResourceNotFoundException"), &"not there");
-    each(DeviceCall { operation, client_id, topic, caller, peer, error: missing, detail }.into());
+    each(DeviceCall { operation, client_id, topic, asked: &[], caller, peer, error: missing, detail }.into());
     each(ApiRefused { operation: "CreateThing", error, message, access_key: "AKIA", peer }.into());
     each(ExportFailed { endpoint: "http://collector:4318", detail: &"refused" }.into());
     each(ConfigProblem { setting: "s", detail: &"odd" }.into());

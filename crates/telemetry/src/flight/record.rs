@@ -217,6 +217,7 @@ impl Record {
         let number = |place: usize| self.numbers.get(place).copied().unwrap_or_default();
         let [clean, session_present] = self.outline.yes;
         Connected {
+            thing_name: "",
             client,
             keep_alive: u16::try_from(number(0)).unwrap_or(u16::MAX),
             session_expiry: u32::try_from(number(1)).unwrap_or(u32::MAX),

@@ -35,6 +35,7 @@ fn recorder(bytes_per_client: usize, bytes: usize) -> Arc<FlightRecorder> {
 fn connected(client: Client<'_>) -> Event<'_> {
     let (session_identifier, clean, session_present) = ("s", true, false);
     Connected {
+        thing_name: "",
         client,
         keep_alive: 30,
         session_expiry: 0,

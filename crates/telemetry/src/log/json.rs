@@ -89,6 +89,9 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
     match event {
         Event::HandshakeFailed(e) => handshake(entry, e),
         Event::Connected(e) => {
+            if !e.thing_name.is_empty() {
+                put(entry, "thingName", e.thing_name);
+            }
             entry.insert("keepAliveDuration".into(), json!(e.keep_alive));
             entry.insert("sessionExpiry".into(), json!(e.session_expiry));
             entry.insert("cleanSession".into(), json!(e.clean));
@@ -113,6 +116,7 @@ fn what(entry: &mut Map<String, Value>, event: &Event<'_>) {
         Event::ApiCall(e) => put(entry, "operation", e.operation),
         Event::DeviceCall(e) => {
             put(entry, "protocol", "HTTP");
+            e.asked.iter().for_each(|(name, value)| put(entry, name, value));
             put(entry, "principalId", e.caller);
             put(entry, "sourceIp", &e.peer.ip().to_string());
             entry.insert("sourcePort".into(), json!(e.peer.port()));

@@ -234,6 +234,7 @@ fn json_has_the_fields_of_awss_log() {
 fn json_of_a_connection() {
     let who = principal();
     let connected = Connected {
+        thing_name: "sensor",
         client: client(&who),
         keep_alive: 1200,
         session_expiry: 3600,
@@ -259,6 +260,7 @@ fn json_of_a_connection() {
     });
     assert_eq!((&all[0]["status"], &all[0]["logLevel"]), (&"Success".into(), &"INFO".into()));
     assert_eq!(all[0]["keepAliveDuration"], 1200);
+    assert_eq!(all[0]["thingName"], "sensor");
     assert_eq!(all[0]["cleanSession"], false);
     assert_eq!(all[1]["subscriptions"], serde_json::json!([{"topicName": "a/+", "reasonCode": 1}]));
     assert_eq!((&all[2]["eventType"], &all[2]["status"]), (&"Disconnect".into(), &"Failure".into()));

@@ -111,7 +111,7 @@ proptest! {
             if up {
                 let (keep_alive, session_expiry, session_identifier) = (30, 0, "s");
                 let (clean, session_present) = (true, false);
-                metrics.observe(AT, &Connected { client, keep_alive, session_expiry, clean, session_present, session_identifier, bytes: 0 }.into());
+                metrics.observe(AT, &Connected { thing_name: "", client, keep_alive, session_expiry, clean, session_present, session_identifier, bytes: 0 }.into());
                 open += 1;
             } else if open > 0 {
                 let reason = DisconnectReason::ConnectionLost;

@@ -15,6 +15,7 @@ fn connected<'a>(client_id: &'a str, principal: &'a Principal) -> Event<'a> {
         Client { client_id, principal, peer: Some(([10, 0, 0, 7], 1).into()), version: None, standing: 0 };
     let (session_identifier, clean, session_present) = ("s", true, false);
     Connected {
+        thing_name: "",
         client,
         keep_alive: 30,
         session_expiry: 0,
