@@ -216,6 +216,8 @@ def test_calls_about_connections_and_retained_messages_have_entries(new_server):
     assert [entry.get("maxResults") for entry in called if entry["eventType"] == "ListSubscriptions"] == ["7"]
     sent = next(entry for entry in called if entry["eventType"] == "SendDirectMessage")
     assert (sent["confirmation"], sent["timeout"]) == ("false", "5")
+    kept = next(entry for entry in called if entry["eventType"] == "GetRetainedMessage")
+    assert kept["qos"] == "1" and int(kept["lastModifiedDate"]) > 1_600_000_000_000
     connected = next(entry for entry in entries if entry["eventType"] == "Connect" and entry.get("clientId") == target)
     assert connected["thingName"] == target
     assert {(entry["protocol"], entry["principalId"], entry["sourceIp"]) for entry in called} == {

@@ -149,7 +149,7 @@ impl Known {
 }
 
 /// A value as the log shows it: a text without its quotes.
-fn plainly(value: &Value) -> String {
+pub(crate) fn plainly(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -237,8 +237,9 @@ impl Exchange {
     ) -> Response<Full<Bytes>> {
         let request_id = uuid::Uuid::new_v4().to_string();
         let ended = (self.clock)();
-        if outcome.is_ok() {
-            record::of_device(&self.observers, known, None, peer, ended);
+        if let Ok(success) = &outcome {
+            let reply = if let Success::Aws(_, reply) = success { Some(reply) } else { None };
+            record::of_device(&self.observers, known, Ok(reply), peer, ended);
         }
         let response = match outcome {
             Ok(Success::Aws(operation, reply)) => answer::success(operation, reply, &request_id),
@@ -246,7 +247,7 @@ impl Exchange {
             Ok(Success::Own(value)) => answer::own(&value, &request_id),
             Err(mut fault) => {
                 record::refusal(&self.observers, known, &fault, peer, ended);
-                record::of_device(&self.observers, known, Some(&fault), peer, ended);
+                record::of_device(&self.observers, known, Err(&fault), peer, ended);
                 if wire == Wire::SilentLikeAws {
                     fault.hush();
                 }

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use events::{ApiCall, ApiRefused, DeviceCall, Event, LogType, Observers};
 use identity::Timestamp;
 
-use crate::answer::Fault;
-use crate::exchange::Known;
+use crate::answer::{Fault, Reply};
+use crate::exchange::{Known, plainly};
 
 /// A call was answered with a success or a fault.
 pub fn call(
@@ -50,11 +50,12 @@ pub fn refusal(observers: &Observers, known: &Known, fault: &Fault, peer: Socket
 pub fn of_device(
     observers: &Observers,
     known: &Known,
-    fault: Option<&Fault>,
+    outcome: Result<Option<&Reply>, &Fault>,
     peer: SocketAddr,
     at: Timestamp,
 ) {
     let Some(operation) = LogType::of_operation(operation(known)) else { return };
+    let (reply, fault) = (outcome.ok().flatten(), outcome.err());
     if fault.is_some() && operation == LogType::SendDirectMessage {
         return;
     }
@@ -63,7 +64,11 @@ pub fn of_device(
     let (client_id, topic) = (&*known.about.0, &*known.about.1);
     let caller = access_key(known);
     // Other lists have a maxResults too, of which AWS's log does not tell.
-    let asked = if operation == LogType::ListRetainedMessage { &[] } else { &known.asked[..] };
+    let mut told = if operation == LogType::ListRetainedMessage { Vec::new() } else { known.asked.clone() };
+    let answers = [("qos", "qos"), ("lastModifiedTime", "lastModifiedDate")];
+    let answered = |(member, name): (&str, _)| Some((name, plainly(reply?.members.get(member)?)));
+    told.extend(answers.into_iter().filter_map(answered));
+    let asked = &told;
     let call = DeviceCall { operation, client_id, topic, asked, caller, peer, error, detail };
     observers.emit(at, &Event::DeviceCall(call));
 }

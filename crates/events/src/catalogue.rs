@@ -500,7 +500,7 @@ catalogue! {
         client_id: &'a str,
         /// The topic that it asks about; empty if it asks about none.
         topic: &'a str,
-        /// What else of the request AWS's log tells: the name of its field, and the value.
+        /// What else of the request and its answer AWS's log tells: the name of its field, and the value.
         asked: &'a [(&'static str, String)],
         /// Who called: the access key or the certificate id.
         caller: &'a str,
