@@ -71,6 +71,11 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         built: true,
     },
     OpenQuestion {
+        question: "When a connection ends with the disconnectReason FORBIDDEN_ACCESS (AWS: for example a denied address)",
+        reading: "never: a client that may not connect is refused at its CONNECT, and no event of a connection follows",
+        built: true,
+    },
+    OpenQuestion {
         question: "Just-in-time registration when several registered CA certificates with one key fit",
         reading: "the one that the device sends behind its own; refused if it sends none",
         built: true,
