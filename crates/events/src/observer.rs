@@ -18,11 +18,16 @@ pub trait Observer: Send + Sync {
     }
 }
 
+/// Who is told of one kind.
+type Told = Box<[Arc<dyn Observer>]>;
+
 /// The list of observers. It is fixed when the broker is put together; clones share it.
 #[derive(Clone)]
 pub struct Observers {
-    list: Arc<[(KindSet, Arc<dyn Observer>)]>,
+    /// Who is told of each kind, in the order of [`Kind::ALL`].
+    told: Arc<[Told]>,
     wanted: KindSet,
+    count: usize,
 }
 
 impl Observers {
@@ -33,9 +38,13 @@ impl Observers {
 
     /// These listen, in this order.
     pub fn new(list: impl IntoIterator<Item = Arc<dyn Observer>>) -> Self {
-        let list: Arc<[_]> = list.into_iter().map(|observer| (observer.wanted(), observer)).collect();
+        let list: Vec<_> = list.into_iter().map(|observer| (observer.wanted(), observer)).collect();
         let wanted = list.iter().fold(KindSet::NONE, |all, (wanted, _)| all.union(*wanted));
-        Self { list, wanted }
+        let told = |kind: &Kind| {
+            let who = list.iter().filter(|(wanted, _)| wanted.has(*kind));
+            who.map(|(_, observer)| Arc::clone(observer)).collect()
+        };
+        Self { told: Kind::ALL.iter().map(told).collect(), wanted, count: list.len() }
     }
 
     /// Whether anybody wants this kind: worth asking before an event that is costly to put together.
@@ -54,10 +63,9 @@ impl Observers {
     }
 
     fn tell(&self, at: Timestamp, kind: Kind, event: &Event<'_>) {
-        for (wanted, observer) in self.list.iter() {
-            if wanted.has(kind) {
-                observer.observe(at, event);
-            }
+        let Some(told) = self.told.get(kind as usize) else { return };
+        for observer in told {
+            observer.observe(at, event);
         }
     }
 }
@@ -70,7 +78,7 @@ impl Default for Observers {
 
 impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Observers({})", self.list.len())
+        write!(f, "Observers({})", self.count)
     }
 }
 

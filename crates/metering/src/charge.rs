@@ -1,8 +1,31 @@
 //! From events to charges: which items an event brings, for whom, by how many bytes. Pure: no counter, no clock.
 
 use events::{Event, Kind, KindSet, Origin};
+use identity::Principal;
 
 use crate::item::{Item, REGISTRY_OPERATIONS};
+
+/// Who pays, as the event knew it. Most charges are never asked: see [`Charge::standing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payer<'a> {
+    /// Who was authenticated.
+    Principal(&'a Principal),
+    /// The access key of an API call.
+    Key(&'a str),
+    /// Nobody that the event knows of.
+    Unknown,
+}
+
+impl<'a> Payer<'a> {
+    /// The identifier; empty if it is not known.
+    pub fn identifier(self) -> &'a str {
+        match self {
+            Self::Principal(principal) => principal.identifier(),
+            Self::Key(key) => key,
+            Self::Unknown => "",
+        }
+    }
+}
 
 /// Something to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +36,8 @@ pub struct Charge<'a> {
     pub client: &'a str,
     /// Stands for client and principal, as [`events::Client::standing`]; 0 if nothing does.
     pub standing: u64,
-    /// The principal's identifier; empty if it is not known.
-    pub principal: &'a str,
+    /// Whose it is.
+    pub principal: Payer<'a>,
     /// The whole topic, or the operation of an API call; empty if there is none.
     pub topic: &'a str,
     /// How much of `bytes` is the topic.
@@ -40,12 +63,13 @@ impl<'a> Charge<'a> {
         Self { topic: operation, ..Self::from(from, Item::ShadowOperation, record) }
     }
 
+    #[inline(always)]
     fn from(client: &events::Client<'a>, item: Item, bytes: usize) -> Self {
         Self {
             item,
             client: client.client_id,
             standing: client.standing,
-            principal: client.principal.identifier(),
+            principal: Payer::Principal(client.principal),
             topic: "",
             topic_bytes: 0,
             bytes: bytes as u64,
@@ -73,11 +97,11 @@ pub const WANTED: KindSet = KindSet::NONE
 /// Tells `count` each charge of an event.
 pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
     let from = Charge::from;
+    if let Some(charge) = of_message(event) {
+        return count(charge);
+    }
     match event {
         Event::PublishIn(e) => publish_in(e, count),
-        Event::PublishOut(e) => {
-            count(message(from(&e.client, Item::Delivery, e.bytes + e.properties), e.topic))
-        }
         Event::Acknowledged(e) => count(from(&e.client, Item::Acknowledgement, e.bytes)),
         Event::Queued(e) => count(message(away(Item::Queued, e.client_id, e.bytes + e.properties), e.topic)),
         Event::Redelivered(e) => {
@@ -103,11 +127,37 @@ pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
     }
 }
 
+/// The charge of a message from or to a device, if that is all the event brings: nearly every event is such a one.
+#[inline(always)]
+pub(crate) fn of_message<'a>(event: &Event<'a>) -> Option<Charge<'a>> {
+    match event {
+        Event::PublishOut(e) => {
+            Some(message(Charge::from(&e.client, Item::Delivery, e.bytes + e.properties), e.topic))
+        }
+        Event::PublishIn(e) => match &e.origin {
+            Origin::Client(client) if !e.retain => {
+                Some(message(Charge::from(client, Item::PublishIn, e.bytes + e.properties), e.topic))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn away(item: Item, client: &str, bytes: usize) -> Charge<'_> {
-    Charge { item, client, standing: 0, principal: "", topic: "", topic_bytes: 0, bytes: bytes as u64 }
+    Charge {
+        item,
+        client,
+        standing: 0,
+        principal: Payer::Unknown,
+        topic: "",
+        topic_bytes: 0,
+        bytes: bytes as u64,
+    }
 }
 
 /// A charge for a message: its topic counts, and may make it another item.
+#[inline(always)]
 fn message<'a>(charge: Charge<'a>, topic: &'a str) -> Charge<'a> {
     let topic_bytes = topic.len() as u64;
     Charge {
@@ -120,8 +170,16 @@ fn message<'a>(charge: Charge<'a>, topic: &'a str) -> Charge<'a> {
 }
 
 /// What a reserved topic makes of a message.
+#[inline(always)]
 fn reserved(item: Item, topic: &str) -> Item {
-    let Some(rest) = topic.strip_prefix("$aws/") else { return item };
+    // The first byte decides nearly always.
+    match topic.as_bytes().first() {
+        Some(b'$') => topic.strip_prefix("$aws/").map_or(item, |rest| reserved_by_aws(item, rest)),
+        _ => item,
+    }
+}
+
+fn reserved_by_aws(item: Item, rest: &str) -> Item {
     match item {
         Item::PublishIn if rest.starts_with("rules/") => Item::BasicIngest,
         Item::Delivery if rest.starts_with("events/") => Item::LifecycleDelivery,
@@ -136,8 +194,9 @@ fn is_shadow(rest: &str) -> bool {
     levels.next() == Some("things") && levels.nth(1) == Some("shadow")
 }
 
+/// A message that the broker took: to be retained, over HTTP, or of the broker itself.
 fn publish_in<'a>(e: &events::PublishIn<'a>, mut count: impl FnMut(Charge<'a>)) {
-    let principal = e.origin.principal().map_or("", |principal| principal.identifier());
+    let principal = e.origin.principal().map_or(Payer::Unknown, Payer::Principal);
     let bytes = (e.bytes + e.properties) as u64;
     let standing = if let Origin::Client(client) = &e.origin { client.standing } else { 0 };
     let charge = Charge {
@@ -169,7 +228,7 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
         item,
         client: "",
         standing: 0,
-        principal: e.access_key,
+        principal: Payer::Key(e.access_key),
         topic: e.operation,
         topic_bytes: 0,
         bytes: bytes as u64,
@@ -262,7 +321,7 @@ mod tests {
         ] {
             let counts = crate::Counts::of(charge.item, charge.bytes, charge.topic_bytes, 1024);
             assert_eq!((charge.item, charge.item.row().dimension, counts.units), (item, dimension, 2));
-            assert_eq!((charge.client, charge.principal, charge.topic), ("c", "p", "r"));
+            assert_eq!((charge.client, charge.principal.identifier(), charge.topic), ("c", "p", "r"));
         }
     }
 

@@ -104,6 +104,18 @@ impl Lanes {
         Self { meter: METERS.fetch_add(1, Relaxed), all: Mutex::default() }
     }
 
+    /// Counts one unit of `bytes` for what `key` stands for, if this thread has a slot for it already.
+    #[inline]
+    pub fn add_small(&self, key: u64, bytes: u64) -> bool {
+        let added = MINE.try_with(|mine| {
+            let mine = mine.try_borrow().ok()?;
+            let mine = mine.as_ref().filter(|mine| mine.meter == self.meter)?;
+            let slot = mine.lane.slots.get(key as usize % SLOTS)?;
+            (slot.key.load(Relaxed) == key).then(|| slot.counters.add_one_alone(bytes))
+        });
+        added.is_ok_and(|added| added.is_some())
+    }
+
     /// Counts for what `key` stands for. `row` finds its row if no slot has it, `counters` the counters of a row.
     #[inline]
     pub fn add<'a>(

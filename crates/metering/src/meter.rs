@@ -15,7 +15,7 @@ use foldhash::quality::RandomState;
 use identity::Timestamp;
 use parking_lot::Mutex;
 
-use crate::charge::{Charge, WANTED, charges};
+use crate::charge::{Charge, WANTED, charges, of_message};
 use crate::item::Item;
 use crate::lane::{Added, Lanes};
 use crate::sketch::Sketch;
@@ -107,17 +107,27 @@ impl Meter {
     }
 
     /// Stands for a charge's row and its whole topic. Names are read only where nothing stands for them.
-    #[inline]
     fn quick_key(&self, charge: &Charge<'_>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        if charge.standing == 0 {
-            for name in [charge.client, charge.principal] {
-                hasher.write(name.as_bytes());
-                hasher.write_u8(0xFF);
-            }
+        if charge.standing != 0 {
+            return self.key_of_standing(charge.standing, charge.item, charge.topic);
         }
-        hasher.write_u64(charge.standing << 8 | charge.item as u64);
-        hasher.write(charge.topic.as_bytes());
+        let mut hasher = self.hasher.build_hasher();
+        for name in [charge.client, charge.principal.identifier()] {
+            hasher.write(name.as_bytes());
+            hasher.write_u8(0xFF);
+        }
+        Self::finish_key(hasher, u64::from(charge.item as u8), charge.topic)
+    }
+
+    #[inline(always)]
+    fn key_of_standing(&self, standing: u64, item: Item, topic: &str) -> u64 {
+        Self::finish_key(self.hasher.build_hasher(), standing << 8 | item as u64, topic)
+    }
+
+    #[inline(always)]
+    fn finish_key(mut hasher: impl Hasher, row: u64, topic: &str) -> u64 {
+        hasher.write_u64(row);
+        hasher.write(topic.as_bytes());
         // 0 is a slot that counts nothing yet.
         hasher.finish().max(1)
     }
@@ -138,11 +148,29 @@ impl Meter {
         Place::Row(found.id)
     }
 
+    /// Counts a message, which mostly is small and finds its slot.
+    #[inline(always)]
+    fn count_message(&self, charge: Charge<'_>, at: Timestamp) {
+        if charge.standing != 0 && (1..=self.kilobyte).contains(&charge.bytes) {
+            let key = self.key_of_standing(charge.standing, charge.item, charge.topic);
+            if self.lanes.add_small(key, charge.bytes) {
+                return;
+            }
+        }
+        self.count_slowly(charge, at);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn count_slowly(&self, charge: Charge<'_>, at: Timestamp) {
+        self.count(&charge, at);
+    }
+
     fn count(&self, charge: &Charge<'_>, at: Timestamp) {
         let counts = Counts::of(charge.item, charge.bytes, charge.topic_bytes, self.kilobyte);
         let place = || {
             let topic = prefix(charge.topic, self.levels);
-            self.place(charge.client, charge.principal, topic, charge.item, counts.units)
+            self.place(charge.client, charge.principal.identifier(), topic, charge.item, counts.units)
         };
         if charge.item == Item::Ping {
             return self.count_ping(charge, counts, place(), at);
@@ -284,6 +312,9 @@ impl Counters {
 
 impl Observer for Meter {
     fn observe(&self, at: Timestamp, event: &Event<'_>) {
+        if let Some(charge) = of_message(event) {
+            return self.count_message(charge, at);
+        }
         match event {
             Event::Connected(e) => self.opened(at, e),
             Event::Disconnected(e) => return self.closed(e),

@@ -57,6 +57,13 @@ impl Counters {
         }
     }
 
+    /// One unit of `bytes`, by the only thread that writes to them.
+    #[inline]
+    pub fn add_one_alone(&self, bytes: u64) {
+        self.units.store(self.units.load(Relaxed) + 1, Relaxed);
+        self.bytes.store(self.bytes.load(Relaxed) + bytes, Relaxed);
+    }
+
     /// Sets them to 0, by the only thread that writes to them.
     pub fn take(&self) -> Counts {
         let counts = self.read();

@@ -1,4 +1,4 @@
-//! Instructions of the four engines on a message's way: decode, match, decide, encode. valgrind counts them, so that a
+//! Instructions of the five engines on a message's way: decode, match, decide, encode, meter. valgrind counts them, so that a
 //! busy machine says the same as an idle one, and a rise of more than 5 percent against the checked-in counts fails.
 //!
 //! `check` compares, `update` writes the counts anew, `run NAME TURNS` is what valgrind runs.

@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use identity::{AccountId, ClientId, PolicyName, Region, Site, Timestamp};
+use events::{Client, Observers, PublishIn, PublishOut};
+use identity::{AccountId, ClientId, PolicyName, Principal, Region, Site, Timestamp};
+use metering::Meter;
 use mqtt::{
     Decoder, MatchRules, Packet, PacketId, Publish, PublishFlags, PublishFrame, QoS, Text, TopicFilter,
     Version,
@@ -31,11 +33,13 @@ pub enum Work {
     Decide,
     /// A PUBLISH for one more receiver.
     Encode,
+    /// What the meter does about a message of one device that goes to another.
+    Meter,
 }
 
 impl Work {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Decode, Self::Match, Self::Decide, Self::Encode];
+    pub const ALL: [Self; 5] = [Self::Decode, Self::Match, Self::Decide, Self::Encode, Self::Meter];
 
     /// The name.
     pub const fn name(self) -> &'static str {
@@ -44,6 +48,7 @@ impl Work {
             Self::Match => "match",
             Self::Decide => "decide",
             Self::Encode => "encode",
+            Self::Meter => "meter",
         }
     }
 
@@ -62,6 +67,7 @@ impl Work {
             Self::Match => find(turns),
             Self::Decide => decide(turns),
             Self::Encode => encode(turns),
+            Self::Meter => count(turns),
         }
     }
 }
@@ -177,6 +183,28 @@ fn encode(turns: u64) -> Result<(), String> {
             frame.write_into(black_box(&mut out), Some(PacketId::FIRST), PublishFlags::default(), None);
         }
         black_box(out.len());
+    }
+    Ok(())
+}
+
+fn count(turns: u64) -> Result<(), String> {
+    let observers = Observers::new([Arc::new(Meter::new(1024, 2)) as Arc<dyn events::Observer>]);
+    let principal = Principal::Plain("sensor-42".into());
+    let client = |client_id, standing| Client {
+        client_id,
+        principal: &principal,
+        peer: None,
+        version: None,
+        standing,
+    };
+    let (from, to) = (client("sensor-42", 1), client("dashboard", 2));
+    for _ in 0..turns {
+        let (origin, topic, qos) =
+            (black_box(events::Origin::Client(from)), black_box(TOPIC), QoS::AtMostOnce);
+        let fact = PublishIn { origin, topic, qos, retain: false, bytes: 64, packet_id: None, properties: 0 };
+        observers.emit(Timestamp(0), &fact.into());
+        let fact = PublishOut { client: black_box(to), topic, qos, bytes: 64, properties: 0 };
+        observers.emit(Timestamp(0), &fact.into());
     }
     Ok(())
 }
