@@ -28,7 +28,7 @@ pub struct RouteTable<T> {
     /// Goes up after each change of the filters, so that who remembers an outcome knows whether it is old.
     generation: AtomicU64,
     /// Members of each group of shared subscriptions, by the whole filter.
-    groups: Mutex<HashMap<Box<str>, isize, Seed>>,
+    groups: Mutex<HashMap<Box<str>, isize, foldhash::quality::RandomState>>,
 }
 
 impl<T: Target> RouteTable<T> {

@@ -155,11 +155,6 @@ impl<T: Target> Trie<T> {
         }
     }
 
-    /// True if there is no filter in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.node(ROOT).is_none_or(Node::is_idle)
-    }
-
     #[cfg(test)]
     pub(crate) fn live_nodes(&self) -> usize {
         self.nodes.iter().flatten().count()
