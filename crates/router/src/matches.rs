@@ -36,7 +36,7 @@ pub struct SharedRoute<T> {
 }
 
 /// A buffer for the outcome of one match, meant to be reused. As long as nobody subscribes or unsubscribes, the next match
-/// of the same topic finds a short outcome in it.
+/// of the same topic finds the outcome in it; [`Matches::release`] keeps a short one only.
 #[derive(Debug)]
 pub struct Matches<T> {
     /// Ordinary subscriptions, a subscriber at most once if the caller asked for that.
@@ -57,7 +57,7 @@ pub struct Matches<T> {
     found_for: u64,
 }
 
-/// How many routes are kept for the next match: so many sessions a publisher may keep from being forgotten.
+/// How many routes are kept when they are released: so many sessions a publisher may keep from being forgotten.
 const MOST_KEPT: usize = 16;
 
 impl<T> Default for Matches<T> {
@@ -85,9 +85,9 @@ impl<T> Matches<T> {
         (self.lists, self.chooses, self.generation) = (0, false, 0);
     }
 
-    /// Lets go of an outcome that will not serve the next match: it keeps sessions alive.
+    /// Lets go of an outcome that may not serve the next match for long: it keeps sessions alive.
     pub fn release(&mut self) {
-        if self.generation == 0 {
+        if self.generation == 0 || self.direct.len() > MOST_KEPT {
             self.clear();
         }
     }
@@ -98,7 +98,7 @@ impl<T> Matches<T> {
     }
 
     pub(crate) fn remember(&mut self, topic: &str, generation: u64) {
-        if self.chooses || self.direct.len() > MOST_KEPT {
+        if self.chooses {
             return;
         }
         (self.generation, self.found_for) = (generation, self.sender);

@@ -147,6 +147,11 @@ impl<T: Target> RouteTable<T> {
         self.len() == 0
     }
 
+    /// Whether `out` holds what a match of this topic would give now.
+    pub fn is_known(&self, topic: &str, out: &Matches<T>) -> bool {
+        out.serves(topic, self.generation.load(Ordering::Acquire))
+    }
+
     /// Copies all that a message on `topic` goes to into `out`, if that is not there already.
     pub fn matches(&self, topic: &str, choose: Choose<'_, T>, out: &mut Matches<T>) {
         // Before the filters are read: what changes from here on makes the outcome an old one.
