@@ -19,7 +19,8 @@ const LISTENERS: [(&str, &[(&str, QoS)], bool); 6] = [
 ];
 
 fn step() -> impl Strategy<Value = (u8, &'static str, bool, bool)> {
-    let topic = prop_oneof![4 => Just("a"), 2 => Just("b"), 2 => Just("a/c"), 2 => Just("b/c"), 1 => Just("nobody")];
+    let topic =
+        prop_oneof![4 => Just("a"), 2 => Just("b"), 2 => Just("a/c"), 2 => Just("b/c"), 1 => Just("nobody")];
     (0u8..12, topic, any::<bool>(), prop::bool::weighted(0.1))
 }
 
