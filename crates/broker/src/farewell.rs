@@ -9,11 +9,10 @@ use dialect::{Divergence, Fault};
 use events::Client;
 use identity::Timestamp;
 use mqtt::Version;
-use router::Matches;
 use session::{Parcel, WillPlan};
 
 use crate::broker::Inner;
-use crate::cell::{Cell, Ended, Kept, Live, Subscriber};
+use crate::cell::{Cell, Ended, Kept, Live};
 use crate::connections::Departed;
 use crate::direct::Awaited;
 use crate::durable::{Job, Then};
@@ -127,7 +126,7 @@ impl Inner {
             return;
         }
         while let Some((standing, will)) = WILLS.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front()) {
-            if let Some(job) = self.will_job(&standing, &will, &mut Matches::default(), now) {
+            if let Some(job) = self.will_job(&standing, &will, now) {
                 self.committer.submit(job);
             }
         }
@@ -135,13 +134,7 @@ impl Inner {
     }
 
     /// Publishes a will; what of it is to be made durable comes back.
-    pub fn will_job(
-        &self,
-        standing: &Arc<Standing>,
-        will: &WillPlan,
-        matches: &mut Matches<Subscriber>,
-        now: Timestamp,
-    ) -> Option<Job> {
+    pub fn will_job(&self, standing: &Arc<Standing>, will: &WillPlan, now: Timestamp) -> Option<Job> {
         let mut parcel = Arc::new(Parcel::arrived(will.message(now, &self.dialect)));
         let view = standing.view();
         self.enrich(standing, &view, &mut parcel, now);
@@ -150,7 +143,7 @@ impl Inner {
         match self.authorise_will(standing, message, now) {
             Ok(permits) => {
                 self.report_will(client, message, now);
-                let outcome = self.distribute(permits, parcel, Sender::will(client), matches, now);
+                let outcome = self.distribute(permits, parcel, Sender::will(client), now);
                 (!outcome.is_empty()).then(|| outcome.job(Then::Rest))
             }
             Err(denied) => {

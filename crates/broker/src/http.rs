@@ -11,7 +11,6 @@ use events::Origin;
 use identity::Timestamp;
 use mqtt::{Message, MessageProperties, QoS, Text};
 use policy::{CallFacts, Outcome};
-use router::Matches;
 use session::{Parcel, Violation, check};
 
 use crate::Broker;
@@ -140,7 +139,7 @@ impl Broker {
         })?;
         inner.report_publish_in(origin, &message, None, now);
         let (parcel, sender) = (Arc::new(Parcel::arrived(message)), Sender { origin, session: 0 });
-        let outcome = inner.distribute(permits, parcel, sender, &mut Matches::default(), now);
+        let outcome = inner.distribute(permits, parcel, sender, now);
         if outcome.is_empty() {
             return Ok(());
         }

@@ -7,7 +7,6 @@ use dialect::Fault;
 use identity::{PolicyName, Timestamp};
 use mqtt::{Carried, Message, QoS, Text};
 use policy::{Authorizer, ConnectionContext, PolicySet};
-use router::Matches;
 use session::{Parcel, check};
 use std::sync::Arc;
 
@@ -58,7 +57,7 @@ impl Inner {
         let message = event_message(self, topic, payload)?;
         let permits = own_permits(self, &message, now)?;
         let parcel = Arc::new(Parcel::arrived(message));
-        Ok(self.distribute(permits, parcel, Sender::service(), &mut Matches::default(), now))
+        Ok(self.distribute(permits, parcel, Sender::service(), now))
     }
 }
 

@@ -4,9 +4,16 @@
 //! none does; what `matches` yields is what [`mqtt::matches`] says of each filter. Locks inside are leaves: nothing is
 //! called back while one is held, except the caller's choice among a shared group's members, which must not block.
 
+mod levels;
+mod matches;
 mod retained;
+mod shapes;
+mod shelf;
+mod subscribers;
 mod table;
 mod trie;
+mod wild;
 
+pub use matches::{Matches, Route, SharedRoute, Target};
 pub use retained::{Full, RetainedIndex, Weighed};
-pub use table::{Matches, Route, RouteTable, SharedRoute, Target};
+pub use table::RouteTable;

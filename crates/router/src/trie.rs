@@ -1,4 +1,4 @@
-//! The trie of wildcard filters: a node a level, with own places for `+` and `#`.
+//! A trie of wildcard filters, for those that have no place by their shape: a node a level, with own places for `+` and `#`.
 //!
 //! Nothing here recurses: a hostile filter's depth costs heap, not stack.
 
@@ -6,7 +6,8 @@ use hashbrown::HashMap;
 use mqtt::MatchRules;
 use smallvec::SmallVec;
 
-use crate::table::{Choose, Matches, Subscribers, Target};
+use crate::matches::{Matches, Target};
+use crate::subscribers::{Choose, Subscribers};
 
 type Children = HashMap<Box<str>, usize, foldhash::quality::RandomState>;
 

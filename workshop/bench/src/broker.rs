@@ -20,6 +20,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of a failed broker's log that are shown.
 const LOG_TAIL: usize = 2_000;
 
+/// AWS lets one connection have 50 subscriptions, and raises that on request; the peers have no limit.
+const MANY_SUBSCRIPTIONS: &str = "[quotas]\nsubscriptions-per-connection = 100000\n";
+
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Make {
@@ -213,9 +216,15 @@ fn ours(broker: &Broker, folder: &Path, prepared: Option<&Prepared>) -> std::io:
         prepared.copy_data(&data)?;
     }
     let mut command = serve(&broker.path, &data, &ready_path(folder));
-    if let Some(config) = &broker.config {
-        command.arg("--config").arg(config);
-    }
+    let config = match &broker.config {
+        Some(config) => config.clone(),
+        None => {
+            let path = folder.join("thingcore.toml");
+            fs::write(&path, MANY_SUBSCRIPTIONS)?;
+            path
+        }
+    };
+    command.arg("--config").arg(config);
     Ok(command)
 }
 

@@ -13,8 +13,6 @@ use crate::prepared::Prepared;
 use crate::results::keep;
 use crate::rows::Row;
 
-/// AWS lets one connection have 50 subscriptions, and raises that on request: a million would need 20 000 connections.
-const CONFIGURATION: &str = "[quotas]\nsubscriptions-per-connection = 100000\n";
 /// Pairs in the load beside growing policies: the fewest devices are ten.
 const POLICY_PAIRS: u32 = 5;
 
@@ -55,10 +53,8 @@ impl Grown {
 /// # Errors
 /// thingcore does not start. A point that fails is kept without values, with its reason: a limit of descriptors, say.
 pub async fn run(args: &GrowthArgs) -> Result<(), BenchError> {
-    let folder = tempfile::tempdir().map_err(|error| BenchError::Option(error.to_string()))?;
-    let config = folder.path().join("growth.toml");
-    std::fs::write(&config, CONFIGURATION).map_err(|error| BenchError::Option(error.to_string()))?;
-    let broker = Broker::new(Make::Configured, &args.thingcore, Some(&config));
+    // A million filters would need 20 000 connections, if none might have more than 50.
+    let broker = Broker::new(Make::Thingcore, &args.thingcore, None);
     let points = if args.points.is_empty() { args.of.points() } else { args.points.clone() };
     let mut found: Vec<Point> = points.iter().map(|point| Point::new(*point)).collect();
     for round in 1..=args.rounds {

@@ -7,7 +7,6 @@ use bytes::{Buf, Bytes};
 use dialect::Divergence;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
-use router::Matches;
 use session::stored;
 use session::{Parcel, WillPlan};
 use store::{Batch, Key, Position, StoreError};
@@ -191,7 +190,7 @@ impl Inner {
         };
         let standing = self.principals.momentary(bearer).await.map_err(|unread| self.unread(unread, now))?;
         let will = WillPlan::restored(message, record.expiry);
-        let job = self.will_job(&standing, &will, &mut Matches::default(), now);
+        let job = self.will_job(&standing, &will, now);
         // The record goes only after the will is where it has to be.
         if let Some(job) = job {
             self.write_now(job, now).await?;

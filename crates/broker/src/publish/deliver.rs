@@ -105,17 +105,65 @@ impl Inner {
         if (route.no_local && route.target.session == sender.session) || now < route.target.from {
             return None;
         }
-        let honoured = route.retain_as_published && !self.dialect.has(Divergence::RetainAsPublishedIgnored);
-        let offer = Offer {
+        self.hand_in(route, self.offer_by(route, share_name, parcel), wakes, now)
+    }
+
+    /// Hands messages to one subscription's client, which is entered once. Who waits for the journal is noted with the place
+    /// of the message in the row.
+    pub(super) fn deliver_all(
+        &self,
+        route: &Route<Subscriber>,
+        parcels: &[Arc<Parcel>],
+        (sender, wakes): (Sender<'_>, &mut Wakes),
+        (offered, waiting): (&mut Vec<Offered>, &mut Vec<(usize, Waiting)>),
+        now: Timestamp,
+    ) {
+        if (route.no_local && route.target.session == sender.session) || now < route.target.from {
+            return;
+        }
+        let Some(first) = parcels.first() else { return };
+        let mut offer = self.offer_by(route, None, first);
+        route.target.cell.enter(|seat| {
+            for parcel in parcels {
+                self.exchange(&mut offer, route, parcel);
+                // Without a session there is none for the others either.
+                let Some(one) = self.offer(seat, route.target.session, &offer, now) else { return };
+                offered.push(one);
+            }
+        });
+        for (at, (one, parcel)) in offered.drain(..).zip(parcels).enumerate() {
+            self.exchange(&mut offer, route, parcel);
+            waiting.extend(self.account(route, &offer, one, wakes, now).map(|waits| (at, waits)));
+        }
+    }
+
+    fn offer_by(
+        &self,
+        route: &Route<Subscriber>,
+        share_name: Option<&Arc<str>>,
+        parcel: &Arc<Parcel>,
+    ) -> Offer {
+        Offer {
             parcel: parcel.clone(),
             qos: parcel.message.qos.min(route.qos),
-            retain: honoured && parcel.message.retain,
+            retain: self.retains(route, parcel),
             share_name: share_name.cloned(),
             place: None,
             group: None,
             identifiers: route.identifiers.clone(),
-        };
-        self.hand_in(route, offer, wakes, now)
+        }
+    }
+
+    /// The same offer of another message.
+    fn exchange(&self, offer: &mut Offer, route: &Route<Subscriber>, parcel: &Arc<Parcel>) {
+        offer.parcel = parcel.clone();
+        offer.qos = parcel.message.qos.min(route.qos);
+        offer.retain = self.retains(route, parcel);
+    }
+
+    fn retains(&self, route: &Route<Subscriber>, parcel: &Parcel) -> bool {
+        let honoured = route.retain_as_published && !self.dialect.has(Divergence::RetainAsPublishedIgnored);
+        honoured && parcel.message.retain
     }
 
     /// Hands a retained message to a new subscription.
@@ -140,17 +188,30 @@ impl Inner {
         wakes: &mut Wakes,
         now: Timestamp,
     ) -> Option<Waiting> {
+        let session = route.target.session;
+        let offered = route.target.cell.enter(|seat| self.offer(seat, session, &offer, now))?;
+        self.account(route, &offer, offered, wakes, now)
+    }
+
+    /// Outside the cell: tells what became of an offer. What of it has to go into the journal comes back.
+    fn account(
+        &self,
+        route: &Route<Subscriber>,
+        offer: &Offer,
+        offered: Offered,
+        wakes: &mut Wakes,
+        now: Timestamp,
+    ) -> Option<Waiting> {
         let cell = &route.target.cell;
-        let offered = cell.enter(|seat| self.offer(seat, route.target.session, &offer, now))?;
         let Offered { fate, standing, version, waker, enqueue } = offered;
         wakes.add(waker);
-        let Offer { parcel, qos, retain, share_name, identifiers, .. } = offer;
-        let report = Report { parcel, qos, standing, version, fate };
+        let report = Report { parcel: offer.parcel.clone(), qos: offer.qos, standing, version, fate };
         self.report(&cell.client_id, &report, now);
-        self.provoke_delivery(route, &report, retain, now);
+        self.provoke_delivery(route, &report, offer.retain, now);
         self.close_if_denied(cell, &report, now);
         let incarnation = enqueue?;
-        let share_name = share_name.as_deref().map(Box::from);
+        let (qos, retain, identifiers) = (offer.qos, offer.retain, offer.identifiers.clone());
+        let share_name = offer.share_name.as_deref().map(Box::from);
         let tag = Tag { qos, retain, share_name, identifiers };
         let session = journal_key(&cell.client_id, &incarnation);
         Some(Waiting {

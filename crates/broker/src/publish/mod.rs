@@ -6,6 +6,7 @@ mod enrich;
 mod retain;
 mod route;
 mod share;
+mod volley;
 mod wakes;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use session::Parcel;
 pub(crate) use authorise::{Denied, Permits, WayOut};
 pub(crate) use deliver::{Fate, Report};
 pub(crate) use route::{Outcome, Waits};
+pub(crate) use volley::Volley;
 pub(crate) use wakes::Wakes;
 
 /// Where a message comes from.

@@ -15,60 +15,96 @@ use smallvec::SmallVec;
 use store::{Append, Batch, Recipient};
 
 use super::share::{Seen, choose};
-use super::{Permits, Sender, Wakes};
+use super::{Permits, Sender, Volley, Wakes};
 use crate::broker::Inner;
 use crate::cell::Subscriber;
 use crate::durable::{Job, Then};
 use crate::groups::Group;
 
 impl Inner {
-    /// Retains, routes and delivers. The permits are the proof that the policies allow it. What comes back has to be
-    /// made durable before the publisher hears that the message was taken.
+    /// Retains, routes and delivers one message by itself. The permits are the proof that the policies allow it. What comes
+    /// back has to be made durable before the publisher hears that the message was taken.
     pub fn distribute(
         &self,
         permits: Permits,
         parcel: Arc<Parcel>,
         sender: Sender<'_>,
-        matches: &mut Matches<Subscriber>,
         now: Timestamp,
     ) -> Outcome {
-        let mut outcome = Outcome::default();
-        let Permits { publish: _proof, retain } = permits;
+        let (mut outcome, mut volley) = (Outcome::default(), Volley::default());
+        self.join(permits, parcel, (sender, &mut volley), &mut outcome, now);
+        self.fire(sender, &mut volley, &mut outcome, now);
+        outcome
+    }
+
+    /// Retains and routes a message, and lets it join those that go to the same clients. It is delivered with them when
+    /// the volley is fired, which the caller must do before anything else that the publisher's packets bring about.
+    pub fn join(
+        &self,
+        permits: Permits,
+        parcel: Arc<Parcel>,
+        (sender, volley): (Sender<'_>, &mut Volley),
+        outcome: &mut Outcome,
+        now: Timestamp,
+    ) {
+        let Permits { publish: proof, retain } = permits;
         if parcel.message.topic.is_reserved() && self.is_swallowed(&parcel.message, sender, now) {
-            return outcome;
+            return;
         }
         if let Some(permit) = retain {
             self.retain(permit, &parcel, &mut outcome.batch, now);
         }
-        let random = self.random();
         let topic = parcel.message.topic.as_str();
+        if volley.is_loaded() && self.routes.is_known(topic, volley.matches()) {
+            self.report_missed(volley.matches(), topic, now);
+            return self.line_up(proof, parcel, (sender, volley), outcome, now);
+        }
+        let random = self.random();
         let mut seen = SmallVec::<[Seen; 2]>::new();
         let mut pick = |members: &[Route<Subscriber>]| {
             let (chosen, what) = choose(members, random);
             seen.extend(chosen.map(|_| what));
             chosen
         };
-        matches.sender = sender.session;
-        self.routes.matches(topic, &mut pick, matches);
-        if !matches.missed.is_empty() {
-            self.report_missed(matches, topic, now);
+        let next = volley.next();
+        next.sender = sender.session;
+        self.routes.matches(topic, &mut pick, next);
+        self.report_missed(next, topic, now);
+        if !volley.goes_the_same_way() {
+            self.fire(sender, volley, outcome, now);
+            volley.turn();
         }
+        if volley.matches().shared.is_empty() && self.quirks.is_off() {
+            self.line_up(proof, parcel, (sender, volley), outcome, now);
+        } else {
+            self.send_alone(&parcel, (sender, volley.matches()), &seen, outcome, now);
+        }
+    }
+
+    /// Some of those who get it are chosen for each message, or each delivery may be disturbed on demand.
+    fn send_alone(
+        &self,
+        parcel: &Arc<Parcel>,
+        (sender, matches): (Sender<'_>, &Matches<Subscriber>),
+        seen: &[Seen],
+        outcome: &mut Outcome,
+        now: Timestamp,
+    ) {
         let mut waiting = Vec::new();
         for route in &matches.direct {
-            waiting.extend(self.deliver(route, None, &parcel, (sender, &mut outcome.wakes), now));
+            waiting.extend(self.deliver(route, None, parcel, (sender, &mut outcome.wakes), now));
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
-            let share = self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now);
+            let share = self.share(shared, *seen, parcel, (sender, &mut outcome.wakes), now);
             if let Some(Waiting { waits: Waits::Group(group, lane), .. }) = &share {
                 group.note(*lane, &mut outcome.batch);
             }
             waiting.extend(share);
             if mutation::is(Mutation::DeliversTwiceInGroup) {
-                waiting.extend(self.share(shared, seen, &parcel, (sender, &mut outcome.wakes), now));
+                waiting.extend(self.share(shared, *seen, parcel, (sender, &mut outcome.wakes), now));
             }
         }
         outcome.enqueue(&parcel.message, waiting);
-        outcome
     }
 }
 
@@ -111,15 +147,6 @@ impl Outcome {
     /// Nothing has to be.
     pub(crate) fn is_empty(&self) -> bool {
         self.appends.is_empty() && self.batch.is_empty()
-    }
-
-    /// Both.
-    pub(crate) fn merge(&mut self, other: Self) {
-        if !other.is_empty() {
-            self.appends.extend(other.appends);
-            self.batch.absorb(other.batch);
-        }
-        self.wakes.absorb(other.wakes);
     }
 
     /// The message goes once into the journal, for all who wait for it.

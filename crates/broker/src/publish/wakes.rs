@@ -19,17 +19,6 @@ impl Wakes {
         self.0.extend(waker);
     }
 
-    /// The receivers of both.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        if self.0.is_empty() {
-            *self = other;
-            return;
-        }
-        for waker in other.0.drain(..) {
-            self.add(Some(waker));
-        }
-    }
-
     fn now(&mut self) {
         self.0.drain(..).for_each(Waker::wake);
     }

@@ -20,7 +20,7 @@ use crate::connection::Connection;
 use crate::direct::{self, Awaited};
 use crate::durable::{Job, Then, received_key};
 use crate::link::Flow;
-use crate::publish::Outcome;
+use crate::publish::{Outcome, Sender, Volley};
 use standing::{Standing, View};
 use window::Window;
 
@@ -42,10 +42,13 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
         let quota = dialect::QuotaId::PublishesPerConnection;
         connection.inner().report_throttle_exceeded(connection.client(), quota, now);
     }
-    let mut taken = Taken::default();
+    let volley = Volley::new(std::mem::take(&mut connection.matches));
+    let mut taken = Taken { volley, ..Taken::default() };
     let ground = Ground::of(connection);
     let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
     let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
+    taken.fire(connection, now);
+    connection.matches = std::mem::take(&mut taken.volley).end();
     taken.end_acknowledged(connection, now);
     // What was taken before the end is made durable all the same.
     settle(connection, taken, now);
@@ -96,6 +99,9 @@ fn carry_out(
     taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
+    if !matches!(step, Step::Publish(_)) {
+        taken.fire(connection, now);
+    }
     if !matches!(step, Step::Acknowledged) {
         taken.end_acknowledged(connection, now);
     }
@@ -224,11 +230,21 @@ pub(crate) struct Taken {
     pub acknowledgements: Vec<Acknowledgement>,
     /// What has to be on disk first.
     pub outcome: Outcome,
+    /// Messages that are still to be delivered.
+    volley: Volley,
     /// The client acknowledged messages, and nothing else since: there may be room for others.
     acknowledged: bool,
 }
 
 impl Taken {
+    /// Delivers what waits to go out together: before anything else happens.
+    fn fire(&mut self, connection: &Connection, now: Timestamp) {
+        if self.volley.is_loaded() {
+            let sender = Sender::client(connection.client(), connection.session());
+            connection.inner().fire(sender, &mut self.volley, &mut self.outcome, now);
+        }
+    }
+
     /// Acknowledgements that follow each other are looked after once, and before anything else: the client may say
     /// goodbye next.
     fn end_acknowledged(&mut self, connection: &Connection, now: Timestamp) {

@@ -59,13 +59,9 @@ pub(super) fn message(
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
     inner.enrich(standing, view, &mut parcel, now);
-    let mut matches = std::mem::take(&mut connection.matches);
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);
-    let outcome = inner.distribute(permits, parcel, sender, &mut matches, now);
-    taken.outcome.merge(outcome);
-    matches.release();
-    connection.matches = matches;
+    inner.join(permits, parcel, (sender, &mut taken.volley), &mut taken.outcome, now);
     let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
     taken.acknowledgements.extend(packet_id.map(answer));
     Flow::Continue
@@ -98,6 +94,7 @@ fn forget(connection: &Connection, packet_id: PacketId) {
 
 /// Answers as the dialect's table of refusals says.
 fn answer(connection: &mut Connection, refusal: Refusal<'_>, taken: &mut Taken, now: Timestamp) -> Flow {
+    taken.fire(connection, now);
     let Refusal { fault, detail, qos, packet_id, trace } = refusal;
     if let Some(packet_id) = packet_id.filter(|_| qos == QoS::ExactlyOnce) {
         forget(connection, packet_id);

@@ -19,3 +19,4 @@ mod quotas;
 mod shares;
 mod tidings;
 mod unwritten;
+mod volleys;

@@ -1,5 +1,6 @@
 //! The table against the obvious: a list of filters, each asked in turn.
 
+use mqtt::QoS;
 use proptest::prelude::*;
 
 use super::*;
@@ -53,7 +54,8 @@ fn no_local_does_not_lower_the_qos_of_what_others_publish() {
     table.subscribe(&filter("a/b"), route(1, QoS::AtMostOnce));
     table.subscribe(&filter("a/+"), Route { no_local: true, ..route(1, QoS::ExactlyOnce) });
     for (sender, expected) in [(2, QoS::ExactlyOnce), (1, QoS::AtMostOnce)] {
-        let mut out = Matches { sender, ..Matches::default() };
+        let mut out = Matches::default();
+        out.sender = sender;
         table.matches("a/b", &mut |_| None, &mut out);
         assert_eq!((out.direct.len(), out.direct[0].qos), (1, expected));
     }
@@ -91,35 +93,84 @@ fn a_fleet_on_one_filter_is_found_by_id() {
 }
 
 fn level() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just("a"), Just("b"), Just(""), Just("$x"), Just("+")]
+    prop_oneof![Just("a"), Just("b"), Just("ab"), Just(""), Just("$x"), Just("+"), Just("+")]
 }
 
 fn any_filter() -> impl Strategy<Value = String> {
-    (proptest::collection::vec(level(), 1..4), any::<bool>()).prop_map(|(levels, hash)| {
+    (proptest::collection::vec(level(), 0..6), any::<bool>()).prop_map(|(levels, hash)| {
         let path = levels.join("/");
-        if hash { format!("{path}/#") } else { path }
+        match hash {
+            true if levels.is_empty() => "#".to_owned(),
+            true => format!("{path}/#"),
+            false => path,
+        }
     })
 }
 
 fn any_topic() -> impl Strategy<Value = String> {
-    proptest::collection::vec(prop_oneof![Just("a"), Just("b"), Just(""), Just("$x")], 1..5)
+    proptest::collection::vec(prop_oneof![Just("a"), Just("b"), Just("ab"), Just(""), Just("$x")], 1..7)
         .prop_map(|l| l.join("/"))
 }
 
+/// What a match gives, in order: direct, chosen (the last of each group), missed.
+fn told(table: &RouteTable<Id>, topic: &str) -> [Vec<(u64, String)>; 3] {
+    let mut out = Matches::default();
+    table.matches(topic, &mut |members| members.len().checked_sub(1), &mut out);
+    let ids = |routes: &[Route<Id>]| routes.iter().map(|one| (one.target.0, String::new())).collect();
+    let chosen = |one: &crate::SharedRoute<Id>| {
+        let members = table.group(&filter(&one.filter));
+        assert!(members.iter().any(|member| member.target == one.route.target), "chosen among others");
+        (members.len() as u64, format!("{} {}", one.share_name, one.filter))
+    };
+    let mut told: [Vec<(u64, String)>; 3] =
+        [ids(&out.direct), out.shared.iter().map(chosen).collect(), ids(&out.missed)];
+    told.iter_mut().for_each(|list| list.sort_unstable());
+    told
+}
+
+/// The same from a list of filters and subscribers, by what the oracle says of each.
+fn expected(list: &[(String, u64)], topic: &str, hash_matches_parent: bool) -> [Vec<(u64, String)>; 3] {
+    let matches = |text: &str, parent| oracle::topics::matches(filter(text).matcher(), topic, parent);
+    let is_shared = |text: &str| text.starts_with("$share/");
+    let (mut direct, mut missed, mut groups) = (Vec::new(), Vec::new(), Vec::<(u64, String)>::new());
+    for (text, id) in list {
+        if is_shared(text) && matches(text, hash_matches_parent) {
+            let share = filter(text).share_name().unwrap().to_owned();
+            let name = format!("{share} {text}");
+            match groups.iter_mut().find(|(_, known)| *known == name) {
+                Some((members, _)) => *members += 1,
+                None => groups.push((1, name)),
+            }
+        } else if matches(text, hash_matches_parent) {
+            direct.push((*id, String::new()));
+        } else if !is_shared(text) && matches(text, true) {
+            missed.push((*id, String::new()));
+        }
+    }
+    direct.sort_unstable();
+    direct.dedup();
+    groups.sort_unstable();
+    missed.sort_unstable();
+    [direct, groups, missed]
+}
+
 proptest! {
+    /// Whether all shapes have a place of their own, or two, or none: the others are in the trie.
     #[test]
     fn the_table_agrees_with_a_list(
-        steps in proptest::collection::vec((any_filter(), 0u64..4, any::<bool>()), 1..40),
+        steps in proptest::collection::vec((any_filter(), 0u64..4, any::<bool>(), 0u8..4), 1..60),
         topics in proptest::collection::vec(any_topic(), 1..10),
         hash_matches_parent in any::<bool>(),
+        most_shapes in prop_oneof![Just(MOST_SHAPES), Just(2), Just(0)],
     ) {
         let rules = MatchRules { hash_matches_parent };
-        let table = RouteTable::new(rules, true);
+        let table = RouteTable::with_shapes(rules, true, most_shapes);
         let mut list: Vec<(String, u64)> = Vec::new();
-        for (text, id, add) in steps {
+        for (text, id, add, share) in steps {
             if text.is_empty() {
                 continue;
             }
+            let text = if share < 2 { format!("$share/g{share}/{text}") } else { text };
             let known = list.iter().position(|entry| *entry == (text.clone(), id));
             if add {
                 prop_assert_eq!(table.subscribe(&filter(&text), route(id, QoS::AtMostOnce)), known.is_none());
@@ -130,21 +181,67 @@ proptest! {
                 prop_assert_eq!(table.unsubscribe(&filter(&text), id), known.is_some());
                 known.map(|at| list.swap_remove(at));
             }
+            let topic = &topics[list.len() % topics.len()];
+            prop_assert_eq!(told(&table, topic), expected(&list, topic, hash_matches_parent), "topic {:?}", topic);
         }
         for topic in topics {
-            let mut expected: Vec<u64> =
-                list.iter().filter(|(f, _)| oracle::topics::matches(f, &topic, hash_matches_parent)).map(|(_, id)| *id).collect();
-            expected.sort_unstable();
-            expected.dedup();
-            prop_assert_eq!(ids(&table, &topic), expected, "topic {:?}", topic);
+            prop_assert_eq!(told(&table, &topic), expected(&list, &topic, hash_matches_parent), "topic {:?}", topic);
         }
         for (text, id) in list {
-            table.unsubscribe(&filter(&text), id);
+            prop_assert!(table.unsubscribe(&filter(&text), id));
         }
         prop_assert_eq!(table.len(), 0);
-        prop_assert_eq!(table.wild.read().live_nodes(), 1);
+        prop_assert_eq!(table.groups(), 0);
+        prop_assert!(table.wild.read().is_empty());
         prop_assert!(table.exact.iter().all(|stripe| stripe.read().is_empty()));
     }
+}
+
+/// All shapes of up to seven levels, some with two filters: more than have a place, and deeper ones than a shape can be.
+#[test]
+fn more_shapes_than_have_a_place_are_found_all_the_same() {
+    let table = RouteTable::new(MatchRules { hash_matches_parent: false }, true);
+    let mut list = Vec::new();
+    for depth in 1..8_u64 {
+        for plus in 0..1_u64 << depth {
+            let level = |at: u64| if plus >> at & 1 == 1 { "+" } else { "l" };
+            let path = (0..depth).map(level).collect::<Vec<_>>().join("/");
+            list.extend([path.clone(), format!("{path}/#")].map(|text| (text, list.len() as u64)));
+        }
+    }
+    let deep = vec!["l"; 40].join("/");
+    list.extend([format!("{deep}/+"), format!("+/{deep}"), format!("{deep}/#")].map(|text| (text, 0)));
+    for (at, entry) in list.iter_mut().enumerate() {
+        entry.1 = at as u64;
+        assert!(table.subscribe(&filter(&entry.0), route(entry.1, QoS::AtMostOnce)));
+    }
+    let topics = ["l", "l/l", "l/l/l/l", "x/l/x/l", "l/l/l/l/l/l/l", "l/l/l/l/l/l/l/l", "$l/l/l", "l//l"];
+    for topic in topics.map(str::to_owned).into_iter().chain([format!("{deep}/l"), deep]) {
+        let [direct, shared, missed] = expected(&list, &topic, false);
+        let [found, shared_found, missed_found] = told(&table, &topic);
+        assert_eq!((direct, shared), (found, shared_found), "{topic}");
+        assert!(missed_found.iter().all(|one| missed.contains(one)), "{topic}");
+    }
+    for (text, id) in list {
+        assert!(table.unsubscribe(&filter(&text), id));
+    }
+    assert!(table.wild.read().is_empty());
+}
+
+/// A shape whose filters went into the trie stays there until the last of them is gone: its groups are never in two places.
+#[test]
+fn a_group_stays_in_one_place() {
+    let table = RouteTable::with_shapes(MatchRules { hash_matches_parent: false }, true, 1);
+    let (first, other) = (filter("+/a"), filter("$share/g/b/+"));
+    table.subscribe(&first, route(0, QoS::AtMostOnce));
+    table.subscribe(&other, route(1, QoS::AtMostOnce));
+    table.unsubscribe(&first, 0);
+    table.subscribe(&other, route(2, QoS::AtMostOnce));
+    assert_eq!(table.group(&other).len(), 2);
+    assert_eq!(told(&table, "b/c")[1].len(), 1);
+    assert!(table.unsubscribe(&other, 1) && table.unsubscribe(&other, 2));
+    table.subscribe(&other, route(3, QoS::AtMostOnce));
+    assert_eq!(told(&table, "b/c")[1].len(), 1);
 }
 
 proptest! {
