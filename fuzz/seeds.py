@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes the seeds of each fuzz target to corpus/TARGET: right inputs, so that a fuzzer begins behind the first check.
 
-Those of `decode`, `records` and `websocket` come from the wire vectors of the crate mqtt. Needs `cryptography` (it is in the
-checkout's .venv) for certificates; without it that target has none."""
+Those of `decode`, `records` and `websocket` come from the wire vectors of the crate mqtt; those of `policies` and `reach` from the
+truth tables of the crate policy and the examples of the docs; those of `prices` from the shipped price lists. Needs `cryptography`
+(it is in the checkout's .venv) for certificates; without it that target has none."""
 
 import datetime
 import hashlib
@@ -48,7 +49,8 @@ RECORDS = {
 
 def main():
     writers = {"decode": decode, "records": records, "websocket": websocket, "requests": lambda: map(numbered, REQUESTS),
-               "signatures": lambda: map(str.encode, SIGNATURES), "settings": settings, "certificates": certificates}
+               "signatures": lambda: map(str.encode, SIGNATURES), "settings": settings, "certificates": certificates,
+               "policies": policies, "reach": reach, "prices": prices}
     for target, seeds in writers.items():
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +138,92 @@ def settings():
     yield re.sub(r"^#(?! )", "", text, flags=re.M).encode()
     for section in re.split(r"\n\n", re.sub(r"^#(?! )", "", text, flags=re.M)):
         yield section.encode()
+
+
+SITE = "arn:aws:iot:us-east-1:123456789012:"
+CONDITIONS = [
+    {"ForAllValues:StringEquals": {"iot:ConnectAttributes": ["PersistentConnect", "LastWill"]}},
+    {"ForAnyValue:StringNotEquals": {"iot:ConnectAttributes": []}},
+    {"Bool": {"iot:Connection.Thing.IsAttached": ["true"]}},
+    {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}},
+    {"StringLike": {"iot:ClientId": "a*?${*}"}, "NumericLessThanEquals": {"aws:EpochTime": "1"}},
+]
+
+
+def tables():
+    """The statements of each row of the truth table: effect, action, resources."""
+    for line in (ROOT / "crates/policy/tests/truth/w.txt").read_text().splitlines():
+        fields = line.split(" | ")
+        if not line.startswith("#") and len(fields) >= 4:
+            yield [statement.split(maxsplit=2) for statement in fields[1].split("; ")]
+
+
+def document(statements, condition=None):
+    def one(effect, action, resources):
+        element = "NotResource" if resources.startswith("!") else "Resource"
+        named = [name if name.startswith("arn:") or name == "*" else SITE + name for name in resources.lstrip("!").split(", ")]
+        action = action if ":" in action or action == "*" else f"iot:{action}"
+        made = {"Effect": effect, "Action": [action], element: named}
+        return {**made, "Condition": condition} if condition else made
+
+    return json.dumps({"Version": "2012-10-17", "Statement": [one(*statement) for statement in statements]})
+
+
+def policies():
+    """The truth table as documents, conditions, and each document that the docs show."""
+    for number, statements in enumerate(tables()):
+        yield document(statements).encode()
+        if number < len(CONDITIONS):
+            yield document(statements, CONDITIONS[number]).encode()
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for example in re.findall(r"```json\n(.*?)```", page.read_text(), flags=re.S):
+            yield example.encode()
+    yield json.dumps({"Parameters": {"Name": {"Type": "String"}}, "Resources": {"policy": {"Type": "AWS::IoT::Policy", "Properties": {
+        "PolicyDocument": document([["Allow", "Connect", "client/*"]])}}}}).encode()
+
+
+# As the target has them.
+PIECES = ["a", "b", "/", "*", "?", "+", "#", "*a", "*a*a*a*a*a*a*a*a", "?" * 8, "*/*/*/*/*/*", "${iot:ClientId}",
+          "${iot:Connection.Thing.ThingName}", "$share/g/", "*b*a?", "${*}"]
+KINDS = {"Connect": 0, "Publish": 1, "RetainPublish": 2, "Subscribe": 3, "Receive": 4, "iot:*": 5}
+
+
+def reach():
+    """The truth table in the letters of the target, and two pieces side by side in every kind of statement."""
+    for statements in tables():
+        lines = [line(effect, KINDS[action], name) for effect, action, resources in statements if action in KINDS
+                 for name in resources.split(", ")]
+        yield b"\0" + b"\n".join(lines)
+    for kind in KINDS.values():
+        for first in range(16):
+            for second in (3, 5, 11):
+                yield bytes([first % 2, kind, 0x10 | first, 0x10 | second])
+
+
+def line(effect, kind, name):
+    """A statement: its head, and the pieces of its name as far as there are such."""
+    marks = (0x40 if effect == "Deny" else 0) | (0x80 if name.startswith("!") else 0)
+    # The kind is the rest of a division by six; a line feed would end the line.
+    head = next(h for h in range(256) if h % 6 == kind and h & 0xC0 == marks and h != 10)
+    rest, pieces = name.lstrip("!").partition("/")[2], b""
+    while rest:
+        fits = [at for at, piece in enumerate(PIECES) if rest.startswith(piece)]
+        best = max(fits, key=lambda at: len(PIECES[at]), default=ord(rest[0]) % 2)
+        rest = rest[len(PIECES[best]) if fits else 1:]
+        pieces += bytes([0x10 | best])
+    return bytes([head]) + pieces
+
+
+def prices():
+    """The shipped lists, each alone and tier by tier, and budgets."""
+    for file in sorted((ROOT / "crates/metering/prices").glob("*.toml")):
+        text = file.read_text()
+        head, *tiers = text.split("[[tier]]")
+        yield text.encode()
+        for tier in tiers:
+            yield f"{head}[[tier]]{tier}".encode()
+    yield b'per_device_day = "0.01"\ntotal = "12.5"\n'
+    yield b'total = "0.000000001"\n'
 
 
 def certificates():

@@ -3,18 +3,21 @@
 
 Load: a publisher (paho-mqtt, QoS 1, twenty in flight), a device with a session that lasts and comes and goes, and boto3 that
 makes things. Kill moments are drawn from the seed. At the end everything that was acknowledged must be there: each message at
-the device, each thing in the registry. Prints one JSON line; the exit code is 1 if something was lost.
+the device, each thing in the registry. Prints one JSON line, which --record also appends to a file; the exit code is 1 if
+something was lost, or if `thingcore check` finds damage in the folder, and then its words are printed as well.
 
     python3 workshop/kills.py --kills 500                     (target/debug/thingcore)
-    THINGCORE_BIN=target/release/thingcore python3 workshop/kills.py --kills 500
+    THINGCORE_BIN=target/release/thingcore python3 workshop/kills.py --kills 500 --record docs/evidence/kills.jsonl
 
 Run it with the Python of `.venv`. The data folder is made in --folder, which should be on a real disk.
 """
 
 import argparse
 import collections
+import datetime
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -159,6 +162,12 @@ def subscribe(server, ledger):
     device.loop_stop()
 
 
+def commit():
+    """Of the checkout: the binary is taken to be built from it."""
+    told = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return told.stdout.strip()
+
+
 def run(folder, kills, seed):
     config = folder / "thingcore.toml"
     config.write_text("[divergences]\nreplay-rate = false\n")
@@ -174,8 +183,12 @@ def run(folder, kills, seed):
         reading = ledger.rounds[round_number][1]
         print(f"lost: message {number}, acknowledged before kill {round_number}, device connected: {reading}", file=sys.stderr)
     server.stop()
-    sound = server.run_cli("check", "--data-dir", server.data_dir, check=False, within=600).returncode == 0
+    checked = server.run_cli("check", "--data-dir", server.data_dir, check=False, within=600)
+    sound = checked.returncode == 0
+    if not sound:
+        print(f"check: {checked.stdout}{checked.stderr}", file=sys.stderr)
     return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit(),
         "kills": kills, "seed": seed, "sent": ledger.sent, "acknowledged": len(ledger.acknowledged), "lost": len(lost),
         "duplicated": sum(count > 1 for count in ledger.received.values()), "things": len(ledger.things),
         "things_lost": len(lost_things), "kills_before_any_acknowledgement": ledger.rounds_without, "folder_sound": sound,
@@ -188,10 +201,14 @@ def main():
     parser.add_argument("--kills", type=int, default=500, help="how many [default: 500]")
     parser.add_argument("--seed", type=int, default=1, help="of the moments [default: 1]")
     parser.add_argument("--folder", type=Path, default=ROOT / "target", help="where the data folder is made [default: target]")
+    parser.add_argument("--record", type=Path, help="a file to which the line is appended [default: none]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-", dir=arguments.folder) as folder:
         result = run(Path(folder), arguments.kills, arguments.seed)
     print(json.dumps(result))
+    if arguments.record:
+        with open(arguments.record, "a") as out:
+            out.write(json.dumps(result) + "\n")
     return 1 if result["lost"] or result["things_lost"] or not result["folder_sound"] else 0
 
 

@@ -42,6 +42,8 @@ pub(crate) struct Seat {
     pub ousted: Vec<(u64, Conversation)>,
     /// The cell has left the directory: look there again.
     pub retired: bool,
+    /// The place in the order of arrival of the last CONNECT that had the seat.
+    pub arrival: u64,
     /// `versionNumber` of the next connection's lifecycle events; nothing while the cell is new.
     pub next_version: Option<u64>,
     /// How often it was asked for quirks.

@@ -33,6 +33,8 @@ pub struct Refused {
 
 /// All that was agreed before the seat is taken.
 struct Admitted {
+    /// Its place in the order of arrival.
+    arrival: u64,
     terms: Terms,
     client_id: ClientId,
     assigned: bool,
@@ -47,10 +49,11 @@ struct Admitted {
 }
 
 /// A CONNECT that the account's rate has room for, and was counted. To be taken before anything is asked about it that
-/// costs, a custom authorizer above all.
+/// costs, a custom authorizer above all. It keeps the CONNECT's place in the order of arrival: of two with one client id the
+/// later one has the seat, however long it takes to decide about either.
 #[derive(Debug)]
 #[must_use]
-pub struct Turn(());
+pub struct Turn(u64);
 
 impl Broker {
     /// Counts a CONNECT against the account's rate.
@@ -65,7 +68,7 @@ impl Broker {
         now: Timestamp,
     ) -> Result<Turn, Refused> {
         let counted = self.0.throttles.connect(self.0.dialect.limits(), now);
-        counted.map(|()| Turn(())).map_err(|violation| {
+        counted.map(|()| Turn(self.0.next_id())).map_err(|violation| {
             let client = report::arriving(&connect.client_id, principal, link, connect.version);
             self.0.refuse(client, &violation, connect.version, now)
         })
@@ -93,7 +96,7 @@ impl Broker {
     /// The refusal, with what to send.
     pub async fn connect_in_turn(
         &self,
-        _turn: Turn,
+        turn: Turn,
         connect: Box<Connect>,
         credential: Credential,
         link: Link,
@@ -119,6 +122,7 @@ impl Broker {
         let (ends, local, bytes) = (link.ends, link.local, report::connect_bytes(&connect));
         let version_number = inner.versions.take(client_id.as_str(), now).unwrap_or(0);
         let admitted = Admitted {
+            arrival: turn.0,
             terms,
             client_id: client_id.clone(),
             assigned,
@@ -129,18 +133,12 @@ impl Broker {
             bytes,
         };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
-        let seated = self.seat(permit, admitted, now);
-        if let Some(connection) = &seated {
-            inner.remember(connection, lasts).await.map_err(|error| {
-                let detail = format!("its session could not be stored: {error}");
-                refuse(client, Violation::new(Fault::ServerError, detail))
-            })?;
-        }
-        seated.ok_or_else(|| {
-            let most = inner.dialect.limits().connections;
-            let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
-            refuse(client, Violation::new(Fault::ConnectThrottled, detail))
-        })
+        let seated = self.seat(permit, admitted, now).map_err(|violation| refuse(client, violation))?;
+        inner.remember(&seated, lasts).await.map_err(|error| {
+            let detail = format!("its session could not be stored: {error}");
+            refuse(client, Violation::new(Fault::ServerError, detail))
+        })?;
+        Ok(seated)
     }
 
     /// What goes over the wire to a client whose CONNECT is refused by the transport. Whoever refuses tells of it.
@@ -148,19 +146,20 @@ impl Broker {
         self.0.refusal(fault, version, &self.0.uuid())
     }
 
-    /// Takes the seat. The permit is the proof that iot:Connect was granted. `None` if there are too many clients.
+    /// Takes the seat. The permit is the proof that iot:Connect was granted. Not if there are too many clients, or if a
+    /// CONNECT that came later has had the seat.
     fn seat(
         &self,
         _permit: Permit<policy::Connect>,
         admitted: Admitted,
         now: Timestamp,
-    ) -> Option<Connection> {
+    ) -> Result<Connection, Violation> {
         let trace = self.0.uuid();
         loop {
-            let cell = self.0.directory.claim(&admitted.client_id)?;
+            let cell = self.0.directory.claim(&admitted.client_id).ok_or_else(|| self.0.full())?;
             // None: the cell left the directory between our finding it and our entering it. Look again.
             if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
-                return Some(self.seated(cell, admitted, taken, &trace, now));
+                return taken.map(|taken| self.seated(cell, admitted, taken, &trace, now));
             }
         }
     }
@@ -353,15 +352,32 @@ impl Inner {
         Refused { packet: Some(Box::new(Packet::ConnAck(Box::new(connack)))), version }
     }
 
+    fn full(&self) -> Violation {
+        let most = self.dialect.limits().connections;
+        let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
+        Violation::new(Fault::ConnectThrottled, detail)
+    }
+
     /// Inside the cell: ousts who is there, resumes or replaces the session, begins the conversation. `None` if the
-    /// cell has left the directory.
-    fn sit_down(&self, cell: &Cell, admitted: &Admitted, trace: &str, now: Timestamp) -> Option<Taken> {
+    /// cell has left the directory; refused if a CONNECT that came later has had the seat.
+    fn sit_down(
+        &self,
+        cell: &Cell,
+        admitted: &Admitted,
+        trace: &str,
+        now: Timestamp,
+    ) -> Option<Result<Taken, Violation>> {
         let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
         let Admitted { terms, client_id, assigned, standing, local, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
                 return None;
             }
+            if seat.arrival > admitted.arrival && !mutation::is(Mutation::SeatsTheOlder) {
+                let detail = "a newer CONNECT of this client id had the seat before this one was decided";
+                return Some(Err(Violation::new(Fault::TakenOver, detail)));
+            }
+            seat.arrival = admitted.arrival;
             let oust = !mutation::is(Mutation::KeepsOldConnection);
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
             let (ousted, waker) = ousted.flatten().unzip();
@@ -419,7 +435,7 @@ impl Inner {
                 local: *local,
                 awaited: Vec::new(),
             });
-            Some(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports })
+            Some(Ok(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports }))
         })
     }
 

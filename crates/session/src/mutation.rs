@@ -61,6 +61,14 @@ pub enum Mutation {
     ForgetsGroupRows,
     /// What comes while stored messages wait goes out before them, in the standard's dialect too.
     LiveOvertakesBacklog,
+    /// A CONNECT that is decided late takes the seat from one that came after it.
+    SeatsTheOlder,
+    /// An alias keeps the topic that it had first.
+    KeepsFirstAlias,
+    /// A subscription identifier is not sent with its messages.
+    ForgetsIdentifier,
+    /// The account's rates are nobody's business.
+    IgnoresAccountRates,
 }
 
 impl Mutation {
@@ -94,6 +102,10 @@ impl Mutation {
         Self::ForgetsAbandoned,
         Self::ForgetsGroupRows,
         Self::LiveOvertakesBacklog,
+        Self::SeatsTheOlder,
+        Self::KeepsFirstAlias,
+        Self::ForgetsIdentifier,
+        Self::IgnoresAccountRates,
     ];
 }
 

@@ -53,6 +53,7 @@ deeds! {
     Restart = 1, "the process stops and starts again";
     Wait = 8, "time passes";
     Jump = 1, "the clock jumps";
+    SetBack = 1, "the clock is set back";
     Probe = 2, "somebody asks for a retained message over HTTP";
 }
 

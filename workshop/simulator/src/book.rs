@@ -300,7 +300,8 @@ impl Book {
     /// The record of when a session's connection ended may not have reached the disk: then it counts from the start.
     fn started(&mut self, now: Timestamp) {
         for session in self.sessions.values_mut() {
-            session.ended = session.ended.map(|(first, _)| (first, now));
+            // With a clock that was set back it counts from the start, too.
+            session.ended = session.ended.map(|(first, _)| (first.min(now), now));
         }
     }
 }

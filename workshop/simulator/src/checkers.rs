@@ -5,6 +5,7 @@ mod answers;
 mod expiry;
 mod groups;
 mod growth;
+mod identifiers;
 mod loss;
 mod order;
 mod permits;
@@ -53,7 +54,14 @@ pub fn all(marks: &Marks) -> Vec<Box<dyn Checker>> {
         Box::new(answers::Answers::default()),
         Box::new(order::Order::default()),
         Box::new(growth::Growth),
+        Box::new(identifiers::Identifiers::new(marks.clone())),
     ]
+}
+
+/// The names of all, and of what the world itself looks at.
+pub fn names() -> Vec<&'static str> {
+    let models = all(&Marks::default());
+    models.iter().map(|checker| checker.name()).chain(["bill", "process", "rest", "start"]).collect()
 }
 
 /// What tells a message from every other: the first word of its payload.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mqtt::{Ack, Connect, Packet, PacketId, Publish, QoS, ReasonCode, UserProperties, Version};
+use mqtt::{Ack, Connect, Packet, PacketId, Publish, QoS, ReasonCode, Text, UserProperties, Version};
 
 /// A publish that was not completed.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ pub struct Client {
     pub received: BTreeSet<u16>,
     /// Acknowledges late.
     pub is_lazy: bool,
+    /// Its topic aliases on this connection, and how many the server takes.
+    pub aliases: BTreeMap<u16, String>,
+    /// As the CONNACK said.
+    pub most_aliases: u16,
     /// What it will subscribe to is waited for: identifiers of SUBSCRIBE and UNSUBSCRIBE.
     pub asked: BTreeMap<u16, ()>,
     last_id: u16,
@@ -69,6 +73,8 @@ impl Client {
             owed: Vec::new(),
             received: BTreeSet::new(),
             is_lazy: false,
+            aliases: BTreeMap::new(),
+            most_aliases: 0,
             asked: BTreeMap::new(),
             last_id: 0,
         }
@@ -100,6 +106,19 @@ impl Client {
         }
         self.owed.clear();
         self.asked.clear();
+        self.aliases.clear();
+        self.most_aliases = 0;
+    }
+
+    /// What goes over the wire for a publish if it uses this alias: the topic only if the server does not know it yet.
+    pub fn by_alias(&mut self, publish: Publish, alias: u16) -> Publish {
+        if alias == 0 || alias > self.most_aliases {
+            return publish;
+        }
+        let topic = publish.topic.as_str().to_owned();
+        let known = self.aliases.insert(alias, topic.clone()).is_some_and(|known| known == topic);
+        let name = if known { Text::default() } else { publish.topic };
+        Publish { topic: name, topic_alias: Some(alias), ..publish }
     }
 
     /// Its own part of the session is gone.
@@ -120,6 +139,7 @@ impl Client {
     pub fn take(&mut self, packet: Packet, keeps_back: bool) -> Reaction {
         match packet {
             Packet::ConnAck(connack) if connack.code == ReasonCode::Success => {
+                self.most_aliases = connack.properties.topic_alias_maximum.unwrap_or(0);
                 self.welcome(connack.session_present)
             }
             Packet::Publish(publish) => self.receive(*publish, keeps_back),

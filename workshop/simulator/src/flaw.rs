@@ -121,5 +121,9 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         }
         M::SavesOnce => &["wills", "expiry", "growth", "loss"],
         M::LiveOvertakesBacklog => &["order"],
+        M::SeatsTheOlder => &["seats"],
+        M::KeepsFirstAlias => &["loss", "groups", "retained", "permits", "expiry", "answers", "redelivery"],
+        M::ForgetsIdentifier => &["identifiers"],
+        M::IgnoresAccountRates => &["quotas"],
     }
 }

@@ -1,7 +1,10 @@
 //! `thingcore-sim`: runs a seed, runs many, finds mistakes on purpose.
 
+mod record;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use thingcore_simulator::flaw::Flaw;
@@ -50,6 +53,9 @@ enum Command {
         /// How many steps are drawn for each.
         #[arg(long, default_value_t = STEPS)]
         steps: usize,
+        /// A file to which a line about it is appended (JSON): docs/evidence/simulator.jsonl.
+        #[arg(long)]
+        record: Option<PathBuf>,
     },
     /// Finds each mistake on purpose, and says in which world.
     Flaws {
@@ -62,6 +68,9 @@ enum Command {
         /// Only this one.
         #[arg(long)]
         only: Option<String>,
+        /// A file for what was seen (JSON): docs/evidence/flaws.json.
+        #[arg(long, conflicts_with = "only")]
+        record: Option<PathBuf>,
     },
 }
 
@@ -73,11 +82,13 @@ fn main() -> ExitCode {
                 Err(what) => wrong(what),
             }
         }
-        Command::Soak { time, first, steps } => match seconds(&time) {
-            Some(time) => soak(first.unwrap_or_else(fresh), steps, time),
+        Command::Soak { time, first, steps, record } => match seconds(&time) {
+            Some(time) => soak(first.unwrap_or_else(fresh), steps, time, record.as_deref()),
             None => wrong("--for takes a number with s, m or h, for example 30m"),
         },
-        Command::Flaws { seeds, first, only } => flaws(seeds, first, only.as_deref()),
+        Command::Flaws { seeds, first, only, record } => {
+            flaws(seeds, first, only.as_deref(), record.as_deref())
+        }
     }
 }
 
@@ -140,8 +151,13 @@ fn tell_of(case: &Case, failure: &Failure, shrinks: bool) {
     println!("         {}: {}", found.checker, found.what);
 }
 
-fn soak(first: u64, steps: usize, time: Duration) -> ExitCode {
+fn soak(first: u64, steps: usize, time: Duration, record: Option<&Path>) -> ExitCode {
+    let begun = Instant::now();
     let totals = many(first, steps, time, 5);
+    if let Some(path) = record {
+        let line = record::soak(first, steps, begun.elapsed(), &totals);
+        record::append(path, &line);
+    }
     for (case, failure) in &totals.failures {
         tell_of(case, failure, true);
     }
@@ -156,10 +172,11 @@ fn print_totals(first: u64, totals: &Totals) {
     println!("{} worlds from seed {first}, {} failures", totals.seeds, totals.failures.len());
 }
 
-fn flaws(seeds: u64, first: Option<u64>, only: Option<&str>) -> ExitCode {
-    let mut missed = 0;
+fn flaws(seeds: u64, first: Option<u64>, only: Option<&str>, record: Option<&Path>) -> ExitCode {
+    let (mut missed, mut all) = (0, Vec::new());
     for flaw in Flaw::all().into_iter().filter(|flaw| only.is_none_or(|only| flaw.name() == only)) {
         let first = first.unwrap_or(flaw.first_seed());
+        let mut entry = record::Flaw { name: flaw.name(), first, seen: None };
         let found = (first..first + seeds).find_map(|seed| {
             let case = Case { flaw: Some(flaw), ..Case::new(seed, STEPS) };
             let failure = case.run().0.filter(|failure| flaw.breaks().contains(&failure.checker))?;
@@ -168,12 +185,15 @@ fn flaws(seeds: u64, first: Option<u64>, only: Option<&str>) -> ExitCode {
         match found {
             Some((case, failure)) => {
                 println!("{:24} seed {:>4}  {}: {}", flaw.name(), case.seed, failure.checker, failure.what);
+                entry.seen = Some((case.seed, failure.checker));
             }
             None => {
                 missed += 1;
                 println!("{:24} NOT SEEN in {seeds} worlds", flaw.name());
             }
         }
+        all.push(entry);
     }
+    record.into_iter().for_each(|path| record::write(path, &record::flaws(&all)));
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -40,6 +40,7 @@ marks! {
     RestartedInOrder = "the process stopped in order and started again",
     RecoveryFailed = "a start found a disk that does not answer",
     ClockJumped = "the clock jumped by more than an hour",
+    ClockSetBack = "a process started with its clock behind that of the one before",
     LinkCut = "a link was cut",
     LinkCutInPacket = "a link was cut in the middle of a packet",
     LinkHalfOpen = "a link took bytes that arrived nowhere",
@@ -79,6 +80,10 @@ marks! {
     Exactly = "a message of QoS 2 arrived",
     ServiceFailed = "an operation of the control plane failed because of the store",
     Throttled = "a quota was met",
+    AccountThrottled = "a rate of the whole account was met",
+    Overtaken = "a CONNECT was decided after one that came later",
+    AliasUsed = "a client published by a topic alias",
+    Identified = "a message carried a subscription identifier",
 }
 
 /// How often each was hit. Clones count together.

@@ -43,9 +43,14 @@ impl Case {
 
     /// Runs it. The broken promise, if there is one, and the marks.
     pub fn run(&self) -> (Option<Failure>, Marks) {
+        let (failure, world) = self.play();
+        (failure, world.marks.clone())
+    }
+
+    fn play(&self) -> (Option<Failure>, World) {
         let mut world = World::new(self.seed, self.flaw);
         let failure = world.run(&self.trace());
-        (failure, world.marks.clone())
+        (failure, world)
     }
 
     /// The command that runs it again.
@@ -123,6 +128,8 @@ pub struct Totals {
     pub failures: Vec<(Case, Failure)>,
     /// What happened in any of them.
     pub marks: Marks,
+    /// The time that went by in all of them.
+    pub lived: Duration,
 }
 
 /// Runs seeds from `first` on for so long. Stops early after so many failures.
@@ -133,9 +140,10 @@ pub fn many(first: u64, steps: usize, time: Duration, most_failures: usize) -> T
             break;
         }
         let case = Case::new(seed, steps);
-        let (failure, marks) = case.run();
+        let (failure, world) = case.play();
         totals.seeds += 1;
-        totals.marks.add(&marks);
+        totals.marks.add(&world.marks);
+        totals.lived += world.lived();
         totals.failures.extend(failure.map(|failure| (case, failure)));
     }
     totals

@@ -46,6 +46,11 @@ impl Settings {
         if rng.chance(15) {
             set(&mut dialect, "throughput-per-connection", 2_000);
         }
+        if rng.chance(20) {
+            set(&mut dialect, "publishes-in-per-account", rng.between(3, 12));
+            set(&mut dialect, "publishes-out-per-account", rng.between(5, 20));
+            set(&mut dialect, "connects-per-account", rng.between(2, 4));
+        }
         let durability = match flaw {
             Some(Flaw::SettlesBeforeTheDisk) => Durability::Relaxed,
             _ => Durability::Group,
@@ -72,6 +77,9 @@ mod tests {
             "inflight-out",
             "subscriptions-per-connection",
             "throughput-per-connection",
+            "publishes-in-per-account",
+            "publishes-out-per-account",
+            "connects-per-account",
         ] {
             dialect.set_quota(quota, 3).unwrap();
         }

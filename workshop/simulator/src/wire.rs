@@ -3,12 +3,13 @@
 
 mod driver;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker::{Broker, Connection, Refused};
 use bytes::{Buf, BytesMut};
 use identity::Timestamp;
-use mqtt::{Decoder, Packet, Version};
+use mqtt::{Decoder, Packet, Text, Version};
 
 use crate::fact::Fact;
 use crate::heard::Ears;
@@ -89,6 +90,8 @@ pub struct Wire {
     input: BytesMut,
     undecoded: bool,
     output: BytesMut,
+    /// Topics by the client's aliases, as the models are told them.
+    aliases: BTreeMap<u16, Text>,
     /// Reads what the broker gives, as it gives it.
     watch: Decoder,
     watched: BytesMut,
@@ -121,6 +124,7 @@ impl Wire {
             input: BytesMut::new(),
             undecoded: false,
             output: BytesMut::new(),
+            aliases: BTreeMap::new(),
             watch: Decoder::for_client(version, u32::MAX),
             watched: BytesMut::new(),
             reader: Decoder::for_client(version, u32::MAX),

@@ -141,6 +141,11 @@ impl World {
         self.failure.clone()
     }
 
+    /// How much time went by in it.
+    pub fn lived(&self) -> Duration {
+        self.clock.lived()
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -396,6 +401,9 @@ impl World {
         self.clients.iter_mut().for_each(Client::lost);
         self.disk.crash();
         self.clock.pass(Duration::from_millis(self.rng.below(3000)));
+        if self.clock.read_wall() {
+            self.marks.hit(Mark::ClockSetBack);
+        }
         self.start();
     }
 

@@ -81,7 +81,8 @@ impl Inner {
         let id = self.next_id();
         let session = record.session(&self.dialect);
         let routes: Vec<_> = session.subscriptions().cloned().collect();
-        let ended = record.ended.unwrap_or(now);
+        // A clock that was set back must not make it live longer than its expiry from now on.
+        let ended = record.ended.unwrap_or(now).min(now);
         let ends_at = match record.expiry {
             u32::MAX => Timestamp::NEVER,
             seconds => ended + Duration::from_secs(seconds.into()),

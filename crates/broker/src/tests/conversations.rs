@@ -1,8 +1,8 @@
 //! What clients see of each other.
 
-use mqtt::{Packet, QoS, ReasonCode, Version};
+use mqtt::{Connect, Packet, QoS, ReasonCode, Version};
 
-use super::house::{House, publish, subscribe, will};
+use super::house::{House, connect, publish, subscribe, will};
 use crate::Flow;
 
 const QOS0: QoS = QoS::AtMostOnce;
@@ -63,6 +63,23 @@ fn a_takeover_ends_the_old_connection_and_publishes_its_will_takeover_will() {
     new.publish("wills/x", "new is alive", QOS0);
     assert_eq!(watcher.payloads(), ["new is alive"]);
     assert!(house.heard("DUPLICATE_CLIENTID") || house.heard("connected again"), "{:?}", house.events());
+}
+
+#[test]
+fn of_two_connects_the_later_one_has_the_seat_however_long_either_is_decided() {
+    let house = House::new();
+    let ask = |clean_start| Connect { clean_start, ..connect("twin", Version::V5) };
+    let principal = House::anybody().principal;
+    let turn = || house.broker.turn(&ask(false), &principal, &House::link(), house.now()).unwrap();
+    let (older, newer) = (turn(), turn());
+    let mut new = house.try_connect_in_turn(newer, House::anybody(), ask(false)).unwrap();
+    new.connack();
+    let refused = house.try_connect_in_turn(older, House::anybody(), ask(true)).err().expect("it came first");
+    assert!(refused.packet.is_none(), "{refused:?}");
+    assert!(house.heard("a newer CONNECT of this client id had the seat"), "{:?}", house.events());
+    new.subscribe("a", QOS0);
+    new.publish("a", "still here", QOS0);
+    assert_eq!(new.payloads(), ["still here"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use registry::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStat
 use store::{Batch, Journal, Store, block_on};
 
 use super::metering::Bill;
-use crate::{Broker, BrokerParts, Connection, Credential, Flow, Link, LinkEnd, Refused};
+use crate::{Broker, BrokerParts, Connection, Credential, Flow, Link, LinkEnd, Refused, Turn};
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -189,14 +189,30 @@ impl House {
     ) -> Result<Client, Refused> {
         let version = connect.version;
         let connection = self.drive(self.broker.connect(Box::new(connect), credential, link, self.now()))?;
+        Ok(self.seated(connection, version))
+    }
+
+    /// A client whose CONNECT got its turn before.
+    pub(super) fn try_connect_in_turn(
+        self: &Arc<Self>,
+        turn: Turn,
+        credential: Credential,
+        connect: Connect,
+    ) -> Result<Client, Refused> {
+        let (version, now) = (connect.version, self.now());
+        let connecting = self.broker.connect_in_turn(turn, Box::new(connect), credential, Self::link(), now);
+        Ok(self.seated(self.drive(connecting)?, version))
+    }
+
+    fn seated(self: &Arc<Self>, connection: Connection, version: Version) -> Client {
         let decoder = Decoder::for_client(version, u32::MAX);
-        Ok(Client {
+        Client {
             house: self.clone(),
             connection: Some(connection),
             decoder,
             closed: false,
             early: Vec::new(),
-        })
+        }
     }
 
     /// Lets the broker write and read what waits for it. A store in memory is never late, so its loops may be dropped

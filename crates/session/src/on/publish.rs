@@ -6,6 +6,7 @@ use dialect::{Dialect, Divergence, Fault, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, PacketId, Publish, QoS, Text, Version};
 
+use crate::mutation::{self, Mutation};
 use crate::throttle::{self, Exceeded};
 use crate::{Conversation, Note, Notes, Parcel, Session, Step, Violation, check, terms};
 
@@ -47,7 +48,8 @@ impl Aliases {
         if self.topics.len() <= at {
             self.topics.resize(at + 1, None);
         }
-        if let Some(slot) = self.topics.get_mut(at) {
+        let keeps = |slot: &Option<Text>| slot.is_some() && mutation::is(Mutation::KeepsFirstAlias);
+        if let Some(slot) = self.topics.get_mut(at).filter(|slot| !keeps(slot)) {
             *slot = Some(topic.detached());
         }
         Ok(topic)

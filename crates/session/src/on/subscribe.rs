@@ -4,6 +4,7 @@ use dialect::{Dialect, Divergence, Fault};
 use mqtt::{PacketId, QoS, RetainHandling, Subscribe, Text, TopicFilter, Unsubscribe, Version};
 use smallvec::SmallVec;
 
+use crate::mutation::{self, Mutation};
 use crate::{Note, Notes, Step, Violation, check};
 
 /// One filter of a SUBSCRIBE that may be asked for.
@@ -80,7 +81,8 @@ pub(crate) fn receive(subscribe: Subscribe, version: Version, dialect: &Dialect,
             return Step::Nothing;
         }
     }
-    let identifier = subscribe.subscription_identifier;
+    let forgotten = mutation::is(Mutation::ForgetsIdentifier);
+    let identifier = subscribe.subscription_identifier.filter(|_| !forgotten);
     let filters = subscribe.filters.into_iter().map(|request| {
         note_options(&request, version, dialect, notes);
         (request.filter.clone(), ask(request, identifier, dialect))

@@ -1,9 +1,9 @@
 //! Quotas are never exceeded: the window of unacknowledged messages, subscriptions of a connection, publishes in a
-//! second.
+//! second, and what all of the account's clients do in one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dialect::Rate;
+use dialect::{Limits, Rate};
 use events::Kind;
 use identity::Timestamp;
 use mqtt::{Packet, Version};
@@ -28,6 +28,30 @@ pub(super) struct Quotas {
     marks: Marks,
     counts: BTreeMap<usize, Counts>,
     connects: BTreeMap<String, Vec<Timestamp>>,
+    account: Account,
+}
+
+/// What all clients did.
+#[derive(Default)]
+struct Account {
+    connects: Vec<Timestamp>,
+    published: Vec<Timestamp>,
+    delivered: Vec<Timestamp>,
+}
+
+impl Account {
+    fn heard(&mut self, kind: Kind, now: Timestamp, limits: &Limits) -> Result<(), String> {
+        let (moments, rate, what) = match kind {
+            Kind::Connected => (&mut self.connects, limits.connects_per_account, "connected"),
+            Kind::PublishIn => (&mut self.published, limits.publishes_in_per_account, "published"),
+            Kind::PublishOut => (&mut self.delivered, limits.publishes_out_per_account, "were sent messages"),
+            _ => return Ok(()),
+        };
+        match beyond(moments, rate, now) {
+            true => Err(format!("all clients together {what} faster than {rate:?}")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// More than a bucket of this rate can have given: what was in it, and what came in since.
@@ -40,7 +64,7 @@ fn beyond(moments: &mut Vec<Timestamp>, rate: Rate, now: Timestamp) -> bool {
 
 impl Quotas {
     pub(super) fn new(marks: Marks) -> Self {
-        Self { marks, counts: BTreeMap::new(), connects: BTreeMap::new() }
+        Self { marks, counts: BTreeMap::new(), connects: BTreeMap::new(), account: Account::default() }
     }
 
     fn gave(&mut self, wire: usize, packet: &Packet, book: &Book) -> Result<(), String> {
@@ -67,6 +91,7 @@ impl Quotas {
 
     fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
         let limits = book.dialect().limits();
+        self.account.heard(heard.kind, now, limits)?;
         match (heard.kind, heard.wire) {
             (Kind::PublishIn, Some(wire)) => {
                 let rate = limits.publishes_per_connection;
@@ -123,7 +148,10 @@ impl Checker for Quotas {
                     return Err(format!("client {client} has {count} subscriptions, and may have {most}"));
                 }
             }
-            Fact::Died { .. } => self.connects.clear(),
+            Fact::Died { .. } => {
+                self.connects.clear();
+                self.account = Account::default();
+            }
             _ => {}
         }
         Ok(())

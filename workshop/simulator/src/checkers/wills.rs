@@ -85,7 +85,7 @@ impl Wills {
     }
 
     /// Whoever was connected is lost, and its will is due when the process starts again.
-    fn died(&mut self, now: Timestamp, graceful: bool, book: &Book) {
+    fn died(&mut self, graceful: bool, book: &Book) {
         self.running = false;
         for (wire, seat) in book.seats.iter().filter(|(_, seat)| seat.accepted) {
             let lingers = self.lingering.contains(wire) || self.due.contains_key(wire);
@@ -93,7 +93,9 @@ impl Wills {
                 continue;
             }
             let must = !graceful && is_certain(seat) && !lingers;
-            self.due.insert(*wire, Due { client: seat.client, from: now, until: Timestamp::NEVER, must });
+            // At once, and the next process may have its clock set back.
+            let from = Timestamp::default();
+            self.due.insert(*wire, Due { client: seat.client, from, until: Timestamp::NEVER, must });
         }
         self.lingering.clear();
     }
@@ -134,7 +136,7 @@ impl Checker for Wills {
                 Kind::Connected => self.came_back(heard, now),
                 _ => {}
             },
-            Fact::Died { graceful } => self.died(now, *graceful, book),
+            Fact::Died { graceful } => self.died(*graceful, book),
             Fact::Started => {
                 self.running = true;
                 for due in self.due.values_mut().filter(|due| due.until == Timestamp::NEVER) {

@@ -63,8 +63,11 @@ impl Wire {
         let link = Link { peer, local, server_name: None, transport: "mqtt/simulated", ends: None };
         let Some(credential) = credential(self.client) else { return };
         let (broker, now) = (scene.broker.clone(), scene.now);
-        self.side =
-            Side::Connecting(Task::new(async move { broker.connect(connect, credential, link, now).await }));
+        // As the product does: in the order in which CONNECTs are read.
+        let turn = broker.turn(&connect, &credential.principal, &link, now);
+        self.side = Side::Connecting(Task::new(async move {
+            broker.connect_in_turn(turn?, connect, credential, link, now).await
+        }));
     }
 
     fn wait(&mut self, mut task: Task<Result<Connection, broker::Refused>>, scene: &mut Scene<'_>) -> bool {
@@ -239,7 +242,7 @@ impl Wire {
         let most = if scene.rng.chance(70) { 1 } else { 8 };
         let mut packets = Vec::new();
         let stopped = self.decode_into(&mut packets, most);
-        let taken: Vec<_> = packets.iter().cloned().map(Arc::new).collect();
+        let taken: Vec<_> = packets.iter().map(|packet| Arc::new(self.spelled_out(packet))).collect();
         let any = !packets.is_empty();
         let flow = if any { connection.receive(&mut packets, scene.now) } else { Flow::Continue };
         let (wire, client, sure) = (self.number, self.client, flow == Flow::Continue);
@@ -260,6 +263,19 @@ impl Wire {
             false => self.partial_since.or(Some(scene.now)),
         };
         Ok(())
+    }
+
+    /// A packet as the models see it: with the topic that its alias stands for.
+    fn spelled_out(&mut self, packet: &Packet) -> Packet {
+        let (Packet::Publish(publish), mut spelled) = (packet, packet.clone()) else { return packet.clone() };
+        if let (Some(alias), Packet::Publish(spelled)) = (publish.topic_alias, &mut spelled) {
+            if publish.topic.is_empty() {
+                spelled.topic = self.aliases.get(&alias).cloned().unwrap_or_default();
+            } else {
+                self.aliases.insert(alias, publish.topic.clone());
+            }
+        }
+        spelled
     }
 
     fn decode_into(&mut self, packets: &mut Vec<Packet>, most: usize) -> Result<(), Malformed> {

@@ -35,7 +35,7 @@ impl World {
             Deed::SlowDisk | Deed::BrokenDisk | Deed::MendDisk => self.treat_disk(deed),
             Deed::Crash => self.restart(false),
             Deed::Restart => self.restart(true),
-            Deed::Wait | Deed::Jump => self.wait(deed),
+            Deed::Wait | Deed::Jump | Deed::SetBack => self.wait(deed),
             Deed::Probe => {
                 let topic = format!("r/{}", self.rng.below(3));
                 self.probe(&topic);
@@ -48,10 +48,13 @@ impl World {
             let seconds = [1, 3, 10, 40].get(self.rng.place(4)).copied().unwrap_or(1);
             return self.pass(Duration::from_secs(seconds));
         }
+        let time = Duration::from_secs(3600 + self.rng.below(3600));
+        if deed == Deed::SetBack {
+            return self.clock.set_back(time);
+        }
         // A suspended machine: nobody did anything meanwhile.
         self.marks.hit(Mark::ClockJumped);
-        let seconds = 3600 + self.rng.below(3600);
-        self.clock.pass(Duration::from_secs(seconds));
+        self.clock.jump(time);
     }
 
     fn someone(&mut self, fits: impl Fn(&crate::client::Client) -> bool) -> Option<usize> {
@@ -94,10 +97,6 @@ impl World {
 
     /// Opens a link and sends CONNECT.
     pub(super) fn connect(&mut self, number: usize, manner: Manner) {
-        // An older CONNECT that is not decided may take the seat after a newer one, and nobody knows then whose session it is.
-        if self.wires.iter().any(|wire| wire.client == number && wire.is_connecting()) {
-            return;
-        }
         let wire = self.new_wire();
         let connect = self.connect_packet(number, wire, manner);
         let lazy = self.rng.chance(30);

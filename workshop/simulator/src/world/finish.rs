@@ -102,6 +102,14 @@ impl World {
             self.connect(number, Manner::leaving());
         }
         self.pass(Duration::from_secs(3));
+        // Whom a rate of the account turned away tries again.
+        for _ in 0..CLIENTS {
+            let away = |client: &&crate::client::Client| client.wire.is_none();
+            let away: Vec<usize> =
+                self.clients.iter().take(CLIENTS).filter(away).map(|client| client.number).collect();
+            away.into_iter().for_each(|number| self.connect(number, Manner::leaving()));
+            self.pass(Duration::from_secs(1));
+        }
         for number in 0..CLIENTS {
             self.goodbye(number, ReasonCode::Success);
         }

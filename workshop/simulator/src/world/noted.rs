@@ -55,18 +55,25 @@ impl World {
                 }
             }
             Kind::Redelivered => self.mark_again(heard),
-            Kind::ConnectRefused if heard.fault == "ConnectDenied" => self.marks.hit(Mark::ConnectDenied),
-            Kind::ConnectRefused | Kind::PublishRefused | Kind::SubscribeRefused => {
-                if heard.fault.contains("Throttled")
-                    || heard.fault.contains("Quota")
-                    || heard.fault.contains("TooMany")
-                {
-                    self.marks.hit(Mark::Throttled);
-                }
-            }
+            Kind::ConnectRefused | Kind::PublishRefused | Kind::SubscribeRefused => self.mark_refusal(heard),
             other => {
                 if let Some((_, mark)) = PLAIN.iter().find(|(kind, _)| *kind == other) {
                     self.marks.hit(*mark);
+                }
+            }
+        }
+    }
+
+    fn mark_refusal(&self, heard: &Heard) {
+        match (heard.kind, heard.fault.as_str()) {
+            (Kind::ConnectRefused, "ConnectDenied") => self.marks.hit(Mark::ConnectDenied),
+            (Kind::ConnectRefused, "TakenOver") => self.marks.hit(Mark::Overtaken),
+            (_, fault) => {
+                if fault == "ConnectThrottled" {
+                    self.marks.hit(Mark::AccountThrottled);
+                }
+                if ["Throttled", "Quota", "TooMany"].iter().any(|word| fault.contains(word)) {
+                    self.marks.hit(Mark::Throttled);
                 }
             }
         }

@@ -9,6 +9,7 @@ use smallvec::smallvec;
 
 use super::World;
 use crate::client::Sent;
+use crate::marks::Mark;
 
 /// A text that is short and has no NUL.
 pub(super) fn text(words: &str) -> Text {
@@ -126,6 +127,7 @@ impl World {
     pub(super) fn subscribe_packet(&mut self, number: usize, filters: &[String]) -> Option<Packet> {
         let qos = self.qos(85);
         let no_local = self.rng.chance(10);
+        let identifier = (self.is_oasis() && self.rng.chance(40)).then(|| self.rng.between(1, 300) as u32);
         let client = self.clients.get_mut(number)?;
         let packet_id = client.next_id()?;
         client.asked.insert(packet_id.get(), ());
@@ -138,7 +140,7 @@ impl World {
         };
         Some(Packet::Subscribe(Subscribe {
             packet_id,
-            subscription_identifier: None,
+            subscription_identifier: identifier.filter(|_| client.version == Version::V5),
             user_properties: UserProperties::default(),
             filters: filters.iter().map(request).collect(),
         }))
@@ -177,6 +179,7 @@ impl World {
         let deletes = retain && self.rng.chance(20);
         let payload = if deletes { Bytes::new() } else { self.payload() };
         let expires = self.rng.chance(15).then(|| self.rng.between(1, 40) as u32);
+        let alias = if self.rng.chance(30) { self.rng.between(1, 3) as u16 } else { 0 };
         let Some(client) = self.clients.get_mut(number) else { return };
         // A client does not go beyond what it was told; this one stays well below.
         if client.sent.len() > 20 {
@@ -194,6 +197,11 @@ impl World {
         };
         if packet_id.is_some() {
             client.sent.push_back(Sent { publish: publish.clone(), released: false });
+        }
+        // What is sent again later has its name.
+        let publish = client.by_alias(publish, alias);
+        if publish.topic.is_empty() {
+            self.marks.hit(Mark::AliasUsed);
         }
         self.send(number, &Packet::Publish(Box::new(publish)));
     }
