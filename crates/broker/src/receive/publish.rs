@@ -59,13 +59,13 @@ pub(super) fn message(
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
     inner.enrich(standing, view, &mut parcel, now);
-    let mut matches = std::mem::take(&mut connection.matches);
+    let mut matches = connection.matches.take().unwrap_or_default();
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);
     let outcome = inner.distribute(permits, parcel, sender, &mut matches, now);
     taken.outcome.merge(outcome);
     matches.release();
-    connection.matches = matches;
+    connection.matches = Some(matches);
     let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
     taken.acknowledgements.extend(packet_id.map(answer));
     Flow::Continue
