@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dialect::Dialect;
-use identity::Site;
-use policy::Epoch;
+use identity::{PolicyName, Site};
+use policy::{Epoch, PolicySet};
 use store::{Change, Revision, Store};
 
 use crate::dependents::Dependents;
@@ -23,6 +23,8 @@ pub struct Principals {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) dialect: Arc<Dialect>,
     pub(crate) documents: Documents,
+    /// What the principals that may do everything share.
+    pub(crate) unrestricted: Arc<PolicySet>,
     dependents: Arc<Dependents>,
     /// The revision up to which the feed has been announced.
     announced: AtomicU64,
@@ -36,7 +38,11 @@ impl Principals {
     pub fn new(site: Arc<Site>, store: Arc<dyn Store>, dialect: Arc<Dialect>) -> Self {
         let (announced, epochs, ids) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let (documents, dependents) = (Documents::default(), Arc::default());
-        Self { site, store, dialect, documents, dependents, announced, epochs, ids }
+        let unrestricted = Arc::new(match PolicyName::new("unrestricted") {
+            Ok(name) => PolicySet::allow_all(name),
+            Err(_) => PolicySet::compile(Vec::new()),
+        });
+        Self { site, store, dialect, documents, unrestricted, dependents, announced, epochs, ids }
     }
 
     /// An epoch that is higher than those of all views whose reading began before.

@@ -126,11 +126,8 @@ impl<'a> Reader<'a> {
     }
 
     fn unrestricted(self, bearer: &Bearer) -> View {
-        let set = match PolicyName::new("unrestricted") {
-            Ok(name) => PolicySet::allow_all(name),
-            Err(_) => PolicySet::compile(Vec::new()),
-        };
-        let authorizer = Authorizer::new(self.site().clone(), Arc::new(set), bearer.context(), self.epoch);
+        let set = self.principals.unrestricted.clone();
+        let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
         View {
             authorizer,
             status: None,
