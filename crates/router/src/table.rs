@@ -126,9 +126,11 @@ pub(crate) struct Group<T> {
 #[derive(Debug)]
 pub(crate) struct Roster<T> {
     routes: Vec<Route<T>>,
-    places: Option<HashMap<u64, usize, foldhash::quality::RandomState>>,
+    places: Option<Box<HashMap<u64, usize, foldhash::quality::RandomState>>>,
 }
 
+/// Up to here a list has no room to spare: most filters have one subscriber.
+const FEW: usize = 4;
 /// From how many on a list has an index.
 const LONG: usize = 16;
 
@@ -155,10 +157,13 @@ impl<T: Target> Roster<T> {
         if let Some(places) = &mut self.places {
             places.insert(route.target.id(), self.routes.len());
         }
+        if self.routes.len() < FEW {
+            self.routes.reserve_exact(1);
+        }
         self.routes.push(route);
         if self.places.is_none() && self.routes.len() > LONG {
             let ids = self.routes.iter().enumerate().map(|(at, route)| (route.target.id(), at));
-            self.places = Some(ids.collect());
+            self.places = Some(Box::new(ids.collect()));
         }
         true
     }
