@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
 
     /// The policies that were collected, put together.
     pub(crate) fn collected(&mut self) -> Arc<PolicySet> {
-        Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()))
+        self.principals.sets.of(std::mem::take(&mut self.sources).into_values().collect())
     }
 
     /// Associates the connection with a thing: the one of the client id's name if the principal is attached to it,
