@@ -70,7 +70,7 @@ pub(crate) struct Kept {
     /// When an offline session ends.
     pub ends_at: Timestamp,
     /// A will that waits for its delay (only where the dialect honours it).
-    pub will: Option<(Timestamp, Arc<Standing>, WillPlan)>,
+    pub will: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
 }
 
 /// A connection that has the seat.
@@ -107,7 +107,7 @@ pub(crate) struct Ended {
     pub version: mqtt::Version,
     pub session_identifier: Arc<str>,
     pub version_number: u64,
-    pub will: Option<WillPlan>,
+    pub will: Option<Box<WillPlan>>,
     /// The session that ended with it, to be unrouted.
     pub over: Option<Kept>,
     /// Messages of shared subscriptions' groups: done with, and not acknowledged.

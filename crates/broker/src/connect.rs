@@ -241,7 +241,7 @@ struct Taken {
     /// A session that was thrown away.
     over: Option<Kept>,
     /// A will that was waiting for its delay.
-    suppressed: Option<(Timestamp, Arc<Standing>, WillPlan)>,
+    suppressed: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
     reports: Vec<Report>,
 }
 

@@ -43,9 +43,10 @@ pub struct Connection {
     /// `sessionIdentifier` of its lifecycle events.
     pub(crate) session_identifier: Arc<str>,
     /// The conversation after it lost its seat: only its last words are left.
-    farewell: Option<Conversation>,
+    farewell: Option<Box<Conversation>>,
     over: bool,
-    pub(crate) matches: Matches<Subscriber>,
+    /// What its last publish matched; nothing as long as it does not publish.
+    pub(crate) matches: Option<Box<Matches<Subscriber>>>,
     reading: Throughput,
     writing: Throughput,
 }
@@ -86,9 +87,8 @@ impl Throughput {
 impl Connection {
     pub(crate) fn new(broker: Broker, cell: Arc<Cell>, seat: Seated, standing: Arc<Standing>) -> Self {
         let Seated { generation, session, version, session_identifier } = seat;
-        let matches = Matches::default();
         let (reading, writing) = (Throughput::default(), Throughput::default());
-        let (farewell, over) = (None, false);
+        let (farewell, matches, over) = (None, None, false);
         Self {
             broker,
             standing,
@@ -102,6 +102,15 @@ impl Connection {
             matches,
             reading,
             writing,
+        }
+    }
+
+    /// Keeps what was matched for the next wake. Who publishes nothing keeps no room for it.
+    pub(crate) fn know(&mut self, matches: Matches<Subscriber>) {
+        match &mut self.matches {
+            Some(room) => **room = matches,
+            none if !matches.is_unused() => *none = Some(Box::new(matches)),
+            _ => {}
         }
     }
 
@@ -218,7 +227,7 @@ impl Connection {
                 return poll;
             }
             self.over = true;
-            self.farewell = ousted;
+            self.farewell = ousted.map(Box::new);
         }
         if let Some(mut talk) = self.farewell.take() {
             while talk.write(out, WRITE_BUDGET, now) {}
@@ -342,7 +351,7 @@ impl Connection {
             Some(seat.conclude(live, now))
         });
         if let Some((ended, talk)) = left {
-            self.farewell = Some(talk);
+            self.farewell = Some(Box::new(talk));
             inner.conclude(&self.cell, ended, departure, now);
         }
     }

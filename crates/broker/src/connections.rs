@@ -221,7 +221,7 @@ struct Deleted {
     /// The session of a client that was away.
     over: Option<Kept>,
     /// The will of such a client that still waited for its delay.
-    will: Option<(Arc<Standing>, WillPlan)>,
+    will: Option<(Arc<Standing>, Box<WillPlan>)>,
 }
 
 impl Inner {

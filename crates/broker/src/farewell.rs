@@ -92,7 +92,7 @@ impl Inner {
         &self,
         cell: &Arc<Cell>,
         standing: &Arc<Standing>,
-        will: WillPlan,
+        will: Box<WillPlan>,
         at_once: bool,
         now: Timestamp,
     ) {

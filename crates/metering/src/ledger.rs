@@ -4,6 +4,7 @@
 //! lumped together by item, so sums by item stay exact.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use identity::Timestamp;
 
@@ -11,6 +12,7 @@ use crate::Switches;
 use crate::item::Item;
 use crate::journal::Record;
 use crate::meter::Meter;
+use crate::tallies::Tallies;
 use crate::usage::{Counts, Name, OTHERS, Usage, UsageRow};
 
 const MINUTE: u64 = 60_000;
@@ -21,6 +23,8 @@ const MINUTES: usize = 24 * 60;
 const HOURS: usize = 62 * 24;
 /// Rows of a past minute or hour that are kept.
 pub const MOST_KEPT: usize = 256;
+/// Rows that are read before what the threads have counted lately: so much is copied at a time.
+const READ_AT_ONCE: usize = 8192;
 /// Rows of an answer.
 const MOST_ROWS: usize = 20_000;
 
@@ -37,17 +41,60 @@ pub struct Period {
 
 /// The rows as they were read last.
 struct Entry {
-    name: Name,
+    who: Arc<Who>,
+    topic: Arc<str>,
+    item: Item,
     /// The meter's row. None: the rest of its item.
     id: Option<u32>,
     counts: Counts,
+}
+
+/// Whose a row is. Most clients have several, and share it among them.
+#[derive(PartialEq, Eq, Hash)]
+struct Who {
+    client: Box<str>,
+    principal: Box<str>,
+}
+
+/// Names that came together, each kept once.
+#[derive(Default)]
+struct Names {
+    who: HashSet<Arc<Who>>,
+    topics: HashSet<Arc<str>>,
+}
+
+impl Names {
+    fn entry(&mut self, name: Name, id: Option<u32>, counts: Counts) -> Entry {
+        let Name { client, principal, topic, item } = name;
+        let who = Who { client: client.into(), principal: principal.into() };
+        let who = self.who.get(&who).cloned().unwrap_or_else(|| {
+            let who = Arc::new(who);
+            self.who.insert(who.clone());
+            who
+        });
+        let topic = self.topics.get(topic.as_str()).cloned().unwrap_or_else(|| {
+            let topic: Arc<str> = topic.into();
+            self.topics.insert(topic.clone());
+            topic
+        });
+        Entry { who, topic, item, id, counts }
+    }
 }
 
 impl Entry {
     fn read(&self, meter: &Meter) -> Counts {
         match self.id {
             Some(id) => meter.read(id),
-            None => meter.read_rest(self.name.item),
+            None => meter.read_rest(self.item),
+        }
+    }
+
+    fn name(&self) -> Name {
+        Name {
+            client: self.who.client.to_string(),
+            principal: self.who.principal.to_string(),
+            topic: self.topic.to_string(),
+            item: self.item,
         }
     }
 }
@@ -79,16 +126,12 @@ pub struct Ledger {
 struct Current {
     from: Timestamp,
     length: u64,
-    rows: HashMap<u32, Counts>,
+    rows: Tallies,
 }
 
 impl Current {
     fn new(now: Timestamp, length: u64) -> Self {
-        Self { from: Timestamp(now.millis() / length * length), length, rows: HashMap::new() }
-    }
-
-    fn add(&mut self, row: u32, counts: Counts) {
-        *self.rows.entry(row).or_default() += counts;
+        Self { from: Timestamp(now.millis() / length * length), length, rows: Tallies::default() }
     }
 
     /// Ends it if it is over.
@@ -97,24 +140,24 @@ impl Current {
             return None;
         }
         let ended = std::mem::replace(self, Self::new(now, self.length));
-        if ended.rows.is_empty() {
+        let rows = ended.rows.read();
+        if rows.is_empty() {
             return None;
         }
-        let names = ended.rows.keys().filter_map(|row| Some(&entries.get(*row as usize)?.name));
-        let devices = devices(names).len() as u64;
-        Some(Period { from: ended.from, rows: heaviest(ended.rows, entries), devices })
+        let counted = rows.iter().filter_map(|(row, _)| entries.get(*row as usize));
+        let devices = devices(counted.map(|entry| (entry.item, &*entry.who.client)));
+        Some(Period { from: ended.from, rows: heaviest(rows, entries), devices })
     }
 }
 
 /// The heaviest rows, and the others as the rest of their items.
-fn heaviest(rows: HashMap<u32, Counts>, entries: &[Entry]) -> Vec<(u32, Counts)> {
-    let mut rows: Vec<(u32, Counts)> = rows.into_iter().collect();
+fn heaviest(mut rows: Vec<(u32, Counts)>, entries: &[Entry]) -> Vec<(u32, Counts)> {
     rows.sort_unstable_by_key(|(row, counts)| (std::cmp::Reverse(counts.units), *row));
     let light = rows.split_off(rows.len().min(MOST_KEPT));
     let mut rest: BTreeMap<u32, Counts> = BTreeMap::new();
     for (row, counts) in light {
         if let Some(entry) = entries.get(row as usize) {
-            *rest.entry(entry.name.item as u32).or_default() += counts;
+            *rest.entry(entry.item as u32).or_default() += counts;
         }
     }
     for (row, counts) in rest {
@@ -130,7 +173,8 @@ impl Ledger {
     /// Empty books.
     pub fn new(switches: Switches, now: Timestamp) -> Self {
         // The first entries are the rests of the items, so that their number is the item's.
-        let rest = |item: &Item| Entry { name: Name::others(*item), id: None, counts: Counts::default() };
+        let mut names = Names::default();
+        let rest = |item: &Item| names.entry(Name::others(*item), None, Counts::default());
         Self {
             since: now,
             read: now,
@@ -161,12 +205,12 @@ impl Ledger {
         }
         let mut heavy: Vec<(u32, Counts)> = counts.into_iter().collect();
         heavy.sort_unstable_by_key(|(row, counts)| (std::cmp::Reverse(counts.units), *row));
-        let mut moved = HashMap::new();
+        let (mut moved, mut known) = (HashMap::new(), Names::default());
         for (place, (row, counts)) in heavy.into_iter().enumerate() {
             let Some(name) = numbers.get(&row) else { continue };
             let room = place < crate::table::MOST_ROWS / 2;
             let name = if room { name.clone() } else { Name::others(name.item) };
-            moved.insert(row, ledger.enter(meter, name, counts));
+            moved.insert(row, ledger.enter(meter, &mut known, name, counts));
         }
         for (is_minute, period) in periods {
             ledger.keep(is_minute, period, |row| {
@@ -178,9 +222,9 @@ impl Ledger {
     }
 
     /// One row of an earlier run: the number of its entry now.
-    fn enter(&mut self, meter: &Meter, name: Name, counts: Counts) -> u32 {
+    fn enter(&mut self, meter: &Meter, names: &mut Names, name: Name, counts: Counts) -> u32 {
         match meter.restore(&name, counts) {
-            Some(id) => self.push(Entry { name, id: Some(id), counts }),
+            Some(id) => self.push(names.entry(name, Some(id), counts)),
             None => {
                 let place = name.item as u32;
                 if let Some(entry) = self.entries.get_mut(place as usize) {
@@ -192,6 +236,10 @@ impl Ledger {
     }
 
     fn push(&mut self, entry: Entry) -> u32 {
+        if self.entries.len() == self.entries.capacity() {
+            // An eighth: twice as much would be room for as many rows again, for ever.
+            self.entries.reserve_exact((self.entries.len() / 8).max(64));
+        }
         self.entries.push(entry);
         u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
     }
@@ -213,25 +261,29 @@ impl Ledger {
     pub fn read(&mut self, meter: &Meter, now: Timestamp) -> Vec<Record> {
         meter.age(now);
         let mut records = Vec::new();
+        let mut names = Names::default();
         for fresh in meter.fresh() {
             let name = fresh.name.clone();
-            let row = self.push(Entry { name: fresh.name, id: Some(fresh.id), counts: Counts::default() });
+            let row = self.push(names.entry(fresh.name, Some(fresh.id), Counts::default()));
             records.push(Record::Name { row, name });
         }
         // A period takes what is counted until it is seen to be over: a second more at most.
         let mut changed = Vec::new();
-        let rows: Vec<Counts> = self.entries.iter().map(|entry| entry.read(meter)).collect();
-        let lately = meter.lately();
-        for ((row, entry), counts) in (0u32..).zip(&mut self.entries).zip(rows) {
-            let more = entry.id.and_then(|id| lately.get(&id)).copied().unwrap_or_default();
-            // What is on its way from a thread to a row is missing for a moment.
-            let counts = (counts + more).max(entry.counts);
-            if counts != entry.counts {
-                let more = counts - entry.counts;
-                entry.counts = counts;
-                self.minute.add(row, more);
-                self.hour.add(row, more);
-                changed.push((row, counts));
+        let mut numbers = 0u32..;
+        for some in self.entries.chunks_mut(READ_AT_ONCE) {
+            let rows: Vec<Counts> = some.iter().map(|entry| entry.read(meter)).collect();
+            let lately = meter.lately();
+            for ((entry, counts), row) in some.iter_mut().zip(rows).zip(numbers.by_ref()) {
+                let more = entry.id.and_then(|id| lately.get(&id)).copied().unwrap_or_default();
+                // What is on its way from a thread to a row is missing for a moment.
+                let counts = (counts + more).max(entry.counts);
+                if counts != entry.counts {
+                    let more = counts - entry.counts;
+                    entry.counts = counts;
+                    self.minute.rows.add(row, more);
+                    self.hour.rows.add(row, more);
+                    changed.push((row, counts));
+                }
             }
         }
         if !changed.is_empty() {
@@ -252,8 +304,7 @@ impl Ledger {
     /// Everything that is known, as records: what a fresh file begins with.
     pub fn whole(&self) -> Vec<Record> {
         let mut records = vec![Record::Begin { since: self.since, kilobyte: self.switches.kilobyte }];
-        let names =
-            (0u32..).zip(&self.entries).map(|(row, entry)| Record::Name { row, name: entry.name.clone() });
+        let names = (0u32..).zip(&self.entries).map(|(row, entry)| Record::Name { row, name: entry.name() });
         records.extend(names);
         let rows: Vec<_> = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts)).collect();
         records.push(Record::Counts { at: self.read, rows });
@@ -269,15 +320,15 @@ impl Ledger {
                 let rows = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts));
                 (self.since, self.read, rows.collect(), 0)
             }
-            Span::Minute => (self.minute.from.max(self.since), self.read, self.minute.rows.clone(), 0),
+            Span::Minute => (self.minute.from.max(self.since), self.read, self.minute.rows.read(), 0),
             Span::Between(from, to) => self.between(from, to),
         };
         let named = |(row, counts): (u32, Counts)| {
             let entry = self.entries.get(row as usize)?;
-            (!counts.is_zero()).then(|| UsageRow { name: entry.name.clone(), counts })
+            (!counts.is_zero()).then(|| UsageRow { name: entry.name(), counts })
         };
         let rows: Vec<UsageRow> = rows.into_iter().filter_map(named).collect();
-        let devices = (devices(rows.iter().map(|row| &row.name)).len() as u64).max(least);
+        let devices = devices(rows.iter().map(|row| (row.name.item, row.name.client.as_str()))).max(least);
         let unnamed = |row: &UsageRow| row.name.item == Item::ConnectionMinute && row.name.client == OTHERS;
         let devices_at_least = rows.iter().any(unnamed);
         let switches = self.switches.clone();
@@ -288,13 +339,13 @@ impl Ledger {
     pub fn items(&self) -> BTreeMap<Item, Counts> {
         let mut items = BTreeMap::new();
         for entry in self.entries.iter().filter(|entry| !entry.counts.is_zero()) {
-            *items.entry(entry.name.item).or_insert_with(Counts::default) += entry.counts;
+            *items.entry(entry.item).or_insert_with(Counts::default) += entry.counts;
         }
         items
     }
 
     /// The kept periods that began in a time, and the running one if it did; and how many devices there were at least.
-    fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, HashMap<u32, Counts>, u64) {
+    fn between(&self, from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp, Vec<(u32, Counts)>, u64) {
         let first = self.minutes.front().map_or(self.minute.from, |first| first.from);
         // Hours only for what is so old that its minutes are gone.
         let (periods, current) = match from >= first || self.minutes.len() < MINUTES {
@@ -309,9 +360,9 @@ impl Ledger {
             period.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
         }
         if within(current.from) {
-            current.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
+            current.rows.read().into_iter().for_each(|(row, counts)| *rows.entry(row).or_default() += counts);
         }
-        (from.max(self.since), to.min(self.read), rows, least)
+        (from.max(self.since), to.min(self.read), rows.into_iter().collect(), least)
     }
 
     /// The switches in force.
@@ -327,11 +378,9 @@ impl std::fmt::Debug for Ledger {
 }
 
 /// Distinct clients with connection minutes.
-fn devices<'a>(names: impl Iterator<Item = &'a Name>) -> HashSet<&'a str> {
-    names
-        .filter(|name| name.item == Item::ConnectionMinute && name.client != OTHERS)
-        .map(|name| name.client.as_str())
-        .collect()
+fn devices<'a>(rows: impl Iterator<Item = (Item, &'a str)>) -> u64 {
+    let minutes = rows.filter(|(item, client)| *item == Item::ConnectionMinute && *client != OTHERS);
+    minutes.map(|(_, client)| client).collect::<HashSet<_>>().len() as u64
 }
 
 /// Heaviest first; what is beyond the limit of an answer becomes the rest of its items.

@@ -18,6 +18,7 @@ mod project;
 mod sketch;
 mod switches;
 mod table;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -1,22 +1,27 @@
-//! Rows of counters found by a hash, without a lock: what the threads that carry traffic write to.
+//! Rows of counters found by a hash, without a lock: what the threads that carry traffic write to. Only a key that was never
+//! seen takes a lock.
 //!
-//! A key lives in the first segment whose bucket had room when it came, and stays there for ever. The last segment is kept
+//! A key lives in the first segment that had room for it when it came, and stays there for ever. The last segment is kept
 //! for those that turn out to be heavy when the others have no room: who belongs there the meter decides. A bucket is one cache
-//! line of keys. Two keys with the same 64 bits of a seeded hash would share a row: one chance in 400 million with all
+//! line of keys; rows stand apart from them, close together. Two keys with the same 64 bits of a seeded hash would share a row: one chance in 400 million with all
 //! rows in use.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+
+use parking_lot::Mutex;
 
 use crate::usage::Counts;
 
 const BUCKET: usize = 8;
-/// Rows of the segments; each is made when the ones before have no room for a key.
+/// Places of the segments; each is made when the ones before have no room for a key.
 const SEGMENTS: [usize; 4] = [512, 4096, 32_768, 262_144];
 /// Rows of all segments together.
 pub(crate) const MOST_ROWS: usize = SEGMENTS[0] + SEGMENTS[1] + SEGMENTS[2] + SEGMENTS[3];
 /// Rows beside these, for the heavy that come late.
 const RESERVE: usize = 65_536;
+/// Rows that are made at a time.
+const CHUNK: usize = 1024;
 
 /// The counters of a row.
 #[derive(Default)]
@@ -85,48 +90,57 @@ impl Counters {
     }
 }
 
+/// Places for keys, each with the number of its row.
 struct Segment {
     keys: Box<[AtomicU64]>,
-    rows: Box<[Counters]>,
+    rows: Box<[AtomicU32]>,
+}
+
+/// Where a key is in a segment.
+enum Sought {
+    /// Here.
+    At(usize),
+    /// It is not there, and would be here.
+    Room(usize),
+    /// It is not there, and there is no room for it.
+    Full,
 }
 
 impl Segment {
-    fn new(rows: usize) -> Self {
+    fn new(places: usize) -> Self {
         Self {
-            keys: (0..rows).map(|_| AtomicU64::new(0)).collect(),
-            rows: (0..rows).map(|_| Counters::default()).collect(),
+            keys: (0..places).map(|_| AtomicU64::new(0)).collect(),
+            rows: (0..places).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
-    /// Where the bucket of a key begins, and the bucket.
-    fn bucket(&self, key: u64) -> Option<(usize, &[AtomicU64])> {
+    /// Looks into the key's bucket, and into the next one if that is full: most of a segment is taken before it has no
+    /// room for some key.
+    fn seek(&self, key: u64) -> Sought {
         let buckets = (self.keys.len() / BUCKET).max(1) as u64;
-        let start = (key % buckets) as usize * BUCKET;
-        Some((start, self.keys.get(start..start + BUCKET)?))
-    }
-
-    /// The place of a key that is there.
-    fn seek(&self, key: u64) -> Option<usize> {
-        let (start, bucket) = self.bucket(key)?;
-        bucket.iter().position(|slot| slot.load(Relaxed) == key).map(|at| start + at)
-    }
-
-    /// The place of a key, and whether it is new there. `None`: its bucket is full.
-    fn place(&self, key: u64) -> Option<(usize, bool)> {
-        let (start, bucket) = self.bucket(key)?;
-        for (at, slot) in bucket.iter().enumerate() {
-            let mut found = slot.load(Relaxed);
-            if found == 0 {
-                match slot.compare_exchange(0, key, Relaxed, Relaxed) {
-                    Ok(_) => return Some((start + at, true)),
-                    Err(other) => found = other,
+        let first = key % buckets;
+        for bucket in [first, (first + 1) % buckets] {
+            let start = bucket as usize * BUCKET;
+            let Some(keys) = self.keys.get(start..start + BUCKET) else { return Sought::Full };
+            for (at, slot) in keys.iter().enumerate() {
+                match slot.load(Acquire) {
+                    0 => return Sought::Room(start + at),
+                    known if known == key => return Sought::At(start + at),
+                    _ => {}
                 }
             }
-            if found == key {
-                return Some((start + at, false));
-            }
         }
-        None
+        Sought::Full
+    }
+
+    fn row(&self, at: usize) -> Option<u32> {
+        self.rows.get(at).map(|row| row.load(Relaxed))
+    }
+
+    /// Whoever sees the key sees its row.
+    fn put(&self, at: usize, key: u64, row: u32) {
+        self.rows.get(at).into_iter().for_each(|place| place.store(row, Relaxed));
+        self.keys.get(at).into_iter().for_each(|place| place.store(key, Release));
     }
 }
 
@@ -143,11 +157,21 @@ pub(crate) struct Found<'a> {
 pub(crate) struct Table {
     segments: [OnceLock<Segment>; SEGMENTS.len()],
     reserve: OnceLock<Segment>,
+    /// In the order in which they were asked for, so that only those that are used take room.
+    chunks: Box<[OnceLock<Box<[Counters]>>]>,
+    /// How many there are. Who adds one holds it.
+    count: Mutex<u32>,
 }
 
 impl Table {
     pub fn new() -> Self {
-        Self { segments: Default::default(), reserve: OnceLock::new() }
+        let chunks = (MOST_ROWS + RESERVE).div_ceil(CHUNK);
+        Self {
+            segments: Default::default(),
+            reserve: OnceLock::new(),
+            chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
+            count: Mutex::new(0),
+        }
     }
 
     /// The row of a key. `None`: there is no room for one more.
@@ -155,40 +179,63 @@ impl Table {
     pub fn find(&self, key: u64) -> Option<Found<'_>> {
         // 0 marks an empty place.
         let key = key.max(1);
-        let mut before = 0;
-        for (cell, size) in self.segments.iter().zip(SEGMENTS) {
-            let segment = cell.get_or_init(|| Segment::new(size));
-            if let Some((at, new)) = segment.place(key) {
-                let counters = segment.rows.get(at)?;
-                return Some(Found { counters, id: u32::try_from(before + at).ok()?, new });
+        for cell in &self.segments {
+            match cell.get().map(|segment| (segment, segment.seek(key))) {
+                Some((segment, Sought::At(at))) => return self.known(segment, at),
+                Some((_, Sought::Full)) => {}
+                Some((_, Sought::Room(_))) | None => return self.add(key),
             }
-            before += size;
         }
         let reserve = self.reserve.get()?;
-        Self::reserved(reserve, reserve.seek(key)?, false)
+        match reserve.seek(key) {
+            Sought::At(at) => self.known(reserve, at),
+            Sought::Room(_) | Sought::Full => None,
+        }
     }
 
     /// The row in the reserve for a key that has none. `None`: there is no room there either.
     pub fn admit(&self, key: u64) -> Option<Found<'_>> {
         let reserve = self.reserve.get_or_init(|| Segment::new(RESERVE));
-        let (at, new) = reserve.place(key.max(1))?;
-        Self::reserved(reserve, at, new)
+        let mut count = self.count.lock();
+        match reserve.seek(key.max(1)) {
+            Sought::At(at) => self.known(reserve, at),
+            Sought::Room(at) => self.fill((reserve, at), key.max(1), &mut count),
+            Sought::Full => None,
+        }
     }
 
-    fn reserved(reserve: &Segment, at: usize, new: bool) -> Option<Found<'_>> {
-        Some(Found { counters: reserve.rows.get(at)?, id: u32::try_from(MOST_ROWS + at).ok()?, new })
+    /// Adds a key where none was seen: meanwhile somebody else may have.
+    #[cold]
+    fn add(&self, key: u64) -> Option<Found<'_>> {
+        let mut count = self.count.lock();
+        for (cell, size) in self.segments.iter().zip(SEGMENTS) {
+            let segment = cell.get_or_init(|| Segment::new(size));
+            match segment.seek(key) {
+                Sought::At(at) => return self.known(segment, at),
+                Sought::Room(at) => return self.fill((segment, at), key, &mut count),
+                Sought::Full => {}
+            }
+        }
+        None
+    }
+
+    fn known(&self, segment: &Segment, at: usize) -> Option<Found<'_>> {
+        let id = segment.row(at)?;
+        Some(Found { counters: self.row(id)?, id, new: false })
+    }
+
+    fn fill(&self, (segment, at): (&Segment, usize), key: u64, count: &mut u32) -> Option<Found<'_>> {
+        let id = *count;
+        let fresh = || (0..CHUNK).map(|_| Counters::default()).collect();
+        let counters = self.chunks.get(id as usize / CHUNK)?.get_or_init(fresh).get(id as usize % CHUNK)?;
+        *count += 1;
+        segment.put(at, key, id);
+        Some(Found { counters, id, new: true })
     }
 
     /// The row of this number.
     pub fn row(&self, id: u32) -> Option<&Counters> {
-        let mut at = id as usize;
-        for (cell, size) in self.segments.iter().zip(SEGMENTS) {
-            if at < size {
-                return cell.get()?.rows.get(at);
-            }
-            at -= size;
-        }
-        self.reserve.get()?.rows.get(at)
+        self.chunks.get(id as usize / CHUNK)?.get()?.get(id as usize % CHUNK)
     }
 }
 
@@ -240,18 +287,18 @@ mod tests {
     #[test]
     fn a_full_bucket_ends_it() {
         let table = Table::new();
-        // These all fall into bucket 0 of every segment.
+        // These all fall into bucket 0 of every segment, and then into bucket 1.
         let step = 262_144u64;
         let taken = (1..100).filter(|n| table.find(n * step).is_some()).count();
-        assert_eq!(taken, BUCKET * SEGMENTS.len());
+        assert_eq!(taken, 2 * BUCKET * SEGMENTS.len());
         assert!(table.find(step).is_some_and(|found| !found.new));
         let late = 99 * step;
         let found = table.admit(late).unwrap();
-        assert!(found.new && found.id as usize >= MOST_ROWS);
+        assert!(found.new && found.id as usize == taken, "rows stand in the order in which they came");
         let again = table.find(late).unwrap();
         assert!(!again.new && again.id == found.id);
         assert!(std::ptr::eq(again.counters, table.row(found.id).unwrap()));
         let admitted = (100..200).filter(|n| table.admit(n * step).is_some()).count();
-        assert_eq!(admitted, BUCKET - 1, "the reserve ends, too");
+        assert_eq!(admitted, 2 * BUCKET - 1, "the reserve ends, too");
     }
 }

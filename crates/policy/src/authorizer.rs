@@ -13,7 +13,7 @@ use crate::examine::Question;
 use crate::glob::Glob;
 use crate::key::{Key, MomentaryKey};
 use crate::resource::Pattern;
-use crate::set::{Asked, Located};
+use crate::set::{Asked, Kind, Located};
 use crate::values::Moment;
 use crate::{
     Action, Connect, ConnectFacts, ConnectionContext, Decision, Effect, Epoch, Outcome, Permit, PolicySet,
@@ -27,12 +27,11 @@ pub struct Authorizer {
     set: Arc<PolicySet>,
     context: ConnectionContext,
     epoch: Epoch,
-    buckets: [Bucket; Asked::COUNT],
-    depends_on_time: bool,
+    rules: Arc<Rules>,
     /// Whose policies these are, for reasons: where two have to allow, a denial says which did not.
     side: Option<Arc<str>>,
     /// Who has to allow as well.
-    also: Vec<(Counts, Authorizer)>,
+    also: Box<[(Counts, Authorizer)]>,
 }
 
 /// For which actions a second authorizer counts; see [`Authorizer::and`].
@@ -61,11 +60,49 @@ impl Counts {
     }
 }
 
-/// The statements that can decide on one action.
-#[derive(Default)]
-struct Bucket {
-    deny: Vec<Rule>,
-    allow: Vec<Rule>,
+/// The statements that can decide on each action, in one row: a connection has its own, so it is as short as it can be.
+pub(crate) struct Rules {
+    /// By action, and of each first those that deny.
+    row: Box<[Rule]>,
+    /// Where in the row those of an action begin, where those that deny it end, and where those that allow it do.
+    bounds: [[u32; 3]; Asked::COUNT],
+    depends_on_time: bool,
+}
+
+impl Rules {
+    /// Those that deny an action, and those that allow it.
+    fn of(&self, asked: Asked) -> (&[Rule], &[Rule]) {
+        let bounds = self.bounds.get(asked as usize).copied().unwrap_or_default();
+        let [start, deny, allow] = bounds.map(|bound| bound as usize);
+        (self.row.get(start..deny).unwrap_or_default(), self.row.get(deny..allow).unwrap_or_default())
+    }
+
+    fn new(set: &PolicySet, site: &Site, context: &ConnectionContext) -> Self {
+        let mut buckets = <[[Vec<Rule>; 2]; Asked::COUNT]>::default();
+        let mut depends_on_time = false;
+        for located in set.statements() {
+            let Some(conditions) = settle(&located, context) else { continue };
+            depends_on_time |= conditions.iter().any(reads_the_clock);
+            let conditions = (!conditions.is_empty()).then(|| conditions.into());
+            let mut own = Own::default();
+            for (asked, [deny, allow]) in Asked::ALL.into_iter().zip(&mut buckets) {
+                let Some(names) = names(&located, asked, site, context, &mut own) else { continue };
+                let negated = located.statement.resources.negated;
+                let rule = Rule { negated, names, conditions: Option::clone(&conditions) };
+                match located.statement.effect {
+                    Effect::Allow => allow.push(rule),
+                    Effect::Deny => deny.push(rule),
+                }
+            }
+        }
+        let mut end = 0;
+        let mut after = |rules: usize| {
+            end += rules;
+            u32::try_from(end).unwrap_or(u32::MAX)
+        };
+        let bounds = buckets.each_ref().map(|[deny, allow]| [0, deny.len(), allow.len()].map(&mut after));
+        Self { row: buckets.into_iter().flatten().flatten().collect(), bounds, depends_on_time }
+    }
 }
 
 /// One statement as seen by one action.
@@ -81,28 +118,8 @@ struct Rule {
 impl Authorizer {
     /// Substitutes the variables and settles the conditions that are fixed while the connection lasts.
     pub fn new(site: Arc<Site>, set: Arc<PolicySet>, context: ConnectionContext, epoch: Epoch) -> Self {
-        let mut buckets = <[Bucket; Asked::COUNT]>::default();
-        let mut depends_on_time = false;
-        for located in set.statements() {
-            let Some(conditions) = settle(&located, &context) else { continue };
-            depends_on_time |= conditions.iter().any(reads_the_clock);
-            let conditions = (!conditions.is_empty()).then(|| conditions.into());
-            let mut own = None;
-            for (asked, bucket) in Asked::ALL.into_iter().zip(&mut buckets) {
-                let Some(names) = names(&located, asked, &site, &context, &mut own) else { continue };
-                let negated = located.statement.resources.negated;
-                let rule = Rule { negated, names, conditions: Option::clone(&conditions) };
-                match located.statement.effect {
-                    Effect::Allow => bucket.allow.push(rule),
-                    Effect::Deny => bucket.deny.push(rule),
-                }
-            }
-        }
-        for bucket in &mut buckets {
-            bucket.allow.shrink_to_fit();
-            bucket.deny.shrink_to_fit();
-        }
-        Self { site, set, context, epoch, buckets, depends_on_time, side: None, also: Vec::new() }
+        let rules = set.rules(&site, || Arc::new(Rules::new(&set, &site, &context)));
+        Self { site, set, context, epoch, rules, side: None, also: Box::default() }
     }
 
     /// The same, with a name for its policies that reads well after "by": reasons of denials begin with it.
@@ -116,8 +133,7 @@ impl Authorizer {
     /// that denied: of an explicit denial before an implicit one, else of the first.
     #[must_use]
     pub fn and(mut self, counts: Counts, other: Self) -> Self {
-        self.depends_on_time |= other.depends_on_time;
-        self.also.push((counts, other));
+        self.also = std::mem::take(&mut self.also).into_iter().chain([(counts, other)]).collect();
         self
     }
 
@@ -148,7 +164,7 @@ impl Authorizer {
 
     /// True if some statement has a condition on the time of day: then a decision must not be cached.
     pub fn depends_on_time(&self) -> bool {
-        self.depends_on_time
+        self.rules.depends_on_time || self.also.iter().any(|(_, other)| other.depends_on_time())
     }
 
     /// `iot:Connect` on `client/CLIENT_ID`. A Will also needs [`publish`](Self::publish), and
@@ -297,11 +313,11 @@ impl Authorizer {
     }
 
     fn verdict(&self, asked: Asked, name: &str, moment: &Moment<'_>) -> Outcome {
-        let Some(bucket) = self.buckets.get(asked as usize) else { return Outcome::ImplicitDeny };
-        if bucket.deny.iter().any(|rule| rule.applies(name, moment)) {
+        let (deny, allow) = self.rules.of(asked);
+        if deny.iter().any(|rule| rule.applies(name, moment)) {
             return Outcome::ExplicitDeny;
         }
-        match bucket.allow.iter().any(|rule| rule.applies(name, moment)) {
+        match allow.iter().any(|rule| rule.applies(name, moment)) {
             true => Outcome::Allowed,
             false => Outcome::ImplicitDeny,
         }
@@ -340,14 +356,23 @@ fn settle(located: &Located<'_>, context: &ConnectionContext) -> Option<Vec<Sett
     Some(open)
 }
 
-/// The patterns for names by which a statement decides on an action; nothing if it cannot apply. `own` keeps the
-/// resolved resources for the next action of the same statement.
+/// A statement's resources, resolved for one connection, and the patterns made of them.
+#[derive(Default)]
+struct Own {
+    /// Nothing inside if the lack of a variable forbids the statement to apply.
+    resolved: Option<Option<Vec<Pattern>>>,
+    /// By [`Kind`]: several actions may ask for the same.
+    names: [Option<Arc<[Glob]>>; Kind::COUNT],
+}
+
+/// The patterns for names by which a statement decides on an action; nothing if it cannot apply. `own` keeps what the
+/// next action of the same statement needs as well.
 fn names(
     located: &Located<'_>,
     asked: Asked,
     site: &Site,
     context: &ConnectionContext,
-    own: &mut Option<Option<Vec<Pattern>>>,
+    own: &mut Own,
 ) -> Option<Arc<[Glob]>> {
     if !located.entry.covers(asked) {
         return None;
@@ -356,8 +381,10 @@ fn names(
     let names = match located.entry.shared_names(site, asked.kind()) {
         Some(shared) => shared,
         None => {
-            let patterns = own.get_or_insert_with(|| resolve(located, site, context)).as_ref()?;
-            patterns.iter().flat_map(|pattern| pattern.names(asked.kind().prefix())).collect()
+            let patterns = own.resolved.get_or_insert_with(|| resolve(located, site, context)).as_ref()?;
+            let kind = asked.kind();
+            let made = || patterns.iter().flat_map(|pattern| pattern.names(kind.prefix())).collect();
+            own.names.get_mut(kind as usize)?.get_or_insert_with(made).clone()
         }
     };
     (negated || !names.is_empty()).then_some(names)
@@ -378,13 +405,19 @@ fn resolve(located: &Located<'_>, site: &Site, context: &ConnectionContext) -> O
     Some(patterns)
 }
 
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |asked| (self.of(asked).0.len(), self.of(asked).1.len());
+        f.debug_list().entries(Asked::ALL.map(count)).finish()
+    }
+}
+
 impl fmt::Debug for Authorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<_> = self.buckets.iter().map(|b| (b.deny.len(), b.allow.len())).collect();
         f.debug_struct("Authorizer")
             .field("epoch", &self.epoch)
             .field("context", &self.context)
-            .field("rules", &rules)
+            .field("rules", &self.rules)
             .finish_non_exhaustive()
     }
 }

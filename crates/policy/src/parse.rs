@@ -40,6 +40,7 @@ pub(crate) fn document(text: &str, longest: usize) -> Parsed<Document> {
     if statements.is_empty() {
         return Err(list.fault("Statement is empty: it needs at least one statement"));
     }
+    Resource::share_places(statements.iter_mut().flat_map(|statement| &mut statement.resources.of));
     Ok(Document { statements: statements.into() })
 }
 

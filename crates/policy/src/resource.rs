@@ -2,7 +2,10 @@
 //!
 //! Wildcards stay inside their field; the last field keeps its colons. Source: IAM user guide, *Resource*.
 
+use std::sync::Arc;
+
 use identity::{Arn, Site};
+use smallvec::SmallVec;
 
 use crate::ConnectionContext;
 use crate::glob::Glob;
@@ -13,7 +16,14 @@ use crate::template::{Syntax, Template, split_fields};
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
     pub(crate) text: Box<str>,
-    body: Option<Box<[Template; 6]>>,
+    body: Option<Body>,
+}
+
+#[derive(Clone, Debug)]
+struct Body {
+    /// The fields before the last one: mostly those of the site. The resources of a document share them.
+    place: Arc<[Template; 5]>,
+    name: Template,
 }
 
 /// A resource whose variables are substituted. `None` inside is `*`: everything.
@@ -28,12 +38,27 @@ impl Resource {
         }
         let fields = split_fields(text, variables).filter(|fields| fields.starts_with(&["arn"]))?;
         let syntax = Syntax { variables, wildcards: true };
-        let body = fields.map(|field| Template::parse(field, syntax));
-        Some(Self { text: text.into(), body: Some(Box::new(body)) })
+        let [a, b, c, d, e, name] = fields.map(|field| Template::parse(field, syntax));
+        let place = Arc::new([a, b, c, d, e]);
+        Some(Self { text: text.into(), body: Some(Body { place, name }) })
     }
 
     pub(crate) fn everything() -> Self {
         Self { text: "*".into(), body: None }
+    }
+
+    /// Lets resources whose fields before the last are the same have them once.
+    pub(crate) fn share_places<'a>(resources: impl Iterator<Item = &'a mut Self>) {
+        /// Others are kept as they are: a document names one place, or few.
+        const MOST: usize = 4;
+        let mut seen: SmallVec<[Arc<[Template; 5]>; MOST]> = SmallVec::new();
+        for body in resources.filter_map(|resource| resource.body.as_mut()) {
+            match seen.iter().find(|known| **known == body.place) {
+                Some(known) => body.place = known.clone(),
+                None if seen.len() < MOST => seen.push(body.place.clone()),
+                None => {}
+            }
+        }
     }
 
     pub(crate) fn variables(&self) -> impl Iterator<Item = &KeyName> {
@@ -41,17 +66,17 @@ impl Resource {
     }
 
     fn templates(&self) -> impl Iterator<Item = &Template> {
-        self.body.iter().flat_map(|fields| fields.iter())
+        self.body.iter().flat_map(|body| body.place.iter().chain([&body.name]))
     }
 
     /// The template of the last field; none for `*`.
     pub(crate) fn last_template(&self) -> Option<&Template> {
-        self.body.as_deref().map(|[.., last]| last)
+        self.body.as_ref().map(|body| &body.name)
     }
 
     /// Whether the fields before the last one are of the site; nothing if that hangs on a variable.
     pub(crate) fn place_is_of(&self, site: &Site) -> Option<bool> {
-        let Some([_, a, b, c, d, _]) = self.body.as_deref() else { return Some(true) };
+        let Some([_, a, b, c, d]) = self.body.as_ref().map(|body| &*body.place) else { return Some(true) };
         let nobody = ConnectionContext::default();
         let place = [site.partition(), "iot", site.region.as_str(), site.account.as_str()];
         let mut verdict = Some(true);
@@ -67,8 +92,8 @@ impl Resource {
 
     /// Substitutes; fails with the variable that has no value.
     pub(crate) fn resolve(&self, context: &ConnectionContext) -> Result<Pattern, &KeyName> {
-        let Some(fields) = &self.body else { return Ok(Pattern(None)) };
-        let [a, b, c, d, e, f] = &**fields;
+        let Some(Body { place, name: f }) = &self.body else { return Ok(Pattern(None)) };
+        let [a, b, c, d, e] = &**place;
         let resolve = |template| Template::resolve(template, context);
         let fields = [resolve(a)?, resolve(b)?, resolve(c)?, resolve(d)?, resolve(e)?, resolve(f)?];
         Ok(Pattern(Some(Box::new(fields))))
@@ -76,7 +101,7 @@ impl Resource {
 
     /// How far the text before the first variable of the last field agrees with a name, and whether wholly.
     pub(crate) fn likeness_before_variables(&self, name: &str) -> (usize, bool) {
-        let Some([.., last]) = self.body.as_deref() else { return (0, true) };
+        let Some(last) = self.last_template() else { return (0, true) };
         let head = last.before_variables();
         (head.shared_prefix(name), head.has_prefix_of(name))
     }

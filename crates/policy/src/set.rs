@@ -1,9 +1,10 @@
 //! All the documents that apply to one identity, put together once and shared by its connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use identity::{PolicyName, Site, ThingGroupName};
 
+use crate::authorizer::Rules;
 use crate::document::Statement;
 use crate::glob::Glob;
 use crate::resource::Pattern;
@@ -38,6 +39,8 @@ pub struct Source {
 pub struct PolicySet {
     sources: Box<[Source]>,
     entries: Box<[Entry]>,
+    /// What the connections of a site share if no statement asks about them.
+    shared: OnceLock<(Arc<Site>, Arc<Rules>)>,
 }
 
 /// One statement of the set.
@@ -101,7 +104,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 3;
     pub(crate) const ALL: [Self; Self::COUNT] = [Self::Client, Self::Topic, Self::TopicFilter];
 
     pub(crate) fn name(self) -> &'static str {
@@ -130,7 +133,7 @@ impl PolicySet {
                 fixed: Fixed::of(text),
             })
         });
-        Self { entries: entries.collect(), sources: sources.into() }
+        Self { entries: entries.collect(), sources: sources.into(), shared: OnceLock::new() }
     }
 
     /// A set that allows every action on everything: for the principals of test listeners.
@@ -148,6 +151,17 @@ impl PolicySet {
     /// The policies of which the set consists.
     pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// The rules for a connection of a site: made once if they are the same for all of them.
+    pub(crate) fn rules(&self, site: &Arc<Site>, make: impl Fn() -> Arc<Rules>) -> Arc<Rules> {
+        let is_same =
+            |located: &Located<'_>| located.entry.fixed.is_some() && located.statement.conditions.is_empty();
+        if !self.statements().all(|located| is_same(&located)) {
+            return make();
+        }
+        let (known, rules) = self.shared.get_or_init(|| (site.clone(), make()));
+        if Arc::ptr_eq(known, site) { rules.clone() } else { make() }
     }
 
     /// Every statement with where it stands.

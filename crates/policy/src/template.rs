@@ -20,7 +20,7 @@ pub(crate) struct Template(Box<[Part]>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Plain(Token),
-    Variable(KeyName),
+    Variable(Box<KeyName>),
 }
 
 impl Template {
@@ -50,7 +50,7 @@ impl Template {
 
     pub(crate) fn variables(&self) -> impl Iterator<Item = &KeyName> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(name) => Some(name),
+            Part::Variable(name) => Some(&**name),
             Part::Plain(_) => None,
         })
     }
@@ -62,7 +62,7 @@ impl Template {
             Part::Plain(token) => Ok(token.clone()),
             Part::Variable(name) => match context.variable(&name.key) {
                 Some(value) => Ok(Token::Text(value.as_ref().into())),
-                None => Err(name),
+                None => Err(&**name),
             },
         });
         Ok(Glob::new(tokens.collect::<Result<Vec<_>, _>>()?))
@@ -72,7 +72,7 @@ impl Template {
     pub(crate) fn parts(&self) -> impl Iterator<Item = Result<&Token, &KeyName>> {
         self.0.iter().map(|part| match part {
             Part::Plain(token) => Ok(token),
-            Part::Variable(name) => Err(name),
+            Part::Variable(name) => Err(&**name),
         })
     }
 
@@ -120,7 +120,7 @@ fn variable_at(text: &str) -> Option<(&str, &str)> {
 fn variable(name: &str) -> Part {
     match name {
         "*" | "?" | "$" => text_part(name),
-        _ => Part::Variable(KeyName::parse(name)),
+        _ => Part::Variable(Box::new(KeyName::parse(name))),
     }
 }
 

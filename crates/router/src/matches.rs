@@ -92,6 +92,11 @@ impl<T> Matches<T> {
         }
     }
 
+    /// Whether nothing was matched with it yet: it holds no memory.
+    pub fn is_unused(&self) -> bool {
+        self.topic.capacity() == 0 && self.direct.capacity() == 0
+    }
+
     /// Whether this is the outcome for a topic already.
     pub(crate) fn serves(&self, topic: &str, generation: u64) -> bool {
         self.generation == generation && self.found_for == self.sender && self.topic == topic

@@ -29,7 +29,7 @@ enum Roster<T> {
 #[derive(Debug)]
 struct List<T> {
     routes: Vec<Route<T>>,
-    places: Option<HashMap<u64, usize, foldhash::quality::RandomState>>,
+    places: Option<Box<HashMap<u64, usize, foldhash::quality::RandomState>>>,
 }
 
 impl<T: Target> List<T> {
@@ -51,7 +51,7 @@ impl<T: Target> List<T> {
         self.routes.push(route);
         if self.places.is_none() && self.routes.len() > LONG {
             let ids = self.routes.iter().enumerate().map(|(at, route)| (route.target.id(), at));
-            self.places = Some(ids.collect());
+            self.places = Some(Box::new(ids.collect()));
         }
         true
     }

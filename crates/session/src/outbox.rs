@@ -242,7 +242,11 @@ impl Outbox {
                     self.encode(&delivery, out, now);
                 }
                 Some(Outgoing::Written(run)) => self.pour(run, out),
-                None => break,
+                None => {
+                    // Nor a queue.
+                    self.waiting = VecDeque::new();
+                    break;
+                }
             }
         }
         out.len() > start

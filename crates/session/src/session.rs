@@ -4,16 +4,18 @@
 //! messages out to be journaled ([`Delivered::Enqueue`]) and reads them back a page at a time, so that what is in memory
 //! does not grow with what waits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::{Dialect, Divergence};
 use identity::Timestamp;
-use mqtt::{QoS, Text, TopicFilter, Version};
+use mqtt::{QoS, TopicFilter, Version};
 use smallvec::SmallVec;
 
 use self::exactly_once::Memory;
+use self::rarely::Rarely;
+use self::subscriptions::Subscriptions;
 use self::window::Window;
 use crate::group::GroupPlace;
 use crate::mutation::{self, Mutation};
@@ -119,7 +121,7 @@ pub enum Dropped {
 #[derive(Debug)]
 pub struct Session {
     version: Version,
-    subscriptions: BTreeMap<Text, Subscription>,
+    subscriptions: Subscriptions,
     in_flight: Window,
     /// Messages of groups that are done with: see [`Session::take_settled`].
     settled: Vec<Arc<GroupPlace>>,
@@ -132,13 +134,13 @@ pub struct Session {
     replay_at: Timestamp,
     /// The pause between two messages of the backlog (replay-rate).
     replay_pause: Duration,
-    tape: Option<Tape>,
+    tape: Option<Box<Tape>>,
     most_messages: usize,
     most_bytes: usize,
     /// Expired messages are dropped for MQTT 3.1.1 clients too (expiry-crosses-versions).
     expires: bool,
     last_packet_id: u16,
-    exact: Memory,
+    exact: Rarely<Memory>,
     /// How long it outlives its connection, in seconds.
     pub expiry: u32,
 }
@@ -148,7 +150,7 @@ impl Session {
     pub fn new(version: Version, expiry: u32, dialect: &Dialect) -> Self {
         Self {
             version,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             in_flight: Window::default(),
             settled: Vec::new(),
             queue: VecDeque::new(),
@@ -162,24 +164,24 @@ impl Session {
             most_bytes: dialect.limits().session_queue_bytes,
             expires: version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
             last_packet_id: 0,
-            exact: Memory::default(),
+            exact: Rarely::default(),
             expiry,
         }
     }
 
     /// An empty session whose messages are journaled.
     pub fn journaled(version: Version, expiry: u32, dialect: &Dialect) -> Self {
-        Self { tape: Some(Tape::new()), ..Self::new(version, expiry, dialect) }
+        Self { tape: Some(Box::new(Tape::new())), ..Self::new(version, expiry, dialect) }
     }
 
     /// A session as it was before a restart; nothing is known of its journal.
     pub fn recovered(version: Version, expiry: u32, dialect: &Dialect) -> Self {
-        Self { tape: Some(Tape::recovered()), ..Self::new(version, expiry, dialect) }
+        Self { tape: Some(Box::new(Tape::recovered())), ..Self::new(version, expiry, dialect) }
     }
 
     /// Journals from now on what waits; what is in memory already stays there.
     pub fn journal(&mut self) {
-        self.tape.get_or_insert_with(Tape::new);
+        self.tape.get_or_insert_with(Box::default);
     }
 
     /// True if its messages are journaled.
@@ -194,7 +196,7 @@ impl Session {
 
     /// All subscriptions.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
-        self.subscriptions.values()
+        self.subscriptions.iter()
     }
 
     /// How many subscriptions there are.
@@ -209,12 +211,12 @@ impl Session {
 
     /// True if the client has subscribed to exactly this filter.
     pub fn has_subscription(&self, filter: &str) -> bool {
-        self.subscriptions.contains_key(filter)
+        self.subscriptions.get(filter).is_some()
     }
 
     /// Notes a subscription that was granted.
     pub fn subscribe(&mut self, subscription: Subscription) {
-        self.subscriptions.insert(subscription.filter.as_text().clone(), subscription);
+        self.subscriptions.insert(subscription);
     }
 
     /// Forgets a subscription; returns it if there was one.
@@ -229,7 +231,7 @@ impl Session {
 
     /// Messages that wait; after a restart only those that were seen since.
     pub fn queued(&self) -> usize {
-        self.queue.len() + self.backlog.len() + self.tape.as_ref().map_or(0, Tape::waiting)
+        self.queue.len() + self.backlog.len() + self.tape.as_deref().map_or(0, Tape::waiting)
     }
 
     /// Offers a message: sends it, queues it or drops it. The caller holds the permit to receive, if the client is
@@ -279,7 +281,7 @@ impl Session {
 
     /// Without a pace of its own the backlog does not let what comes later overtake it [MQTT-4.6.0-6].
     fn backlog_comes_first(&self) -> bool {
-        let waits = !self.backlog.is_empty() || self.tape.as_ref().is_some_and(Tape::has_backlog);
+        let waits = !self.backlog.is_empty() || self.tape.as_deref().is_some_and(Tape::has_backlog);
         waits && self.replay_pause.is_zero() && !mutation::is(Mutation::LiveOvertakesBacklog)
     }
 
@@ -420,8 +422,10 @@ impl Session {
 
     /// Up to where the journal may forget, if it is worth a write now.
     pub fn trim(&mut self) -> Option<u64> {
-        let upto = self.tape.as_mut().and_then(Tape::trim)?;
-        self.exact.trim(upto);
+        let upto = self.tape.as_deref_mut().and_then(Tape::trim)?;
+        if self.exact.is_there() {
+            self.exact.trim(upto);
+        }
         Some(upto)
     }
 
@@ -454,7 +458,9 @@ fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivere
 
 pub(crate) mod exactly_once;
 pub(crate) mod in_flight;
+mod rarely;
 mod shared;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -40,7 +40,7 @@ pub struct Terms {
     /// The client wants reason strings and user properties on more than CONNACK and DISCONNECT.
     pub problem_information: bool,
     /// What to publish if the client goes without saying goodbye.
-    pub will: Option<WillPlan>,
+    pub will: Option<Box<WillPlan>>,
 }
 
 impl Terms {
@@ -59,7 +59,7 @@ impl Terms {
         let will = connect
             .will
             .as_deref()
-            .map(|will| WillPlan::agree(will, connect.version, dialect, notes))
+            .map(|will| WillPlan::agree(will, connect.version, dialect, notes).map(Box::new))
             .transpose()?;
         Ok(Self {
             version: connect.version,

@@ -17,6 +17,7 @@ mod grant;
 mod iam;
 mod principals;
 mod reader;
+mod sets;
 mod standing;
 mod suppose;
 mod unread;

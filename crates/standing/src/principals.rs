@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dialect::Dialect;
-use identity::Site;
-use policy::Epoch;
+use identity::{PolicyName, Site};
+use policy::{Epoch, PolicySet};
 use store::{Change, Revision, Store};
 
 use crate::dependents::Dependents;
 use crate::documents::Documents;
 use crate::reader::Reader;
+use crate::sets::Sets;
 use crate::{Bearer, Standing, Unread, View};
 
 /// How often a standing is read again because changes keep passing it by, before it is [`Unread::Outrun`].
@@ -23,6 +24,9 @@ pub struct Principals {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) dialect: Arc<Dialect>,
     pub(crate) documents: Documents,
+    pub(crate) sets: Sets,
+    /// What the principals that may do everything share.
+    pub(crate) unrestricted: Arc<PolicySet>,
     dependents: Arc<Dependents>,
     /// The revision up to which the feed has been announced.
     announced: AtomicU64,
@@ -35,8 +39,12 @@ impl Principals {
     /// [`concerned`](Self::concerned) for each.
     pub fn new(site: Arc<Site>, store: Arc<dyn Store>, dialect: Arc<Dialect>) -> Self {
         let (announced, epochs, ids) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let (documents, dependents) = (Documents::default(), Arc::default());
-        Self { site, store, dialect, documents, dependents, announced, epochs, ids }
+        let (documents, sets, dependents) = (Documents::default(), Sets::default(), Arc::default());
+        let unrestricted = Arc::new(match PolicyName::new("unrestricted") {
+            Ok(name) => PolicySet::allow_all(name),
+            Err(_) => PolicySet::compile(Vec::new()),
+        });
+        Self { site, store, dialect, documents, sets, unrestricted, dependents, announced, epochs, ids }
     }
 
     /// An epoch that is higher than those of all views whose reading began before.
@@ -68,10 +76,10 @@ impl Principals {
     /// All that there are.
     pub async fn lasting(&self, bearer: Bearer) -> Result<Arc<Standing>, Unread> {
         let seen = self.announced();
-        let view = self.view(&bearer).await?;
-        let (read, epoch) = (view.read.clone(), view.authorizer.epoch());
+        let mut view = self.view(&bearer).await?;
+        let (read, epoch) = (std::mem::take(&mut view.read), view.authorizer.epoch());
         let standing = self.made(bearer, view);
-        self.dependents.index(&standing, epoch, read);
+        self.dependents.index(&standing, epoch, &read);
         if self.announced() != seen {
             self.reread(&standing).await?;
         }
@@ -92,8 +100,9 @@ impl Principals {
     pub async fn reread(&self, standing: &Arc<Standing>) -> Result<(), Unread> {
         for _ in 0..ATTEMPTS {
             let seen = self.announced();
-            let view = self.view(&standing.bearer).await?;
-            self.dependents.index(standing, view.authorizer.epoch(), view.read.clone());
+            let mut view = self.view(&standing.bearer).await?;
+            let read = std::mem::take(&mut view.read);
+            self.dependents.index(standing, view.authorizer.epoch(), &read);
             standing.exchange(view);
             if self.announced() == seen {
                 standing.trust();

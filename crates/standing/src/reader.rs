@@ -126,11 +126,8 @@ impl<'a> Reader<'a> {
     }
 
     fn unrestricted(self, bearer: &Bearer) -> View {
-        let set = match PolicyName::new("unrestricted") {
-            Ok(name) => PolicySet::allow_all(name),
-            Err(_) => PolicySet::compile(Vec::new()),
-        };
-        let authorizer = Authorizer::new(self.site().clone(), Arc::new(set), bearer.context(), self.epoch);
+        let set = self.principals.unrestricted.clone();
+        let authorizer = Authorizer::new(self.site().clone(), set, bearer.context(), self.epoch);
         View {
             authorizer,
             status: None,
@@ -205,7 +202,7 @@ impl<'a> Reader<'a> {
 
     /// The policies that were collected, put together.
     pub(crate) fn collected(&mut self) -> Arc<PolicySet> {
-        Arc::new(PolicySet::compile(std::mem::take(&mut self.sources).into_values().collect()))
+        self.principals.sets.of(std::mem::take(&mut self.sources).into_values().collect())
     }
 
     /// Associates the connection with a thing: the one of the client id's name if the principal is attached to it,

@@ -24,7 +24,7 @@ pub struct View {
     pub is_exclusive: bool,
     /// User properties that are added to what it publishes.
     pub propagates: UserProperties,
-    /// Every record and every prefix that was read.
+    /// Every record and every prefix that was read; empty in a lasting standing, whose index knows them.
     pub read: Vec<Record>,
 }
 

@@ -42,13 +42,14 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
         let quota = dialect::QuotaId::PublishesPerConnection;
         connection.inner().report_throttle_exceeded(connection.client(), quota, now);
     }
-    let volley = Volley::new(std::mem::take(&mut connection.matches));
+    let known = connection.matches.as_deref_mut().map(std::mem::take);
+    let volley = Volley::new(known.unwrap_or_default());
     let mut taken = Taken { volley, ..Taken::default() };
     let ground = Ground::of(connection);
     let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
     let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
     taken.fire(connection, now);
-    connection.matches = std::mem::take(&mut taken.volley).end();
+    connection.know(std::mem::take(&mut taken.volley).end());
     taken.end_acknowledged(connection, now);
     // What was taken before the end is made durable all the same.
     settle(connection, taken, now);

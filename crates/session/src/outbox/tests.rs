@@ -88,7 +88,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 }
 
 proptest! {
-    #[test]
+#[test]
     fn everything_comes_out_once_and_in_order(moves in proptest::collection::vec(any_move(), 1..80), v5 in any::<bool>()) {
         let version = if v5 { Version::V5 } else { Version::V311 };
         let (mut outbox, mut decoder) = (outbox(version), Decoder::for_client(version, u32::MAX));

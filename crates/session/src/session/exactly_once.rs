@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt::{PacketId, QoS};
 
+use super::rarely::{Rare, Rarely};
 use super::{Offer, Place, Session};
 use crate::Conversation;
 use crate::mutation::{self, Mutation};
@@ -58,6 +59,21 @@ pub(super) struct Memory {
     finished: BTreeSet<u64>,
     /// Up to where the journal was trimmed the last time.
     trimmed: u64,
+}
+
+static NOTHING: Memory = Memory {
+    received: BTreeMap::new(),
+    seen: 0,
+    log_trimmed: 0,
+    released: VecDeque::new(),
+    finished: BTreeSet::new(),
+    trimmed: 0,
+};
+
+impl Rare for Memory {
+    fn nothing() -> &'static Self {
+        &NOTHING
+    }
 }
 
 impl Memory {
@@ -111,18 +127,25 @@ impl Session {
 
     /// The client's message with this identifier is on disk.
     pub fn seal_received(&mut self, packet_id: PacketId) {
-        if let Some(sealed) = self.exact.received.get_mut(&packet_id.get()) {
+        if self.exact.is_there()
+            && let Some(sealed) = self.exact.received.get_mut(&packet_id.get())
+        {
             *sealed = true;
         }
     }
 
     /// The log of the client's identifiers has entries up to this place.
     pub fn logged(&mut self, place: u64) {
-        self.exact.seen = self.exact.seen.max(place);
+        if place > self.exact.seen {
+            self.exact.seen = place;
+        }
     }
 
     /// Up to where the log of the client's identifiers is not needed any more, once a record of this state is stored.
     pub fn trim_log(&mut self) -> Option<u64> {
+        if !self.exact.is_there() {
+            return None;
+        }
         let seen = self.exact.seen;
         (std::mem::replace(&mut self.exact.log_trimmed, seen) < seen).then_some(seen)
     }
@@ -130,7 +153,7 @@ impl Session {
     /// Releases an identifier, or forgets one whose message was refused [MQTT-4.3.3-9] [MQTT-4.3.3-12]. False if it is
     /// not known.
     pub fn forget_received(&mut self, packet_id: PacketId) -> bool {
-        self.exact.received.remove(&packet_id.get()).is_some()
+        self.exact.is_there() && self.exact.received.remove(&packet_id.get()).is_some()
     }
 
     /// A PUBREC came. [MQTT-4.3.3-6] what is released is not sent again: only its identifier is kept.
@@ -158,14 +181,17 @@ impl Session {
 
     /// On a new connection: every PUBREL without a PUBCOMP, in the order of the PUBRECs [MQTT-4.4.0-1] [MQTT-4.6.0-4].
     pub(super) fn release_again(&mut self, live: &mut Conversation) {
-        for released in &mut self.exact.released {
-            released.due = true;
+        if self.exact.is_there() {
+            self.exact.released.iter_mut().for_each(|released| released.due = true);
         }
         self.release_dropped(live);
     }
 
     /// Sends the PUBRELs that are due.
     pub(super) fn release_dropped(&mut self, live: &mut Conversation) {
+        if !self.exact.is_there() {
+            return;
+        }
         for released in self.exact.released.iter_mut().filter(|released| released.due) {
             released.due = false;
             live.release(released.packet_id, true);
@@ -200,14 +226,18 @@ impl Session {
     /// After a restart.
     pub fn restore_exactly_once(&mut self, stored: &ExactlyOnce) {
         let released = stored.released.iter().filter_map(|id| PacketId::new(*id));
-        self.exact = Memory {
+        if *stored == ExactlyOnce::default() {
+            self.exact = Rarely::default();
+            return;
+        }
+        self.exact = Rarely::from(Memory {
             received: stored.received.iter().map(|id| (*id, true)).collect(),
             seen: stored.seen,
             log_trimmed: 0,
             released: released.map(|packet_id| Released::unsent(packet_id, None)).collect(),
             finished: stored.finished.iter().copied().collect(),
             trimmed: 0,
-        };
+        });
     }
 }
 

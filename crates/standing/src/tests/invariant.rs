@@ -205,7 +205,7 @@ fn of_two_readings_the_newer_one_stays() {
     block_on(write_all(&store, &[Change::Certificate(false)]));
     block_on(principals.reread(&standing)).unwrap();
     let (epoch, records) = (older.authorizer.epoch(), principals.records());
-    standing.index().index(&standing, epoch, Vec::new());
+    standing.index().index(&standing, epoch, &[]);
     standing.exchange(older);
     assert!(!standing.is_active(), "the older reading was late");
     assert_eq!(principals.records(), records);

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dialect::{DisconnectReason, Divergence, Fault};
@@ -83,11 +83,28 @@ pub(super) struct Record {
     version: Option<Version>,
     http: bool,
     topic: Box<str>,
+    /// Facts that went well have none.
+    said: Option<Box<Said>>,
+    numbers: [u64; 2],
+}
+
+/// What was said of a fact beside its topic.
+#[derive(Debug, Default)]
+struct Said {
     detail: Box<str>,
     /// Only if it is worked out anew for each event.
     remedy: Box<str>,
     other: Box<str>,
-    numbers: [u64; 2],
+}
+
+static NOTHING_SAID: LazyLock<Said> = LazyLock::new(Said::default);
+
+impl Said {
+    fn of(event: &Event<'_>, other: Box<str>) -> Option<Box<Self>> {
+        let (detail, remedy) = texts(event);
+        let is_empty = [&detail, &remedy, &other].iter().all(|text| text.is_empty());
+        (!is_empty).then(|| Box::new(Self { detail, remedy, other }))
+    }
 }
 
 /// Who an event is about: principal, address, version of MQTT, and whether it came by HTTP.
@@ -155,7 +172,6 @@ impl Record {
         outline: Outline,
         known: Option<&Arc<Principal>>,
     ) -> Self {
-        let (detail, remedy) = texts(event);
         let known = known.filter(|known| whom.principal.is_some_and(|principal| ***known == *principal));
         let principal =
             known.cloned().or_else(|| whom.principal.map(|principal| Arc::new(principal.clone())));
@@ -171,9 +187,7 @@ impl Record {
             version: whom.version,
             http: whom.http,
             topic: clipped(&event.topic().unwrap_or_default()),
-            detail,
-            remedy,
-            other: clipped(&other(event)),
+            said: Said::of(event, clipped(&other(event))),
             numbers: numbers(event),
         }
     }
@@ -185,7 +199,7 @@ impl Record {
             && self.peer.map(|peer| peer.ip()) == whom.peer.map(|peer| peer.ip())
             && self.principal.as_deref() == whom.principal
             && event.topic().unwrap_or_default().starts_with(&*self.topic)
-            && other(event).starts_with(&*self.other)
+            && other(event).starts_with(&*self.said().other)
             && !(self.topic.is_empty() && event.topic().is_some_and(|topic| !topic.is_empty()))
     }
 
@@ -195,15 +209,26 @@ impl Record {
         (self.times, self.last, self.peer) = (self.times.saturating_add(1), at, whom.peer);
         if at.since(self.written) >= STALE {
             self.written = at;
-            (self.detail, self.remedy) = texts(event);
+            let other = self.said.take().map(|said| said.other).unwrap_or_default();
+            self.said = Said::of(event, other);
             self.numbers = numbers(event);
+        }
+    }
+
+    fn said(&self) -> &Said {
+        match &self.said {
+            Some(said) => said,
+            None => &NOTHING_SAID,
         }
     }
 
     /// Bytes that it takes.
     pub fn size(&self) -> usize {
-        let texts = [&self.topic, &self.detail, &self.remedy, &self.other];
-        size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>()
+        let beside = self
+            .said
+            .as_ref()
+            .map_or(0, |said| size_of::<Said>() + said.detail.len() + said.remedy.len() + said.other.len());
+        size_of::<Self>() + self.topic.len() + beside
     }
 
     /// The event again. `None` for kinds that are not remembered.
@@ -235,8 +260,8 @@ impl Record {
             client,
             reason: self.outline.reason?,
             fault: self.outline.fault,
-            detail: &self.detail,
-            remedy: (!self.remedy.is_empty()).then_some(&self.remedy as &dyn Display),
+            detail: &self.said().detail,
+            remedy: (!self.said().remedy.is_empty()).then_some(&self.said().remedy as &dyn Display),
             duration,
             session_identifier: "",
             trace: None,
@@ -246,8 +271,8 @@ impl Record {
     }
 
     fn of_connection<'a>(&'a self, client: Client<'a>) -> Option<Event<'a>> {
-        let (detail, trace) = (&self.detail as &dyn Display, None);
-        let remedy = (!self.remedy.is_empty()).then_some(&self.remedy as &dyn Display);
+        let (detail, trace) = (&self.said().detail as &dyn Display, None);
+        let remedy = (!self.said().remedy.is_empty()).then_some(&self.said().remedy as &dyn Display);
         let fault = self.outline.fault;
         let number = |place: usize| self.numbers.get(place).copied().unwrap_or_default();
         Some(match self.kind {
@@ -279,8 +304,8 @@ impl Record {
 
     fn of_messages<'a>(&'a self, client: Client<'a>) -> Option<Event<'a>> {
         let (topic, filter, trace) = (&*self.topic, &*self.topic, None);
-        let (detail, decision) = (&self.detail as &dyn Display, &self.detail as &dyn Display);
-        let (remedy, word) = (&self.remedy as &dyn Display, self.outline.word);
+        let (detail, decision) = (&self.said().detail as &dyn Display, &self.said().detail as &dyn Display);
+        let (remedy, word) = (&self.said().remedy as &dyn Display, self.outline.word);
         let origin = match self.http {
             true => Origin::Http { principal: client.principal, peer: client.peer },
             false => Origin::Client(client),
@@ -327,7 +352,8 @@ impl Record {
     }
 
     fn of_doors<'a>(&'a self, principal: &'a Principal) -> Option<Event<'a>> {
-        let (detail, remedy, other) = (&self.detail as &dyn Display, &*self.remedy, &*self.other);
+        let (detail, remedy, other) =
+            (&self.said().detail as &dyn Display, &*self.said().remedy, &*self.said().other);
         let Outline { word, second, yes: [is_ours, _], .. } = self.outline;
         let first = self.numbers.first().copied().unwrap_or_default();
         Some(match self.kind {

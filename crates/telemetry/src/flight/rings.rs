@@ -17,6 +17,8 @@ const SHARDS: usize = 16;
 const SAMPLE: usize = 8;
 /// Records at the end of a ring among which a repetition is looked for.
 const NEAR: usize = 8;
+/// Up to here a ring has no room to spare.
+const FEW: usize = 4;
 /// What a subject costs beside its records: its name twice, its place.
 const OVERHEAD: usize = 128;
 
@@ -147,6 +149,10 @@ impl Shard {
         let before = ring.bytes;
         ring.bytes += record.size();
         ring.touched = at;
+        if ring.records.len() < FEW {
+            // By one: most clients connect and subscribe, and that is all for a long time.
+            ring.records.reserve_exact(1);
+        }
         ring.records.push_back(record);
         while ring.bytes > most && ring.records.len() > 1 {
             ring.drop_oldest();
