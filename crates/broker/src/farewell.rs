@@ -142,7 +142,7 @@ impl Inner {
         matches: &mut Matches<Subscriber>,
         now: Timestamp,
     ) -> Option<Job> {
-        let mut parcel = Arc::new(Parcel::arrived(will.message(now, &self.dialect)));
+        let mut parcel = Arc::new(Parcel::new(will.message(now, &self.dialect)));
         let view = standing.view();
         self.enrich(standing, &view, &mut parcel, now);
         let message = &parcel.message;
