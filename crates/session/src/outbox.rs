@@ -100,6 +100,11 @@ impl Outbox {
         self.count == 0 || (self.count < MOST_PACKETS && self.bytes + weight <= self.most_bytes)
     }
 
+    /// True if so many bytes are no more than may wait for one client.
+    pub(crate) fn bears(&self, bytes: usize) -> bool {
+        bytes <= self.most_bytes
+    }
+
     /// True if the client makes more answers than it takes.
     pub fn is_congested(&self) -> bool {
         self.count > CONGESTED

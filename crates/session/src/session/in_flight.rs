@@ -11,6 +11,7 @@ use super::window::Sent;
 use super::{Delivered, Dropped, Gate, Offer, Session};
 use crate::Conversation;
 use crate::mutation::{self, Mutation};
+use crate::terms::NARROW_WINDOW;
 use crate::throttle::Exceeded;
 
 /// A message that was sent and that the client has not answered.
@@ -122,7 +123,10 @@ impl Session {
 
     pub(super) fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
         let more = usize::from(mutation::is(Mutation::WindowOffByOne));
-        self.in_flight() < usize::from(live.terms().send_window) + more
+        let on_their_way = self.in_flight();
+        on_their_way < usize::from(live.terms().send_window) + more
+            && (on_their_way < NARROW_WINDOW
+                || live.outbox.bears(self.in_flight.weight() + offer.parcel.weight()))
             && live.outbox.has_room(offer.parcel.weight())
             && Self::fixed_packet_id(offer).is_none_or(|fixed| !self.uses(fixed))
     }

@@ -30,8 +30,9 @@ pub(super) struct Window {
     rising: bool,
     /// Topic and payload of each copied message, in the order of `sent`.
     ink: BytesMut,
-    /// How many of `sent` are whole.
+    /// How many of `sent` are whole, and what those weigh.
     whole: usize,
+    whole_weight: usize,
     /// How many of `sent` wait for the new connection's window.
     parked: usize,
     /// No message that is not parked was sent earlier: for the first time, and the last time.
@@ -69,6 +70,7 @@ impl Default for Window {
             rising: true,
             ink: BytesMut::new(),
             whole: 0,
+            whole_weight: 0,
             parked: 0,
             since: NEVER,
         }
@@ -80,6 +82,11 @@ const NEVER: (Timestamp, Timestamp) = (Timestamp::NEVER, Timestamp::NEVER);
 impl Window {
     pub(super) fn len(&self) -> usize {
         self.sent.len()
+    }
+
+    /// About the bytes that it keeps in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.ink.len() + self.whole_weight
     }
 
     pub(super) fn parked(&self) -> usize {
@@ -166,6 +173,7 @@ impl Window {
         self.note(sent.packet_id, if sent.parked { NEVER } else { sent.times() });
         self.parked += usize::from(sent.parked);
         self.whole += 1;
+        self.whole_weight += sent.offer.parcel.weight();
         self.sent.push_back(Sent::Whole(sent));
     }
 
@@ -191,6 +199,7 @@ impl Window {
             Sent::Whole(whole) => {
                 self.parked -= usize::from(whole.parked);
                 self.whole -= 1;
+                self.whole_weight -= whole.offer.parcel.weight();
             }
         }
         match self.sent.front() {
@@ -271,6 +280,7 @@ impl Window {
 
     fn recount(&mut self) {
         self.whole = self.whole().count();
+        self.whole_weight = self.whole().map(|sent| sent.offer.parcel.weight()).sum();
         self.parked = self.whole().filter(|sent| sent.parked).count();
         let waiting = self.whole().filter(|sent| !sent.parked).map(InFlight::times);
         self.since = waiting.fold(NEVER, |since, (first, last)| (since.0.min(first), since.1.min(last)));
