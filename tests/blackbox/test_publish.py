@@ -252,6 +252,44 @@ def test_receive_maximum_of_the_client_is_kept(connected, topic):
     assert subscriber.message().payload == b"3"
 
 
+def test_without_quotas_the_window_is_the_clients_own(connected, topic):
+    subscriber, publisher = connected(V5, receive_maximum=150), connected(V5)
+    subscriber.subscribe(topic)
+    for number in range(160):
+        assert publisher.publish(topic, str(number), qos=1) == 0
+    first = [subscriber.message(ack=False) for _ in range(150)]
+    assert subscriber.ping() == [], "more than Receive Maximum in flight"
+    subscriber.send(b"".join(wire.puback(message.packet_id) for message in reversed(first)))
+    rest = [subscriber.message() for _ in range(10)]
+    assert [message.payload for message in first + rest] == [str(number).encode() for number in range(160)]
+
+
+def test_what_was_not_acknowledged_comes_again_as_it_was(connected, topic, version):
+    options = {"session_expiry": 60} if version == V5 else {}
+    subscriber, publisher = connected(version, clean=False, **options), connected(V5)
+    subscriber.subscribe(f"{topic}/+")
+    sent = [(f"{topic}/{number}", str(number).encode() * 90 * number) for number in range(6)]
+    for name, payload in sent:
+        assert publisher.publish(name, payload, qos=1) == 0
+    first = [subscriber.message(ack=False) for _ in sent]
+    subscriber.send(wire.puback(first[1].packet_id) + wire.puback(first[4].packet_id))
+    subscriber.ping()
+    subscriber.close()
+    again = connected(version, subscriber.client_id, clean=False, **options)
+    came = [again.message() for _ in range(4)]
+    assert [(m.topic, m.payload) for m in first] == sent
+    assert sorted((m.topic, m.payload) for m in came) == [sent[number] for number in (0, 2, 3, 5)]
+
+
+def test_large_messages_arrive_whole_between_small_ones(connected, topic, version):
+    subscriber, publisher = connected(version), connected(version)
+    subscriber.subscribe(topic)
+    payloads = [bytes([number]) * length for number, length in enumerate([1, 131_072, 2, 8191, 8192, 100_000, 3, 131_072, 4])]
+    packets = [wire.publish(version, topic, body, qos=1, packet_id=n) for n, body in enumerate(payloads, 1)]
+    publisher.send(b"".join(packets))
+    assert [subscriber.message().payload for _ in payloads] == payloads
+
+
 # ---- topic aliases ---------------------------------------------------------------------------------------------
 
 

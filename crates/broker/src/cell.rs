@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use bytes::BytesMut;
 use dialect::{Dialect, Fault};
 use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
@@ -13,7 +12,7 @@ use quirks::Dice;
 use router::Route;
 use session::group::GroupPlace;
 use session::mutation::{self, Mutation};
-use session::{Conversation, Offer, Session, Subscription, WillPlan};
+use session::{Conversation, Offer, Paper, Session, Subscription, WillPlan};
 
 use crate::connections::LastTerms;
 use crate::direct::Awaited;
@@ -264,10 +263,10 @@ impl Seat {
 
 impl Live {
     /// Appends what waits, or keeps the waker.
-    pub(crate) fn write(
+    pub(crate) fn write<P: Paper>(
         &mut self,
         cx: &mut Context<'_>,
-        out: &mut BytesMut,
+        out: &mut P,
         budget: usize,
         now: Timestamp,
     ) -> Poll<Flow> {

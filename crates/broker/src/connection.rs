@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use dialect::{DisconnectReason, Divergence, Fault, QuotaId, Rate};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet, ReasonCode, Version};
 use router::Matches;
-use session::Conversation;
 use session::throttle::Bucket;
+use session::{Conversation, Paper};
 
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Live, Subscriber};
@@ -193,7 +192,7 @@ impl Connection {
     }
 
     /// Appends what is to be written. `Pending` keeps the waker; `Close` says that `out` holds the last of it.
-    pub fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, now: Timestamp) -> Poll<Flow> {
+    pub fn poll_output<P: Paper>(&mut self, cx: &mut Context<'_>, out: &mut P, now: Timestamp) -> Poll<Flow> {
         if self.farewell.is_none() && !self.over {
             let generation = self.generation;
             let mut ousted = None;

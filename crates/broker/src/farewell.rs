@@ -135,7 +135,7 @@ impl Inner {
 
     /// Publishes a will; what of it is to be made durable comes back.
     pub fn will_job(&self, standing: &Arc<Standing>, will: &WillPlan, now: Timestamp) -> Option<Job> {
-        let mut parcel = Arc::new(Parcel::arrived(will.message(now, &self.dialect)));
+        let mut parcel = Arc::new(Parcel::new(will.message(now, &self.dialect)));
         let view = standing.view();
         self.enrich(standing, &view, &mut parcel, now);
         let message = &parcel.message;

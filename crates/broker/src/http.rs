@@ -138,7 +138,7 @@ impl Broker {
             PublishRefusal::Throttled(violation.detail.into_owned())
         })?;
         inner.report_publish_in(origin, &message, None, now);
-        let (parcel, sender) = (Arc::new(Parcel::arrived(message)), Sender { origin, session: 0 });
+        let (parcel, sender) = (Arc::new(Parcel::new(message)), Sender { origin, session: 0 });
         let outcome = inner.distribute(permits, parcel, sender, now);
         if outcome.is_empty() {
             return Ok(());

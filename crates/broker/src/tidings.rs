@@ -56,7 +56,7 @@ impl Inner {
     ) -> Result<Outcome, PublishRefusal> {
         let message = event_message(self, topic, payload)?;
         let permits = own_permits(self, &message, now)?;
-        let parcel = Arc::new(Parcel::arrived(message));
+        let parcel = Arc::new(Parcel::new(message));
         Ok(self.distribute(permits, parcel, Sender::service(), now))
     }
 }

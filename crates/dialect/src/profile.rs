@@ -11,8 +11,8 @@ pub enum QuotaProfile {
     Aws,
     /// AWS's values in the Regions with lower defaults.
     AwsSelect,
-    /// No rates, and counts as wide as this broker can bear. What belongs to the way AWS speaks MQTT (sizes, windows,
-    /// clamps) stays with its divergence.
+    /// No rates, and counts as wide as this broker can bear. What belongs to the way AWS speaks MQTT (sizes, the window that
+    /// CONNACK tells, clamps) stays with its divergence.
     Unlimited,
 }
 
@@ -44,11 +44,12 @@ impl QuotaProfile {
     }
 }
 
-/// True if no profile touches the quota, because it is what a divergence consists of. The exceptions are counts of the
-/// account, which have lower values in some Regions.
+/// True if no profile touches the quota, because it is what a divergence consists of. The exceptions: counts of the
+/// account, which have lower values in some Regions; and how many messages a client may leave unacknowledged, of which it
+/// is told nothing and which its own Receive Maximum bounds. (How many the broker takes is another matter: CONNACK says it.)
 pub(crate) fn belongs_to_a_divergence(id: QuotaId) -> bool {
-    let counted = id == QuotaId::RetainedMessages;
-    !counted && Divergence::ALL.iter().any(|divergence| divergence.quotas().contains(&id))
+    let free = matches!(id, QuotaId::RetainedMessages | QuotaId::InflightOut);
+    !free && Divergence::ALL.iter().any(|divergence| divergence.quotas().contains(&id))
 }
 
 impl fmt::Display for QuotaProfile {
@@ -74,5 +75,7 @@ mod tests {
         assert!(belongs_to_a_divergence(QuotaId::PayloadSize));
         assert!(!belongs_to_a_divergence(QuotaId::ConnectsPerClientId));
         assert!(!belongs_to_a_divergence(QuotaId::RetainedMessages));
+        assert!(belongs_to_a_divergence(QuotaId::InflightIn));
+        assert!(!belongs_to_a_divergence(QuotaId::InflightOut));
     }
 }

@@ -18,6 +18,7 @@ use broker::LinkEnd;
 use bytes::BytesMut;
 use identity::Timestamp;
 use mqtt::Decoder;
+use session::Scroll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep_until};
 
@@ -54,7 +55,7 @@ pub(crate) struct Driver<S, C> {
     undecoded: bool,
     /// When the first byte of the incomplete packet came.
     partial_since: Option<Timestamp>,
-    output: BytesMut,
+    output: Scroll,
     /// True while the stream itself may hold bytes of ours (TLS records).
     unflushed: bool,
     /// Since when the link takes nothing.
@@ -76,6 +77,7 @@ where
         clock: Clock,
         limits: Arc<Limits>,
     ) -> Self {
+        let is_vectored = stream.is_write_vectored();
         Self {
             stream,
             connection,
@@ -83,7 +85,7 @@ where
             undecoded: !input.is_empty(),
             input,
             partial_since: None,
-            output: BytesMut::new(),
+            output: Scroll::new(is_vectored),
             unflushed: false,
             blocked_since: None,
             clock,
@@ -120,7 +122,7 @@ where
         })
         .await;
         self.connection.ended(&LinkEnd::Eof, now);
-        farewell::say(self.stream, self.output.freeze(), &self.limits).await;
+        farewell::say(self.stream, self.output.flatten(), &self.limits).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<Ending> {

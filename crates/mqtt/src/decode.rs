@@ -127,6 +127,12 @@ impl Decoder {
         self.packet(header, buffer).map(Some)
     }
 
+    /// Bytes of the packet at the front of the buffer, once its fixed header is there and allowed.
+    #[must_use]
+    pub fn frame_length(&self, buffer: &[u8]) -> Option<usize> {
+        self.header(buffer).ok().flatten().map(Header::frame_length)
+    }
+
     /// Judges the first bytes as soon as they are there.
     fn header(&self, buffer: &[u8]) -> Result<Option<Header>, Malformed> {
         let setting = self.setting();

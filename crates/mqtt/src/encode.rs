@@ -14,13 +14,16 @@ use std::fmt;
 use bytes::BytesMut;
 
 use crate::packet::{Packet, PacketKind, PublishParts};
-use crate::version::Version;
+use crate::version::{PacketId, Version};
 
 pub(crate) use publish::{body_head, first_byte};
 pub(crate) use sink::{Block, Count, Sink};
 
 /// The largest remaining length: four bytes of seven bits (MQTT 5.0 section 2.1.4).
 pub(crate) const REMAINING_MAX: usize = 268_435_455;
+
+/// No packet that has so many bytes or fewer, fixed header included, is too long for MQTT.
+pub const PACKET_MAX: usize = REMAINING_MAX;
 
 /// A packet that MQTT cannot carry: some binary field has more than 65 535 bytes, or the whole more than
 /// 268 435 455.
@@ -61,6 +64,12 @@ pub fn encode(packet: &Packet, version: Version, out: &mut BytesMut) -> Result<(
     Ok(())
 }
 
+/// Appends the PUBACK that says success and nothing else: the same four bytes in both versions.
+pub fn encode_puback(packet_id: PacketId, out: &mut BytesMut) {
+    let [high, low] = packet_id.get().to_be_bytes();
+    out.raw(&[PacketKind::PubAck.number() << 4, 2, high, low]);
+}
+
 /// Appends a PUBLISH whose parts are wherever they are, as [`encode`] does.
 ///
 /// # Errors
@@ -71,6 +80,22 @@ pub fn encode_publish(parts: &PublishParts<'_>, version: Version, out: &mut Byte
     out.u8(first_byte(parts.dup, parts.qos, parts.retain));
     out.variable(remaining);
     publish::publish(parts, version, out);
+    Ok(())
+}
+
+/// Appends all of a PUBLISH but its payload, which the caller sends from where it is.
+///
+/// # Errors
+/// [`TooLong`]; nothing is written then.
+pub fn encode_publish_head(
+    parts: &PublishParts<'_>,
+    version: Version,
+    out: &mut BytesMut,
+) -> Result<(), TooLong> {
+    let remaining = measure_publish(parts, version)?;
+    out.u8(first_byte(parts.dup, parts.qos, parts.retain));
+    out.variable(remaining);
+    publish::body_head(parts, version, out);
     Ok(())
 }
 
@@ -201,6 +226,16 @@ mod tests {
         });
         assert!(written(&auth, Version::V311).is_empty());
         assert_eq!(written(&auth, Version::V5), b"\xf0\x06\x18\x04\x15\0\x01m");
+    }
+
+    #[test]
+    fn a_short_puback_is_what_every_puback_of_success_is() {
+        let packet_id = PacketId::new(0x0102).unwrap();
+        for version in [Version::V311, Version::V5] {
+            let mut out = BytesMut::new();
+            encode_puback(packet_id, &mut out);
+            assert_eq!(out, written(&Packet::PubAck(crate::Ack::success(packet_id)), version));
+        }
     }
 
     #[test]

@@ -18,7 +18,9 @@ mod topic;
 mod version;
 
 pub use decode::Decoder;
-pub use encode::{TooLong, encode, encode_publish, encoded_len, publish_len};
+pub use encode::{
+    PACKET_MAX, TooLong, encode, encode_puback, encode_publish, encode_publish_head, encoded_len, publish_len,
+};
 pub use frame::{PublishFlags, PublishFrame};
 pub use malformed::{Malformed, MalformedFault};
 pub use message::Message;

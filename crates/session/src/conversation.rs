@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use dialect::{Dialect, Divergence, Fault};
 use identity::Timestamp;
 use mqtt::{
@@ -14,7 +13,7 @@ use smallvec::SmallVec;
 use crate::on::publish::{Aliases, Inbound};
 use crate::on::subscribe::{SubscribeAsked, UnsubscribeAsked};
 use crate::throttle::{AccountPace, Pace};
-use crate::{Notes, Offer, Outbox, Session, Terms, Violation, on};
+use crate::{Notes, Offer, Outbox, Paper, Session, Terms, Violation, on};
 
 /// What the broker has to do about a packet.
 #[derive(Debug)]
@@ -174,7 +173,9 @@ impl Conversation {
     ) -> Step {
         match packet {
             Packet::Publish(mut publish) => {
-                on::publish::receive(self, session, &mut publish, dialect, now, notes)
+                let step = on::publish::receive(self, session, &mut publish, dialect, now, notes);
+                publish.recycle();
+                step
             }
             Packet::PubAck(ack) => on::acknowledge::receive(session, &ack),
             Packet::Subscribe(subscribe) => {
@@ -203,7 +204,7 @@ impl Conversation {
 
     /// Acknowledges a PUBLISH that was taken.
     pub fn settle(&mut self, packet_id: PacketId) {
-        self.puback(packet_id, ReasonCode::Success, None);
+        self.outbox.puback(packet_id);
     }
 
     /// Answers a PUBLISH that was refused, when [`Conversation::refusal`] says that a PUBACK does.
@@ -305,13 +306,16 @@ impl Conversation {
     }
 
     /// Encodes what waits, up to about `budget` bytes. False if nothing waits.
-    pub fn write(&mut self, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
+    pub fn write<P: Paper>(&mut self, out: &mut P, budget: usize, now: Timestamp) -> bool {
         self.outbox.write(out, budget, now)
     }
 
     /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].
     pub(crate) fn is_too_large(&self, offer: &Offer) -> bool {
         let most = self.terms.client_packet_max as usize;
+        if offer.identifiers.is_empty() && offer.parcel.is_surely_within(most) {
+            return false;
+        }
         let length = offer.parcel.packet_len(self.terms.version, offer.qos, offer.identifiers.len());
         // A topic alias takes three bytes, and may make the two lengths before it longer.
         let alias = if self.terms.topic_aliases > 0 { 9 } else { 0 };

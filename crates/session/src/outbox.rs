@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use dialect::{Dialect, Divergence};
 use identity::Timestamp;
 use mqtt::{Packet, PacketId, PublishFlags, PublishParts, QoS, Text, Version};
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::aliases::{Aliases, Form};
 use crate::parcel::Manner;
-use crate::{Offer, Parcel, Terms};
+use crate::{Offer, Paper, Parcel, Terms, spare};
 
 /// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
 const MOST_PACKETS: usize = 1024;
@@ -26,8 +26,6 @@ const CONGESTED: usize = 2 * MOST_PACKETS;
 const WRITTEN_UP_TO: usize = 2048;
 /// Bytes of a run from which on the next message begins another one: what is written at a time stays near its budget.
 const LONG_RUN: usize = 16 * 1024;
-/// The first allocation for messages that are written at once.
-const FIRST_INK: usize = 512;
 
 /// The topic of a message that an alias stands for.
 static NO_NAME: Text = Text::EMPTY;
@@ -38,6 +36,11 @@ enum Outgoing {
     Publish(Delivery),
     /// Messages that stand encoded in the ink.
     Written(Run),
+    /// Answers that do.
+    Said {
+        bytes: usize,
+        packets: usize,
+    },
 }
 
 /// A message on its way to this client.
@@ -97,6 +100,11 @@ impl Outbox {
         self.count == 0 || (self.count < MOST_PACKETS && self.bytes + weight <= self.most_bytes)
     }
 
+    /// True if so many bytes are no more than may wait for one client.
+    pub(crate) fn bears(&self, bytes: usize) -> bool {
+        bytes <= self.most_bytes
+    }
+
     /// True if the client makes more answers than it takes.
     pub fn is_congested(&self) -> bool {
         self.count > CONGESTED
@@ -113,15 +121,39 @@ impl Outbox {
         self.waiting.push_back(Outgoing::Packet(packet));
     }
 
+    /// Adds a PUBACK that says success.
+    pub(crate) fn puback(&mut self, packet_id: PacketId) {
+        self.count += 1;
+        let start = self.ink_end();
+        mqtt::encode_puback(packet_id, &mut self.ink);
+        let more = self.ink.len() - start;
+        match self.waiting.back_mut() {
+            Some(Outgoing::Said { bytes, packets }) if *bytes < LONG_RUN => {
+                (*bytes, *packets) = (*bytes + more, *packets + 1);
+            }
+            _ => self.waiting.push_back(Outgoing::Said { bytes: more, packets: 1 }),
+        }
+    }
+
+    /// Where the next packet in the ink begins.
+    fn ink_end(&mut self) -> usize {
+        if self.ink.capacity() == 0 {
+            self.ink = spare::take();
+        }
+        self.ink.len()
+    }
+
     /// Adds a message that goes out for the first time.
     pub(crate) fn publish(&mut self, offer: &Offer, packet_id: Option<PacketId>) {
         if self.is_written_at_once(offer) {
             self.write_down(offer, packet_id);
-        } else if self.count > SLOW && packet_id.is_none() {
+        } else if packet_id.is_some() {
+            self.post(&offer.waiting(), packet_id, false);
+        } else if self.count > SLOW {
             // The client is slow enough for the message to wait for a while.
             self.post(&Offer { parcel: offer.parcel.to_lasting(), ..offer.clone() }, None, false);
         } else {
-            self.post(offer, packet_id, false);
+            self.post(offer, None, false);
         }
     }
 
@@ -146,10 +178,7 @@ impl Outbox {
     }
 
     fn write_down(&mut self, offer: &Offer, packet_id: Option<PacketId>) {
-        if self.ink.capacity() == 0 {
-            self.ink.reserve(FIRST_INK);
-        }
-        let start = self.ink.len();
+        let start = self.ink_end();
         let manner = Manner {
             version: self.version,
             qos: offer.qos,
@@ -227,21 +256,29 @@ impl Outbox {
     }
 
     /// Encodes up to about `budget` bytes. Returns false if nothing was written.
-    pub fn write(&mut self, out: &mut BytesMut, budget: usize, now: Timestamp) -> bool {
+    pub fn write<P: Paper>(&mut self, out: &mut P, budget: usize, now: Timestamp) -> bool {
         let start = out.len();
         while out.len() - start < budget {
             match self.waiting.pop_front() {
                 Some(Outgoing::Packet(packet)) => {
                     self.count -= 1;
                     // A packet of our own making is never too long to encode.
-                    let _too_long = mqtt::encode(&packet, self.version, out);
+                    let _too_long = mqtt::encode(&packet, self.version, out.ink());
                 }
                 Some(Outgoing::Publish(delivery)) => {
                     self.count -= 1;
                     self.bytes = self.bytes.saturating_sub(delivery.parcel.weight());
                     self.encode(&delivery, out, now);
                 }
-                Some(Outgoing::Written(run)) => self.pour(run, out),
+                Some(Outgoing::Written(run)) => {
+                    self.count = self.count.saturating_sub(run.messages);
+                    self.bytes = self.bytes.saturating_sub(run.bytes);
+                    self.pour(run.bytes, out.ink());
+                }
+                Some(Outgoing::Said { bytes, packets }) => {
+                    self.count = self.count.saturating_sub(packets);
+                    self.pour(bytes, out.ink());
+                }
                 None => {
                     // Nor a queue.
                     self.waiting = VecDeque::new();
@@ -252,19 +289,20 @@ impl Outbox {
         out.len() > start
     }
 
-    fn pour(&mut self, run: Run, out: &mut BytesMut) {
-        self.count = self.count.saturating_sub(run.messages);
-        self.bytes = self.bytes.saturating_sub(run.bytes);
-        if run.bytes == self.ink.len() {
+    /// The next so many bytes of the ink go out.
+    fn pour(&mut self, bytes: usize, out: &mut BytesMut) {
+        if bytes == self.ink.len() {
             out.extend_from_slice(&self.ink);
             // An idle connection keeps no buffer.
-            self.ink = BytesMut::new();
+            spare::give(std::mem::take(&mut self.ink));
         } else {
-            out.extend_from_slice(&self.ink.split_to(run.bytes.min(self.ink.len())));
+            let bytes = bytes.min(self.ink.len());
+            out.extend_from_slice(self.ink.get(..bytes).unwrap_or_default());
+            self.ink.advance(bytes);
         }
     }
 
-    fn encode(&mut self, delivery: &Delivery, out: &mut BytesMut, now: Timestamp) {
+    fn encode<P: Paper>(&mut self, delivery: &Delivery, out: &mut P, now: Timestamp) {
         let Delivery { parcel, qos, packet_id, flags, identifiers } = delivery;
         // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
         if *qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
@@ -280,8 +318,7 @@ impl Outbox {
         };
         if self.version == Version::V5 && self.aliases.are_used() {
             let parts = self.by_alias(parcel.parts(&manner));
-            // It is as long as the message that came, and a few bytes.
-            let _too_long = mqtt::encode_publish(&parts, self.version, out);
+            parcel.lay_into(&parts, self.version, out);
         } else {
             parcel.write_into(&manner, out);
         }

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bytes::BytesMut;
 use identity::Timestamp;
 use mqtt::{Message, PacketId, PublishFlags, PublishFrame, PublishParts, QoS, Version};
 
+use crate::Paper;
 use crate::mutation::{self, Mutation};
 
 /// Bytes that every message costs beside its content.
@@ -26,14 +26,14 @@ pub struct Parcel {
     detached: bool,
     /// It was encoded for somebody: the next one is worth a form that can be shared.
     encoded: AtomicBool,
+    /// The same message, holding on to nothing but itself.
+    twin: OnceLock<Arc<Parcel>>,
     /// What only a message with many receivers needs.
     forms: OnceLock<Box<Forms>>,
 }
 
 #[derive(Debug, Default)]
 struct Forms {
-    /// The same message, holding on to nothing but itself.
-    twin: OnceLock<Arc<Parcel>>,
     frames: [OnceLock<Option<PublishFrame>>; 6],
 }
 
@@ -53,18 +53,13 @@ impl Parcel {
     /// Wraps a message.
     pub fn new(message: Message) -> Self {
         let weight = weight(&message);
-        Self { message, weight, detached: false, encoded: AtomicBool::new(false), forms: OnceLock::new() }
+        let (twin, forms) = (OnceLock::new(), OnceLock::new());
+        Self { message, weight, detached: false, encoded: AtomicBool::new(false), twin, forms }
     }
 
     /// Wraps a copy of a message that holds on to nothing but itself.
     pub fn lasting(message: &Message) -> Self {
         Self { detached: true, ..Self::new(message.detached()) }
-    }
-
-    /// Wraps a message as it arrived, in some larger buffer: copied if it is small and may have to wait.
-    pub fn arrived(message: Message) -> Self {
-        let waits = message.qos != QoS::AtMostOnce && message.payload.len() <= COPY_UP_TO;
-        if waits { Self::lasting(&message) } else { Self::new(message) }
     }
 
     /// Changes the message before anybody else has it.
@@ -123,7 +118,12 @@ impl Parcel {
 
     /// Appends the packet for one receiver. The first one gets it straight from the message; from the second on it is
     /// copied from a form that all share. Nothing is written if MQTT can't carry it.
-    pub(crate) fn write_into(&self, manner: &Manner<'_>, out: &mut BytesMut) {
+    pub(crate) fn write_into<P: Paper>(&self, manner: &Manner<'_>, out: &mut P) {
+        if out.shares(self.message.payload.len()) {
+            self.lay_into(&self.parts(manner), manner.version, out);
+            return;
+        }
+        let out = out.ink();
         let is_alike = manner.version == Version::V311 || manner.identifiers.is_empty();
         if is_alike && self.encoded.load(Ordering::Relaxed) {
             if let Some(frame) = self.frame(manner.version, manner.qos) {
@@ -134,6 +134,19 @@ impl Parcel {
         // Two who come first at the same time both do the work: it is the same.
         self.encoded.store(true, Ordering::Relaxed);
         let _too_long = mqtt::encode_publish(&self.parts(manner), manner.version, out);
+    }
+
+    /// Appends a packet whose payload is sent from where it is.
+    pub(crate) fn lay_into<P: Paper>(&self, parts: &PublishParts<'_>, version: Version, out: &mut P) {
+        if mqtt::encode_publish_head(parts, version, out.ink()).is_ok() {
+            out.insert(parts.payload);
+        }
+    }
+
+    /// True if the packet of it is no longer than this, whatever the version and QoS, by what is known of it anyway.
+    pub(crate) fn is_surely_within(&self, bytes: usize) -> bool {
+        // Without properties a packet has its topic and payload, and less than the overhead besides.
+        self.weight <= bytes.min(mqtt::PACKET_MAX) && self.message.properties.is_empty()
     }
 
     /// How long the packet for a client is, if MQTT can carry it.
@@ -149,7 +162,12 @@ impl Parcel {
         if self.detached {
             return self.clone();
         }
-        self.forms().twin.get_or_init(|| Arc::new(Self::lasting(&self.message))).clone()
+        self.twin.get_or_init(|| Arc::new(Self::lasting(&self.message))).clone()
+    }
+
+    /// The message for a window or a queue in memory: as [`Parcel::to_lasting`], unless it fills most of its buffer anyway.
+    pub fn to_waiting(self: &Arc<Self>) -> Arc<Self> {
+        if self.message.payload.len() <= COPY_UP_TO { self.to_lasting() } else { self.clone() }
     }
 
     /// True once the message's expiry has passed.

@@ -73,6 +73,13 @@ pub struct Offer {
     pub identifiers: SmallVec<[u32; 1]>,
 }
 
+impl Offer {
+    /// The same, to wait somewhere: see [`Parcel::to_waiting`].
+    pub(crate) fn waiting(&self) -> Self {
+        Self { parcel: self.parcel.to_waiting(), ..self.clone() }
+    }
+}
+
 /// Who is asked before a message goes out again, and told what became of it.
 pub trait Gate {
     /// True if the client may still receive it.
@@ -244,8 +251,8 @@ impl Session {
             Some(live) if offer.qos == QoS::AtMostOnce => send_once(live, offer, now),
             None if offer.qos == QoS::AtMostOnce || self.expiry == 0 => Delivered::Dropped(Dropped::Offline),
             _ if self.tape.is_some() => self.announce(offer),
-            Some(live) if self.queue.is_empty() => self.send(live, offer.clone(), now),
-            Some(_) | None => self.keep(offer.clone()),
+            Some(live) if self.queue.is_empty() => self.send(live, offer, now),
+            Some(_) | None => self.keep(offer),
         }
     }
 
@@ -285,14 +292,14 @@ impl Session {
         waits && self.replay_pause.is_zero() && !mutation::is(Mutation::LiveOvertakesBacklog)
     }
 
-    fn keep(&mut self, offer: Offer) -> Delivered {
+    fn keep(&mut self, offer: &Offer) -> Delivered {
         let weight = offer.parcel.weight();
         let (messages, bytes) = (self.most_messages.min(IN_MEMORY), self.most_bytes.min(BYTES_IN_MEMORY));
         if self.queue.len() >= messages || self.queue_bytes + weight > bytes {
             return Delivered::Dropped(Dropped::QueueFull);
         }
         self.queue_bytes += weight;
-        self.queue.push_back(offer);
+        self.queue.push_back(offer.waiting());
         Delivered::Queued
     }
 
@@ -324,7 +331,7 @@ impl Session {
         let delivered = if self.expires && offer.parcel.is_expired(now) {
             Delivered::Dropped(Dropped::Expired)
         } else {
-            self.send(live, offer, now)
+            self.send(live, &offer, now)
         };
         if matches!(delivered, Delivered::Dropped(_)) {
             self.settle(place);

@@ -11,8 +11,11 @@ use mqtt::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Text, Version};
 use crate::will::WillPlan;
 use crate::{Note, Notes, Violation, check};
 
-/// The widest window to a client, whatever it and the dialect allow: what is on its way is looked through in rows.
-const WIDEST_WINDOW: u16 = 1024;
+/// The widest window to a client, whatever it and the dialect allow. Beyond [`NARROW_WINDOW`] the bytes on their way count
+/// too.
+const WIDEST_WINDOW: u16 = 8192;
+/// As many messages may be on their way to a client that lets them, whatever they weigh.
+pub(crate) const NARROW_WINDOW: usize = 128;
 
 /// The agreed terms of one connection.
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 //! A client's PUBLISH.
 
+use std::sync::Arc;
+
 use dialect::{Answer, Fault};
 use events::Origin;
 use identity::Timestamp;
 use mqtt::{PacketId, QoS};
 use quirks::Quirk;
-use session::{Inbound, Violation};
+use session::{Inbound, Parcel, Violation};
 
 use super::{Acknowledgement, Ground, Taken};
 use crate::connection::Connection;
@@ -31,10 +33,9 @@ pub(super) fn message(
     taken: &mut Taken,
     now: Timestamp,
 ) -> Flow {
-    let Inbound { mut parcel, packet_id } = inbound;
-    let message = &parcel.message;
+    let Inbound { message, packet_id } = inbound;
     let qos = message.qos;
-    let permits = match inner.authorise_publish(view, message, now) {
+    let permits = match inner.authorise_publish(view, &message, now) {
         Ok(permits) => permits,
         Err(denied) => {
             let trace = inner.uuid();
@@ -53,11 +54,12 @@ pub(super) fn message(
         let violation = Violation::new(publish_fault(qos), detail);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
-    if let Err(violation) = inner.admit_retained(message, now) {
+    if let Err(violation) = inner.admit_retained(&message, now) {
         let topic = message.topic.as_str();
         inner.report_violation(&violation, connection.client(), "PUBLISH", now);
         return refused(connection, (&violation, topic), (qos, packet_id), taken, now);
     }
+    let mut parcel = Arc::new(Parcel::new(message));
     inner.enrich(standing, view, &mut parcel, now);
     let sender = Sender::client(connection.client(), connection.session());
     inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);

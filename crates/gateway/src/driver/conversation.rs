@@ -3,16 +3,16 @@
 use std::task::{Context, Poll};
 
 use broker::{Connection, Flow, LinkEnd};
-use bytes::BytesMut;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet};
+use session::Scroll;
 
 /// One connection of the broker, as its methods are documented there.
 pub(crate) trait Conversation {
     fn received(&mut self, bytes: usize, now: Timestamp);
     fn receive(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow;
     fn malformed(&mut self, error: &Malformed, now: Timestamp) -> Flow;
-    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, now: Timestamp) -> Poll<Flow>;
+    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut Scroll, now: Timestamp) -> Poll<Flow>;
     fn next_deadline(&self) -> Timestamp;
     fn on_time(&mut self, now: Timestamp) -> Flow;
     fn is_congested(&self) -> bool;
@@ -29,7 +29,7 @@ impl Conversation for Connection {
     fn malformed(&mut self, error: &Malformed, now: Timestamp) -> Flow {
         Self::malformed(self, error, now)
     }
-    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, now: Timestamp) -> Poll<Flow> {
+    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut Scroll, now: Timestamp) -> Poll<Flow> {
         Self::poll_output(self, cx, out, now)
     }
     fn next_deadline(&self) -> Timestamp {

@@ -6,13 +6,18 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use broker::{Flow, LinkEnd};
+use bytes::BufMut as _;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet};
+use session::Paper as _;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::{Conversation, Driver, Ending, OUTPUT_BYTES};
 use crate::scratch::{self, READ_BYTES};
 use crate::websocket::ClosedByClient;
+
+/// Bytes of a packet that must have come before a buffer of its announced size is made: promises cost nothing.
+const EARNED: usize = 4 * 1024;
 
 /// Packets handed to the broker at once.
 const BATCH: usize = 64;
@@ -35,8 +40,8 @@ where
         if self.input.is_empty() {
             self.input = scratch::rent_input();
         }
-        self.input.reserve(READ_BYTES.saturating_sub(self.input.len()).max(READ_BYTES / 2));
-        match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
+        let room = self.make_room();
+        match pin!(self.stream.read_buf(&mut (&mut self.input).limit(room))).poll(cx) {
             Poll::Ready(Ok(0)) => Err(Ending::Lost(LinkEnd::Eof)),
             Poll::Ready(Ok(bytes)) => {
                 self.connection.received(bytes, now);
@@ -46,6 +51,24 @@ where
             Poll::Pending => {
                 self.release_input();
                 Ok(false)
+            }
+        }
+    }
+
+    /// Makes room for the next read, and says for how many bytes: for the rest of a large packet, once so much of it has
+    /// come that a buffer of its size is earned, else for some packets.
+    fn make_room(&mut self) -> usize {
+        let have = self.input.len();
+        let length = if have < EARNED { None } else { self.decoder.frame_length(&self.input) };
+        match length.filter(|length| *length > READ_BYTES.max(have)) {
+            Some(length) => {
+                // No more than that: what follows would have to be moved out of its buffer.
+                self.input.reserve(length - have);
+                length - have
+            }
+            None => {
+                self.input.reserve(READ_BYTES.saturating_sub(have).max(READ_BYTES / 2));
+                usize::MAX
             }
         }
     }

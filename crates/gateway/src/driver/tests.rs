@@ -9,6 +9,8 @@ use bytes::BufMut;
 use mqtt::{Malformed, MalformedFault, Packet, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+use session::Paper as _;
+
 use super::*;
 
 /// What the played broker saw and what it shall say.
@@ -18,6 +20,8 @@ struct Play {
     received: Vec<Packet>,
     malformed: Option<MalformedFault>,
     to_say: BytesMut,
+    /// Said after it, without a copy.
+    large: Option<bytes::Bytes>,
     close: bool,
     deadline: Option<Timestamp>,
     rang: usize,
@@ -57,10 +61,10 @@ impl Conversation for Stage {
         self.with(|play| play.malformed = Some(error.fault));
         Flow::Close
     }
-    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut BytesMut, _: Timestamp) -> Poll<Flow> {
+    fn poll_output(&mut self, cx: &mut Context<'_>, out: &mut Scroll, _: Timestamp) -> Poll<Flow> {
         self.with(|play| {
             if play.close {
-                out.put(play.to_say.split());
+                out.ink().put(play.to_say.split());
                 return Poll::Ready(Flow::Close);
             }
             if play.to_say.is_empty() {
@@ -68,7 +72,8 @@ impl Conversation for Stage {
                 return Poll::Pending;
             }
             let most = play.to_say.len().min(4096);
-            out.put(play.to_say.split_to(most));
+            out.ink().put(play.to_say.split_to(most));
+            play.large.take().iter().for_each(|payload| out.insert(payload));
             Poll::Ready(Flow::Continue)
         })
     }
@@ -102,7 +107,11 @@ struct Scene {
 
 /// A driver after its CONNECT, with `room` bytes between the two ends of its link.
 fn scene(stage: Stage, room: usize, limits: Limits) -> Scene {
-    let mut decoder = Decoder::for_server(1024);
+    scene_for(1024, stage, room, limits)
+}
+
+fn scene_for(largest: u32, stage: Stage, room: usize, limits: Limits) -> Scene {
+    let mut decoder = Decoder::for_server(largest);
     let mut input = BytesMut::from(CONNECT);
     assert!(matches!(decoder.decode(&mut input), Ok(Some(Packet::Connect(_)))));
     assert_eq!(decoder.version(), Some(Version::V311));
@@ -159,6 +168,43 @@ async fn packets_before_a_malformed_one_count_and_the_last_words_are_written() {
         assert_eq!(play.received.len(), 1);
         assert!(play.malformed.is_some());
     });
+}
+
+/// However a large packet is cut, it is read into a buffer of its own, and what follows it is not lost.
+#[tokio::test(start_paused = true)]
+async fn a_large_packet_arrives_between_small_ones() {
+    for room in [100, 5000, 300_000] {
+        let mut scene = scene_for(200_000, Stage::default(), room, Limits::default());
+        let mut large = b"\x30\xa3\x8d\x06\x00\x01t".to_vec();
+        large.resize(100_007, 7);
+        for _ in 0..2 {
+            scene.peer.write_all(&[PING, &large, PING].concat()).await.unwrap();
+        }
+        scene.peer.write_all(GOODBYE).await.unwrap();
+        scene.task.await.unwrap();
+        scene.stage.with(|play| {
+            let payload = |packet: &Packet| match packet {
+                Packet::Publish(publish) => publish.payload.len(),
+                _ => 0,
+            };
+            let lengths: Vec<_> = play.received.iter().map(payload).collect();
+            assert_eq!(lengths, [0, 100_000, 0, 0, 100_000, 0, 0], "{room}");
+        });
+    }
+}
+
+/// Large payloads stand between small packets, and are written in their place.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_copied_is_written_in_its_place() {
+    let mut scene = scene(Stage::default(), 3000, Limits::default());
+    let payload = vec![9; 100_000];
+    scene.stage.with(|play| play.large = Some(payload.clone().into()));
+    scene.stage.say(b"before");
+    let mut heard = vec![0; 100_006];
+    scene.peer.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, [b"before", &payload[..]].concat());
+    scene.peer.write_all(GOODBYE).await.unwrap();
+    scene.task.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

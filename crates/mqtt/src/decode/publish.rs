@@ -17,13 +17,10 @@ use crate::version::QoS;
 pub(crate) fn publish(mut body: Bytes, flags: u8, setting: Setting) -> Result<Packet, Flaw> {
     let reader = &mut Reader::new(&body);
     let qos = QoS::from_number((flags >> 1) & 0b11).ok_or(Flaw::new(MalformedFault::Qos, clause::QOS))?;
-    let mut publish = Box::new(Publish {
-        dup: flags & 0b1000 != 0,
-        qos,
-        retain: flags & 0b0001 != 0,
-        topic: topic(reader)?,
-        ..Publish::default()
-    });
+    let topic = topic(reader)?;
+    let mut publish = Publish::fresh();
+    (publish.dup, publish.retain) = (flags & 0b1000 != 0, flags & 0b0001 != 0);
+    (publish.qos, publish.topic) = (qos, topic);
     if qos != QoS::AtMostOnce {
         publish.packet_id = Some(reader.packet_id()?);
     }

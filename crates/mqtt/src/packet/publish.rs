@@ -1,5 +1,6 @@
 //! PUBLISH, and the part of it that travels from publisher to subscriber unchanged.
 
+use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
@@ -75,6 +76,35 @@ impl Publish {
             subscription_identifiers: &self.subscription_identifiers,
             properties: &self.properties,
         }
+    }
+}
+
+/// Boxes that a thread keeps for the next packets: as many as a connection decodes at once.
+const SPARE: usize = 64;
+
+thread_local! {
+    static BOXES: RefCell<Vec<Box<Publish>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Publish {
+    /// An empty one. A busy thread's comes from [`Publish::recycle`], not from the allocator.
+    #[must_use]
+    pub fn fresh() -> Box<Self> {
+        let kept = BOXES.try_with(|boxes| boxes.try_borrow_mut().ok().and_then(|mut boxes| boxes.pop()));
+        kept.ok().flatten().unwrap_or_default()
+    }
+
+    /// Gives back what is not needed any more; what it holds is dropped now.
+    pub fn recycle(mut self: Box<Self>) {
+        *self = Self::default();
+        // A thread that ends has no use for it.
+        let _ended = BOXES.try_with(|boxes| {
+            if let Ok(mut boxes) = boxes.try_borrow_mut()
+                && boxes.len() < SPARE
+            {
+                boxes.push(self);
+            }
+        });
     }
 }
 

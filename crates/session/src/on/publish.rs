@@ -1,20 +1,18 @@
 //! PUBLISH from the client: checks, topic aliases, and the version-neutral message.
 
-use std::sync::Arc;
-
 use dialect::{Dialect, Divergence, Fault, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, PacketId, Publish, QoS, Text, Version};
 
 use crate::mutation::{self, Mutation};
 use crate::throttle::{self, Exceeded};
-use crate::{Conversation, Note, Notes, Parcel, Session, Step, Violation, check, terms};
+use crate::{Conversation, Note, Notes, Session, Step, Violation, check, terms};
 
 /// A message from the client that passed the checks of this crate.
 #[derive(Debug)]
 pub struct Inbound {
-    /// The message. One of QoS 1 or 2 holds on to nothing but itself, if it is small: it may wait.
-    pub parcel: Arc<Parcel>,
+    /// The message. It holds on to the buffer in which it came.
+    pub message: Message,
     /// Present for QoS 1 and 2.
     pub packet_id: Option<PacketId>,
 }
@@ -76,7 +74,7 @@ pub(crate) fn receive(
                 session.note_received(packet_id);
                 live.owed += 1;
             }
-            Step::Publish(Inbound { parcel: Arc::new(Parcel::arrived(message)), packet_id })
+            Step::Publish(Inbound { message, packet_id })
         }
         // A fault that is answered with an acknowledgement leaves the connection as it is.
         Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {

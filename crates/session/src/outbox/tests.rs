@@ -70,7 +70,7 @@ const ANSWERS: u32 = 1_000_000;
 enum Move {
     Message { bytes: usize, acknowledged: bool, identified: bool },
     Again,
-    Answer,
+    Answer { whole: bool },
     Overtake,
     Write { budget: usize },
 }
@@ -81,7 +81,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         6 => (bytes, any::<bool>(), any::<bool>())
             .prop_map(|(bytes, acknowledged, identified)| Move::Message { bytes, acknowledged, identified }),
         1 => Just(Move::Again),
-        1 => Just(Move::Answer),
+        2 => any::<bool>().prop_map(|whole| Move::Answer { whole }),
         2 => Just(Move::Overtake),
         1 => (1usize..20_000).prop_map(|budget| Move::Write { budget }),
     ]
@@ -107,9 +107,12 @@ proptest! {
                     outbox.publish_again(&offer(number, 10, QoS::AtLeastOnce, &[]), PacketId::FIRST, true);
                     list.push(number);
                 }
-                Move::Answer => {
+                Move::Answer { whole } => {
                     let packet_id = PacketId::new(u16::try_from(number).unwrap()).unwrap();
-                    outbox.packet(Packet::PubAck(Ack::new(packet_id, ReasonCode::Success)));
+                    match whole {
+                        true => outbox.packet(Packet::PubAck(Ack::new(packet_id, ReasonCode::Success))),
+                        false => outbox.puback(packet_id),
+                    }
                     list.push(number + ANSWERS);
                 }
                 Move::Overtake => {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mqtt::{PacketId, QoS};
 
 use super::rarely::{Rare, Rarely};
+use super::window::Sent;
 use super::{Offer, Place, Session};
 use crate::Conversation;
 use crate::mutation::{self, Mutation};
@@ -161,7 +162,9 @@ impl Session {
         if self.exact.released.iter().any(|released| released.packet_id == packet_id) {
             return Recorded::Release;
         }
-        let Some(sent) = self.take_in_flight(packet_id, QoS::ExactlyOnce) else { return Recorded::Unknown };
+        let Some(Sent::Whole(sent)) = self.take_in_flight(packet_id, QoS::ExactlyOnce) else {
+            return Recorded::Unknown;
+        };
         self.settled.extend(sent.offer.group.clone());
         if !accepted {
             self.settle(sent.offer.place);
@@ -208,7 +211,7 @@ impl Session {
     pub(super) fn is_under_way(&self, number: u64) -> bool {
         let same = |place: Option<Place>| place.is_some_and(|place| place.number == number);
         let exact = |offer: &Offer| offer.qos == QoS::ExactlyOnce && same(offer.place);
-        self.in_flight.iter().any(|sent| exact(&sent.offer))
+        self.in_flight.whole().any(|sent| exact(&sent.offer))
             || self.exact.released.iter().any(|released| same(released.place))
     }
 

@@ -7,9 +7,11 @@ use identity::Timestamp;
 use mqtt::{PacketId, QoS, Version};
 
 use super::exactly_once::Released;
+use super::window::Sent;
 use super::{Delivered, Dropped, Gate, Offer, Session};
 use crate::Conversation;
 use crate::mutation::{self, Mutation};
+use crate::terms::NARROW_WINDOW;
 use crate::throttle::Exceeded;
 
 /// A message that was sent and that the client has not answered.
@@ -41,33 +43,35 @@ pub enum Unsent {
 
 impl Session {
     /// Sends a message of QoS 1 or 2 if the window and the outbox have room, else keeps it.
-    pub(super) fn send(&mut self, live: &mut Conversation, offer: Offer, now: Timestamp) -> Delivered {
-        if live.is_too_large(&offer) {
+    pub(super) fn send(&mut self, live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivered {
+        if live.is_too_large(offer) {
             return Delivered::Dropped(Dropped::TooLargeForClient);
         }
-        self.try_send(live, offer, now).unwrap_or_else(|offer| self.keep(offer))
+        self.try_send(live, offer, now).unwrap_or_else(|| self.keep(offer))
     }
 
-    /// Sends it, or gives it back.
+    /// Sends it, if there is room for it now.
     pub(super) fn try_send(
         &mut self,
         live: &mut Conversation,
-        offer: Offer,
+        offer: &Offer,
         now: Timestamp,
-    ) -> Result<Delivered, Offer> {
-        if !self.may_send(live, &offer, now) {
-            return Err(offer);
+    ) -> Option<Delivered> {
+        if !self.may_send(live, offer, now) {
+            return None;
         }
-        let fixed = Self::fixed_packet_id(&offer);
-        let Some(packet_id) = fixed.or_else(|| self.next_packet_id()) else { return Err(offer) };
-        if live.pace_out.take(now).is_err() {
-            // Another connection was faster at what was left of the account's rate.
-            return Err(offer);
-        }
+        let packet_id = Self::fixed_packet_id(offer).or_else(|| self.next_packet_id())?;
+        // Another connection may have been faster at what was left of the account's rate.
+        live.pace_out.take(now).ok()?;
         // [MQTT-4.3.3-2] [MQTT-4.3.2-2]
-        live.outbox.publish(&offer, Some(packet_id));
-        self.in_flight.add(InFlight::new(packet_id, offer, now));
-        Ok(Delivered::Sent)
+        if self.in_flight.copy(packet_id, offer, now) {
+            live.outbox.publish(offer, Some(packet_id));
+        } else {
+            let offer = offer.waiting();
+            live.outbox.publish(&offer, Some(packet_id));
+            self.in_flight.add(Box::new(InFlight::new(packet_id, offer, now)));
+        }
+        Some(Delivered::Sent)
     }
 
     /// Sends a message now or not at all: it is not queued, not sent again, and forgotten with the connection. One of
@@ -95,7 +99,9 @@ impl Session {
         live.pace_out.take(now).map_err(Unsent::Rate)?;
         live.outbox.publish(&offer, packet_id);
         if let Some(packet_id) = packet_id {
-            self.in_flight.add(InFlight { direct: true, ..InFlight::new(packet_id, offer, now) });
+            let offer = offer.waiting();
+            let sent = InFlight { direct: true, ..InFlight::new(packet_id, offer, now) };
+            self.in_flight.add(Box::new(sent));
         }
         Ok(packet_id)
     }
@@ -107,7 +113,7 @@ impl Session {
 
     /// True if a message of QoS 1 with this identifier waits for its acknowledgement.
     pub fn awaits(&self, packet_id: PacketId) -> bool {
-        self.in_flight.find(packet_id, |sent| sent.offer.qos == QoS::AtLeastOnce).is_some()
+        self.in_flight.find(packet_id, QoS::AtLeastOnce).is_some()
     }
 
     /// Messages that the client has and owes an acknowledgement for.
@@ -117,7 +123,10 @@ impl Session {
 
     pub(super) fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
         let more = usize::from(mutation::is(Mutation::WindowOffByOne));
-        self.in_flight() < usize::from(live.terms().send_window) + more
+        let on_their_way = self.in_flight();
+        on_their_way < usize::from(live.terms().send_window) + more
+            && (on_their_way < NARROW_WINDOW
+                || live.outbox.bears(self.in_flight.weight() + offer.parcel.weight()))
             && live.outbox.has_room(offer.parcel.weight())
             && Self::fixed_packet_id(offer).is_none_or(|fixed| !self.uses(fixed))
     }
@@ -127,12 +136,17 @@ impl Session {
         if mutation::is(Mutation::SendsAcknowledgedAgain) && self.awaits(packet_id) {
             return true;
         }
-        self.take_in_flight(packet_id, QoS::AtLeastOnce).map(|sent| self.settle_offer(sent.offer)).is_some()
+        match self.take_in_flight(packet_id, QoS::AtLeastOnce) {
+            Some(Sent::Whole(sent)) => self.settle_offer(sent.offer),
+            Some(Sent::Copied(_)) => {}
+            None => return false,
+        }
+        true
     }
 
     /// Takes a message with this identifier and QoS out of those on their way.
-    pub(super) fn take_in_flight(&mut self, packet_id: PacketId, qos: QoS) -> Option<InFlight> {
-        let at = self.in_flight.find(packet_id, |sent| sent.offer.qos == qos)?;
+    pub(super) fn take_in_flight(&mut self, packet_id: PacketId, qos: QoS) -> Option<Sent> {
+        let at = self.in_flight.find(packet_id, qos)?;
         self.in_flight.remove(at)
     }
 
@@ -254,37 +268,38 @@ impl Session {
         self.in_flight.renumber(fresh, waits_again)
     }
 
-    /// When [`Session::retry`] or the replay of the backlog has something to do next. While the outbox has no room they
-    /// have not: the write that makes room asks again.
+    /// When [`Session::retry`] or the replay of the backlog has something to do next, at the earliest. While the outbox has
+    /// no room they have not: the write that makes room asks again.
     pub fn next_moment(&self, live: &Conversation, dialect: &Dialect) -> Timestamp {
         if !live.outbox.has_room(0) {
             return Timestamp::NEVER;
         }
         let (wait, window) = retry_times(dialect, self.version);
-        let moment = |sent: &InFlight| {
-            let again = if dialect.has(Divergence::RetryWhileConnected) && !sent.direct {
-                sent.last_sent + wait
-            } else {
-                Timestamp::NEVER
-            };
-            let end = if dialect.has(Divergence::RetryGivesUp) {
-                sent.first_sent + window
-            } else {
-                Timestamp::NEVER
-            };
-            again.min(end)
-        };
-        let retry = self.in_flight.iter().filter(|sent| !sent.parked).map(moment).min();
         // What waits for the window is not due: an acknowledgement opens it.
-        retry.unwrap_or(Timestamp::NEVER).min(self.next_paced(live))
+        let (first_sent, last_sent) = self.in_flight.since();
+        let due = |since: Timestamp, after: Duration, divergence| {
+            if since != Timestamp::NEVER && dialect.has(divergence) {
+                since + after
+            } else {
+                Timestamp::NEVER
+            }
+        };
+        let again = due(last_sent, wait, Divergence::RetryWhileConnected);
+        let end = due(first_sent, window, Divergence::RetryGivesUp);
+        again.min(end).min(self.next_paced(live))
     }
 }
 
 impl InFlight {
     /// Sent for the first time.
-    fn new(packet_id: PacketId, offer: Offer, now: Timestamp) -> Self {
+    pub(super) fn new(packet_id: PacketId, offer: Offer, now: Timestamp) -> Self {
         let (first_sent, last_sent, attempts) = (now, now, 1);
         Self { packet_id, offer, first_sent, last_sent, attempts, parked: false, direct: false }
+    }
+
+    /// When it was sent for the first time, and the last time; one that is not sent again, never the last time.
+    pub(super) fn times(&self) -> (Timestamp, Timestamp) {
+        (self.first_sent, if self.direct { Timestamp::NEVER } else { self.last_sent })
     }
 
     /// It waits for the window of a new connection.

@@ -35,7 +35,7 @@ impl Session {
         if offer.qos == QoS::AtMostOnce {
             return Ok(send_once(live, &offer, now));
         }
-        self.try_send(live, offer, now)
+        self.try_send(live, &offer, now).ok_or(offer)
     }
 
     pub(super) fn settle_offer(&mut self, offer: Offer) {

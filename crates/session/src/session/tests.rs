@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{Notes, Step, Terms, Unsent, Violation};
-use dialect::Fault;
+use dialect::{Fault, QuotaId};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -41,7 +41,15 @@ impl Gate for Open {
 }
 
 impl Client {
+    /// By AWS's window, and without its rates.
     fn new(version: Version, change: impl FnOnce(&mut Connect)) -> Self {
+        let mut dialect = Dialect::aws();
+        dialect.set_profile(dialect::QuotaProfile::Unlimited);
+        dialect.set_quota("inflight-out", QuotaId::InflightOut.row().default).unwrap();
+        Self::under(dialect, version, change)
+    }
+
+    fn under(dialect: Dialect, version: Version, change: impl FnOnce(&mut Connect)) -> Self {
         let mut connect = Connect {
             version,
             clean_start: false,
@@ -54,8 +62,6 @@ impl Client {
         };
         connect.properties.session_expiry_interval = (version == Version::V5).then_some(1000);
         change(&mut connect);
-        let mut dialect = Dialect::aws();
-        dialect.set_profile(dialect::QuotaProfile::Unlimited);
         let terms = Terms::agree(&connect, &dialect, &mut Notes::new()).unwrap();
         let session = Session::new(version, terms.session_expiry, &dialect);
         let connack = terms.connack(false, None, &dialect);
@@ -156,6 +162,30 @@ fn the_window_closes_at_a_hundred_and_opens_with_an_acknowledgement() {
     assert_eq!(client.session.send_next(&mut client.talk, next, NOW), Delivered::Sent);
     assert_eq!(client.publishes(NOW)[0].payload, "100");
     assert!(matches!(client.ack(sent[3].packet_id.unwrap()), Step::Nothing), "acknowledged twice");
+}
+
+/// Without quotas the window is as wide as the client's, but what is on its way is bounded by its bytes.
+#[test]
+fn a_wide_window_is_bounded_by_bytes() {
+    let mut dialect = Dialect::aws();
+    dialect.set_profile(dialect::QuotaProfile::Unlimited);
+    let most = dialect.limits().outbox_bytes;
+    let sent_of = |bytes: usize, window: u16| {
+        let narrow = |connect: &mut Connect| connect.properties.receive_maximum = Some(window);
+        let mut client = Client::under(dialect.clone(), Version::V5, narrow);
+        let payload = "x".repeat(bytes);
+        let goes = |client: &mut Client| {
+            let gone = client.deliver(offer(&payload, QoS::AtLeastOnce), NOW) == Delivered::Sent;
+            client.written(NOW);
+            gone
+        };
+        (0..10_000).take_while(|_| goes(&mut client)).count()
+    };
+    assert_eq!(sent_of(10, 3000), 3000);
+    let large = sent_of(100_000, u16::MAX);
+    assert!((most / 110_000..=most / 100_000).contains(&large), "{large}");
+    let (widest, aws) = (dialect.limits().inflight_out, Dialect::aws().limits().inflight_out);
+    assert_eq!((widest, aws), (u16::MAX, 100));
 }
 
 #[test]
@@ -331,7 +361,7 @@ fn aliases_end_at_eight_topic_alias_8() {
     };
     assert_eq!(fault(with("a/b", 8)), None);
     match with("", 8) {
-        Step::Publish(inbound) => assert_eq!(inbound.parcel.message.topic.as_str(), "a/b"),
+        Step::Publish(inbound) => assert_eq!(inbound.message.topic.as_str(), "a/b"),
         other => panic!("{other:?}"),
     }
     assert_eq!(fault(with("", 7)), Some(Fault::ProtocolError));

@@ -1,16 +1,26 @@
-//! Counters that threads do not share: each thread adds in a shard of its own, a reader sums the shards.
+//! Counters that threads do not share: each thread adds in a shard of its own, a reader sums the shards. The first threads
+//! that count (those that carry the traffic) have theirs alone, so that they add without locking the bus; later ones share.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-const SHARDS: usize = 16;
+/// Shards that belong to one thread for good.
+const OWN: usize = 16;
+/// Shards that any number of threads share.
+const COMMON: usize = 16;
+const SHARDS: usize = OWN + COMMON;
 /// Counters between the last used one and the next shard, so that no cache line (nor its prefetched neighbour) is shared.
 const PADDING: usize = 16;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static SHARD: Cell<usize> = Cell::new(NEXT.fetch_add(1, Relaxed) % SHARDS);
+    static SHARD: Cell<usize> = Cell::new(shard_of(NEXT.fetch_add(1, Relaxed)));
+}
+
+/// The shard of the nth thread that counts.
+const fn shard_of(nth: usize) -> usize {
+    if nth < OWN { nth } else { OWN + nth % COMMON }
 }
 
 /// A fixed number of counters.
@@ -29,7 +39,11 @@ impl Sharded {
     pub fn add(&self, counter: usize, amount: u64) {
         debug_assert!(counter < self.stride - PADDING);
         let shard = SHARD.with(Cell::get);
-        if let Some(cell) = self.cells.get(shard * self.stride + counter) {
+        let Some(cell) = self.cells.get(shard * self.stride + counter) else { return };
+        if shard < OWN {
+            // Nobody else writes here.
+            cell.store(cell.load(Relaxed).wrapping_add(amount), Relaxed);
+        } else {
             cell.fetch_add(amount, Relaxed);
         }
     }
