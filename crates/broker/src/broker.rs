@@ -27,7 +27,7 @@ use crate::lately::Lately;
 use crate::lifecycle;
 use crate::publish::Kept;
 use crate::renew::Renewals;
-use crate::throttle::Throttles;
+use session::throttle::Throttles;
 
 /// Bytes of retained messages that are kept in memory. AWS counts messages only; a process has to count bytes too.
 const RETAINED_BYTES: usize = 1 << 30;

@@ -300,4 +300,8 @@ impl router::Target for Subscriber {
     fn id(&self) -> u64 {
         self.session
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.session == other.session && self.from == other.from
+    }
 }

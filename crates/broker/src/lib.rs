@@ -29,7 +29,6 @@ mod publish;
 mod receive;
 mod renew;
 mod report;
-mod throttle;
 mod tidings;
 
 pub use broker::{Broker, BrokerParts, Durability};

@@ -12,8 +12,10 @@ mod shelf;
 mod subscribers;
 mod table;
 mod trie;
+mod volley;
 mod wild;
 
 pub use matches::{Matches, Route, SharedRoute, Target};
 pub use retained::{Full, RetainedIndex, Weighed};
 pub use table::RouteTable;
+pub use volley::Volley;

@@ -7,6 +7,11 @@ use smallvec::SmallVec;
 pub trait Target: Clone {
     /// Distinguishes subscribers; one subscriber keeps one id as long as it has subscriptions.
     fn id(&self) -> u64;
+
+    /// Whether the other one is the same subscriber, and what is delivered to it is judged alike.
+    fn is_same(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
 }
 
 /// One subscription that matched.

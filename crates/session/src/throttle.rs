@@ -3,6 +3,8 @@
 //! A bucket is one number: the moment at which it is full again. Taking from it moves that moment, and no timer fills
 //! it. Rates come as arguments, so a bucket has nothing to configure and a new one is full.
 
+mod account;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +14,8 @@ use identity::Timestamp;
 
 use crate::Violation;
 use crate::mutation::{self, Mutation};
+
+pub use account::{Throttles, publish_fault, retain_fault};
 
 /// What a full bucket holds, as the time that filling it takes.
 const CAPACITY: u64 = NANOS_IN_MILLI * 1000;

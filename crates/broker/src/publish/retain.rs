@@ -16,7 +16,7 @@ use store::{Batch, Key};
 use super::{Kept, Outcome};
 use crate::broker::{Inner, match_rules};
 use crate::durable::{RETAINED, Then};
-use crate::throttle::retain_fault;
+use session::throttle::retain_fault;
 
 /// How long at least between two looks through all retained messages.
 const SWEEP_PAUSE: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::link::Flow;
 use crate::publish::Sender;
 use crate::receive;
-use crate::throttle::publish_fault;
+use session::throttle::publish_fault;
 
 /// A PUBLISH that is not taken.
 struct Refusal<'a> {

@@ -10,8 +10,9 @@ use dialect::{Dialect, Fault, Limits, QuotaId, Rate};
 use identity::Timestamp;
 use mqtt::QoS;
 use parking_lot::Mutex;
-use session::Violation;
-use session::throttle::{AccountPace, NamedBuckets, violation};
+
+use super::{AccountPace, NamedBuckets, violation};
+use crate::Violation;
 
 /// Stripes of the named buckets.
 const STRIPES: usize = 16;
@@ -20,15 +21,15 @@ const MOST_NAMES: usize = 16 * 1024;
 
 /// The account's buckets.
 #[derive(Debug)]
-pub(crate) struct Throttles {
+pub struct Throttles {
     connects: AccountPace,
     asked_requests: AccountPace,
     subscribes: AccountPace,
     retained: AccountPace,
     queued: AccountPace,
-    /// Shared with every connection.
+    /// Of publishes that come in; shared with every connection.
     pub publishes_in: Arc<AccountPace>,
-    /// Shared with every connection.
+    /// Of publishes that go out; shared with every connection.
     pub publishes_out: Arc<AccountPace>,
     client_ids: Named,
     topics: Named,
@@ -60,6 +61,9 @@ impl Throttles {
     }
 
     /// A CONNECT, before anything else is asked about it.
+    ///
+    /// # Errors
+    /// The rate is exceeded: the fault, and the quota in words.
     pub fn connect(&self, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         exceeded(self.connects.take(now), Fault::ConnectThrottled, QuotaId::ConnectsPerAccount, limits)
     }
@@ -72,17 +76,26 @@ impl Throttles {
 
     /// A CONNECT that the policies allow. Those that they do not allow do not count, so that nobody can keep another
     /// client away by asking for its client id (connect-rate).
+    ///
+    /// # Errors
+    /// The rate is exceeded: the fault, and the quota in words.
     pub fn client_id(&self, client_id: &str, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         let taken = self.client_ids.take(client_id, now);
         exceeded(taken, Fault::ClientIdThrottled, QuotaId::ConnectsPerClientId, limits)
     }
 
     /// A publish over HTTP: it counts for the account alone.
+    ///
+    /// # Errors
+    /// The rate is exceeded: the fault, and the quota in words.
     pub fn publish(&self, qos: QoS, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         exceeded(self.publishes_in.take(now), publish_fault(qos), QuotaId::PublishesInPerAccount, limits)
     }
 
     /// A permitted publish with RETAIN.
+    ///
+    /// # Errors
+    /// The rate is exceeded: the fault, and the quota in words.
     pub fn retain(&self, topic: &str, qos: QoS, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         let fault = retain_fault(qos);
         exceeded(self.topics.take(topic, now), fault, QuotaId::RetainedPerTopic, limits)?;
@@ -90,11 +103,17 @@ impl Throttles {
     }
 
     /// A permitted filter of a SUBSCRIBE.
+    ///
+    /// # Errors
+    /// The rate is exceeded: the fault, and the quota in words.
     pub fn subscribe(&self, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         exceeded(self.subscribes.take(now), Fault::SubscribeThrottled, QuotaId::SubscribesPerAccount, limits)
     }
 
     /// A request to subscribe or unsubscribe to a shared group, named by the whole filter.
+    ///
+    /// # Errors
+    /// The rate is exceeded: the fault, and the quota in words.
     pub fn shared_request(
         &self,
         filter: &str,
@@ -127,12 +146,12 @@ impl Throttles {
 }
 
 /// The fault of a publish that is throttled.
-pub(crate) fn publish_fault(qos: QoS) -> Fault {
+pub fn publish_fault(qos: QoS) -> Fault {
     if qos == QoS::AtMostOnce { Fault::PublishThrottledQos0 } else { Fault::PublishThrottledQos1 }
 }
 
 /// The fault of a publish that may not be retained for now.
-pub(crate) fn retain_fault(qos: QoS) -> Fault {
+pub fn retain_fault(qos: QoS) -> Fault {
     if qos == QoS::AtMostOnce { Fault::RetainThrottledQos0 } else { Fault::RetainThrottledQos1 }
 }
 
