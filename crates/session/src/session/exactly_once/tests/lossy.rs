@@ -160,8 +160,7 @@ impl World {
         match self.side.receive(packet) {
             Step::Publish(inbound) => {
                 let packet_id = inbound.packet_id.unwrap();
-                self.published
-                    .push(u32::from_be_bytes(inbound.message.payload[..].try_into().unwrap()));
+                self.published.push(u32::from_be_bytes(inbound.message.payload[..].try_into().unwrap()));
                 self.side.session.seal_received(packet_id);
                 self.store();
                 self.side.talk.record(packet_id);
