@@ -7,7 +7,7 @@ use identity::Timestamp;
 use mqtt::{PacketId, QoS, Version};
 
 use super::exactly_once::Released;
-use super::window::Sent;
+use super::window::{NEVER, Sent};
 use super::{Delivered, Dropped, Gate, Offer, Session};
 use crate::Conversation;
 use crate::mutation::{self, Mutation};
@@ -108,7 +108,7 @@ impl Session {
 
     /// Forgets what belonged to the connection that ended.
     pub(super) fn forget_direct(&mut self) {
-        self.in_flight.retain(|sent| !sent.direct);
+        self.in_flight.retain_whole(|sent| !sent.direct);
     }
 
     /// True if a message of QoS 1 with this identifier waits for its acknowledgement.
@@ -297,8 +297,12 @@ impl InFlight {
         Self { packet_id, offer, first_sent, last_sent, attempts, parked: false, direct: false }
     }
 
-    /// When it was sent for the first time, and the last time; one that is not sent again, never the last time.
+    /// When it was sent for the first time, and the last time; one that is not sent again, never the last time, and one
+    /// that is parked, never.
     pub(super) fn times(&self) -> (Timestamp, Timestamp) {
+        if self.parked {
+            return NEVER;
+        }
         (self.first_sent, if self.direct { Timestamp::NEVER } else { self.last_sent })
     }
 

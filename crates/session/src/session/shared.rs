@@ -52,7 +52,7 @@ impl Session {
     pub fn surrender(&mut self) -> Vec<Offer> {
         let mut back = Vec::new();
         let settled = &mut self.settled;
-        self.in_flight.retain(|sent| {
+        self.in_flight.retain_whole(|sent| {
             // [MQTT-4.8.2-4] [MQTT-4.8.2-5] one of QoS 2 is the client's as soon as it was sent.
             if sent.offer.qos == QoS::ExactlyOnce {
                 settled.extend(sent.offer.group.take());

@@ -77,7 +77,8 @@ impl Default for Window {
     }
 }
 
-const NEVER: (Timestamp, Timestamp) = (Timestamp::NEVER, Timestamp::NEVER);
+/// Of no message.
+pub(super) const NEVER: (Timestamp, Timestamp) = (Timestamp::NEVER, Timestamp::NEVER);
 
 impl Window {
     pub(super) fn len(&self) -> usize {
@@ -170,7 +171,7 @@ impl Window {
     }
 
     pub(super) fn add(&mut self, sent: Box<InFlight>) {
-        self.note(sent.packet_id, if sent.parked { NEVER } else { sent.times() });
+        self.note(sent.packet_id, sent.times());
         self.parked += usize::from(sent.parked);
         self.whole += 1;
         self.whole_weight += sent.offer.parcel.weight();
@@ -229,11 +230,22 @@ impl Window {
     }
 
     /// Keeps those that `keep` says; it may change all of them but for their identifiers.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut InFlight) -> bool) {
         self.unfold();
-        self.sent.retain_mut(|sent| match sent {
-            Sent::Whole(whole) => keep(whole),
-            Sent::Copied(_) => true,
+        self.retain_whole(keep);
+    }
+
+    /// The same, asked only about those that are not kept by copy: the others stay as they are.
+    pub(super) fn retain_whole(&mut self, mut keep: impl FnMut(&mut InFlight) -> bool) {
+        let mut ids = std::mem::take(&mut self.ids).into_iter();
+        self.sent.retain_mut(|sent| {
+            let id = ids.next();
+            let stays = match sent {
+                Sent::Whole(whole) => keep(whole),
+                Sent::Copied(_) => true,
+            };
+            self.ids.extend(id.filter(|_| stays));
+            stays
         });
         self.recount();
     }
@@ -263,17 +275,16 @@ impl Window {
             return;
         }
         let mut ink = std::mem::take(&mut self.ink);
-        let whole = |(sent, id): (Sent, &PacketId)| match sent {
-            Sent::Copied(copied) => copied.unfold(*id, &mut ink),
-            Sent::Whole(whole) => Some(whole),
-        };
-        self.sent = std::mem::take(&mut self.sent)
-            .into_iter()
-            .zip(&self.ids)
-            .filter_map(whole)
-            .map(Sent::Whole)
-            .collect();
-        debug_assert_eq!(self.sent.len(), self.ids.len(), "what was a topic is one");
+        let (sent, ids) = (std::mem::take(&mut self.sent), std::mem::take(&mut self.ids));
+        for (sent, id) in sent.into_iter().zip(ids) {
+            let whole = match sent {
+                Sent::Copied(copied) => copied.unfold(id, &mut ink),
+                Sent::Whole(whole) => Some(whole),
+            };
+            debug_assert!(whole.is_some(), "what was a topic is one");
+            self.ids.extend(whole.is_some().then_some(id));
+            self.sent.extend(whole.map(Sent::Whole));
+        }
         spare::give(ink);
         self.recount();
     }
@@ -282,11 +293,8 @@ impl Window {
         self.whole = self.whole().count();
         self.whole_weight = self.whole().map(|sent| sent.offer.parcel.weight()).sum();
         self.parked = self.whole().filter(|sent| sent.parked).count();
-        let waiting = self.whole().filter(|sent| !sent.parked).map(InFlight::times);
+        let waiting = self.sent.iter().map(Sent::times);
         self.since = waiting.fold(NEVER, |since, (first, last)| (since.0.min(first), since.1.min(last)));
-        if self.ids.len() != self.sent.len() {
-            self.ids = self.whole().map(|sent| sent.packet_id).collect();
-        }
         let first = self.ids.front().copied().unwrap_or(PacketId::FIRST);
         self.rising =
             self.ids.iter().is_sorted_by(|one, next| distance(first, **one) < distance(first, **next));
@@ -303,6 +311,14 @@ impl Sent {
         match self {
             Self::Copied(_) => QoS::AtLeastOnce,
             Self::Whole(whole) => whole.offer.qos,
+        }
+    }
+
+    /// When it was sent, for the first and for the last time; never, while it waits for the window.
+    fn times(&self) -> (Timestamp, Timestamp) {
+        match self {
+            Self::Copied(copied) => (copied.sent, copied.sent),
+            Self::Whole(whole) => whole.times(),
         }
     }
 

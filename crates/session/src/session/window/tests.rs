@@ -52,6 +52,7 @@ enum Move {
     Send { bytes: usize, whole: bool, exact: bool, id: Option<u16> },
     Acknowledge { at: usize },
     Drop { every: usize },
+    DropWhole,
     Renumber { to: u16 },
     Look,
 }
@@ -65,6 +66,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         8 => Just(Move::Acknowledge { at: 0 }),
         6 => (0usize..20).prop_map(|at| Move::Acknowledge { at }),
         1 => (2usize..5).prop_map(|every| Move::Drop { every }),
+        1 => Just(Move::DropWhole),
         1 => (300u16..400).prop_map(|to| Move::Renumber { to }),
         1 => Just(Move::Look),
     ]
@@ -125,6 +127,13 @@ proptest! {
                     let (mut nth, mut same) = (0, 0);
                     window.retain(|_| { nth += 1; nth % every != 0 });
                     list.retain(|_| { same += 1; same % every != 0 });
+                }
+                Move::DropWhole => {
+                    let mut gone = Vec::new();
+                    window.retain_whole(|sent| { gone.push(sent.packet_id.get()); false });
+                    list.retain(|one| !gone.contains(&one.0));
+                    prop_assert!(list.iter().all(|one| one.1 == QoS::AtLeastOnce && one.3 < COPIED_UP_TO));
+                    prop_assert_eq!(window.whole().count(), 0);
                 }
                 Move::Renumber { to } => {
                     let to = PacketId::new(to).unwrap();
