@@ -12,7 +12,7 @@ import time
 import pytest
 
 import wire
-from wire import V5, Wire
+from wire import V5, V311, Wire
 
 MESSAGES = int(os.environ.get("CAPACITY_MESSAGES", "20000"))
 SESSIONS = int(os.environ.get("CAPACITY_SESSIONS", "1000"))
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.timeout(180 + (MESSAGES + SESSIONS) // 200)
 BACKLOG_BYTES = 64 * MIB
 SESSION_BYTES = 4 * 1024
 BASE_BYTES = 96 * MIB
+# What one idle connection may cost, in a build for tests: half as much again as it does.
+IDLE_BYTES = {"plain": 8 * 1024, "mqtt": 20 * 1024}
 
 
 def tell(what, server, since=0):
@@ -133,3 +135,28 @@ def test_offline_sessions_cost_little(new_server):
     assert again < BASE_BYTES + BACKLOG_BYTES + SESSIONS * SESSION_BYTES
     with Wire.dial(server, version=V5, port="plain") as last:
         assert last.connect(f"session-{SESSIONS - 1}", clean=False, session_expiry=3600).session_present
+
+
+@pytest.mark.parametrize("port", IDLE_BYTES)
+def test_idle_connections_cost_little(new_server, port):
+    """Memory grows by what a connection is, not by what it needs while it connects."""
+    server = new_server()
+    device = server.account.device("idle") if port == "mqtt" else None
+    opened = []
+
+    def open_some(count):
+        for _ in range(count):
+            client = Wire.dial(server, device, version=V311, port=port)
+            client.connect(f"idle-{len(opened)}")
+            client.subscribe(f"idle/{len(opened)}")
+            opened.append(client)
+
+    # The first ones bring in code and the threads' own buffers.
+    open_some(200)
+    before = tell("200 connections", server)
+    open_some(400)
+    each = (tell("600 connections", server, since=before) - before) / 400
+    for client in opened:
+        client.close()
+    print(f"{port}: {each:.0f} bytes each")
+    assert each < IDLE_BYTES[port]

@@ -305,3 +305,20 @@ impl router::Target for Subscriber {
         self.session == other.session && self.from == other.from
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is one for each client, and one of the second for each connection. 1335 and 560 bytes they were before somebody
+    /// looked.
+    #[test]
+    fn cells_and_connections_are_small() {
+        let sizes = [size_of::<Cell>(), size_of::<crate::Connection>()];
+        let most = [928, 192];
+        assert!(
+            sizes.iter().zip(most).all(|(size, most)| *size <= most),
+            "{sizes:?} bytes, at most {most:?}"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! CONNECT: terms, identity, policy, and the seat.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 
 use dialect::{Divergence, Fault};
@@ -21,6 +21,9 @@ use crate::report::{self, Arrived, Departure};
 use standing::{Bearer, Granted, Standing};
 
 use crate::{Broker, broker::Inner};
+
+/// The incarnation of the sessions that end with their connections.
+static NO_JOURNAL: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
 
 /// A CONNECT that was refused. An MQTT 3.1.1 client mostly gets no packet: that is how AWS refuses.
 #[derive(Debug)]
@@ -444,7 +447,7 @@ impl Inner {
         let journaled = terms.is_persistent() && self.journal.is_some();
         let make = if journaled { Session::journaled } else { Session::new };
         let session = make(terms.version, terms.session_expiry, &self.dialect);
-        let incarnation = if journaled { self.uuid().into() } else { "".into() };
+        let incarnation = if journaled { self.uuid().into() } else { NO_JOURNAL.clone() };
         Kept { id, session, incarnation, ended: None, ends_at: Timestamp::NEVER, will: None }
     }
 

@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 
 use crate::budget::Place;
 use crate::clock::Clock;
@@ -29,6 +28,7 @@ use crate::http::{self, HttpVisit};
 use crate::refusal::Refusal;
 use crate::report;
 use crate::rewound::Rewound;
+use crate::tls::TlsStream;
 use crate::way::{Authentication, Port, Speech, Way};
 
 /// The first byte of CONNECT.

@@ -6,21 +6,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use rustls::server::Acceptor;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::door::Shared;
 use crate::endpoint::Endpoint;
 use crate::refusal::{Alert, Refusal};
-use crate::tls::Fit;
+use crate::tls::{self, Fit, TlsStream};
 use crate::way::{self, Port, Way};
-
-/// Bytes that rustls may hold unsent for one peer: what a stalled write is measured by.
-const SEND_BUFFER: usize = 16 * 1024;
 
 /// A finished handshake.
 pub(crate) struct Shaken {
@@ -47,19 +41,24 @@ impl From<Refusal> for Unshaken {
 
 /// Shakes hands. The caller bounds the time; `Shared::turns` bounds how many are computed at once, and nobody holds
 /// a turn while it waits for its peer.
-pub(crate) async fn shake_hands(shared: &Shared, socket: TcpStream, port: Port) -> Result<Shaken, Unshaken> {
-    let start = match LazyConfigAcceptor::new(Acceptor::default(), socket).await {
+pub(crate) async fn shake_hands(
+    shared: &Shared,
+    mut socket: TcpStream,
+    port: Port,
+) -> Result<Shaken, Unshaken> {
+    let (start, incoming) = match tls::hello(&mut socket).await {
         Ok(start) => start,
         Err(error) => return Err(silent_or_refused(&error)),
     };
     let hello = start.client_hello();
     let asked: Option<Arc<str>> = hello.server_name().map(Into::into);
     let offered: Vec<Vec<u8>> = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
+    drop(start);
     let refused = |refusal| Unshaken { server_name: asked.clone(), refusal: Some(refusal) };
     let (endpoint, way) = match find_way(shared, asked.as_deref(), port, &offered).await {
         Ok(found) => found,
         Err(refusal) => {
-            turn_away(start.io, refusal.alert).await;
+            turn_away(socket, refusal.alert).await;
             return Err(refused(refusal));
         }
     };
@@ -68,11 +67,11 @@ pub(crate) async fn shake_hands(shared: &Shared, socket: TcpStream, port: Port) 
     let config = endpoint.shown.config(fit).map_err(|error| {
         refused(Refusal::unusable_certificate(endpoint.name.as_deref().unwrap_or("default"), &error))
     })?;
-    let shaking = start.into_stream_with(config, |tls| tls.set_buffer_limit(Some(SEND_BUFFER)));
+    let shaking = tls::shake(socket, incoming, config);
     let stream =
         in_turns(&shared.turns, shaking).await.map_err(|error| refused(Refusal::from_tls(&error)))?;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let chain: Vec<Vec<u8>> = chain.iter().map(|certificate| certificate.to_vec()).collect();
+    let chain: Vec<Vec<u8>> =
+        stream.peer_certificates().iter().map(|certificate| certificate.to_vec()).collect();
     if asks_certificate && chain.is_empty() {
         return Err(refused(Refusal::no_certificate()));
     }

@@ -3,6 +3,7 @@
 //! That is what keeps an idle connection free of buffers without an allocation per wake.
 
 use std::cell::Cell;
+use std::thread::LocalKey;
 
 use bytes::BytesMut;
 use mqtt::Packet;
@@ -19,6 +20,8 @@ const KEEP_PACKETS: usize = 256;
 thread_local! {
     static INPUT: Cell<BytesMut> = Cell::new(BytesMut::new());
     static OUTPUT: Cell<BytesMut> = Cell::new(BytesMut::new());
+    static RECORDS: Cell<BytesMut> = Cell::new(BytesMut::new());
+    static SEALED: Cell<BytesMut> = Cell::new(BytesMut::new());
     static PACKETS: Cell<Vec<Packet>> = const { Cell::new(Vec::new()) };
 }
 
@@ -27,10 +30,14 @@ pub(crate) fn rent_input() -> BytesMut {
 }
 
 /// Takes the buffer back; what is left of its allocation serves the thread's next read.
-pub(crate) fn return_input(mut buffer: BytesMut) {
+pub(crate) fn return_input(buffer: BytesMut) {
+    keep(&INPUT, buffer);
+}
+
+fn keep(place: &'static LocalKey<Cell<BytesMut>>, mut buffer: BytesMut) {
     if buffer.capacity() > 0 && buffer.capacity() <= KEEP_BYTES {
         buffer.clear();
-        INPUT.set(buffer);
+        place.set(buffer);
     }
 }
 
@@ -38,11 +45,26 @@ pub(crate) fn rent_output() -> BytesMut {
     OUTPUT.take()
 }
 
-pub(crate) fn return_output(mut buffer: BytesMut) {
-    if buffer.capacity() > 0 && buffer.capacity() <= KEEP_BYTES {
-        buffer.clear();
-        OUTPUT.set(buffer);
-    }
+pub(crate) fn return_output(buffer: BytesMut) {
+    keep(&OUTPUT, buffer);
+}
+
+/// For TLS records as they come.
+pub(crate) fn rent_records() -> BytesMut {
+    RECORDS.take()
+}
+
+pub(crate) fn return_records(buffer: BytesMut) {
+    keep(&RECORDS, buffer);
+}
+
+/// For TLS records as they go.
+pub(crate) fn rent_sealed() -> BytesMut {
+    SEALED.take()
+}
+
+pub(crate) fn return_sealed(buffer: BytesMut) {
+    keep(&SEALED, buffer);
 }
 
 pub(crate) fn rent_packets() -> Vec<Packet> {

@@ -51,7 +51,7 @@ pub(crate) struct Entry {
     /// The actions of [`Asked`] that it speaks of.
     asked: [bool; Asked::COUNT],
     /// What the connections share because no variable stands in it.
-    fixed: Option<Fixed>,
+    fixed: Option<Box<Fixed>>,
 }
 
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl PolicySet {
                 source,
                 statement,
                 asked: Asked::ALL.map(|asked| text.covers(asked.lower_case_name())),
-                fixed: Fixed::of(text),
+                fixed: Fixed::of(text).map(Box::new),
             })
         });
         Self { entries: entries.collect(), sources: sources.into(), shared: OnceLock::new() }

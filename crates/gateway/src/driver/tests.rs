@@ -295,3 +295,23 @@ async fn the_task_of_a_connection_is_little_more_than_its_parts() {
     let task = std::mem::size_of_val(&driver.run(()));
     assert!(task < parts + 400, "{task} bytes for {parts}");
 }
+
+fn future_of<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+    size_of::<F>()
+}
+
+/// The task of a connection is the largest thing that it has, and the allocator gives it whole steps of 128 bytes. What it
+/// needs only while it begins or ends is boxed, or another task.
+#[test]
+fn the_task_of_a_connection_is_small() {
+    use crate::budget::Place;
+    use crate::tls::TlsStream;
+    use broker::Connection;
+    use tokio::net::TcpStream;
+    let sizes = [
+        future_of(Driver::<TcpStream, Connection>::run::<Place>),
+        future_of(Driver::<TlsStream<TcpStream>, Connection>::run::<Place>),
+    ];
+    let most = [560, 1760];
+    assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?} bytes, at most {most:?}");
+}

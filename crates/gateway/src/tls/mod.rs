@@ -6,6 +6,7 @@
 
 mod names;
 mod security_policy;
+mod stream;
 mod verifier;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 pub(crate) use names::Names;
+pub(crate) use stream::{TlsStream, hello, shake};
 pub(crate) use verifier::AnyCertificate;
 
 /// The certificate chain that the broker shows, and its private key.

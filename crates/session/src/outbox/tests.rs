@@ -188,3 +188,12 @@ fn what_waits_is_copied_once() {
     assert!(!Arc::ptr_eq(&shared, &copy) && Arc::ptr_eq(&copy, &shared.to_lasting()));
     assert_eq!(copy.message, shared.message);
 }
+
+/// What every connected client costs for as long as it is there. Whoever needs more room for something that most clients
+/// do not have puts it behind a pointer.
+#[test]
+fn sessions_are_small() {
+    let sizes = [size_of::<crate::Session>(), size_of::<crate::Conversation>(), size_of::<Outbox>()];
+    let most = [272, 280, 128];
+    assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?} bytes, at most {most:?}");
+}
