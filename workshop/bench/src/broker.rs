@@ -137,6 +137,16 @@ impl Running {
         self.port
     }
 
+    /// Where it takes something else, by the name in its ready file. Ours only.
+    pub fn port_of(&self, name: &str) -> Option<u16> {
+        ready_port(self.folder.path(), name)
+    }
+
+    /// Its data folder. Ours only.
+    pub fn data(&self) -> PathBuf {
+        data_path(self.folder.path())
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -175,6 +185,10 @@ impl Drop for Running {
     }
 }
 
+fn data_path(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
 fn log_path(folder: &Path) -> PathBuf {
     folder.join("log")
 }
@@ -208,7 +222,7 @@ fn launch(command: &mut Command, folder: &Path) -> std::io::Result<Child> {
 }
 
 fn ours(broker: &Broker, folder: &Path, prepared: Option<&Prepared>) -> std::io::Result<Command> {
-    let data = folder.join("data");
+    let data = data_path(folder);
     if let Some(prepared) = prepared {
         prepared.copy_data(&data)?;
     }

@@ -27,6 +27,8 @@ pub enum Command {
     Growth(GrowthArgs),
     /// Draw where this broker's time goes under a load, and print the shares (needs perf)
     Flame(FlameArgs),
+    /// This broker at a share of its capacity for an hour, with churn: memory, descriptors, losses, latency
+    Soak(SoakArgs),
     /// Make docs/performance.md of what the other commands kept
     Report(ReportArgs),
 }
@@ -164,6 +166,73 @@ pub struct FlameArgs {
     pub out: PathBuf,
 }
 
+/// Options of `soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// Length of the soak, without the search for the capacity before it
+    #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = minutes)]
+    pub minutes: f64,
+    /// Share of the capacity that is offered
+    #[arg(long, value_name = "PART", default_value_t = 0.7, value_parser = share)]
+    pub share: f64,
+    /// Messages a second that count as the capacity [default: it is searched for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub capacity: Option<u64>,
+    /// Publishers and subscribers of the measured messages, one to one
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=2_000))]
+    pub pairs: u32,
+    /// Devices that leave and come back at once
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=5_000))]
+    pub storm: u32,
+    /// Seconds from one such storm to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub storm_every: f64,
+    /// Devices with sessions that last, whose queues are filled while they are away
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub away: u32,
+    /// Clients that change their subscriptions every second
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub changing: u32,
+    /// Clients that come new and look at retained messages
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub readers: u32,
+    /// Seconds from one sample to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    pub sample: f64,
+    /// The evidence; its pictures go beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence/soak.json")]
+    pub out: PathBuf,
+    /// A line for each sample as it is taken (JSON) [default: beside --out, .jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub progress: Option<PathBuf>,
+    /// The commit of the binary [default: that of the folder this runs in]
+    #[arg(long, value_name = "HASH")]
+    pub commit: Option<String>,
+    /// What a reader must know: who else used the machine, say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+fn within(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(format!("from {least} to {most}")) }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    within(text, 0.02, 1_440.0)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    within(text, 0.01, 10.0)
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    within(text, 0.1, 600.0)
+}
+
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -190,5 +259,7 @@ mod tests {
         assert!(parse("b compare --thingcore t --mosquitto m --rows all"));
         assert!(!parse("b compare --thingcore t --tls"));
         assert!(parse("b pairs --clients 3"));
+        assert!(parse("b soak --thingcore t --minutes 0.1 --share 0.7"));
+        assert!(!parse("b soak --thingcore t --minutes 0"));
     }
 }

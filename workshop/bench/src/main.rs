@@ -4,6 +4,7 @@
 mod broker;
 mod cli;
 mod compare;
+mod evidence;
 mod figures;
 mod flame;
 mod fsyncs;
@@ -13,6 +14,7 @@ mod prepared;
 mod report;
 mod results;
 mod rows;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ async fn main() -> ExitCode {
         Command::Compare(args) => until_stopped(compare::run(args)).await,
         Command::Growth(args) => until_stopped(growth::run(args)).await,
         Command::Flame(args) => until_stopped(flame::run(args)).await,
+        Command::Soak(args) => until_stopped(soak::run(args)).await,
         Command::Report(args) => report::run(args),
     };
     match outcome {
