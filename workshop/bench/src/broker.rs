@@ -17,6 +17,8 @@ use crate::prepared::Prepared;
 /// How long a broker may take to accept clients.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
+/// The profile of quotas that has no rates.
+const UNLIMITED: &str = "unlimited";
 /// Bytes of a failed broker's log that are shown.
 const LOG_TAIL: usize = 2_000;
 
@@ -65,12 +67,19 @@ pub struct Broker {
     config: Option<PathBuf>,
     /// Processors that it may use, for `taskset -c`.
     pin: Option<String>,
+    /// Whose quotas ours keeps.
+    quotas: &'static str,
 }
 
 impl Broker {
     /// `config`: for [`Make::Configured`].
     pub fn new(make: Make, path: &Path, config: Option<&Path>) -> Self {
-        Self { make, path: path.into(), config: config.map(Path::to_owned), pin: None }
+        Self { make, path: path.into(), config: config.map(Path::to_owned), pin: None, quotas: UNLIMITED }
+    }
+
+    /// With this profile of quotas. Ours only.
+    pub fn under(self, quotas: &'static str) -> Self {
+        Self { quotas, ..self }
     }
 
     /// On these processors only.
@@ -227,6 +236,7 @@ fn ours(broker: &Broker, folder: &Path, prepared: Option<&Prepared>) -> std::io:
         prepared.copy_data(&data)?;
     }
     let mut command = serve(&broker.path, &data, &ready_path(folder));
+    command.env("THINGCORE_QUOTAS", broker.quotas);
     if let Some(config) = &broker.config {
         command.arg("--config").arg(config);
     }
@@ -242,7 +252,7 @@ pub fn serve(binary: &Path, data: &Path, ready: &Path) -> Command {
         command.args([&format!("--{port}-port"), "0"]);
     }
     // The work of the broker is measured, not AWS's rates. A variable, because older binaries have no such flag.
-    command.env("THINGCORE_QUOTAS", "unlimited");
+    command.env("THINGCORE_QUOTAS", UNLIMITED);
     command
 }
 

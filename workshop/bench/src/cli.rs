@@ -29,6 +29,10 @@ pub enum Command {
     Flame(FlameArgs),
     /// This broker at a share of its capacity for an hour, with churn: memory, descriptors, losses, latency
     Soak(SoakArgs),
+    /// Three times the capacity of this broker for a minute, then normal load again
+    Overload(OverloadArgs),
+    /// How many idle connections with mutual TLS fit in some memory
+    Capacity(CapacityArgs),
     /// Make docs/performance.md of what the other commands kept
     Report(ReportArgs),
 }
@@ -214,6 +218,86 @@ pub struct SoakArgs {
     /// What a reader must know: who else used the machine, say
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
+}
+
+/// Whose quotas the broker keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Quotas {
+    /// AWS IoT Core's
+    Aws,
+    /// None
+    Unlimited,
+}
+
+/// Options of `overload`.
+#[derive(Debug, Args)]
+pub struct OverloadArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// How many times the capacity is offered
+    #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = times)]
+    pub times: f64,
+    /// Profiles of quotas, each in turn
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["aws", "unlimited"])]
+    pub quotas: Vec<Quotas>,
+    /// Seconds of normal load before
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=600))]
+    pub before: u64,
+    /// Seconds of overload
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Seconds of normal load after
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(3..=600))]
+    pub after: u64,
+    /// Messages a second that count as the capacity without quotas [default: it is searched for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub capacity: Option<u64>,
+    /// Publishers and subscribers, one to one
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=2_000))]
+    pub pairs: u32,
+    /// The evidence; its pictures go beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence/overload.json")]
+    pub out: PathBuf,
+    /// The commit of the binary [default: that of the folder this runs in]
+    #[arg(long, value_name = "HASH")]
+    pub commit: Option<String>,
+    /// What a reader must know: who else used the machine, say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Options of `capacity`.
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// The memory that the connections shall fit in, GiB
+    #[arg(long, value_name = "GIB", default_value_t = 8.0, value_parser = times)]
+    pub memory: f64,
+    /// Connections at which memory is read, in rising order [default: doubling from 1000 to what descriptors permit]
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
+    pub points: Vec<u32>,
+    /// Seconds that the broker is left alone before its memory is read
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    pub rest: f64,
+    /// No more connections than this, whatever the descriptors permit: each needs a device
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub at_most: u32,
+    /// The evidence; its picture goes beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence/capacity.json")]
+    pub out: PathBuf,
+    /// The commit of the binary [default: that of the folder this runs in]
+    #[arg(long, value_name = "HASH")]
+    pub commit: Option<String>,
+    /// What a reader must know: who else used the machine, say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+fn times(text: &str) -> Result<f64, String> {
+    within(text, 0.01, 1_000.0)
 }
 
 fn within(text: &str, least: f64, most: f64) -> Result<f64, String> {

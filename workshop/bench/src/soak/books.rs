@@ -163,6 +163,12 @@ impl Books {
         entry.0 += 1;
     }
 
+    /// Both flows now.
+    pub fn readings(&self) -> [FlowReading; 2] {
+        let [qos0, qos1] = &self.flows;
+        [qos0.reading(), qos1.reading()]
+    }
+
     /// All errors so far.
     pub fn errors(&self) -> u64 {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).values().map(|(count, _)| count).sum()

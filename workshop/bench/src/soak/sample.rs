@@ -96,7 +96,7 @@ impl Sampler {
             data: data.into(),
             begun: Instant::now(),
             last: Instant::now(),
-            flows: readings(world),
+            flows: world.books.readings(),
             broker: Usage::of(pid).unwrap_or_default().cpu,
             own: Usage::own().unwrap_or_default().cpu,
             machine: machine(),
@@ -117,7 +117,7 @@ impl Sampler {
         let (broker_cores, own_cores) = (cores(usage.cpu, self.broker), cores(own, self.own));
         let machine_cores = whole.zip(self.machine).map_or(0.0, |(now, before)| cores(now, before));
         (self.broker, self.own, self.machine) = (usage.cpu, own, whole);
-        let flows = readings(world);
+        let flows = world.books.readings();
         let since = std::array::from_fn(|at| match (flows.get(at), self.flows.get(at)) {
             (Some(now), Some(before)) => now.since(before),
             _ => FlowReading::default(),
@@ -154,11 +154,6 @@ impl Sampler {
         total_qos1.add(&qos1);
         [all.summary(), qos1.summary()]
     }
-}
-
-fn readings(world: &World) -> [FlowReading; 2] {
-    let [qos0, qos1] = &world.books.flows;
-    [qos0.reading(), qos1.reading()]
 }
 
 /// Descriptors of a process; 0 if it is gone.

@@ -88,6 +88,31 @@ impl Seats {
     }
 }
 
+/// A device that does nothing: who has this certificate.
+pub struct Device {
+    at: usize,
+    /// Its client id.
+    pub name: String,
+}
+
+impl Device {
+    /// With certificate `number`.
+    pub fn of(world: &World, number: u32) -> Self {
+        let at = number as usize;
+        Self { at, name: world.target(Door::Tls).client_id(world.run, "idle", number, at) }
+    }
+
+    /// Connects, and holds no more memory than it must.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn open(&self, world: &World) -> Result<Client, Fault> {
+        let mut client = Client::open(world.target(Door::Tls), self.at, &self.name).await?;
+        client.rest();
+        Ok(client)
+    }
+}
+
 /// What everybody shares.
 pub struct World {
     plain: Target,
