@@ -194,6 +194,13 @@ pub struct SoakArgs {
     /// Seconds from one such storm to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub storm_every: f64,
+    /// Seconds from one edit of a policy to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    pub edit_every: f64,
+    /// How many times as often storms and edits come in the first ten minutes (or the first sixth): what the broker
+    /// remembers within bounds is full after that
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = times)]
+    pub season: f64,
     /// Devices with sessions that last, whose queues are filled while they are away
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub away: u32,

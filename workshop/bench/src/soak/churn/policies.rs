@@ -10,14 +10,12 @@ use serde_json::{Value, json};
 
 use crate::soak::world::{Phase, World};
 
-/// Time between two edits.
-const EVERY: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
 /// A policy that is attached beside a device's own, and detached again.
 const BESIDE: &str = "soak-beside";
 
 /// Edits policies of these devices in turn until the run is quiet. It blocks: give it a thread of its own.
-pub fn edit(world: &Arc<World>, server: &ServerArgs, devices: &[String]) {
+pub fn edit(world: &Arc<World>, server: &ServerArgs, devices: &[String], every: Duration) {
     let failed = |text: String| world.books.error("policies", "api", &text);
     let server = match Server::find(server, &|_| None) {
         Ok(server) => server,
@@ -35,14 +33,14 @@ pub fn edit(world: &Arc<World>, server: &ServerArgs, devices: &[String]) {
             Ok(edits) => world.books.churn.policy_edits.add(edits),
             Err(problem) => failed(problem.to_string()),
         }
-        rest(world);
+        rest(world, every);
     }
 }
 
-fn rest(world: &World) {
-    let until = std::time::Instant::now() + EVERY;
+fn rest(world: &World, every: Duration) {
+    let until = std::time::Instant::now() + every.div_f64(world.haste());
     while std::time::Instant::now() < until && !world.at(Phase::Quiet) {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(LOOK.min(until.saturating_duration_since(std::time::Instant::now())));
     }
 }
 

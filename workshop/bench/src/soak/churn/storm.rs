@@ -45,7 +45,7 @@ async fn stay(world: &World, seat: &Seat, number: u32, turn: u64) -> Result<(), 
         }
     }
     // Every other device has no time for a DISCONNECT.
-    if number % 2 == 0 { client.close().await } else { Ok(()) }
+    if number.is_multiple_of(2) { client.close().await } else { Ok(()) }
 }
 
 async fn greet(world: &World, client: &mut Client, number: u32, turn: u64) -> Result<(), Fault> {
