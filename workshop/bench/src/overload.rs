@@ -142,7 +142,7 @@ async fn one(args: &OverloadArgs, prepared: &Prepared, quotas: Quotas) -> Result
             "the broker did not keep up with the first rate that was tried".into(),
         ));
     }
-    let (before, flow) = (Said::ask(running.port_of("admin")), world.books.readings());
+    let before = Said::ask(running.port_of("admin"));
     let mut course = Course { world: Arc::clone(&world), samples: Vec::new() };
     let mut sampler = Sampler::new(running.pid(), &running.data(), &world);
     let normal = (capacity as f64 * NORMAL) as u64;
@@ -155,11 +155,9 @@ async fn one(args: &OverloadArgs, prepared: &Prepared, quotas: Quotas) -> Result
     course.part(&mut sampler, Part::After, normal, args.after).await;
     world.enter(Phase::Quiet);
     pace::calm(&world).await;
-    let [_, qos1] = world.books.readings();
-    let [_, qos1_before] = flow;
-    let qos1 = qos1.since(&qos1_before);
     let said = Said::ask(running.port_of("admin")).since(&before);
     crew.farewell().await;
+    let [_, qos1] = world.books.readings();
     Ok(Found {
         quotas,
         capacity,
