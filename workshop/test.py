@@ -173,7 +173,7 @@ def build_binary():
     if os.environ.get("THINGCORE_BIN"):
         print(f"using {binary()}")
     else:
-        run(["cargo", "build", "-p", "thingcore", "--locked"])
+        run(["cargo", "build", "-p", "thingcore", "-p", "thingcore-bench", "--locked"])
 
 
 def blackbox(options):

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use mqtt::{
     ConnAck, Connect, ConnectProperties, Decoder, Disconnect, Packet, PacketId, QoS, ReasonCode, Subscribe,
-    SubscribeRequest, Text, Version,
+    SubscribeRequest, Text, Unsubscribe, Version,
 };
 use tokio::time::timeout;
 
@@ -131,6 +131,29 @@ impl Client {
             match self.answer("SUBACK").await? {
                 Packet::SubAck(answer) => match answer.codes.iter().find(|code| code.is_failure()) {
                     Some(code) => return Err(Fault::Refused("SUBSCRIBE", *code)),
+                    None => return Ok(()),
+                },
+                message @ Packet::Publish(_) => self.early.push_back(message),
+                other => return Err(Fault::Unexpected(other.name())),
+            }
+        }
+    }
+
+    /// Gives a filter back and waits for the answer. Messages may come before it.
+    ///
+    /// # Errors
+    /// The broker refuses, is silent or gone.
+    pub async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), Fault> {
+        let packet_id = PacketId::FIRST;
+        self.push(&Packet::Unsubscribe(Unsubscribe {
+            packet_id,
+            filters: filters.iter().map(|filter| text(filter)).collect::<Result<_, Fault>>()?,
+            user_properties: Default::default(),
+        }))?;
+        loop {
+            match self.answer("UNSUBACK").await? {
+                Packet::UnsubAck(answer) => match answer.codes.iter().find(|code| code.is_failure()) {
+                    Some(code) => return Err(Fault::Refused("UNSUBSCRIBE", *code)),
                     None => return Ok(()),
                 },
                 message @ Packet::Publish(_) => self.early.push_back(message),

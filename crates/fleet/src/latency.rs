@@ -21,8 +21,15 @@ const CURVE: [f64; 17] = [
 #[derive(Debug)]
 pub struct Latencies(Option<Histogram<u64>>);
 
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Latencies {
-    fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         // The bounds are constants within what the histogram takes.
         Self(Histogram::new_with_bounds(1, LONGEST_MICROSECONDS, 3).ok())
     }
@@ -34,10 +41,17 @@ impl Latencies {
         }
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds all that another holds.
+    pub fn add(&mut self, other: &Self) {
         if let (Some(histogram), Some(other)) = (&mut self.0, &other.0) {
             // Equal bounds: adding cannot fail.
             let _ = histogram.add(other);
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(histogram) = &mut self.0 {
+            histogram.reset();
         }
     }
 
@@ -67,6 +81,12 @@ impl Latencies {
 #[derive(Debug)]
 pub struct Recorder([Mutex<Latencies>; SHARDS]);
 
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Recorder {
     /// An empty one.
     pub fn new() -> Self {
@@ -77,6 +97,17 @@ impl Recorder {
     pub fn shard(&self, client: usize) -> MutexGuard<'_, Latencies> {
         let [first, ..] = &self.0;
         self.0.get(client % SHARDS).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of them as one, and empty again: an interval's worth.
+    pub fn take(&self) -> Latencies {
+        let mut all = Latencies::new();
+        for shard in &self.0 {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.add(&shard);
+            shard.clear();
+        }
+        all
     }
 
     /// All of them as one.
@@ -142,6 +173,17 @@ mod tests {
         assert!(near(summary.p99, 9_900.0), "{summary:?}");
         assert!(near(summary.p999, 9_990.0), "{summary:?}");
         assert!(near(summary.max, 10_000.0), "{summary:?}");
+    }
+
+    #[test]
+    fn what_was_taken_is_not_there_any_more() {
+        let recorder = Recorder::new();
+        recorder.shard(3).record(5_000_000);
+        let mut all = recorder.take();
+        assert_eq!(recorder.take().summary(), None);
+        recorder.shard(4).record(7_000_000);
+        all.add(&recorder.take());
+        assert_eq!(all.summary().unwrap().count, 2);
     }
 
     #[test]

@@ -31,10 +31,16 @@ mod target;
 mod websocket;
 mod window;
 
+pub use client::{Client, Stay, text};
 pub use command::{Finding, measure, run};
+pub use crowd::{descriptors, gather};
 pub use fault::{BenchError, Fault};
-pub use latency::Summary;
-pub use load::{Pattern, Snapshot};
+pub use latency::{Latencies, Recorder, Summary};
+pub use load::{Pattern, Snapshot, acknowledge};
 pub use plot::{Chart, Line, Scale, svg};
 pub use process::Usage;
 pub use report::{bytes, told};
+pub use schedule::Schedule;
+pub use sequence::{Arrival, Sequence};
+pub use stamp::{STAMP_BYTES, Stamp, unique_run};
+pub use target::Target;

@@ -14,8 +14,10 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 /// What is due, for each publisher.
 #[derive(Debug)]
 pub struct Schedule {
-    /// Messages a second, all publishers together; at least 1.
-    rate: u64,
+    /// Messages a second, all publishers together; 0 = none for now.
+    rate: AtomicU64,
+    /// Messages that have been due.
+    offered: AtomicU64,
     /// Nanoseconds since the run's origin at which each unsent message was due.
     due: Box<[Mutex<VecDeque<u64>>]>,
     /// Messages that found no room.
@@ -26,9 +28,29 @@ impl Schedule {
     /// For so many publishers.
     pub fn new(rate: u64, publishers: u32) -> Self {
         Self {
-            rate: rate.max(1),
+            rate: AtomicU64::new(rate),
+            offered: AtomicU64::new(0),
             due: (0..publishers).map(|_| Mutex::default()).collect(),
             dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on, so many messages a second; 0 = none.
+    pub fn pace(&self, rate: u64) {
+        self.rate.store(rate, Relaxed);
+    }
+
+    /// Messages that have been due so far, sent or not.
+    pub fn offered(&self) -> u64 {
+        self.offered.load(Relaxed)
+    }
+
+    /// Gives up everything that is due and unsent; it stays counted as unsent.
+    pub fn forget(&self) {
+        for lane in &self.due {
+            let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+            self.dropped.fetch_add(lane.len() as u64, Relaxed);
+            lane.clear();
         }
     }
 
@@ -57,24 +79,25 @@ impl Schedule {
     /// The clock: releases messages until `ended`, and wakes their publishers. It blocks: give it a thread of its own.
     /// A message is due when this thread has woken for it, not a scheduler's delay earlier.
     pub fn run(&self, origin: Instant, ended: impl Fn() -> bool, wake: impl Fn(u32)) {
-        let (begin, mut released) = (Instant::now(), 0_u64);
+        let (mut begin, mut released, mut rate) = (Instant::now(), 0_u64, self.rate.load(Relaxed));
         while !ended() {
-            let now = Instant::now();
+            let (now, asked) = (Instant::now(), self.rate.load(Relaxed));
+            if asked != rate {
+                (begin, released, rate) = (now, 0, asked);
+            }
             let stamp = u64::try_from((now - origin).as_nanos()).unwrap_or(u64::MAX);
-            while self.at(begin, released) <= now {
+            while at(rate, begin, released).is_some_and(|due| due <= now) {
                 self.release((released % self.due.len().max(1) as u64) as u32, stamp, &wake);
                 released += 1;
             }
-            std::thread::sleep(self.at(begin, released).saturating_duration_since(now).min(LONGEST_SLEEP));
+            let wait =
+                at(rate, begin, released).map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now));
+            std::thread::sleep(wait.min(LONGEST_SLEEP));
         }
     }
 
-    fn at(&self, begin: Instant, message: u64) -> Instant {
-        let nanoseconds = u128::from(message) * 1_000_000_000 / u128::from(self.rate);
-        begin + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
-    }
-
     fn release(&self, publisher: u32, stamp: u64, wake: &impl Fn(u32)) {
+        self.offered.fetch_add(1, Relaxed);
         match self.lane(publisher) {
             Some(mut lane) if lane.len() < DUE_MAX => lane.push_back(stamp),
             _ => {
@@ -83,6 +106,12 @@ impl Schedule {
         }
         wake(publisher);
     }
+}
+
+/// When message `message` is due at this rate; never without one.
+fn at(rate: u64, begin: Instant, message: u64) -> Option<Instant> {
+    let nanoseconds = (u128::from(message) * 1_000_000_000).checked_div(u128::from(rate))?;
+    Some(begin + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
@@ -100,6 +129,21 @@ mod tests {
         let (first, second) = (schedule.take(0).unwrap(), schedule.take(0).unwrap());
         assert!(second > first, "{first} {second}");
         assert_eq!(schedule.unsent(), all - 2);
+    }
+
+    #[test]
+    fn the_rate_changes_while_the_clock_runs() {
+        let (schedule, origin) = (Schedule::new(0, 1), Instant::now());
+        std::thread::scope(|scope| {
+            let clock = scope.spawn(|| schedule.run(origin, || origin.elapsed().as_millis() > 200, |_| {}));
+            std::thread::sleep(Duration::from_millis(60));
+            assert_eq!(schedule.offered(), 0, "a rate of 0 offers nothing");
+            schedule.pace(1_000);
+            clock.join().unwrap();
+        });
+        assert!((20..=160).contains(&schedule.offered()), "{}", schedule.offered());
+        schedule.forget();
+        assert_eq!((schedule.due(0), schedule.unsent()), (0, schedule.offered()));
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::prepared::Prepared;
 /// How long a broker may take to accept clients.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
+/// The profile of quotas that has no rates.
+const UNLIMITED: &str = "unlimited";
 /// Bytes of a failed broker's log that are shown.
 const LOG_TAIL: usize = 2_000;
 
@@ -68,12 +70,19 @@ pub struct Broker {
     config: Option<PathBuf>,
     /// Processors that it may use, for `taskset -c`.
     pin: Option<String>,
+    /// Whose quotas ours keeps.
+    quotas: &'static str,
 }
 
 impl Broker {
     /// `config`: for [`Make::Configured`].
     pub fn new(make: Make, path: &Path, config: Option<&Path>) -> Self {
-        Self { make, path: path.into(), config: config.map(Path::to_owned), pin: None }
+        Self { make, path: path.into(), config: config.map(Path::to_owned), pin: None, quotas: UNLIMITED }
+    }
+
+    /// With this profile of quotas. Ours only.
+    pub fn under(self, quotas: &'static str) -> Self {
+        Self { quotas, ..self }
     }
 
     /// On these processors only.
@@ -140,6 +149,16 @@ impl Running {
         self.port
     }
 
+    /// Where it takes something else, by the name in its ready file. Ours only.
+    pub fn port_of(&self, name: &str) -> Option<u16> {
+        ready_port(self.folder.path(), name)
+    }
+
+    /// Its data folder. Ours only.
+    pub fn data(&self) -> PathBuf {
+        data_path(self.folder.path())
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -178,6 +197,10 @@ impl Drop for Running {
     }
 }
 
+fn data_path(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
 fn log_path(folder: &Path) -> PathBuf {
     folder.join("log")
 }
@@ -211,11 +234,12 @@ fn launch(command: &mut Command, folder: &Path) -> std::io::Result<Child> {
 }
 
 fn ours(broker: &Broker, folder: &Path, prepared: Option<&Prepared>) -> std::io::Result<Command> {
-    let data = folder.join("data");
+    let data = data_path(folder);
     if let Some(prepared) = prepared {
         prepared.copy_data(&data)?;
     }
     let mut command = serve(&broker.path, &data, &ready_path(folder));
+    command.env("THINGCORE_QUOTAS", broker.quotas);
     let config = match &broker.config {
         Some(config) => config.clone(),
         None => {
@@ -237,7 +261,7 @@ pub fn serve(binary: &Path, data: &Path, ready: &Path) -> Command {
         command.args([&format!("--{port}-port"), "0"]);
     }
     // The work of the broker is measured, not AWS's rates. A variable, because older binaries have no such flag.
-    command.env("THINGCORE_QUOTAS", "unlimited");
+    command.env("THINGCORE_QUOTAS", UNLIMITED);
     command
 }
 

@@ -27,6 +27,12 @@ pub enum Command {
     Growth(GrowthArgs),
     /// Draw where this broker's time goes under a load, and print the shares (needs perf)
     Flame(FlameArgs),
+    /// This broker at a share of its capacity for an hour, with churn: memory, descriptors, losses, latency
+    Soak(SoakArgs),
+    /// Three times the capacity of this broker for a minute, then normal load again
+    Overload(OverloadArgs),
+    /// How many idle connections with mutual TLS fit in some memory
+    Capacity(CapacityArgs),
     /// Make docs/performance.md of what the other commands kept
     Report(ReportArgs),
 }
@@ -164,6 +170,160 @@ pub struct FlameArgs {
     pub out: PathBuf,
 }
 
+/// Options of `soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// Length of the soak, without the search for the capacity before it
+    #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = minutes)]
+    pub minutes: f64,
+    /// Share of the capacity that is offered
+    #[arg(long, value_name = "PART", default_value_t = 0.7, value_parser = share)]
+    pub share: f64,
+    /// Messages a second that count as the capacity [default: it is searched for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub capacity: Option<u64>,
+    /// Publishers and subscribers of the measured messages, one to one
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=2_000))]
+    pub pairs: u32,
+    /// Devices that leave and come back at once
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=5_000))]
+    pub storm: u32,
+    /// Seconds from one such storm to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub storm_every: f64,
+    /// Seconds from one edit of a policy to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    pub edit_every: f64,
+    /// How many times as often storms and edits come in the first ten minutes (or the first sixth): what the broker
+    /// remembers within bounds is full after that
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = times)]
+    pub season: f64,
+    /// Devices with sessions that last, whose queues are filled while they are away
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub away: u32,
+    /// Clients that change their subscriptions every second
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub changing: u32,
+    /// Clients that come new and look at retained messages
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub readers: u32,
+    /// Seconds from one sample to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    pub sample: f64,
+    /// The evidence; its pictures go beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence/soak.json")]
+    pub out: PathBuf,
+    /// A line for each sample as it is taken (JSON) [default: beside --out, .jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub progress: Option<PathBuf>,
+    /// The commit of the binary [default: that of the folder this runs in]
+    #[arg(long, value_name = "HASH")]
+    pub commit: Option<String>,
+    /// What a reader must know: who else used the machine, say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Whose quotas the broker keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Quotas {
+    /// AWS IoT Core's
+    Aws,
+    /// None
+    Unlimited,
+}
+
+/// Options of `overload`.
+#[derive(Debug, Args)]
+pub struct OverloadArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// How many times the capacity is offered
+    #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = times)]
+    pub times: f64,
+    /// Profiles of quotas, each in turn
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["aws", "unlimited"])]
+    pub quotas: Vec<Quotas>,
+    /// Seconds of normal load before
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=600))]
+    pub before: u64,
+    /// Seconds of overload
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Seconds of normal load after
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(3..=600))]
+    pub after: u64,
+    /// Messages a second that count as the capacity without quotas [default: it is searched for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub capacity: Option<u64>,
+    /// Publishers and subscribers, one to one
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=2_000))]
+    pub pairs: u32,
+    /// The evidence; its pictures go beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence/overload.json")]
+    pub out: PathBuf,
+    /// The commit of the binary [default: that of the folder this runs in]
+    #[arg(long, value_name = "HASH")]
+    pub commit: Option<String>,
+    /// What a reader must know: who else used the machine, say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Options of `capacity`.
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// The thingcore binary
+    #[arg(long, value_name = "PATH")]
+    pub thingcore: PathBuf,
+    /// The memory that the connections shall fit in, GiB
+    #[arg(long, value_name = "GIB", default_value_t = 8.0, value_parser = times)]
+    pub memory: f64,
+    /// Connections at which memory is read, in rising order [default: doubling from 1000 to what descriptors permit]
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
+    pub points: Vec<u32>,
+    /// Seconds that the broker is left alone before its memory is read
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    pub rest: f64,
+    /// No more connections than this, whatever the descriptors permit: each needs a device
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub at_most: u32,
+    /// The evidence; its picture goes beside it
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence/capacity.json")]
+    pub out: PathBuf,
+    /// The commit of the binary [default: that of the folder this runs in]
+    #[arg(long, value_name = "HASH")]
+    pub commit: Option<String>,
+    /// What a reader must know: who else used the machine, say
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+fn times(text: &str) -> Result<f64, String> {
+    within(text, 0.01, 1_000.0)
+}
+
+fn within(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(format!("from {least} to {most}")) }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    within(text, 0.02, 1_440.0)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    within(text, 0.01, 10.0)
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    within(text, 0.1, 600.0)
+}
+
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -190,5 +350,7 @@ mod tests {
         assert!(parse("b compare --thingcore t --mosquitto m --rows all"));
         assert!(!parse("b compare --thingcore t --tls"));
         assert!(parse("b pairs --clients 3"));
+        assert!(parse("b soak --thingcore t --minutes 0.1 --share 0.7"));
+        assert!(!parse("b soak --thingcore t --minutes 0"));
     }
 }

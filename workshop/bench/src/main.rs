@@ -2,17 +2,21 @@
 //! file, and makes docs/performance.md of it. What the numbers mean is in the README.
 
 mod broker;
+mod capacity;
 mod cli;
 mod compare;
+mod evidence;
 mod figures;
 mod flame;
 mod fsyncs;
 mod growth;
 mod machine;
+mod overload;
 mod prepared;
 mod report;
 mod results;
 mod rows;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -28,6 +32,9 @@ async fn main() -> ExitCode {
         Command::Compare(args) => until_stopped(compare::run(args)).await,
         Command::Growth(args) => until_stopped(growth::run(args)).await,
         Command::Flame(args) => until_stopped(flame::run(args)).await,
+        Command::Soak(args) => until_stopped(soak::run(args)).await,
+        Command::Overload(args) => until_stopped(overload::run(args)).await,
+        Command::Capacity(args) => until_stopped(capacity::run(args)).await,
         Command::Report(args) => report::run(args),
     };
     match outcome {
