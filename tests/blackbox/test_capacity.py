@@ -141,7 +141,7 @@ def test_offline_sessions_cost_little(new_server):
 def test_idle_connections_cost_little(new_server, port):
     """Memory grows by what a connection is, not by what it needs while it connects."""
     server = new_server()
-    device = server.account.device("idle") if port == "mqtt" else None
+    device = server.account.device() if port == "mqtt" else None
     opened = []
 
     def open_some(count):
