@@ -80,10 +80,13 @@ impl Publish {
 }
 
 /// Boxes that a thread keeps for the next packets: as many as a connection decodes at once.
-const SPARE: usize = 64;
+const MOST_SPARE: usize = 64;
+
+/// An allocation that a packet had.
+struct Spare(Box<Publish>);
 
 thread_local! {
-    static BOXES: RefCell<Vec<Box<Publish>>> = const { RefCell::new(Vec::new()) };
+    static BOXES: RefCell<Vec<Spare>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Publish {
@@ -91,7 +94,7 @@ impl Publish {
     #[must_use]
     pub fn fresh() -> Box<Self> {
         let kept = BOXES.try_with(|boxes| boxes.try_borrow_mut().ok().and_then(|mut boxes| boxes.pop()));
-        kept.ok().flatten().unwrap_or_default()
+        kept.ok().flatten().map_or_else(Box::default, |spare| spare.0)
     }
 
     /// Gives back what is not needed any more; what it holds is dropped now.
@@ -100,9 +103,9 @@ impl Publish {
         // A thread that ends has no use for it.
         let _ended = BOXES.try_with(|boxes| {
             if let Ok(mut boxes) = boxes.try_borrow_mut()
-                && boxes.len() < SPARE
+                && boxes.len() < MOST_SPARE
             {
-                boxes.push(self);
+                boxes.push(Spare(self));
             }
         });
     }

@@ -89,7 +89,8 @@ impl Session {
             return Err(Unsent::TooLarge);
         }
         let confirmed = offer.qos != QoS::AtMostOnce;
-        if confirmed && self.in_flight() >= usize::from(live.terms().send_window) {
+        let is_full = self.in_flight() >= usize::from(live.terms().send_window);
+        if confirmed && (is_full || !self.bears_in_flight(live, &offer)) {
             return Err(Unsent::WindowFull);
         }
         if !live.outbox.has_room(offer.parcel.weight()) {
@@ -121,12 +122,15 @@ impl Session {
         self.in_flight() - self.in_flight.parked()
     }
 
+    /// A window that is wide is bounded by the bytes on their way.
+    fn bears_in_flight(&self, live: &Conversation, offer: &Offer) -> bool {
+        self.in_flight() < NARROW_WINDOW || live.outbox.bears(self.in_flight.weight() + offer.parcel.weight())
+    }
+
     pub(super) fn has_room(&self, live: &Conversation, offer: &Offer) -> bool {
         let more = usize::from(mutation::is(Mutation::WindowOffByOne));
-        let on_their_way = self.in_flight();
-        on_their_way < usize::from(live.terms().send_window) + more
-            && (on_their_way < NARROW_WINDOW
-                || live.outbox.bears(self.in_flight.weight() + offer.parcel.weight()))
+        self.in_flight() < usize::from(live.terms().send_window) + more
+            && self.bears_in_flight(live, offer)
             && live.outbox.has_room(offer.parcel.weight())
             && Self::fixed_packet_id(offer).is_none_or(|fixed| !self.uses(fixed))
     }
