@@ -1,5 +1,5 @@
 //! Comparisons: starts this broker and its peers in turn under one load generator (crate `fleet`), keeps every turn in a
-//! file, and makes docs/performance.md of it. What the numbers mean is in the README.
+//! file, and makes docs/performance.md of it; and docs/evidence.md of what other runs left. What the numbers mean is in the README.
 
 mod broker;
 mod cli;
@@ -10,6 +10,7 @@ mod fsyncs;
 mod growth;
 mod machine;
 mod prepared;
+mod proof;
 mod report;
 mod results;
 mod rows;
@@ -29,6 +30,7 @@ async fn main() -> ExitCode {
         Command::Growth(args) => until_stopped(growth::run(args)).await,
         Command::Flame(args) => until_stopped(flame::run(args)).await,
         Command::Report(args) => report::run(args),
+        Command::Evidence(args) => proof::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
