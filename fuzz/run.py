@@ -43,7 +43,7 @@ def run(target, seconds):
     corpus.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
     command = [HERE / "target" / TRIPLE / "release" / target, f"-max_total_time={seconds}", f"-artifact_prefix={found}/",
-               "-print_final_stats=1", f"-timeout={PATIENCE}", "-rss_limit_mb=4096", corpus]
+               "-print_final_stats=1", f"-timeout={PATIENCE}", f"-report_slow_units={PATIENCE}", "-rss_limit_mb=4096", corpus]
     if target in LONGEST:
         command.insert(1, f"-max_len={LONGEST[target]}")
     log = HERE / "target" / f"{target}.log"

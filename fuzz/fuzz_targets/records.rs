@@ -2,11 +2,6 @@
 //! read or refused; what was read is written and read again as the same.
 #![no_main]
 
-// The journal's format is the broker's own business; this is its very file.
-#[allow(dead_code)]
-#[path = "../../crates/broker/src/durable/body.rs"]
-mod body;
-
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use registry::{
@@ -16,6 +11,7 @@ use registry::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use session::stored;
 use store::Keyspace;
 
 fuzz_target!(|input: &[u8]| {
@@ -28,14 +24,14 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn message(bytes: &[u8]) {
-    let Some(message) = body::decode(&Bytes::copy_from_slice(bytes)) else { return };
-    let again = body::decode(&body::encode(&message));
+    let Some(message) = stored::decode(&Bytes::copy_from_slice(bytes)) else { return };
+    let again = stored::decode(&stored::encode(&message));
     assert_eq!(again, Some(message), "what was read reads back differently");
 }
 
 fn tag(bytes: &[u8]) {
-    let Some(tag) = body::Tag::decode(bytes) else { return };
-    let _ = body::Tag::decode(&tag.encode()).expect("what was read can be written");
+    let Some(tag) = stored::Tag::decode(bytes) else { return };
+    let _ = stored::Tag::decode(&tag.encode(usize::MAX)).expect("what was read can be written");
 }
 
 /// A record of one of the families.

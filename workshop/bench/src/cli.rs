@@ -35,6 +35,8 @@ pub enum Command {
     Capacity(CapacityArgs),
     /// Make docs/performance.md of what the other commands kept
     Report(ReportArgs),
+    /// Make docs/evidence.md of what simulator, kills, fuzzing, attackers and soaks kept
+    Evidence(EvidenceArgs),
 }
 
 /// The binaries.
@@ -335,6 +337,20 @@ pub struct ReportArgs {
     pub notes: PathBuf,
     /// The page; the pictures go into a folder beside it, of its name without .md
     #[arg(long, value_name = "FILE", default_value = "docs/performance.md")]
+    pub out: PathBuf,
+}
+
+/// Options of `evidence`.
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    /// The folder of the evidence; pictures go there too
+    #[arg(long, value_name = "FOLDER", default_value = "docs/evidence")]
+    pub from: PathBuf,
+    /// The page of attacks, with its table
+    #[arg(long, value_name = "FILE", default_value = "docs/attackers.md")]
+    pub attacks: PathBuf,
+    /// The page
+    #[arg(long, value_name = "FILE", default_value = "docs/evidence.md")]
     pub out: PathBuf,
 }
 

@@ -1,5 +1,5 @@
 //! Comparisons: starts this broker and its peers in turn under one load generator (crate `fleet`), keeps every turn in a
-//! file, and makes docs/performance.md of it. What the numbers mean is in the README.
+//! file, and makes docs/performance.md of it; and docs/evidence.md of what other runs left. What the numbers mean is in the README.
 
 mod broker;
 mod capacity;
@@ -13,6 +13,7 @@ mod growth;
 mod machine;
 mod overload;
 mod prepared;
+mod proof;
 mod report;
 mod results;
 mod rows;
@@ -36,6 +37,7 @@ async fn main() -> ExitCode {
         Command::Overload(args) => until_stopped(overload::run(args)).await,
         Command::Capacity(args) => until_stopped(capacity::run(args)).await,
         Command::Report(args) => report::run(args),
+        Command::Evidence(args) => proof::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ use thingcore_simulator::run::{Case, STEPS, many};
 use thingcore_simulator::world::World;
 
 /// Worlds after which every mark must have been hit.
-const ENOUGH: u64 = 150;
+const ENOUGH: u64 = 330;
 
 /// New worlds for a fixed time: 15 seconds, or `THINGCORE_SIM_SECONDS`.
 #[test]

@@ -115,6 +115,25 @@ fn a_session_that_was_deleted_does_not_come_back_from_the_disk() {
     assert_eq!((found.clean_session, found.keep_alive), (false, None));
 }
 
+#[test]
+fn a_clock_that_was_set_back_does_not_lengthen_a_session() {
+    let (store, journal) = (Arc::new(MemoryStore::new()), Arc::new(MemoryJournal::new()));
+    let house = || House::on(store.clone(), Some(journal.clone()), |_| {});
+    let before = house();
+    before.pass(3600);
+    let mut client = before.client_with("c", Version::V5, lasting);
+    client.subscribe("t", ONE);
+    client.cut();
+    before.work();
+    // Its clock begins an hour before.
+    let after = house();
+    after.drive(after.broker.recover(after.now())).unwrap();
+    after.pass(590);
+    assert_eq!(filters(&after, "c", None, 9), ["t"]);
+    after.pass(20);
+    assert!(after.broker.subscriptions("c", None, 9, after.now()).is_err());
+}
+
 /// Acknowledgements of one wake are looked after together, and before what follows them.
 #[test]
 fn what_is_acknowledged_with_the_goodbye_does_not_come_again() {

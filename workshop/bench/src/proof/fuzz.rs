@@ -1,0 +1,152 @@
+//! Fuzzing: processor time, executions and coverage of each target.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use fleet::{Chart, Line, Scale};
+use serde_json::Value;
+
+use super::{Part, spaced, time};
+use crate::results::{number, text};
+
+/// What is asked for each target, in seconds of processor time.
+const ASKED: f64 = 3_600.0;
+const TITLE: &str = "Fuzzing";
+const GOAL: &str = "each target an hour, no finding open";
+
+/// All runs of one target.
+#[derive(Debug, Default, PartialEq)]
+struct Target {
+    runs: usize,
+    seconds: f64,
+    executions: f64,
+    edges: f64,
+    all: f64,
+    corpus: f64,
+    findings: Vec<String>,
+    /// Processor seconds so far, and edges, after each run.
+    curve: Vec<(f64, f64)>,
+}
+
+impl Target {
+    fn add(&mut self, run: &Value) {
+        let at = |name: &str| number(run, name).unwrap_or(0.0);
+        self.runs += 1;
+        self.seconds += at("/cpu_seconds");
+        self.executions += at("/executions");
+        (self.edges, self.all, self.corpus) = (at("/edges"), at("/edges_in_all"), at("/corpus"));
+        let found = run.get("findings").and_then(Value::as_array).into_iter().flatten();
+        self.findings.extend(found.filter_map(Value::as_str).map(str::to_owned));
+        self.curve.push((self.seconds, self.edges));
+    }
+}
+
+fn targets(runs: &[Value]) -> BTreeMap<&str, Target> {
+    let mut all = BTreeMap::<&str, Target>::new();
+    for run in runs {
+        all.entry(text(run, "/target")).or_default().add(run);
+    }
+    all
+}
+
+pub(super) fn part(runs: &[Value]) -> Part {
+    let all = targets(runs);
+    if all.is_empty() {
+        return Part::not_run(TITLE, GOAL, "python3 fuzz/run.py");
+    }
+    let (seconds, executions) =
+        all.values().fold((0.0, 0.0), |sum, target| (sum.0 + target.seconds, sum.1 + target.executions));
+    let least = all.values().map(|target| target.seconds).fold(f64::INFINITY, f64::min);
+    let findings: usize = all.values().map(|target| target.findings.len()).sum();
+    let measured = format!(
+        "{} targets, {} of processor time in all and {} at least each, {} executions, {findings} findings",
+        all.len(),
+        time(seconds),
+        time(least),
+        spaced(executions)
+    );
+    Part {
+        title: TITLE,
+        measured,
+        goal: GOAL,
+        met: Some(least >= ASKED && findings == 0),
+        text: table(&all),
+        pictures: vec![("fuzz.svg", charts(&all))],
+    }
+}
+
+fn table(all: &BTreeMap<&str, Target>) -> String {
+    let mut out = String::from(
+        "What each target reads and what must hold: [fuzz/README.md](../fuzz/README.md). Optimised builds with assertions and \
+         checks of overflow; `fuzz/run.py` adds a line to `evidence/fuzz.jsonl` for each run. Time is processor time. Edges in all are \
+         those of the target and everything it links, much of which no input can reach.\n\n\
+         | target | processor time | of an hour | runs | executions | edges found | of all | corpus | findings |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---|\n",
+    );
+    for (name, target) in all {
+        let part = if target.all > 0.0 { target.edges / target.all * 100.0 } else { 0.0 };
+        let findings = if target.findings.is_empty() { "none".into() } else { target.findings.join(", ") };
+        let _ = writeln!(
+            out,
+            "| `{name}` | {} | {:.0} % | {} | {} | {} | {part:.1} % | {} | {findings} |",
+            time(target.seconds),
+            target.seconds / ASKED * 100.0,
+            target.runs,
+            spaced(target.executions),
+            spaced(target.edges),
+            spaced(target.corpus)
+        );
+    }
+    out
+}
+
+/// Five targets a chart, so that colours tell them apart.
+fn charts(all: &BTreeMap<&str, Target>) -> Vec<Chart> {
+    let lines: Vec<Line> = all
+        .iter()
+        .map(|(name, target)| Line { name: (*name).into(), points: target.curve.clone() })
+        .collect();
+    let chart = |lines: &[Line]| Chart {
+        title: "Edges found by processor time".into(),
+        x: ("processor seconds".into(), Scale::Log),
+        y: ("edges".into(), Scale::Linear),
+        lines: lines.to_vec(),
+    };
+    lines.chunks(5).map(chart).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run(target: &str, seconds: f64, edges: u64, findings: &[&str]) -> Value {
+        json!({"target": target, "cpu_seconds": seconds, "executions": 1_000_000, "edges": edges, "edges_in_all": 20_000,
+               "corpus": 12, "findings": findings})
+    }
+
+    #[test]
+    fn runs_of_a_target_add_up_and_the_least_counts() {
+        let runs = [run("a", 1_800.0, 900, &[]), run("b", 4_000.0, 50, &[]), run("a", 1_900.0, 1_000, &[])];
+        let part = part(&runs);
+        assert_eq!(part.met, Some(true));
+        assert_eq!(
+            part.measured,
+            "2 targets, 2.1 h of processor time in all and 1.0 h at least each, 3 000 000 executions, 0 findings"
+        );
+        assert!(
+            part.text.contains("| `a` | 1.0 h | 103 % | 2 | 2 000 000 | 1 000 | 5.0 % | 12 | none |"),
+            "{}",
+            part.text
+        );
+        assert_eq!(targets(&runs)["a"].curve, [(1_800.0, 900.0), (3_700.0, 1_000.0)]);
+    }
+
+    #[test]
+    fn too_short_or_with_a_finding_is_missed() {
+        assert_eq!(part(&[run("a", 3_599.0, 1, &[])]).met, Some(false));
+        let found = part(&[run("a", 3_601.0, 1, &["crash-1"])]);
+        assert_eq!(found.met, Some(false));
+        assert!(found.text.contains("| crash-1 |"));
+    }
+}
