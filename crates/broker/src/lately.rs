@@ -7,6 +7,9 @@ use hashbrown::HashMap;
 use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
 
+/// Places in the order that may be out of date, however few clients are known.
+const SLACK: usize = 64;
+
 /// What is known of clients that went lately.
 #[derive(Debug)]
 pub(crate) struct Lately<T> {
@@ -18,8 +21,8 @@ pub(crate) struct Lately<T> {
 #[derive(Debug)]
 struct Known<T> {
     by_client: HashMap<ClientId, Gone<T>>,
-    /// In the order in which they went: when, and its number. A client that came and went again stands here more
-    /// than once.
+    /// In the order in which they went: when, and its number. A client that came back, or went again, still stands here
+    /// from before, until that is looked at or [`Known::tidy`] takes it out.
     order: VecDeque<(Timestamp, u64, ClientId)>,
     count: u64,
 }
@@ -29,6 +32,20 @@ struct Gone<T> {
     at: Timestamp,
     nth: u64,
     what: T,
+}
+
+impl<T> Known<T> {
+    /// Takes out of the order what is out of date, as soon as that is more than half of it: devices that come and go
+    /// all day shall not be remembered once for each time.
+    fn tidy(&mut self) {
+        if self.order.len() <= 2 * self.by_client.len() + SLACK {
+            return;
+        }
+        let by_client = &self.by_client;
+        self.order
+            .retain(|(_, nth, client_id)| by_client.get(client_id).is_some_and(|gone| gone.nth == *nth));
+        self.order.shrink_to(2 * self.order.len() + SLACK);
+    }
 }
 
 impl<T> Lately<T> {
@@ -45,7 +62,8 @@ impl<T> Lately<T> {
         let nth = known.count;
         known.by_client.insert(client_id.clone(), Gone { at: now, nth, what });
         known.order.push_back((now, nth, client_id.clone()));
-        while known.order.len() > self.most
+        known.tidy();
+        while known.by_client.len() > self.most
             || known.order.front().is_some_and(|(went, ..)| now.since(*went) > self.lasts)
         {
             let Some((_, nth, client_id)) = known.order.pop_front() else { break };
@@ -94,6 +112,30 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_and_goes_all_day_is_remembered_once() {
+        let lately = Lately::new(HOUR, 1_000);
+        for turn in 0..10_000_u32 {
+            let device = id(&(turn % 10).to_string());
+            lately.take(device.as_str(), START);
+            lately.remember(&device, turn, START);
+        }
+        let known = lately.known.lock();
+        assert_eq!(known.by_client.len(), 10);
+        assert!(known.order.len() <= 2 * 10 + SLACK, "{}", known.order.len());
+        assert!(known.order.capacity() <= 4 * (2 * 10 + SLACK), "{}", known.order.capacity());
+        drop(known);
+        (0..10).for_each(|device| assert!(lately.find(&device.to_string(), START).is_some(), "{device}"));
+    }
+
+    #[test]
+    fn who_comes_and_goes_pushes_out_nobody_else() {
+        let lately = Lately::new(HOUR, 10);
+        lately.remember(&id("quiet"), 0, START);
+        (0..100).for_each(|turn| lately.remember(&id("busy"), turn, START));
+        assert_eq!(lately.find("quiet", START), Some((START, 0)));
+    }
+
+    #[test]
     fn too_many_push_out_the_oldest() {
         let lately = Lately::new(HOUR, 10);
         (0..10).for_each(|number| lately.remember(&id(&number.to_string()), number, START));
@@ -105,6 +147,6 @@ mod tests {
         (0..100).for_each(|number| lately.remember(&id("again"), number, later));
         assert_eq!(lately.find("again", later), Some((later, 99)));
         let known = lately.known.lock();
-        assert!(known.order.len() <= 10 && known.by_client.len() <= 10);
+        assert!(known.order.len() <= 2 * 10 + SLACK && known.by_client.len() <= 10);
     }
 }
