@@ -1,14 +1,11 @@
 //! What is remembered for a while of clients that went: by client id, for a time and up to a number.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
-
-/// Places in the order that may be out of date, however few clients are known.
-const SLACK: usize = 64;
 
 /// What is known of clients that went lately.
 #[derive(Debug)]
@@ -21,10 +18,8 @@ pub(crate) struct Lately<T> {
 #[derive(Debug)]
 struct Known<T> {
     by_client: HashMap<ClientId, Gone<T>>,
-    /// In the order in which they went: when, and its number. A client that came back, or went again, still stands here
-    /// from before, until that is looked at or [`Known::tidy`] takes it out.
-    order: VecDeque<(Timestamp, u64, ClientId)>,
-    count: u64,
+    /// By number, which is the order in which they went. One place for each client, however often it comes and goes.
+    order: BTreeMap<u64, (Timestamp, ClientId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,47 +30,36 @@ struct Gone<T> {
 }
 
 impl<T> Known<T> {
-    /// Takes out of the order what is out of date, as soon as that is more than half of it: devices that come and go
-    /// all day shall not be remembered once for each time.
-    fn tidy(&mut self) {
-        if self.order.len() <= 2 * self.by_client.len() + SLACK {
-            return;
-        }
-        let by_client = &self.by_client;
-        self.order
-            .retain(|(_, nth, client_id)| by_client.get(client_id).is_some_and(|gone| gone.nth == *nth));
-        self.order.shrink_to(2 * self.order.len() + SLACK);
+    fn forget(&mut self, client_id: &str) -> Option<Gone<T>> {
+        self.by_client.remove(client_id).inspect(|gone| drop(self.order.remove(&gone.nth)))
     }
 }
 
 impl<T> Lately<T> {
     /// Remembers each for `lasts`, of `most` at a time; beyond that the oldest is forgotten early.
     pub(crate) fn new(lasts: Duration, most: usize) -> Self {
-        let known = Known { by_client: HashMap::new(), order: VecDeque::new(), count: 0 };
+        let known = Known { by_client: HashMap::new(), order: BTreeMap::new() };
         Self { lasts, most, known: Mutex::new(known) }
     }
 
     /// A client went. Forgets what is too old or too much.
     pub(crate) fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
         let mut known = self.known.lock();
-        known.count += 1;
-        let nth = known.count;
+        known.forget(client_id.as_str());
+        let nth = known.order.last_key_value().map_or(0, |(last, _)| last + 1);
         known.by_client.insert(client_id.clone(), Gone { at: now, nth, what });
-        known.order.push_back((now, nth, client_id.clone()));
-        known.tidy();
-        while known.by_client.len() > self.most
-            || known.order.front().is_some_and(|(went, ..)| now.since(*went) > self.lasts)
+        known.order.insert(nth, (now, client_id.clone()));
+        while let Some((_, (went, oldest))) = known.order.first_key_value()
+            && (known.order.len() > self.most || now.since(*went) > self.lasts)
         {
-            let Some((_, nth, client_id)) = known.order.pop_front() else { break };
-            if known.by_client.get(&client_id).is_some_and(|gone| gone.nth == nth) {
-                known.by_client.remove(&client_id);
-            }
+            let oldest = oldest.clone();
+            known.forget(oldest.as_str());
         }
     }
 
     /// What is known of a client, and nothing is from now on.
     pub(crate) fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
-        let gone = self.known.lock().by_client.remove(client_id)?;
+        let gone = self.known.lock().forget(client_id)?;
         (now.since(gone.at) <= self.lasts).then_some(gone.what)
     }
 }
@@ -121,8 +105,7 @@ mod tests {
         }
         let known = lately.known.lock();
         assert_eq!(known.by_client.len(), 10);
-        assert!(known.order.len() <= 2 * 10 + SLACK, "{}", known.order.len());
-        assert!(known.order.capacity() <= 4 * (2 * 10 + SLACK), "{}", known.order.capacity());
+        assert_eq!(known.order.len(), 10);
         drop(known);
         (0..10).for_each(|device| assert!(lately.find(&device.to_string(), START).is_some(), "{device}"));
     }
@@ -147,6 +130,6 @@ mod tests {
         (0..100).for_each(|number| lately.remember(&id("again"), number, later));
         assert_eq!(lately.find("again", later), Some((later, 99)));
         let known = lately.known.lock();
-        assert!(known.order.len() <= 2 * 10 + SLACK && known.by_client.len() <= 10);
+        assert!(known.order.len() <= 10 && known.by_client.len() <= 10);
     }
 }
