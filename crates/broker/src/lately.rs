@@ -1,6 +1,6 @@
 //! What is remembered for a while of clients that went: by client id, for a time and up to a number.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -18,10 +18,8 @@ pub(crate) struct Lately<T> {
 #[derive(Debug)]
 struct Known<T> {
     by_client: HashMap<ClientId, Gone<T>>,
-    /// In the order in which they went: when, and its number. A client that came and went again stands here more
-    /// than once.
-    order: VecDeque<(Timestamp, u64, ClientId)>,
-    count: u64,
+    /// By number, which is the order in which they went. One place for each client, however often it comes and goes.
+    order: BTreeMap<u64, (Timestamp, ClientId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,33 +29,37 @@ struct Gone<T> {
     what: T,
 }
 
+impl<T> Known<T> {
+    fn forget(&mut self, client_id: &str) -> Option<Gone<T>> {
+        self.by_client.remove(client_id).inspect(|gone| drop(self.order.remove(&gone.nth)))
+    }
+}
+
 impl<T> Lately<T> {
     /// Remembers each for `lasts`, of `most` at a time; beyond that the oldest is forgotten early.
     pub(crate) fn new(lasts: Duration, most: usize) -> Self {
-        let known = Known { by_client: HashMap::new(), order: VecDeque::new(), count: 0 };
+        let known = Known { by_client: HashMap::new(), order: BTreeMap::new() };
         Self { lasts, most, known: Mutex::new(known) }
     }
 
     /// A client went. Forgets what is too old or too much.
     pub(crate) fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
         let mut known = self.known.lock();
-        known.count += 1;
-        let nth = known.count;
+        known.forget(client_id.as_str());
+        let nth = known.order.last_key_value().map_or(0, |(last, _)| last + 1);
         known.by_client.insert(client_id.clone(), Gone { at: now, nth, what });
-        known.order.push_back((now, nth, client_id.clone()));
-        while known.order.len() > self.most
-            || known.order.front().is_some_and(|(went, ..)| now.since(*went) > self.lasts)
+        known.order.insert(nth, (now, client_id.clone()));
+        while let Some((_, (went, oldest))) = known.order.first_key_value()
+            && (known.order.len() > self.most || now.since(*went) > self.lasts)
         {
-            let Some((_, nth, client_id)) = known.order.pop_front() else { break };
-            if known.by_client.get(&client_id).is_some_and(|gone| gone.nth == nth) {
-                known.by_client.remove(&client_id);
-            }
+            let oldest = oldest.clone();
+            known.forget(oldest.as_str());
         }
     }
 
     /// What is known of a client, and nothing is from now on.
     pub(crate) fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
-        let gone = self.known.lock().by_client.remove(client_id)?;
+        let gone = self.known.lock().forget(client_id)?;
         (now.since(gone.at) <= self.lasts).then_some(gone.what)
     }
 }
@@ -91,6 +93,29 @@ mod tests {
         lately.remember(&id("a"), 4, START);
         assert_eq!(lately.find("a", START + HOUR + Duration::from_secs(1)), None);
         assert_eq!(lately.take("a", START + HOUR + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn who_comes_and_goes_all_day_is_remembered_once() {
+        let lately = Lately::new(HOUR, 1_000);
+        for turn in 0..10_000_u32 {
+            let device = id(&(turn % 10).to_string());
+            lately.take(device.as_str(), START);
+            lately.remember(&device, turn, START);
+        }
+        let known = lately.known.lock();
+        assert_eq!(known.by_client.len(), 10);
+        assert_eq!(known.order.len(), 10);
+        drop(known);
+        (0..10).for_each(|device| assert!(lately.find(&device.to_string(), START).is_some(), "{device}"));
+    }
+
+    #[test]
+    fn who_comes_and_goes_pushes_out_nobody_else() {
+        let lately = Lately::new(HOUR, 10);
+        lately.remember(&id("quiet"), 0, START);
+        (0..100).for_each(|turn| lately.remember(&id("busy"), turn, START));
+        assert_eq!(lately.find("quiet", START), Some((START, 0)));
     }
 
     #[test]

@@ -245,7 +245,10 @@ impl Ledger {
     }
 
     fn keep(&mut self, is_minute: bool, period: Period, row: impl Fn(u32) -> Option<u32>) {
-        let rows = period.rows.iter().filter_map(|(old, counts)| Some((row(*old)?, *counts))).collect();
+        let mut rows: Vec<_> =
+            period.rows.iter().filter_map(|(old, counts)| Some((row(*old)?, *counts))).collect();
+        // It is kept for a day or more, and never grows again.
+        rows.shrink_to_fit();
         let period = Period { rows, ..period };
         let (kept, most) = match is_minute {
             true => (&mut self.minutes, MINUTES),
