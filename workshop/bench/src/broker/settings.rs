@@ -1,4 +1,4 @@
-//! How the peers are set up: clients without names and passwords, QoS 1 windows of 100 as AWS has them, no limit to queues
+//! How the peers are set up: clients without names and passwords, QoS 1 windows of 8 192 as thingcore has them without quotas, no limit to queues
 //! where a broker has one, nothing kept on disk that need not be. Everything else is their default.
 
 use std::fs;
@@ -56,7 +56,7 @@ fn mosquitto(place: &Place<'_>) -> String {
         );
     }
     // Started by root it would drop its rights, and then not read the key.
-    text + "user root\nallow_anonymous true\npersistence false\nmax_inflight_messages 100\nmax_queued_messages 0\n"
+    text + "user root\nallow_anonymous true\npersistence false\nmax_inflight_messages 8192\nmax_queued_messages 0\n"
 }
 
 /// MQTT needs JetStream there, for sessions and retained messages.
@@ -71,7 +71,7 @@ fn nats(place: &Place<'_>) -> String {
     });
     format!(
         "server_name: bench\nlisten: \"127.0.0.1:-1\"\njetstream {{ store_dir: \"{}\" }}\n\
-         mqtt {{\n  listen: \"127.0.0.1:{}\"\n  max_ack_pending: 100\n{tls}}}\n",
+         mqtt {{\n  listen: \"127.0.0.1:{}\"\n  max_ack_pending: 8192\n{tls}}}\n",
         place.folder.join("store").display(),
         place.port
     )
@@ -90,7 +90,7 @@ fn rumqttd(place: &Place<'_>) -> String {
         "id = 0\n[router]\nid = 0\nmax_connections = 100010\nmax_outgoing_packet_count = 200\n\
          max_segment_size = 104857600\nmax_segment_count = 10\n\
          [v4.1]\nname = \"v4-1\"\nlisten = \"127.0.0.1:{}\"\nnext_connection_delay_ms = 0\n{tls}\
-         [v4.1.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = 262144\nmax_inflight_count = 100\n\
+         [v4.1.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = 262144\nmax_inflight_count = 8192\n\
          dynamic_filters = true\n",
         place.port
     )
