@@ -367,7 +367,7 @@ impl Inner {
         trace: &str,
         now: Timestamp,
     ) -> Option<Result<Taken, Violation>> {
-        let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
+        let (fresh_id, generation, name) = (self.next_id(), self.next_id(), Arc::<str>::from(self.uuid()));
         let Admitted { terms, client_id, assigned, standing, local, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
@@ -382,10 +382,7 @@ impl Inner {
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
             let (ousted, waker) = ousted.flatten().unzip();
             let resumed = seat.kept.as_ref().is_some_and(|kept| self.resumes(&kept.session, terms));
-            let mut over = None;
-            if !resumed {
-                over = seat.kept.replace(self.fresh(fresh_id, terms));
-            }
+            let mut over = if resumed { None } else { seat.kept.replace(self.fresh(fresh_id, terms)) };
             let kept = seat.kept.as_mut()?;
             let suppressed = over.as_mut().unwrap_or(kept).will.take();
             let kept = seat.kept.as_mut()?;
@@ -398,27 +395,18 @@ impl Inner {
             let connack = terms.connack(resumed, assigned.then_some(client_id), &self.dialect);
             let mut talk = Conversation::begin(terms.clone(), connack, &self.dialect, now);
             talk.share(&self.throttles.publishes_in, &self.throttles.publishes_out);
-            let arrived = Arrived {
-                version_number: seat.next_version.unwrap_or(admitted.version_number),
-                resumed,
-                subscriptions: kept.session.subscription_count(),
-                queued: kept.session.queued(),
-                session_identifier: session_identifier.into(),
-                bytes: admitted.bytes,
-            };
+            let version_number = seat.next_version.unwrap_or(admitted.version_number);
+            seat.next_version = Some(version_number + 1);
+            let (subscriptions, queued) = (kept.session.subscription_count(), kept.session.queued());
+            let (session_identifier, bytes) = (name.clone(), admitted.bytes);
+            let arrived =
+                Arrived { version_number, resumed, subscriptions, queued, session_identifier, bytes };
             let reports = match resumed {
                 true => self.resume(&mut kept.session, &mut talk, standing, now),
                 false => Vec::new(),
             };
-            let version_number = seat.next_version.unwrap_or(admitted.version_number);
-            seat.next_version = Some(version_number + 1);
-            let session_identifier = arrived.session_identifier.clone();
-            let seated = Seated {
-                generation,
-                session: kept.id,
-                version: terms.version,
-                session_identifier: session_identifier.clone(),
-            };
+            let (session, version) = (kept.id, terms.version);
+            let seated = Seated { generation, session, version, session_identifier: name.clone() };
             let standing = standing.clone();
             seat.live = Some(Live {
                 generation,
@@ -430,7 +418,7 @@ impl Inner {
                 standing,
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
-                session_identifier,
+                session_identifier: name,
                 version_number,
                 local: *local,
                 awaited: Vec::new(),
