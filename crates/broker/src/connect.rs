@@ -10,6 +10,7 @@ use identity::{ClientId, Principal, Timestamp};
 use mqtt::{ConnAck, Connect, Packet, Text, Version};
 use policy::{ConnectFacts, Permit};
 use session::mutation::{self, Mutation};
+use session::throttle::no_room;
 use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
 
 use crate::cell::{Cell, Ended, Kept, Live};
@@ -156,7 +157,8 @@ impl Broker {
     ) -> Result<Connection, Violation> {
         let trace = self.0.uuid();
         loop {
-            let cell = self.0.directory.claim(&admitted.client_id).ok_or_else(|| self.0.full())?;
+            let found = self.0.directory.claim(&admitted.client_id);
+            let cell = found.ok_or_else(|| no_room(self.0.dialect.limits()))?;
             // None: the cell left the directory between our finding it and our entering it. Look again.
             if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
                 return taken.map(|taken| self.seated(cell, admitted, taken, &trace, now));
@@ -307,9 +309,8 @@ impl Inner {
             let topic = will.topic.as_str();
             view.authorizer.publish(topic, now).map_err(|denial| refused(Fault::WillDenied, denial))?;
             if will.retain {
-                view.authorizer
-                    .retain_publish(topic, now)
-                    .map_err(|denial| refused(Fault::WillDenied, denial))?;
+                let retained = view.authorizer.retain_publish(topic, now);
+                retained.map_err(|denial| refused(Fault::WillDenied, denial))?;
             }
         }
         Ok(permit)
@@ -350,12 +351,6 @@ impl Inner {
                 Text::try_from(fault.reason_text("CONNACK", trace).to_string()).ok();
         }
         Refused { packet: Some(Box::new(Packet::ConnAck(Box::new(connack)))), version }
-    }
-
-    fn full(&self) -> Violation {
-        let most = self.dialect.limits().connections;
-        let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
-        Violation::new(Fault::ConnectThrottled, detail)
     }
 
     /// Inside the cell: ousts who is there, resumes or replaces the session, begins the conversation. `None` if the
