@@ -10,6 +10,7 @@ use identity::{ClientId, Principal, Timestamp};
 use mqtt::{ConnAck, Connect, Packet, Text, Version};
 use policy::{ConnectFacts, Permit};
 use session::mutation::{self, Mutation};
+use session::throttle::no_room;
 use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
 
 use crate::cell::{Cell, Ended, Kept, Live};
@@ -159,7 +160,8 @@ impl Broker {
     ) -> Result<Connection, Violation> {
         let trace = self.0.uuid();
         loop {
-            let cell = self.0.directory.claim(&admitted.client_id).ok_or_else(|| self.0.full())?;
+            let found = self.0.directory.claim(&admitted.client_id);
+            let cell = found.ok_or_else(|| no_room(self.0.dialect.limits()))?;
             // None: the cell left the directory between our finding it and our entering it. Look again.
             if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
                 return taken.map(|taken| self.seated(cell, admitted, taken, &trace, now));
@@ -310,9 +312,8 @@ impl Inner {
             let topic = will.topic.as_str();
             view.authorizer.publish(topic, now).map_err(|denial| refused(Fault::WillDenied, denial))?;
             if will.retain {
-                view.authorizer
-                    .retain_publish(topic, now)
-                    .map_err(|denial| refused(Fault::WillDenied, denial))?;
+                let retained = view.authorizer.retain_publish(topic, now);
+                retained.map_err(|denial| refused(Fault::WillDenied, denial))?;
             }
         }
         Ok(permit)
@@ -355,12 +356,6 @@ impl Inner {
         Refused { packet: Some(Box::new(Packet::ConnAck(Box::new(connack)))), version }
     }
 
-    fn full(&self) -> Violation {
-        let most = self.dialect.limits().connections;
-        let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
-        Violation::new(Fault::ConnectThrottled, detail)
-    }
-
     /// Inside the cell: ousts who is there, resumes or replaces the session, begins the conversation. `None` if the
     /// cell has left the directory; refused if a CONNECT that came later has had the seat.
     fn sit_down(
@@ -370,7 +365,7 @@ impl Inner {
         trace: &str,
         now: Timestamp,
     ) -> Option<Result<Taken, Violation>> {
-        let (fresh_id, generation, session_identifier) = (self.next_id(), self.next_id(), self.uuid());
+        let (fresh_id, generation, name) = (self.next_id(), self.next_id(), Arc::<str>::from(self.uuid()));
         let Admitted { terms, client_id, assigned, standing, local, .. } = admitted;
         cell.enter(|seat| {
             if seat.retired {
@@ -385,10 +380,7 @@ impl Inner {
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
             let (ousted, waker) = ousted.flatten().unzip();
             let resumed = seat.kept.as_ref().is_some_and(|kept| self.resumes(&kept.session, terms));
-            let mut over = None;
-            if !resumed {
-                over = seat.kept.replace(self.fresh(fresh_id, terms));
-            }
+            let mut over = if resumed { None } else { seat.kept.replace(self.fresh(fresh_id, terms)) };
             let kept = seat.kept.as_mut()?;
             let suppressed = over.as_mut().unwrap_or(kept).will.take();
             let kept = seat.kept.as_mut()?;
@@ -401,27 +393,18 @@ impl Inner {
             let connack = terms.connack(resumed, assigned.then_some(client_id), &self.dialect);
             let mut talk = Conversation::begin(terms.clone(), connack, &self.dialect, now);
             talk.share(&self.throttles.publishes_in, &self.throttles.publishes_out);
-            let arrived = Arrived {
-                version_number: seat.next_version.unwrap_or(admitted.version_number),
-                resumed,
-                subscriptions: kept.session.subscription_count(),
-                queued: kept.session.queued(),
-                session_identifier: session_identifier.into(),
-                bytes: admitted.bytes,
-            };
+            let version_number = seat.next_version.unwrap_or(admitted.version_number);
+            seat.next_version = Some(version_number + 1);
+            let (subscriptions, queued) = (kept.session.subscription_count(), kept.session.queued());
+            let (session_identifier, bytes) = (name.clone(), admitted.bytes);
+            let arrived =
+                Arrived { version_number, resumed, subscriptions, queued, session_identifier, bytes };
             let reports = match resumed {
                 true => self.resume(&mut kept.session, &mut talk, standing, now),
                 false => Vec::new(),
             };
-            let version_number = seat.next_version.unwrap_or(admitted.version_number);
-            seat.next_version = Some(version_number + 1);
-            let session_identifier = arrived.session_identifier.clone();
-            let seated = Seated {
-                generation,
-                session: kept.id,
-                version: terms.version,
-                session_identifier: session_identifier.clone(),
-            };
+            let (session, version) = (kept.id, terms.version);
+            let seated = Seated { generation, session, version, session_identifier: name.clone() };
             let standing = standing.clone();
             seat.live = Some(Live {
                 generation,
@@ -433,7 +416,7 @@ impl Inner {
                 standing,
                 since: now,
                 until: admitted.ends.unwrap_or((Timestamp::NEVER, Fault::ServerShutdown)),
-                session_identifier,
+                session_identifier: name,
                 version_number,
                 local: *local,
                 awaited: Vec::new(),

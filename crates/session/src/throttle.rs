@@ -185,6 +185,13 @@ pub fn violation(fault: Fault, quota: QuotaId, limits: &Limits) -> Violation {
     }
 }
 
+/// The violation of a CONNECT for which the account has no place.
+pub fn no_room(limits: &Limits) -> Violation {
+    let most = limits.connections;
+    let detail = format!("{most} clients are connected or have a session (L-75CAB723)");
+    Violation::new(Fault::ConnectThrottled, detail)
+}
+
 /// Buckets by name, of which only those that are not full are remembered: for what is limited to a few in a second.
 #[derive(Debug)]
 pub struct NamedBuckets {

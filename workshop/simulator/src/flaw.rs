@@ -78,8 +78,8 @@ impl Flaw {
             Self::Inside(Mutation::SavesOnce) => 60,
             Self::Inside(Mutation::ForgetsReturned) => 190,
             Self::Inside(Mutation::TrimsOnce) => 30,
-            Self::Inside(Mutation::ForgetsGroupRows) => 880,
-            Self::Inside(Mutation::LiveOvertakesBacklog) => 1255,
+            Self::Inside(Mutation::ForgetsGroupRows) => 845,
+            Self::Inside(Mutation::LiveOvertakesBacklog) => 1555,
             _ => 1,
         }
     }

@@ -52,6 +52,13 @@ impl Aliases {
         }
         Ok(topic)
     }
+
+    /// The topic by which a PUBLISH that is refused is told of: its own, or what its alias stands for.
+    fn told(&self, publish: &mut Publish) -> Text {
+        let alias = publish.topic_alias.filter(|_| publish.topic.is_empty()).unwrap_or(0);
+        let known = self.topics.get(usize::from(alias)).cloned().flatten();
+        known.unwrap_or_else(|| std::mem::take(&mut publish.topic))
+    }
 }
 
 pub(crate) fn receive(
@@ -79,7 +86,7 @@ pub(crate) fn receive(
         // A fault that is answered with an acknowledgement leaves the connection as it is.
         Err(violation) => match dialect.answer(violation.fault, version).for_qos(qos) {
             dialect::Answer::PubAck(_) | dialect::Answer::NoAck => {
-                Step::Refused { violation, topic: std::mem::take(&mut publish.topic), qos, packet_id }
+                Step::Refused { violation, topic: live.aliases.told(publish), qos, packet_id }
             }
             _ => Step::Violated(violation),
         },

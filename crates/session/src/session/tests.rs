@@ -369,6 +369,22 @@ fn aliases_end_at_eight_topic_alias_8() {
 }
 
 #[test]
+fn what_is_refused_is_told_of_by_the_topic_of_its_alias() {
+    let mut client = Client::new(Version::V5, |_| {});
+    let pace = Arc::new(crate::throttle::AccountPace::new(dialect::Rate::per_second(1)));
+    client.talk.share(&pace, &pace);
+    let mut with = |topic| {
+        let publish = Publish { topic_alias: Some(1), ..publish(topic, QoS::AtMostOnce) };
+        client.receive(Packet::Publish(Box::new(publish)), NOW)
+    };
+    assert_eq!(fault(with("a/b")), None);
+    match with("") {
+        Step::Refused { topic, .. } => assert_eq!(topic.as_str(), "a/b"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn eight_filters_and_no_identifier_subscribe_8_no_subscription_identifier() {
     let subscribe = |count: usize, subscription_identifier| {
         let request = SubscribeRequest::new(Text::from_static("a"), QoS::AtMostOnce);
