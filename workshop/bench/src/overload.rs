@@ -151,7 +151,7 @@ async fn one(args: &OverloadArgs, prepared: &Prepared, quotas: Quotas) -> Result
     course.part(&mut sampler, Part::Overload, (capacity as f64 * args.times) as u64, args.seconds).await;
     // What the generator did not get rid of is no load of the time after.
     world.schedule.forget();
-    let held_back = world.schedule.unsent() - unsent;
+    let held_back = world.schedule.unsent().saturating_sub(unsent);
     course.part(&mut sampler, Part::After, normal, args.after).await;
     world.enter(Phase::Quiet);
     pace::calm(&world).await;
