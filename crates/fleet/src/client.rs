@@ -19,6 +19,8 @@ use crate::target::Target;
 const PACKET_MAX: u32 = 256 * 1024;
 /// Longer than any run, so that no pings disturb it; AWS IoT's longest.
 const KEEP_ALIVE_SECONDS: u16 = 1_200;
+/// Who only listens must ping so often in a run that is longer than any of `thingcore bench`, or the broker takes it for gone.
+pub const PING_EVERY: Duration = Duration::from_secs(300);
 /// How long each answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What AWS IoT takes unacknowledged from one client; a broker that allows less says so in CONNACK (MQTT 5).
@@ -212,10 +214,22 @@ impl Client {
     }
 
     fn decode(&mut self) -> Result<Option<Packet>, Fault> {
-        match self.decoder.decode(&mut self.input).map_err(Fault::Malformed)? {
-            Some(Packet::Disconnect(goodbye)) => Err(Fault::Disconnected(goodbye.code)),
-            packet => Ok(packet),
+        loop {
+            match self.decoder.decode(&mut self.input).map_err(Fault::Malformed)? {
+                Some(Packet::Disconnect(goodbye)) => return Err(Fault::Disconnected(goodbye.code)),
+                Some(Packet::PingResp) => {}
+                packet => return Ok(packet),
+            }
         }
+    }
+
+    /// Says that it is there. The answer is swallowed by [`Client::take`].
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn ping(&mut self) -> Result<(), Fault> {
+        self.push(&Packet::PingReq)?;
+        self.flush().await
     }
 
     /// Gives the read buffer's memory back: for a connection that waits long.

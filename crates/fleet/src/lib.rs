@@ -31,7 +31,7 @@ mod target;
 mod websocket;
 mod window;
 
-pub use client::{Client, Stay, text};
+pub use client::{Client, PING_EVERY, Stay, text};
 pub use command::{Finding, measure, run};
 pub use crowd::{descriptors, gather};
 pub use fault::{BenchError, Fault};

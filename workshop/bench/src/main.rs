@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         Command::Compare(args) => until_stopped(compare::run(args)).await,
         Command::Growth(args) => until_stopped(growth::run(args)).await,
         Command::Flame(args) => until_stopped(flame::run(args)).await,
-        Command::Soak(args) => until_stopped(soak::run(args)).await,
+        Command::Soak(args) => soak::run(args, stopped()).await,
         Command::Overload(args) => until_stopped(overload::run(args)).await,
         Command::Capacity(args) => until_stopped(capacity::run(args)).await,
         Command::Report(args) => report::run(args),
@@ -45,6 +45,18 @@ async fn main() -> ExitCode {
             eprintln!("thingcore-bench: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// When somebody wants this to end: the signal.
+async fn stopped() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = tokio::signal::ctrl_c() => "SIGINT",
+        },
+        Err(_) => std::future::pending().await,
     }
 }
 

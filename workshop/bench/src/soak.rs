@@ -16,6 +16,7 @@ pub mod world;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,22 +58,17 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A share of the messages of a second may be unsent: those that are due when it ends.
 const UNSENT_SECONDS: f64 = 0.25;
 
-/// Runs it and judges.
+/// Runs it and judges. `stop` ends the load early, and what there was is judged all the same.
 ///
 /// # Errors
-/// The broker does not start, a client cannot get ready, or a rule is not met.
-pub async fn run(args: &SoakArgs) -> Result<(), BenchError> {
-    let sizes = args.sizes();
-    let prepared = Prepared::new(&args.thingcore, sizes.certificates()).await?;
-    let broker = Broker::new(Make::Thingcore, &args.thingcore, None);
-    let running = Running::start(&broker, true, Some(&prepared)).await?;
-    let bare = sample::descriptors(running.pid());
-    let world = World::new(&running, &prepared, sizes.pairs).await?;
-    fleet::descriptors(u64::from(sizes.connections()))?;
-    let mut crew = Crew::telemetry(&world, sizes.pairs).await?;
-    crew.churn(&sizes);
-    let edits = edit_policies(args, &world, &running, crew.devices.clone());
-    let capacity = Capacity::find(args, &world).await?;
+/// The broker does not start, a client cannot get ready, a rule is not met, or it was stopped before the load began.
+pub async fn run(args: &SoakArgs, stop: impl Future<Output = &'static str>) -> Result<(), BenchError> {
+    let mut stop = pin!(stop);
+    let begun = tokio::select! {
+        begun = Begun::new(args) => begun?,
+        signal = &mut stop => return Err(BenchError::Interrupted(signal)),
+    };
+    let Begun { running, world, crew, edits, capacity, bare, .. } = begun;
     let rate = ((capacity.rate as f64) * args.share).max(1.0) as u64;
     let before = Said::ask(running.port_of("admin"));
     let mut soak = Soak { args, world: Arc::clone(&world), rate, samples: Vec::new(), log: args.log()? };
@@ -80,7 +76,10 @@ pub async fn run(args: &SoakArgs) -> Result<(), BenchError> {
     world.schedule.pace(rate);
     let mut sampler = Sampler::new(running.pid(), &running.data(), &world);
     let offered = world.schedule.offered();
-    soak.load(&mut sampler).await;
+    tokio::select! {
+        () = soak.load(&mut sampler) => {}
+        signal = &mut stop => eprintln!("{signal}: the load ends early"),
+    }
     let unsent = world.schedule.unsent();
     world.enter(Phase::Quiet);
     pace::calm(&world).await;
@@ -95,7 +94,37 @@ pub async fn run(args: &SoakArgs) -> Result<(), BenchError> {
         left_resident: fleet::Usage::of(running.pid()).map_or(0, |usage| usage.resident),
         capacity,
     };
-    soak.tell(&sizes, &sampler, &end)
+    soak.tell(&args.sizes(), &sampler, &end)
+}
+
+/// Everybody is there, the churn goes on, and the capacity is known.
+struct Begun {
+    running: Running,
+    /// The certificates: gone with it.
+    _prepared: Prepared,
+    world: Arc<World>,
+    crew: Crew,
+    edits: oneshot::Receiver<()>,
+    capacity: Capacity,
+    /// Descriptors of the broker before the first client.
+    bare: u64,
+}
+
+impl Begun {
+    async fn new(args: &SoakArgs) -> Result<Self, BenchError> {
+        let sizes = args.sizes();
+        let prepared = Prepared::new(&args.thingcore, sizes.certificates()).await?;
+        let broker = Broker::new(Make::Thingcore, &args.thingcore, None);
+        let running = Running::start(&broker, true, Some(&prepared)).await?;
+        let bare = sample::descriptors(running.pid());
+        let world = World::new(&running, &prepared, sizes.pairs).await?;
+        fleet::descriptors(u64::from(sizes.connections()))?;
+        let mut crew = Crew::telemetry(&world, sizes.pairs).await?;
+        crew.churn(&sizes);
+        let edits = edit_policies(args, &world, &running, crew.devices.clone());
+        let capacity = Capacity::find(args, &world).await?;
+        Ok(Self { running, _prepared: prepared, world, crew, edits, capacity, bare })
+    }
 }
 
 /// Descriptors that are left when all clients have gone, and the broker has had time to see it.
@@ -231,6 +260,11 @@ impl Soak<'_> {
         }
     }
 
+    /// Seconds of load that there were.
+    fn lasted(&self) -> f64 {
+        self.samples.last().map_or(0.0, |sample| sample.second)
+    }
+
     /// How long memory may grow.
     fn settling(&self) -> Duration {
         SETTLING.min(self.args.length() / 6)
@@ -258,7 +292,7 @@ impl Soak<'_> {
         let seconds = end.unsent as f64 / self.rate as f64;
         // A run of less than some minutes cannot tell a slope: its rules are those of the messages.
         let mut rules = Vec::new();
-        if self.args.length() >= Duration::from_secs(300) {
+        if self.lasted() >= 300.0 {
             rules.push(Rule::at_most(
                 "memory is flat: growth in an hour, after the first ten minutes",
                 growth,
@@ -314,18 +348,17 @@ impl Soak<'_> {
         let samples: Vec<Value> = self.samples.iter().map(Sample::to_json).collect();
         let out = &self.args.out;
         evidence::write(out, head, &samples)?;
-        let clock =
-            if self.args.length() >= Duration::from_secs(300) { (60.0, "minutes") } else { (1.0, "seconds") };
+        let clock = if self.lasted() >= 300.0 { (60.0, "minutes") } else { (1.0, "seconds") };
         let title = format!("Latency at {} messages/s, with churn", self.rate);
         picture::write(&picture::beside(out, "latency"), &[picture::latency(&self.samples, clock, &title)])?;
         picture::write(&picture::beside(out, "resources"), &picture::resources(&self.samples, clock))?;
-        println!("{} messages/s for {:.1} minutes", self.rate, self.args.minutes);
+        println!("{} messages/s for {:.1} minutes", self.rate, self.lasted() / 60.0);
         evidence::judge(&rules)
     }
 
     fn settings(&self, sizes: &Sizes) -> Value {
         json!({
-            "minutes": self.args.minutes, "share_of_capacity": self.args.share, "messages_per_second": self.rate,
+            "minutes": self.args.minutes, "minutes_that_it_lasted": (self.lasted() / 6.0).round() / 10.0, "share_of_capacity": self.args.share, "messages_per_second": self.rate,
             "sample_seconds": self.args.sample, "storm_every_seconds": self.args.storm_every,
             "edit_every_seconds": self.args.edit_every, "season_times": self.args.season, "season_seconds": self.settling().as_secs(),
             "payload_bytes": PAYLOAD_BYTES, "quotas": "unlimited", "log": "to a file, default level",

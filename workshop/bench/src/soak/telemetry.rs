@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
-use fleet::{Arrival, Client, Fault, STAMP_BYTES, Sequence, Stamp, Stay, acknowledge, text};
+use fleet::{Arrival, Client, Fault, PING_EVERY, STAMP_BYTES, Sequence, Stamp, Stay, acknowledge, text};
 use mqtt::{Packet, PacketId, Publish, PublishFlags, PublishFrame, QoS};
 use tokio::time::timeout;
 
@@ -187,10 +187,13 @@ impl Subscriber {
 
     async fn receive(&mut self, mut client: Client) -> Result<(), Fault> {
         let world = Arc::clone(&self.world);
+        // With QoS 0 nothing that it does tells the broker that it is there.
+        let mut ping = tokio::time::interval(PING_EVERY);
         loop {
             tokio::select! {
                 filled = client.fill() => filled?,
                 () = world.reached(Phase::End) => break,
+                _ = ping.tick() => client.ping().await?,
             }
             self.take(&mut client)?;
             client.flush().await?;
