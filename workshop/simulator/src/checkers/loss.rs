@@ -41,8 +41,8 @@ pub(super) struct Loss {
     asked: BTreeMap<(usize, u16), Asked>,
     /// By client and session, then message.
     due: BTreeMap<(usize, u64), BTreeMap<String, Due>>,
-    /// What each wire's packet identifiers stand for.
-    given: BTreeMap<(usize, u16), String>,
+    /// What each wire's packet identifiers stand for, and since when.
+    given: BTreeMap<(usize, u16), (String, Timestamp)>,
     excuses: Excuses,
     /// What sessions have acknowledged: it may come before the publisher hears that it was taken.
     settled: BTreeSet<(usize, u64, String)>,
@@ -91,7 +91,13 @@ impl Loss {
             });
             let settled = self.settled.contains(&(client, epoch, asked.message.clone()));
             if still && !settled {
-                let due = Due { topic: asked.topic.clone(), expires: asked.expires, given: None };
+                // It may have been given before its publisher heard that it was taken.
+                let same = |((wire, _), (message, _)): &(&(usize, u16), &(String, Timestamp))| {
+                    *message == asked.message
+                        && book.seats.get(wire).is_some_and(|seat| seat.client == client)
+                };
+                let given = self.given.iter().find(same).map(|(_, (_, at))| *at);
+                let due = Due { topic: asked.topic.clone(), expires: asked.expires, given };
                 self.due.entry((client, epoch)).or_default().entry(asked.message.clone()).or_insert(due);
             }
         }
@@ -104,7 +110,7 @@ impl Loss {
             Packet::Unsubscribe(_) => return self.forget(client, packet, book),
             _ => return,
         };
-        let Some(message) = self.given.remove(&(wire, acknowledged)) else { return };
+        let Some((message, _)) = self.given.remove(&(wire, acknowledged)) else { return };
         self.settle(client, &message, book);
     }
 
@@ -146,7 +152,7 @@ impl Loss {
                 }
                 // A message that comes before its publisher has heard of it counts as well.
                 if let Some(id) = publish.packet_id {
-                    self.given.insert((wire, id.get()), message);
+                    self.given.insert((wire, id.get()), (message, now));
                 }
             }
             _ => {}
