@@ -11,6 +11,9 @@ const HEIGHT: f64 = 400.0;
 const MARGIN: (f64, f64, f64, f64) = (80.0, 150.0, 40.0, 50.0);
 const COLOURS: [&str; 6] = ["#0b6bcb", "#d1495b", "#2e8b57", "#b8860b", "#7b4fa3", "#4a4a4a"];
 
+/// A line of more points than this gets no mark at each.
+const MARKED: usize = 100;
+
 /// How an axis is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
@@ -188,7 +191,8 @@ impl Line {
             "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
             path.join(" ")
         );
-        for (x, y) in self.points.iter().map(place) {
+        let few = self.points.len() <= MARKED;
+        for (x, y) in self.points.iter().filter(|_| few).map(place) {
             let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\" fill=\"{colour}\"/>");
         }
     }
@@ -248,6 +252,13 @@ mod tests {
                 assert!(picture.contains("a &lt; b") && !picture.contains("NaN"), "{picture}");
             }
         }
+    }
+
+    #[test]
+    fn a_line_of_many_points_has_no_marks() {
+        let points = |count: u32| (0..count).map(|at| (f64::from(at % 99), 1.0)).collect::<Vec<_>>();
+        let marks = |count| svg(&[chart(Scale::Log, points(count))]).matches("<circle").count();
+        assert_eq!((marks(100), marks(101)), (100, 0));
     }
 
     #[test]

@@ -428,6 +428,8 @@ mod tests {
         let records = ledger.read(&meter, Timestamp(HOUR + MINUTE));
         let Some(Record::Minute(period)) = records.first() else { panic!("{records:?}") };
         assert_eq!(period.rows.len(), MOST_KEPT + 1);
+        let kept = &ledger.minutes[0].rows;
+        assert!(kept.capacity() < kept.len() + 8, "{} places for {} rows", kept.capacity(), kept.len());
         assert_eq!(units(&ledger.usage(Span::Minute)), 0);
         let past = ledger.usage(Span::Between(Timestamp(HOUR), Timestamp(HOUR + MINUTE)));
         assert_eq!((units(&past), past.rows[0].counts.units), (MOST_KEPT as u64 + 54, 50));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::soak::world::World;
 
@@ -20,6 +20,8 @@ pub const KEPT: f64 = 0.98;
 pub const P99_MAX: Duration = Duration::from_millis(500);
 /// How long what is on its way may take after a step.
 const CALM: Duration = Duration::from_secs(30);
+/// After so much silence nothing more is awaited: what is missing was dropped.
+const SILENCE: Duration = Duration::from_secs(3);
 /// How often a rate is tried before it counts as too high.
 pub const CHANCES: u32 = 3;
 const LOOK: Duration = Duration::from_millis(100);
@@ -112,20 +114,22 @@ async fn attempt(world: &World, rate: u64, length: Duration) -> Step {
     Step { rate, kept: arrived as f64 / due as f64, p99 }
 }
 
-/// Stops the clock, gives up what is unsent, and waits until nothing arrives any more and every QoS 1 message is settled: a
-/// silence alone may be that of clients that get no processor.
+/// Stops the clock, gives up what is unsent, and waits until nothing arrives any more: for a moment, if every QoS 1
+/// message is settled, else longer, since a silence may be that of clients that get no processor.
 pub async fn calm(world: &World) {
     world.schedule.pace(0);
     sleep(LOOK).await;
     world.schedule.forget();
-    let (mut last, until) = (delivered(world), tokio::time::Instant::now() + CALM);
-    while tokio::time::Instant::now() < until {
+    let (mut last, mut since) = (delivered(world), Instant::now());
+    let until = since + CALM;
+    while Instant::now() < until {
         sleep(3 * LOOK).await;
         let now = delivered(world);
-        if now == last && settled(world) {
+        if now != last {
+            (last, since) = (now, Instant::now());
+        } else if settled(world) || since.elapsed() >= SILENCE {
             break;
         }
-        last = now;
     }
     world.books.latencies.iter().for_each(|recorder| drop(recorder.take()));
 }
