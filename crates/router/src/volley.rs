@@ -47,7 +47,7 @@ impl<T, M> Volley<T, M> {
     }
 
     /// Where the next match is to be put.
-    pub fn next(&mut self) -> &mut Matches<T> {
+    pub fn ahead(&mut self) -> &mut Matches<T> {
         if self.is_loaded() { &mut self.next } else { &mut self.matches }
     }
 

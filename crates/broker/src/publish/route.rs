@@ -66,7 +66,7 @@ impl Inner {
             seen.extend(chosen.map(|_| what));
             chosen
         };
-        let next = volley.next();
+        let next = volley.ahead();
         next.sender = sender.session;
         self.routes.matches(topic, &mut pick, next);
         self.report_missed(next, topic, now);

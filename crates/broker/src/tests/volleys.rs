@@ -8,8 +8,11 @@ use store::memory::{MemoryJournal, MemoryStore};
 
 use super::house::{Client, House, publish, subscribe};
 
-/// Who listens: the name, its filters, and whether it is away.
-const LISTENERS: [(&str, &[(&str, QoS)], bool); 6] = [
+/// The name, the filters, and whether it is away.
+type Listener = (&'static str, &'static [(&'static str, QoS)], bool);
+
+/// Who listens.
+const LISTENERS: [Listener; 6] = [
     ("exact", &[("a", QoS::AtLeastOnce)], false),
     ("two", &[("a", QoS::AtMostOnce), ("b", QoS::AtLeastOnce)], false),
     ("all", &[("#", QoS::AtMostOnce)], false),
