@@ -174,9 +174,11 @@ class Server:
         return self.log_file.stat().st_size
 
     def log_lines(self, since=0):
+        """Whole lines: the last one may still be on its way."""
         with open(self.log_file, "rb") as log:
             log.seek(since)
-            return log.read().decode(errors="replace").splitlines()
+            text = log.read()
+        return text[: text.rfind(b"\n") + 1].decode(errors="replace").splitlines()
 
     def wait_for_log(self, *words, since=0, within=LOG_WITHIN):
         """The first log line after `since` that contains all the words."""
