@@ -137,7 +137,7 @@ impl Broker {
             inner.report_publish_refused(origin, &request.topic, &violation, &trace, now);
             PublishRefusal::Throttled(violation.detail.into_owned())
         })?;
-        inner.report_publish_in(origin, &message, None, now);
+        inner.report_publish_in(origin, &message, (None, 0), now);
         let (parcel, sender) = (Arc::new(Parcel::new(message)), Sender { origin, session: 0 });
         let outcome = inner.distribute(permits, parcel, sender, now);
         if outcome.is_empty() {

@@ -207,12 +207,13 @@ impl Inner {
         &self,
         origin: Origin<'_>,
         message: &Message,
-        packet_id: Option<PacketId>,
+        (packet_id, topic_key): (Option<PacketId>, u64),
         now: Timestamp,
     ) {
         let fact = events::PublishIn {
             origin,
             topic: message.topic.as_str(),
+            topic_key,
             qos: message.qos,
             retain: message.retain,
             bytes: message.payload.len(),
@@ -362,7 +363,10 @@ impl Inner {
             self.report_throttle_exceeded(client, QuotaId::PublishesPerConnection, now);
         }
         let event: Event<'_> = match (&report.fate, client) {
-            (Fate::Sent, Some(client)) => events::PublishOut { client, topic, qos, bytes, properties }.into(),
+            (Fate::Sent, Some(client)) => {
+                let topic_key = report.parcel.topic_key();
+                events::PublishOut { client, topic, topic_key, qos, bytes, properties }.into()
+            }
             (Fate::SentAgain(attempt), Some(client)) => {
                 events::Redelivered { client, topic, attempt: *attempt, bytes, properties }.into()
             }

@@ -129,6 +129,8 @@ catalogue! {
         origin: Origin<'a>,
         /// Where to.
         topic: &'a str,
+        /// Stands for the topic, so that observers need not read it each time: a seeded hash. 0 if nobody has made one.
+        topic_key: u64,
         /// Its QoS.
         qos: QoS,
         /// Its RETAIN.
@@ -176,6 +178,8 @@ catalogue! {
         client: Client<'a>,
         /// Its topic.
         topic: &'a str,
+        /// Stands for the topic, so that observers need not read it each time: a seeded hash. 0 if nobody has made one.
+        topic_key: u64,
         /// The QoS of the delivery.
         qos: QoS,
         /// Bytes of payload.

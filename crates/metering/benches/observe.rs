@@ -19,10 +19,10 @@ fn observe(c: &mut Criterion) {
     let (topic, bytes, properties) = ("dt/sensor-0042/telemetry", 200, 0);
     let (qos, retain, packet_id) = (QoS::AtLeastOnce, false, None);
     let origin = Origin::Client(client);
-    let publish = PublishIn { origin, topic, qos, retain, bytes, packet_id, properties };
+    let publish = PublishIn { origin, topic, topic_key: 0, qos, retain, bytes, packet_id, properties };
     let events: [(&str, Event<'_>); 2] = [
         ("publish in", publish.into()),
-        ("publish out", PublishOut { client, topic, qos, bytes, properties }.into()),
+        ("publish out", PublishOut { client, topic, topic_key: 0, qos, bytes, properties }.into()),
     ];
     for (name, event) in &events {
         c.bench_function(name, |b| b.iter(|| meter.observe(Timestamp(1), black_box(event))));
@@ -34,7 +34,10 @@ fn observe(c: &mut Criterion) {
         b.iter(|| {
             let (number, client_id) = next.next().map_or((0, ""), |(number, id)| (number, id.as_str()));
             let client = Client { client_id, standing: 100 + number % 20_000, ..client };
-            meter.observe(Timestamp(1), &PublishOut { client, topic, qos, bytes, properties }.into());
+            meter.observe(
+                Timestamp(1),
+                &PublishOut { client, topic, topic_key: 0, qos, bytes, properties }.into(),
+            );
         });
     });
 }

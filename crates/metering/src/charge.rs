@@ -40,6 +40,8 @@ pub struct Charge<'a> {
     pub principal: Payer<'a>,
     /// The whole topic, or the operation of an API call; empty if there is none.
     pub topic: &'a str,
+    /// Stands for the topic, as [`events::PublishOut::topic_key`]; 0 if nothing does.
+    pub topic_key: u64,
     /// How much of `bytes` is the topic.
     pub topic_bytes: u64,
     /// The bytes that count.
@@ -71,6 +73,7 @@ impl<'a> Charge<'a> {
             standing: client.standing,
             principal: Payer::Principal(client.principal),
             topic: "",
+            topic_key: 0,
             topic_bytes: 0,
             bytes: bytes as u64,
         }
@@ -132,11 +135,13 @@ pub fn charges<'a>(event: &Event<'a>, mut count: impl FnMut(Charge<'a>)) {
 pub(crate) fn of_message<'a>(event: &Event<'a>) -> Option<Charge<'a>> {
     match event {
         Event::PublishOut(e) => {
-            Some(message(Charge::from(&e.client, Item::Delivery, e.bytes + e.properties), e.topic))
+            let charge = Charge::from(&e.client, Item::Delivery, e.bytes + e.properties);
+            Some(Charge { topic_key: e.topic_key, ..message(charge, e.topic) })
         }
         Event::PublishIn(e) => match &e.origin {
             Origin::Client(client) if !e.retain => {
-                Some(message(Charge::from(client, Item::PublishIn, e.bytes + e.properties), e.topic))
+                let charge = Charge::from(client, Item::PublishIn, e.bytes + e.properties);
+                Some(Charge { topic_key: e.topic_key, ..message(charge, e.topic) })
             }
             _ => None,
         },
@@ -151,6 +156,7 @@ fn away(item: Item, client: &str, bytes: usize) -> Charge<'_> {
         standing: 0,
         principal: Payer::Unknown,
         topic: "",
+        topic_key: 0,
         topic_bytes: 0,
         bytes: bytes as u64,
     }
@@ -205,6 +211,7 @@ fn publish_in<'a>(e: &events::PublishIn<'a>, mut count: impl FnMut(Charge<'a>)) 
         standing,
         principal,
         topic: "",
+        topic_key: 0,
         topic_bytes: 0,
         bytes,
     };
@@ -230,6 +237,7 @@ fn api_call<'a>(e: &events::ApiCall<'a>, mut count: impl FnMut(Charge<'a>)) {
         standing: 0,
         principal: Payer::Key(e.access_key),
         topic: e.operation,
+        topic_key: 0,
         topic_bytes: 0,
         bytes: bytes as u64,
     };
@@ -281,6 +289,7 @@ mod tests {
         let fact = PublishIn {
             origin,
             topic,
+            topic_key: 0,
             qos: QoS::AtMostOnce,
             retain,
             bytes: 100,
@@ -306,7 +315,7 @@ mod tests {
         let principal = Principal::Plain("p".into());
         let client = Client { client_id: "c", principal: &principal, peer: None, version: None, standing: 0 };
         let topic = "$aws/events/presence/connected/c";
-        let fact = PublishOut { client, topic, qos: QoS::AtMostOnce, bytes: 1, properties: 0 };
+        let fact = PublishOut { client, topic, topic_key: 0, qos: QoS::AtMostOnce, bytes: 1, properties: 0 };
         assert_eq!(all(fact), [(Item::LifecycleDelivery, 1 + topic.len() as u64)]);
     }
 

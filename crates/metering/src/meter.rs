@@ -70,6 +70,8 @@ pub struct Meter {
     fresh: Mutex<Vec<Fresh>>,
     open: Vec<Mutex<HashMap<u64, Open, RandomState>>>,
     hasher: RandomState,
+    /// Of keys that are made of numbers.
+    seeds: (u64, u64),
     kilobyte: u64,
     levels: usize,
 }
@@ -77,6 +79,7 @@ pub struct Meter {
 impl Meter {
     /// All at zero. `kilobyte` is 1024 or 1000; `levels` of a topic make its prefix, at least one.
     pub fn new(kilobyte: u64, levels: usize) -> Self {
+        let hasher = RandomState::default();
         Self {
             table: Table::new(),
             lanes: Lanes::new(),
@@ -85,7 +88,8 @@ impl Meter {
             late: Sketch::new(),
             fresh: Mutex::default(),
             open: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::default(),
+            seeds: (hasher.hash_one(1), hasher.hash_one(2)),
+            hasher,
             kilobyte,
             levels: levels.max(1),
         }
@@ -107,29 +111,29 @@ impl Meter {
     }
 
     /// Stands for a charge's row and its whole topic. Names are read only where nothing stands for them.
+    #[inline(always)]
     fn quick_key(&self, charge: &Charge<'_>) -> u64 {
-        if charge.standing != 0 {
-            return self.key_of_standing(charge.standing, charge.item, charge.topic);
-        }
-        let mut hasher = self.hasher.build_hasher();
-        for name in [charge.client, charge.principal.identifier()] {
-            hasher.write(name.as_bytes());
-            hasher.write_u8(0xFF);
-        }
-        Self::finish_key(hasher, u64::from(charge.item as u8), charge.topic)
-    }
-
-    #[inline(always)]
-    fn key_of_standing(&self, standing: u64, item: Item, topic: &str) -> u64 {
-        Self::finish_key(self.hasher.build_hasher(), standing << 8 | item as u64, topic)
-    }
-
-    #[inline(always)]
-    fn finish_key(mut hasher: impl Hasher, row: u64, topic: &str) -> u64 {
-        hasher.write_u64(row);
-        hasher.write(topic.as_bytes());
+        let row = charge.standing << 8 | charge.item as u64;
+        let key = match (charge.standing, charge.topic_key) {
+            (0, _) | (_, 0) => self.key_by_names(charge, row),
+            (_, topic) => fold(row ^ self.seeds.0, topic ^ self.seeds.1),
+        };
         // 0 is a slot that counts nothing yet.
-        hasher.finish().max(1)
+        key.max(1)
+    }
+
+    #[inline(never)]
+    fn key_by_names(&self, charge: &Charge<'_>, row: u64) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        if charge.standing == 0 {
+            for name in [charge.client, charge.principal.identifier()] {
+                hasher.write(name.as_bytes());
+                hasher.write_u8(0xFF);
+            }
+        }
+        hasher.write_u64(row);
+        hasher.write(charge.topic.as_bytes());
+        hasher.finish()
     }
 
     /// The row for `units` more of something; its name is noted if it is new. Where there is no room, only who is heavy
@@ -151,11 +155,9 @@ impl Meter {
     /// Counts a message, which mostly is small and finds its slot.
     #[inline(always)]
     fn count_message(&self, charge: Charge<'_>, at: Timestamp) {
-        if charge.standing != 0 && (1..=self.kilobyte).contains(&charge.bytes) {
-            let key = self.key_of_standing(charge.standing, charge.item, charge.topic);
-            if self.lanes.add_small(key, charge.bytes) {
-                return;
-            }
+        let is_small = (1..=self.kilobyte).contains(&charge.bytes);
+        if is_small && self.lanes.add_small(self.quick_key(&charge), charge.bytes) {
+            return;
         }
         self.count_slowly(charge, at);
     }
@@ -334,6 +336,13 @@ impl std::fmt::Debug for Meter {
     }
 }
 
+/// Two numbers as one: the halves of their product together.
+#[inline(always)]
+const fn fold(one: u64, other: u64) -> u64 {
+    let product = one as u128 * other as u128;
+    (product as u64) ^ (product >> 64) as u64
+}
+
 /// Started minutes, one at least.
 fn minutes(millis: u64) -> u64 {
     millis.div_ceil(MINUTE).max(1)
@@ -361,6 +370,24 @@ fn kept(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_has_one_row_whatever_stands_for_it() {
+        let (meter, principal) = (Meter::new(1024, 2), identity::Principal::Plain("p".into()));
+        for (standing, topic_key) in [(0, 0), (3, 0), (3, 9), (3, 9), (0, 9)] {
+            let client =
+                events::Client { client_id: "c", principal: &principal, peer: None, version: None, standing };
+            let (topic, qos) = ("a/b/c", mqtt::QoS::AtMostOnce);
+            let fact = events::PublishOut { client, topic, topic_key, qos, bytes: 10, properties: 0 };
+            meter.observe(Timestamp(1), &fact.into());
+        }
+        let rows = meter.fresh();
+        assert_eq!(rows.iter().map(|row| row.name.topic.as_str()).collect::<Vec<_>>(), ["a/b"]);
+        let lately = meter.lately();
+        let counted =
+            rows.iter().map(|row| meter.read(row.id) + lately.get(&row.id).copied().unwrap_or_default());
+        assert_eq!(counted.map(|counts| (counts.units, counts.bytes)).collect::<Vec<_>>(), [(5, 75)]);
+    }
 
     #[test]
     fn prefixes_are_whole_levels() {

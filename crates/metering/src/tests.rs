@@ -127,9 +127,9 @@ fn tell(meter: &Meter, fact: &Fact, since: &BTreeMap<u64, u64>) {
     let started = since.get(&fact.connection).copied().unwrap_or(fact.at);
     let event: Event<'_> = match fact.name {
         "publish.accepted" => {
-            PublishIn { origin, topic, qos, retain, bytes, packet_id: None, properties }.into()
+            PublishIn { origin, topic, topic_key: 0, qos, retain, bytes, packet_id: None, properties }.into()
         }
-        "delivery.sent" => PublishOut { client, topic, qos, bytes, properties }.into(),
+        "delivery.sent" => PublishOut { client, topic, topic_key: 0, qos, bytes, properties }.into(),
         "delivery.repeated" => Redelivered { client, topic, attempt: 2, bytes, properties }.into(),
         "delivery.queued" => Queued { client_id: &fact.client, topic, bytes, properties }.into(),
         "will.published" => WillPublished { client, topic, retain, bytes, properties }.into(),

@@ -60,6 +60,8 @@ pub struct Matches<T> {
     generation: u64,
     /// The sender that it was found for.
     found_for: u64,
+    /// The hash of the topic that was matched last.
+    pub(crate) key: u64,
 }
 
 /// How many routes are kept when they are released: so many sessions a publisher may keep from being forgotten.
@@ -77,6 +79,7 @@ impl<T> Default for Matches<T> {
             topic: String::new(),
             generation: 0,
             found_for: 0,
+            key: 0,
         }
     }
 }
@@ -95,6 +98,11 @@ impl<T> Matches<T> {
         if self.generation == 0 || self.direct.len() > MOST_KEPT {
             self.clear();
         }
+    }
+
+    /// Stands for the topic that was matched last: a hash, seeded for each table, never 0.
+    pub fn topic_key(&self) -> u64 {
+        self.key.max(1)
     }
 
     /// Whether nothing was matched with it yet: it holds no memory.

@@ -161,6 +161,7 @@ impl<T: Target> RouteTable<T> {
         }
         out.clear();
         let levels = Levels::of(topic, &self.seed);
+        out.key = levels.path(levels.len());
         if let Some((key, stripe)) = self.stripe(&levels)
             && let Some(subscribers) = stripe.read().find(key, |filter| filter == topic)
         {

@@ -1,6 +1,6 @@
 //! A message on its way to its subscribers: for the second of them on, encoded once for each form in which it goes out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use identity::Timestamp;
@@ -21,6 +21,8 @@ const COPY_UP_TO: usize = 16 * 1024;
 pub struct Parcel {
     /// The message.
     pub message: Message,
+    /// Stands for its topic; 0 as long as it was not looked for.
+    topic_key: AtomicU64,
     weight: usize,
     /// It holds on to nothing but itself.
     detached: bool,
@@ -54,7 +56,18 @@ impl Parcel {
     pub fn new(message: Message) -> Self {
         let weight = weight(&message);
         let (twin, forms) = (OnceLock::new(), OnceLock::new());
-        Self { message, weight, detached: false, encoded: AtomicBool::new(false), twin, forms }
+        let (topic_key, encoded) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { message, topic_key, weight, detached: false, encoded, twin, forms }
+    }
+
+    /// Notes what stands for its topic, for those who count by it.
+    pub fn note_topic(&self, key: u64) {
+        self.topic_key.store(key, Ordering::Relaxed);
+    }
+
+    /// What stands for its topic; 0 if nobody noted it.
+    pub fn topic_key(&self) -> u64 {
+        self.topic_key.load(Ordering::Relaxed)
     }
 
     /// Wraps a copy of a message that holds on to nothing but itself.

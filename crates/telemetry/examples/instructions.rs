@@ -45,9 +45,10 @@ fn tell(observers: &Observers, messages: u64) {
     for number in 0..messages {
         let at = Timestamp(1_800_000_000_000 + number);
         let origin = client.into();
-        let came: Event<'_> = PublishIn { origin, topic, qos, retain, bytes, packet_id, properties }.into();
+        let came: Event<'_> =
+            PublishIn { origin, topic, topic_key: 0, qos, retain, bytes, packet_id, properties }.into();
         observers.emit(at, black_box(&came));
-        let went: Event<'_> = PublishOut { client, topic, qos, bytes, properties }.into();
+        let went: Event<'_> = PublishOut { client, topic, topic_key: 0, qos, bytes, properties }.into();
         observers.emit(at, black_box(&went));
     }
 }

@@ -93,8 +93,8 @@ fn message<'a>(client: Client<'a>, topic: &'a str) -> [Event<'a>; 2] {
     let (qos, bytes, properties) = (QoS::AtLeastOnce, 200, 0);
     let (origin, retain, packet_id) = (client.into(), false, None);
     [
-        PublishIn { origin, topic, qos, retain, bytes, packet_id, properties }.into(),
-        PublishOut { client, topic, qos, bytes, properties }.into(),
+        PublishIn { origin, topic, topic_key: 0, qos, retain, bytes, packet_id, properties }.into(),
+        PublishOut { client, topic, topic_key: 0, qos, bytes, properties }.into(),
     ]
 }
 

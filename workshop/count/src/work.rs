@@ -201,9 +201,18 @@ fn count(turns: u64) -> Result<(), String> {
     for _ in 0..turns {
         let (origin, topic, qos) =
             (black_box(events::Origin::Client(from)), black_box(TOPIC), QoS::AtMostOnce);
-        let fact = PublishIn { origin, topic, qos, retain: false, bytes: 64, packet_id: None, properties: 0 };
+        let fact = PublishIn {
+            origin,
+            topic,
+            topic_key: 42,
+            qos,
+            retain: false,
+            bytes: 64,
+            packet_id: None,
+            properties: 0,
+        };
         observers.emit(Timestamp(0), &fact.into());
-        let fact = PublishOut { client: black_box(to), topic, qos, bytes: 64, properties: 0 };
+        let fact = PublishOut { client: black_box(to), topic, topic_key: 42, qos, bytes: 64, properties: 0 };
         observers.emit(Timestamp(0), &fact.into());
     }
     Ok(())

@@ -32,18 +32,19 @@ impl Inner {
         now: Timestamp,
     ) -> Outcome {
         let (mut outcome, mut volley) = (Outcome::default(), Volley::default());
-        self.join(permits, parcel, (sender, &mut volley), &mut outcome, now);
+        self.join(permits, parcel, (sender, &mut volley, false), &mut outcome, now);
         self.fire(sender, &mut volley, &mut outcome, now);
         outcome
     }
 
     /// Retains and routes a message, and lets it join those that go to the same clients. It is delivered with them when
-    /// the volley is fired, which the caller must do before anything else that the publisher's packets bring about.
+    /// the volley is fired, which the caller must do before anything else that the publisher's packets bring about. `known`
+    /// says that the volley has its topic's outcome already.
     pub fn join(
         &self,
         permits: Permits,
         parcel: Arc<Parcel>,
-        (sender, volley): (Sender<'_>, &mut Volley),
+        (sender, volley, known): (Sender<'_>, &mut Volley, bool),
         outcome: &mut Outcome,
         now: Timestamp,
     ) {
@@ -55,8 +56,9 @@ impl Inner {
             self.retain(permit, &parcel, &mut outcome.batch, now);
         }
         let topic = parcel.message.topic.as_str();
-        if volley.is_loaded() && self.routes.is_known(topic, volley.matches()) {
+        if known && self.quirks.is_off() {
             self.report_missed(volley.matches(), topic, now);
+            parcel.note_topic(volley.matches().topic_key());
             return self.line_up(proof, parcel, (sender, volley), outcome, now);
         }
         let random = self.random();
@@ -70,6 +72,7 @@ impl Inner {
         next.sender = sender.session;
         self.routes.matches(topic, &mut pick, next);
         self.report_missed(next, topic, now);
+        parcel.note_topic(next.topic_key());
         if !volley.goes_the_same_way() {
             self.fire(sender, volley, outcome, now);
             volley.turn();

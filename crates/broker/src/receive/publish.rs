@@ -62,8 +62,10 @@ pub(super) fn message(
     let mut parcel = Arc::new(Parcel::new(message));
     inner.enrich(standing, view, &mut parcel, now);
     let sender = Sender::client(connection.client(), connection.session());
-    inner.report_publish_in(sender.origin, &parcel.message, packet_id, now);
-    inner.join(permits, parcel, (sender, &mut taken.volley), &mut taken.outcome, now);
+    let known = taken.volley.matches();
+    let known = inner.routes.is_known(parcel.message.topic.as_str(), known).then(|| known.topic_key());
+    inner.report_publish_in(sender.origin, &parcel.message, (packet_id, known.unwrap_or(0)), now);
+    inner.join(permits, parcel, (sender, &mut taken.volley, known.is_some()), &mut taken.outcome, now);
     let answer = |packet_id| Acknowledgement { packet_id, answer: receive::Answer::taken(qos) };
     taken.acknowledgements.extend(packet_id.map(answer));
     Flow::Continue

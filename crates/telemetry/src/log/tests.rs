@@ -141,6 +141,7 @@ fn traffic_is_never_held_back() {
     let publish = PublishIn {
         origin,
         topic: "a",
+        topic_key: 0,
         qos: QoS::AtLeastOnce,
         retain: true,
         bytes: 3,
@@ -177,6 +178,7 @@ fn a_full_queue_costs_lines_and_no_time() {
     let publish = PublishIn {
         origin,
         topic: "a",
+        topic_key: 0,
         qos: QoS::AtMostOnce,
         retain: false,
         bytes: 3,
@@ -302,7 +304,17 @@ fn new_trace_ids_are_uuids_and_differ() {
 
 fn publish<'a>(client: Client<'a>) -> Event<'a> {
     let (origin, qos) = (client.into(), QoS::AtMostOnce);
-    PublishIn { origin, topic: "a", qos, retain: false, bytes: 3, packet_id: None, properties: 0 }.into()
+    PublishIn {
+        origin,
+        topic: "a",
+        topic_key: 0,
+        qos,
+        retain: false,
+        bytes: 3,
+        packet_id: None,
+        properties: 0,
+    }
+    .into()
 }
 
 fn received<'a>(client: Client<'a>) -> Event<'a> {

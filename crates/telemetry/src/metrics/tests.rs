@@ -22,6 +22,7 @@ fn a_scrape_shows_what_happened() {
     let publish = |origin| PublishIn {
         origin,
         topic: "a",
+        topic_key: 0,
         qos: QoS::AtMostOnce,
         retain: true,
         bytes: 5,

@@ -12,8 +12,10 @@ fn publish(traffic: &Traffic, at: Timestamp, client_id: &str, topic: &str) {
     let who = Principal::Plain("p".into());
     let client = Client { client_id, principal: &who, peer: None, version: None, standing: 0 };
     let (origin, qos, retain, packet_id) = (Origin::Client(client), QoS::AtMostOnce, false, None);
-    traffic
-        .observe(at, &PublishIn { origin, topic, qos, retain, bytes: 10, properties: 0, packet_id }.into());
+    traffic.observe(
+        at,
+        &PublishIn { origin, topic, topic_key: 0, qos, retain, bytes: 10, properties: 0, packet_id }.into(),
+    );
 }
 
 // The sampler is the thread's: each test has seconds of its own.
@@ -32,7 +34,8 @@ fn a_quiet_broker_is_counted_exactly() {
     let client = Client { client_id: "b", principal: &who, peer: None, version: None, standing: 0 };
     traffic.observe(
         at,
-        &PublishOut { client, topic: "t/1", qos: QoS::AtMostOnce, bytes: 10, properties: 0 }.into(),
+        &PublishOut { client, topic: "t/1", topic_key: 0, qos: QoS::AtMostOnce, bytes: 10, properties: 0 }
+            .into(),
     );
     let summary = traffic.summary(at + Duration::from_secs(2));
     let shown: Vec<_> =
