@@ -104,15 +104,6 @@ impl Connection {
         }
     }
 
-    /// Keeps what was matched for the next wake. Who publishes nothing keeps no room for it.
-    pub(crate) fn know(&mut self, matches: Matches<Subscriber>) {
-        match &mut self.matches {
-            Some(room) => **room = matches,
-            none if !matches.is_unused() => *none = Some(Box::new(matches)),
-            _ => {}
-        }
-    }
-
     /// The version that the client speaks.
     pub fn version(&self) -> Version {
         self.version

@@ -105,9 +105,13 @@ impl<T> Matches<T> {
         self.key.max(1)
     }
 
-    /// Whether nothing was matched with it yet: it holds no memory.
-    pub fn is_unused(&self) -> bool {
-        self.topic.capacity() == 0 && self.direct.capacity() == 0
+    /// Keeps the outcome for later, in the room that there is. One with which nothing was matched yet is given none.
+    pub fn keep_in(self, room: &mut Option<Box<Self>>) {
+        match room {
+            Some(room) => **room = self,
+            None if self.topic.capacity() == 0 && self.direct.capacity() == 0 => {}
+            None => *room = Some(Box::new(self)),
+        }
     }
 
     /// Whether this is the outcome for a topic already.

@@ -49,7 +49,7 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
     let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
     taken.fire(connection, now);
-    connection.know(std::mem::take(&mut taken.volley).end());
+    std::mem::take(&mut taken.volley).end().keep_in(&mut connection.matches);
     taken.end_acknowledged(connection, now);
     // What was taken before the end is made durable all the same.
     settle(connection, taken, now);
