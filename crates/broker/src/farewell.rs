@@ -206,6 +206,8 @@ impl Inner {
                 |kept: &Kept| kept.will.as_ref().map_or(kept.ends_at, |(when, ..)| kept.ends_at.min(*when));
             (due, over, seat.kept.as_ref().map(next))
         });
+        // The queue of one that is there may have been unreadable.
+        self.look_after(cell);
         if let Some(again) = again {
             self.arm(cell, again);
         }

@@ -1,9 +1,13 @@
 //! What of a session's messages outlives the process: a message as the journal and the retained space keep it (a small head,
 //! then a PUBLISH of MQTT 5), and what is particular to one session's copy. Where it is kept is not known here.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mqtt::{Decoder, Message, Packet, PacketId, Publish, QoS, TopicName, Version};
 use smallvec::SmallVec;
+
+use crate::{Offer, Parcel, Place};
 
 const FORMAT: u8 = 1;
 const RETAIN: u8 = 0b0000_0001;
@@ -55,6 +59,19 @@ pub fn decode(body: &Bytes) -> Option<Message> {
         properties: publish.properties,
         expires_at: (flags & EXPIRES != 0).then_some(expiry),
         published_by_v5: flags & FROM_V5 != 0,
+    })
+}
+
+/// What was stored for one session, as an offer; `None` if it is not readable.
+pub fn offer(body: &Bytes, tag: &Bytes, place: Place) -> Option<Offer> {
+    decode(body).zip(Tag::decode(tag)).map(|(message, tag)| Offer {
+        parcel: Arc::new(Parcel::new(message)),
+        qos: tag.qos,
+        retain: tag.retain,
+        share_name: tag.share_name.map(Arc::from),
+        place: Some(place),
+        group: None,
+        identifiers: tag.identifiers,
     })
 }
 

@@ -57,6 +57,14 @@ fn the_same_seed_is_the_same_world() {
     assert_ne!(digest(1), digest(2));
 }
 
+/// Worlds in which something broke once, and that `new worlds` does not come to.
+#[test]
+fn what_was_found_stays_mended() {
+    // A queue that could not be read once was not read again.
+    let case = Case { keep: Some(vec![107, 140, 141, 143, 145]), ..Case::new(104_893, STEPS) };
+    assert_eq!(case.run().0, None, "{}", case.command());
+}
+
 #[cfg(debug_assertions)]
 /// A broken promise prints one command, and what is left of the trace is shorter and fails as well.
 #[test]

@@ -4,17 +4,21 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use identity::Timestamp;
 use parking_lot::Mutex;
-use session::stored::{self, Tag};
+use session::stored;
 use session::tape::Reading;
-use session::{Offer, PAGE, Parcel, Place};
+use session::{Offer, PAGE, Place};
 use store::{Journal, Key, Position, Record};
 
 use crate::broker::Inner;
 use crate::cell::Cell;
 use crate::groups::Group;
+
+/// After which time a queue is read again that could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Cells and groups that want a page.
 #[derive(Default)]
@@ -114,6 +118,7 @@ impl Inner {
                 self.hand_over_page(cell, session, reading, page, clock());
             }
             Err(error) => {
+                self.arm(cell, clock() + READ_AGAIN);
                 self.store_failed(&format!("reading the queue of client {}", cell.client_id), &error, clock())
             }
         }
@@ -151,15 +156,6 @@ async fn read(journal: &dyn Journal, key: &Key, reading: Reading) -> Result<Vec<
 /// A record as an offer; `None` in its place if it is not readable.
 fn offer(record: Record, reading: Reading) -> (u64, Option<Offer>) {
     let number = record.position.0;
-    let place = Some(Place { number, is_backlog: reading.is_backlog });
-    let offer = stored::decode(&record.body).zip(Tag::decode(&record.tag)).map(|(message, tag)| Offer {
-        parcel: Arc::new(Parcel::new(message)),
-        qos: tag.qos,
-        retain: tag.retain,
-        share_name: tag.share_name.map(Arc::from),
-        place,
-        group: None,
-        identifiers: tag.identifiers,
-    });
-    (number, offer)
+    let place = Place { number, is_backlog: reading.is_backlog };
+    (number, stored::offer(&record.body, &record.tag, place))
 }
