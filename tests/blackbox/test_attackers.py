@@ -151,7 +151,9 @@ def cut_off(server, transport, version, name, packet, cut):
     with connection:
         connection.send(packet[:cut])
         if transport == "plain":
-            connection.sock.shutdown(socket.SHUT_WR)
+            # A packet that no client sends is refused by its first byte: the server may have hung up.
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_WR)
             assert is_over(connection) is not None, f"{name} cut at {cut} is still waited for"
 
 
@@ -638,8 +640,9 @@ def test_replay_of_a_whole_connection(server, newest):
         with greeted(server, "plain", V5) as ear:
             ear.subscribe("recorded")
             with opened(server, "mqtt", heard) as again:
-                again.shutdown(socket.SHUT_WR)
+                # The server may have hung up already.
                 with contextlib.suppress(OSError):
+                    again.shutdown(socket.SHUT_WR)
                     while again.recv(65536):
                         pass
             assert ear.ping() == [], "a recorded message came in again"
