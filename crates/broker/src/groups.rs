@@ -14,6 +14,7 @@ use dialect::Divergence;
 use identity::Timestamp;
 use mqtt::{Text, TopicFilter};
 use parking_lot::Mutex;
+use records::ABANDONED;
 use router::Route;
 use session::group::{Due, GroupPlace, Lane, Queue, from_random};
 use session::mutation::{self, Mutation};
@@ -24,7 +25,6 @@ use store::{Batch, Journal, Key, Position, Record};
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Subscriber};
-use crate::durable::ABANDONED;
 use crate::publish::{Fate, Report};
 
 /// How long a group in which something waits is left alone while a member is there.
@@ -42,7 +42,7 @@ pub(crate) struct Group {
     queue: Mutex<Queue>,
     /// It stands in the loader's queue.
     wanted: AtomicBool,
-    /// The store knows of its rows: see [`ABANDONED`](crate::durable::ABANDONED).
+    /// The store knows of its rows: see [`ABANDONED`].
     noted: [AtomicBool; 2],
     /// It has lost its last member and left the index.
     retired: AtomicBool,

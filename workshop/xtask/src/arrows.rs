@@ -43,6 +43,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-metering", Tier::Engine),
     ("thingcore-registry", Tier::Engine),
     ("thingcore-standing", Tier::Heart),
+    ("thingcore-records", Tier::Heart),
     ("thingcore-broker", Tier::Heart),
     ("thingcore-services", Tier::Heart),
     ("thingcore-access", Tier::Heart),

@@ -13,11 +13,11 @@ use futures_util::future::{join_all, join3};
 use hashbrown::HashMap;
 use identity::Timestamp;
 use parking_lot::Mutex;
+use records::ABANDONED;
 use session::Session;
 use session::mutation::{self, Mutation};
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
-use super::records::ABANDONED;
 use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
@@ -474,7 +474,7 @@ impl Inner {
         });
         self.settle_shares(&shares);
         if let Some((incarnation, upto)) = trim {
-            self.committer.trim(super::journal_key(&cell.client_id, &incarnation), upto);
+            self.committer.trim(records::journal_key(&cell.client_id, &incarnation), upto);
         }
         if wants {
             self.loader.want(cell.clone());
@@ -486,9 +486,9 @@ impl Inner {
         if !over.session.is_journaled() || mutation::is(Mutation::LeavesQueueBehind) {
             return;
         }
-        let journal = super::journal_key(&cell.client_id, &over.incarnation);
+        let journal = records::journal_key(&cell.client_id, &over.incarnation);
         let exactly = !self.dialect.has(dialect::Divergence::NoQos2);
-        let received = exactly.then(|| super::received_key(&cell.client_id, &over.incarnation));
+        let received = exactly.then(|| records::received_key(&cell.client_id, &over.incarnation));
         cell.enter(|seat| seat.abandoned.extend([journal].into_iter().chain(received)));
     }
 

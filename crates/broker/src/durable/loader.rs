@@ -109,7 +109,11 @@ impl Inner {
         let wanted = cell.enter(|seat| {
             seat.wants_page = false;
             let kept = seat.kept.as_ref().filter(|_| seat.live.is_some())?;
-            Some((kept.session.next_read()?, kept.id, super::journal_key(&cell.client_id, &kept.incarnation)))
+            Some((
+                kept.session.next_read()?,
+                kept.id,
+                records::journal_key(&cell.client_id, &kept.incarnation),
+            ))
         });
         let Some((reading, session, key)) = wanted else { return };
         match read(journal, &key, reading).await {

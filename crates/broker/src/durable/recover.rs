@@ -7,11 +7,11 @@ use bytes::{Buf, Bytes};
 use dialect::Divergence;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
+use records::{ABANDONED, RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
 use session::stored;
 use session::{Parcel, WillPlan};
 use store::{Batch, Key, Position, StoreError};
 
-use super::records::{ABANDONED, RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
 use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;

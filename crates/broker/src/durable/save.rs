@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use identity::Timestamp;
+use records::{
+    ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
+    received_key,
+};
 use session::mutation::{self, Mutation};
 use session::stored;
 use store::{Batch, Key};
 
-use super::records::{
-    ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
-    received_key,
-};
 use crate::cell::{Cell, Seat};
 
 /// What the store holds of a cell.

@@ -8,6 +8,7 @@ use events::Client;
 use identity::Timestamp;
 use mqtt::{QoS, Version};
 use policy::Permit;
+use records::journal_key;
 use router::Route;
 use session::mutation::{self, Mutation};
 use session::stored::Tag;
@@ -18,7 +19,6 @@ use super::route::{Waiting, Waits};
 use super::{Sender, Wakes};
 use crate::broker::Inner;
 use crate::cell::{Cell, Kept, Live, Seat, Subscriber};
-use crate::durable::journal_key;
 use crate::report::standing_of;
 use standing::{Standing, View};
 

@@ -9,13 +9,14 @@ use dialect::{Divergence, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
 use policy::Permit;
+use records::RETAINED;
 use session::mutation::{self, Mutation};
 use session::{Parcel, Violation, stored as stored_form};
 use store::{Batch, Key};
 
 use super::{Kept, Outcome};
 use crate::broker::{Inner, match_rules};
-use crate::durable::{RETAINED, Then};
+use crate::durable::Then;
 use session::throttle::retain_fault;
 
 /// How long at least between two looks through all retained messages.

@@ -9,7 +9,7 @@ use store::{Journal, Key, Position, block_on};
 
 use super::feed::following;
 use super::house::{House, connect, will};
-use crate::durable::ABANDONED;
+use records::ABANDONED;
 
 const WIDE: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;

@@ -1,4 +1,8 @@
-//! What the store keeps of sessions, wills and retained messages.
+//! What the store keeps of sessions and wills, and where it keeps the messages of sessions, groups and retained topics.
+//!
+//! Invariant: what one version of the program has written the next one reads: fields that came later have a default, and
+//! what cannot be read is told of by its absence, never guessed. The messages themselves are
+//! [`session::stored`]'s. Nothing here reads or writes: that is the broker's business.
 
 use std::sync::Arc;
 
@@ -13,20 +17,20 @@ use store::{Key, Keyspace, Space};
 use standing::{Grant, GrantedDocument};
 
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
-pub(crate) const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
+pub const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
-pub(crate) const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
+pub const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
 /// Key: a journal. Journals that nobody else knows of after a crash. Of a session that is over: written together with what
 /// ends it, and deleted after the journal is empty. Of a shared group, which has no record of its own: written with the
 /// first message, and deleted after the last member has left; at the start those that no session is a member of are
 /// trimmed.
-pub(crate) const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
+pub const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
 /// Key: topic. Retained messages: when, then the message.
-pub(crate) const RETAINED: Space = Space::new("retained");
+pub const RETAINED: Space = Space::new("retained");
 
 /// A persistent session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SessionRecord {
+pub struct SessionRecord {
     /// Tells one session of a client from its next.
     pub incarnation: String,
     /// 4 for MQTT 3.1.1, 5 for MQTT 5.
@@ -35,6 +39,7 @@ pub(crate) struct SessionRecord {
     pub expiry: u32,
     /// When its connection ended; none while there is one.
     pub ended: Option<Timestamp>,
+    /// Its subscriptions, with what was granted.
     pub subscriptions: Vec<SubscriptionRecord>,
     /// Identifiers of QoS 2 messages from the client that it has not released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,25 +55,32 @@ pub(crate) struct SessionRecord {
     pub finished: Vec<u64>,
 }
 
+/// A subscription of a persistent session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SubscriptionRecord {
+pub struct SubscriptionRecord {
+    /// The whole filter, with `$share/...`.
     pub filter: String,
+    /// As granted: 0, 1 or 2.
     pub qos: u8,
+    /// The client does not want its own messages.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_local: bool,
+    /// RETAIN comes as it was published.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retain_as_published: bool,
+    /// Its subscription identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identifier: Option<u32>,
 }
 
 /// A will that is to be published if the process dies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WillRecord {
+pub struct WillRecord {
     /// Whose permissions count: a certificate id or a name.
     pub principal: PrincipalRecord,
     /// The client's address, for policies that ask for it.
     pub peer: std::net::SocketAddr,
+    /// The name by which it asked for the server, for policies that ask for it.
     pub server_name: Option<String>,
     /// Seconds from the disconnect.
     pub expiry: Option<u32>,
@@ -82,19 +94,22 @@ pub(crate) struct WillRecord {
 
 /// What a custom authorizer granted: nobody can be asked again after the process died.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct GrantRecord {
+pub struct GrantRecord {
+    /// Its name.
     pub authorizer: String,
+    /// The policy documents, as it wrote them.
     pub documents: Vec<String>,
 }
 
 impl GrantRecord {
-    pub(crate) fn of(grant: &Grant) -> Self {
+    /// As it is kept.
+    pub fn of(grant: &Grant) -> Self {
         let documents = grant.documents.iter().map(|granted| granted.text.as_ref().to_owned()).collect();
         Self { authorizer: grant.authorizer.as_ref().to_owned(), documents }
     }
 
     /// `None` if one of the documents cannot be read: it might have denied something.
-    pub(crate) fn grant(&self) -> Option<Grant> {
+    pub fn grant(&self) -> Option<Grant> {
         let document = |text: &String| {
             let document = Arc::new(policy::Document::parse(text).ok()?);
             Some(GrantedDocument { text: text.as_str().into(), document })
@@ -109,12 +124,18 @@ impl GrantRecord {
     }
 }
 
+/// Who somebody is, by the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum PrincipalRecord {
+pub enum PrincipalRecord {
+    /// A certificate's id.
     Certificate(String),
+    /// The id of an access key of the account.
     AccessKey(String),
+    /// The name of a client without a credential.
     Plain(String),
+    /// An IAM identity.
     Iam(IamPrincipal),
+    /// Whom a custom authorizer let in.
     Custom(CustomPrincipal),
 }
 
@@ -135,18 +156,19 @@ mod hexadecimal {
     }
 }
 
-pub(crate) fn client_key(client_id: &ClientId) -> Key {
+/// The key of a client's records.
+pub fn client_key(client_id: &ClientId) -> Key {
     Key::of(&[client_id.as_str()])
 }
 
 /// The journal of a session.
-pub(crate) fn journal_key(client_id: &ClientId, incarnation: &str) -> Key {
+pub fn journal_key(client_id: &ClientId, incarnation: &str) -> Key {
     Key::of(&[client_id.as_str(), incarnation])
 }
 
 /// The log of identifiers of QoS 2 messages from a session's client: written with the messages, all or nothing. A client
 /// id is never empty, so this is nobody's journal.
-pub(crate) fn received_key(client_id: &ClientId, incarnation: &str) -> Key {
+pub fn received_key(client_id: &ClientId, incarnation: &str) -> Key {
     Key::of(&["", client_id.as_str(), incarnation])
 }
 
@@ -155,7 +177,8 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl PrincipalRecord {
-    pub(crate) fn of(principal: &Principal) -> Self {
+    /// As it is kept.
+    pub fn of(principal: &Principal) -> Self {
         match principal {
             Principal::Certificate(id) => Self::Certificate(id.as_str().to_owned()),
             Principal::AccessKey(id) => Self::AccessKey(id.as_ref().to_owned()),
@@ -165,7 +188,8 @@ impl PrincipalRecord {
         }
     }
 
-    pub(crate) fn principal(&self) -> Option<Principal> {
+    /// The principal again; `None` if it is not one.
+    pub fn principal(&self) -> Option<Principal> {
         Some(match self {
             Self::Certificate(id) => Principal::Certificate(identity::CertificateId::new(id).ok()?),
             Self::AccessKey(id) => Principal::AccessKey(id.as_str().into()),
@@ -177,7 +201,8 @@ impl PrincipalRecord {
 }
 
 impl SessionRecord {
-    pub(crate) fn of(session: &Session, incarnation: &str, ended: Option<Timestamp>) -> Self {
+    /// As it is kept; `ended` is when its connection ended, none while there is one.
+    pub fn of(session: &Session, incarnation: &str, ended: Option<Timestamp>) -> Self {
         let subscription = |known: &Subscription| SubscriptionRecord {
             filter: known.filter.as_str().to_owned(),
             qos: known.qos as u8,
@@ -210,7 +235,7 @@ impl SessionRecord {
     }
 
     /// The session again, with nothing known of its journal.
-    pub(crate) fn session(&self, dialect: &Dialect) -> Session {
+    pub fn session(&self, dialect: &Dialect) -> Session {
         let version = if self.version == 5 { Version::V5 } else { Version::V311 };
         let mut session = Session::recovered(version, self.expiry, dialect);
         for known in &self.subscriptions {
@@ -226,3 +251,6 @@ impl SessionRecord {
         session
     }
 }
+
+#[cfg(test)]
+mod tests;
