@@ -155,7 +155,7 @@ impl Broker {
 
     /// Ends what is due: sessions whose time is over, wills that waited. Returns when to call again at the latest.
     pub fn on_time(&self, now: Timestamp) -> Timestamp {
-        self.0.seen.store(now.millis(), Ordering::Relaxed);
+        self.0.sees(now);
         for cell in self.0.expiry.due(now) {
             self.0.look_at(&cell, now);
         }
@@ -203,7 +203,11 @@ impl Inner {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The time of the last [`Broker::on_time`].
+    pub fn sees(&self, now: Timestamp) {
+        self.seen.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// The time of the last [`Broker::on_time`] or CONNECT.
     pub fn last_seen(&self) -> Timestamp {
         Timestamp(self.seen.load(Ordering::Relaxed))
     }

@@ -37,6 +37,8 @@ pub(crate) struct Seat {
     pub kept: Option<Kept>,
     /// The connection, if the client is there.
     pub live: Option<Live>,
+    /// Its session is where it must be, so that it gets its CONNACK. Before, it may still be refused.
+    pub accepted: bool,
     /// Connections that lost their seat and have not noticed yet: what they still have to write.
     pub ousted: Vec<(u64, Conversation)>,
     /// The cell has left the directory: look there again.
@@ -128,7 +130,7 @@ impl Cell {
         Self { client_id, presence: AtomicU8::new(0), seat: Mutex::new(Seat::default()) }
     }
 
-    /// True if a connection has the seat. A hint: it may be over in a moment.
+    /// True if a connection has the seat, and was accepted. A hint: it may be over in a moment.
     pub(crate) fn is_online(&self) -> bool {
         self.presence.load(Ordering::Relaxed) & ONLINE != 0
     }
@@ -174,7 +176,7 @@ impl Drop for Inside {
     }
 }
 
-/// A connection has the seat.
+/// A connection has the seat, and was accepted.
 const ONLINE: u8 = 1;
 /// It has room for a message.
 const READY: u8 = 2;
@@ -185,6 +187,7 @@ impl Seat {
     fn presence(&self) -> u8 {
         let Some(kept) = &self.kept else { return 0 };
         let (online, ready) = match &self.live {
+            Some(_) if !self.accepted => (0, 0),
             None => (0, 0),
             Some(live) if kept.session.is_ready(&live.talk) => (ONLINE, READY),
             Some(_) => (ONLINE, 0),

@@ -71,6 +71,7 @@ impl Broker {
         link: &Link,
         now: Timestamp,
     ) -> Result<Turn, Refused> {
+        self.0.sees(now);
         let counted = self.0.throttles.connect(self.0.dialect.limits(), now);
         counted.map(|()| Turn(self.0.next_id())).map_err(|violation| {
             let client = report::arriving(&connect.client_id, principal, link, connect.version);
@@ -142,6 +143,7 @@ impl Broker {
             let detail = format!("its session could not be stored: {error}");
             refuse(client, Violation::new(Fault::ServerError, detail))
         })?;
+        inner.accept(&seated);
         Ok(seated)
     }
 
@@ -226,7 +228,6 @@ impl Broker {
         inner.provoke_end(&connection, now);
         inner.report_all(connection.client_id(), &taken.reports, now);
         inner.look_after(connection.cell());
-        inner.kick_groups_of(connection.cell());
         // A change that came between the check of the standing and the seat found nobody to turn away.
         if connection.standing.is_condemned() {
             let same = |live: &Live| Arc::ptr_eq(&live.standing, &connection.standing);
@@ -251,6 +252,14 @@ struct Taken {
 }
 
 impl Inner {
+    /// Nothing can refuse the connection any more: its groups may have something for it.
+    fn accept(&self, connection: &Connection) {
+        connection.cell().enter(|seat| {
+            seat.accepted |= seat.of(connection.generation()).is_some();
+        });
+        self.kick_groups_of(connection.cell());
+    }
+
     /// The client's own id, or a generated one.
     fn name(&self, terms: &Terms) -> Result<ClientId, Violation> {
         if let Some(client_id) = &terms.client_id {
@@ -376,6 +385,7 @@ impl Inner {
                 return Some(Err(Violation::new(Fault::TakenOver, detail)));
             }
             seat.arrival = admitted.arrival;
+            seat.accepted = false;
             let oust = !mutation::is(Mutation::KeepsOldConnection);
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
             let (ousted, waker) = ousted.flatten().unzip();

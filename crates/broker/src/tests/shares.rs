@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use store::memory::{MemoryJournal, MemoryStore};
 use store::{Journal, Key, Position, Store, block_on};
 
-use super::house::{Client, House, subscribe};
+use super::house::{Client, House, connect, subscribe};
 
 const GROUP: &str = "$share/g/work";
 const ONE: QoS = QoS::AtLeastOnce;
@@ -267,6 +267,28 @@ fn what_waited_too_long_is_reclaimed_although_nobody_comes() {
     house.work();
     settle(&house);
     assert_eq!(disk.waiting(), 0);
+}
+
+#[test]
+fn a_member_that_may_still_be_refused_is_handed_nothing() {
+    let store = MemoryStore::new();
+    let house = House::on(Arc::new(store.clone()), Some(Arc::new(MemoryJournal::new())), |_| {});
+    let mut keeper = member(&house, "keeper");
+    let mut first = house.client_with("first", Version::V5, lasting);
+    // What it is handed at QoS 0 is done with.
+    first.subscribe(GROUP, QoS::AtMostOnce);
+    keeper.cut();
+    first.cut();
+    publish(&house, &["waits"]);
+    store.fail("full");
+    let mut again = connect("first", Version::V5);
+    lasting(&mut again);
+    assert!(house.try_connect(House::anybody(), again).is_err(), "its session cannot be stored");
+    settle(&house);
+    store.recover();
+    let mut first = house.client_with("first", Version::V5, lasting);
+    settle(&house);
+    assert_eq!(first.payloads(), ["waits"]);
 }
 
 #[test]
