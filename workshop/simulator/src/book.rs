@@ -30,6 +30,8 @@ pub struct Session {
     pub sure: bool,
     /// How long it outlives a connection, seconds.
     pub expiry: u32,
+    /// What it was before the last change, as long as a restart may bring that back: the change is not known to be on disk.
+    pub formerly: Option<u32>,
     /// The version that made it.
     pub version: Version,
     /// When its connection ended, at the earliest and at the latest; nothing while there is one.
@@ -177,7 +179,7 @@ impl Book {
             Packet::Disconnect(disconnect) => {
                 seat.goodbye = Some(disconnect.code);
                 if let (Some(session), Some(expiry)) = (session, disconnect.session_expiry_interval) {
-                    session.expiry = expiry.min(self.dialect.limits().session_expiry_max);
+                    session.agrees(expiry.min(self.dialect.limits().session_expiry_max));
                 }
             }
             _ => {}
@@ -198,6 +200,7 @@ impl Book {
                 let granted = connack.properties.session_expiry_interval;
                 if let Some(session) = self.sessions.get_mut(&seat.client).filter(|_| seat.welcomed) {
                     session.expiry = granted.unwrap_or(session.expiry);
+                    session.formerly = None;
                     session.sure = true;
                 }
             }
@@ -251,7 +254,8 @@ impl Book {
         let connect = seat.connect.clone();
         let expiry = self.expiry_of(&connect);
         if let Some(session) = self.sessions.get_mut(&client).filter(|_| heard.flag) {
-            (session.ended, session.expiry, session.version) = (None, expiry, connect.version);
+            session.agrees(expiry);
+            (session.ended, session.version) = (None, connect.version);
             return;
         }
         self.epochs += 1;
@@ -259,6 +263,7 @@ impl Book {
             epoch: self.epochs,
             sure: false,
             expiry,
+            formerly: None,
             version: connect.version,
             ended: None,
             subs: BTreeMap::new(),
@@ -303,6 +308,19 @@ impl Book {
             // With a clock that was set back it counts from the start, too.
             session.ended = session.ended.map(|(first, _)| (first.min(now), now));
         }
+    }
+}
+
+impl Session {
+    fn agrees(&mut self, expiry: u32) {
+        self.formerly = self.formerly.or(Some(self.expiry));
+        self.expiry = expiry;
+    }
+
+    /// How long it outlives a connection, seconds: at the least and at the most.
+    pub fn outlives(&self) -> (u32, u32) {
+        let formerly = self.formerly.unwrap_or(self.expiry);
+        (self.expiry.min(formerly), self.expiry.max(formerly))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Client {
     pub owed: Vec<Packet>,
     /// Identifiers of messages of QoS 2 that were received and not released.
     pub received: BTreeSet<u16>,
+    /// Its session outlives its connection, as far as it knows.
+    lasts: bool,
     /// Acknowledges late.
     pub is_lazy: bool,
     /// Its topic aliases on this connection, and how many the server takes.
@@ -72,6 +74,7 @@ impl Client {
             sent: VecDeque::new(),
             owed: Vec::new(),
             received: BTreeSet::new(),
+            lasts: false,
             is_lazy: false,
             aliases: BTreeMap::new(),
             most_aliases: 0,
@@ -100,10 +103,14 @@ impl Client {
         self.wire = Some(wire);
         self.version = connect.version;
         self.is_connected = false;
-        if connect.clean_start {
-            // [MQTT-3.1.2-4] whether or not it hears of it.
+        if connect.clean_start || !self.lasts {
+            // [MQTT-3.1.2-4] whether or not it hears of it; and a session that ends with its connection has ended.
             self.forget();
         }
+        self.lasts = match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0) > 0,
+            Version::V311 => !connect.clean_start,
+        };
         self.owed.clear();
         self.asked.clear();
         self.aliases.clear();

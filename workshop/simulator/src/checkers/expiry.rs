@@ -102,7 +102,9 @@ fn expired(heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
     let session = Book::client(&heard.client).and_then(|client| book.sessions.get(&client));
     let Some(session) = session.filter(|session| session.sure) else { return Ok(()) };
     match session.ended {
-        Some((first, _)) if now + SESSION_SLACK < first + Duration::from_secs(session.expiry.into()) => {
+        Some((first, _))
+            if now + SESSION_SLACK < first + Duration::from_secs(session.outlives().0.into()) =>
+        {
             Err(format!("the session of {} expired too early", heard.client))
         }
         Some(_) => Ok(()),
@@ -123,14 +125,12 @@ fn expected(before: Option<&Session>, connect: &Connect, now: Timestamp, book: &
         return Some(false);
     }
     let Some((first, last)) = session.ended else { return Some(true) };
-    if session.expiry == u32::MAX {
+    let (least, most) = session.outlives();
+    let lives = |seconds: u32| Duration::from_secs(seconds.into());
+    if least == u32::MAX || now + SESSION_SLACK < first + lives(least) {
         return Some(true);
     }
-    let lives = Duration::from_secs(session.expiry.into());
-    if now + SESSION_SLACK < first + lives {
-        return Some(true);
-    }
-    (now > last + lives + SESSION_SLACK).then_some(false)
+    (most < u32::MAX && now > last + lives(most) + SESSION_SLACK).then_some(false)
 }
 
 impl Checker for Expiry {

@@ -50,7 +50,7 @@ pub(super) struct Loss {
     welcomes: BTreeMap<usize, (Timestamp, Timestamp)>,
     /// Publishes that were refused, by wire and topic: some get no answer.
     refused: BTreeMap<(usize, String), u64>,
-    /// For whom a message of QoS 2 was meant when it came first.
+    /// For whom a message of QoS 2 was meant when it came first, by message.
     first: BTreeMap<String, Vec<(usize, u64)>>,
     now: Timestamp,
 }
@@ -70,8 +70,10 @@ impl Loss {
         };
         let mut eligible: Vec<_> = book.sessions.iter().filter_map(eligible).collect();
         if publish.qos == QoS::ExactlyOnce {
-            // One that comes again under its identifier is no new message.
-            eligible = self.first.entry(word(publish)).or_insert(eligible).clone();
+            // One that comes again under its identifier is no new message, unless the broker never got so far as to answer
+            // it: then it goes to those that are subscribed now. Which of the two it is is not told: both must hold.
+            let first = self.first.entry(word(publish)).or_insert_with(|| eligible.clone());
+            eligible.retain(|one| first.contains(one));
         }
         let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
         let expires = seconds.map(|millis| Timestamp(now.millis() + millis));

@@ -29,12 +29,14 @@ pub(super) struct Redelivery {
     owes: BTreeMap<usize, Owes>,
     /// How often each message was handed in.
     published: BTreeMap<String, u64>,
+    /// The session in which a message of QoS 2 was handed in last: in another one it is a new message.
+    exactly: BTreeMap<String, u64>,
 }
 
 impl Redelivery {
     fn gave(&mut self, client: usize, publish: &Publish, book: &Book) -> Result<(), String> {
-        // What a retained message or a group does is watched elsewhere.
-        if publish.retain {
+        // What a retained message or a group does is watched elsewhere; what only deletes a retained message has no name.
+        if publish.retain || publish.payload.is_empty() {
             return Ok(());
         }
         let (message, topic) = (word(publish), publish.topic.as_str().to_owned());
@@ -66,10 +68,13 @@ impl Redelivery {
         Ok(())
     }
 
-    fn took(&mut self, client: usize, packet: &Packet, sure: bool) {
+    fn took(&mut self, client: usize, packet: &Packet, sure: bool, book: &Book) {
         match packet {
             Packet::Publish(publish) if publish.qos == QoS::ExactlyOnce => {
-                self.published.entry(word(publish)).or_insert(1);
+                let session = book.sessions.get(&client).map_or(0, |session| session.epoch);
+                if self.exactly.insert(word(publish), session) != Some(session) {
+                    *self.published.entry(word(publish)).or_insert(0) += 1;
+                }
             }
             Packet::Publish(publish) => *self.published.entry(word(publish)).or_insert(0) += 1,
             Packet::PubAck(ack) | Packet::PubComp(ack) => {
@@ -101,7 +106,7 @@ impl Checker for Redelivery {
 
     fn see(&mut self, _now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
-            Fact::Took { client, packet, sure, .. } => self.took(*client, packet, *sure),
+            Fact::Took { client, packet, sure, .. } => self.took(*client, packet, *sure, book),
             Fact::Gave { client, packet, .. } => {
                 if let Packet::Publish(publish) = &**packet {
                     return self.gave(*client, publish, book);
