@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use crate::port::change_bytes;
 use crate::{Boxed, Change, Feed, FeedError, Revision};
 
-/// How much [`Recent`] remembers. The oldest whole batches are forgotten first.
+/// How much [`Recent`] remembers for a follower that lags. The oldest whole batches are forgotten first. What every
+/// follower has had is forgotten sooner: see [`TAIL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// The most changes.
@@ -22,6 +23,9 @@ impl Default for Memory {
         Self { changes: 16_384, bytes: 32 << 20 }
     }
 }
+
+/// So much is remembered although every follower has had it: for one that begins where it has just read.
+pub const TAIL: Memory = Memory { changes: 1024, bytes: 1 << 20 };
 
 struct Committed {
     revision: Revision,
@@ -39,6 +43,8 @@ pub struct Recent {
     floor: Revision,
     latest: Revision,
     waiting: BTreeMap<u64, Waker>,
+    /// Up to where each follower has come, by ticket.
+    places: BTreeMap<u64, Revision>,
     next_ticket: u64,
     closed: bool,
 }
@@ -58,6 +64,7 @@ impl Recent {
             floor: start,
             latest: start,
             waiting: BTreeMap::new(),
+            places: BTreeMap::new(),
             next_ticket: 0,
             closed: false,
         }
@@ -102,7 +109,15 @@ impl Recent {
     }
 
     fn forget(&mut self) {
-        while self.changes > self.memory.changes || self.bytes > self.memory.bytes {
+        let exceeds =
+            |changes: usize, bytes: usize, most: Memory| changes > most.changes || bytes > most.bytes;
+        let seen = self.places.values().min().copied().unwrap_or(self.latest);
+        while let Some(oldest) = self.batches.front() {
+            let (changes, bytes) = (self.changes, self.bytes);
+            let is_spare = exceeds(changes, bytes, TAIL) && oldest.revision <= seen;
+            if !is_spare && !exceeds(changes, bytes, self.memory) {
+                return;
+            }
             let Some(oldest) = self.batches.pop_front() else { return };
             self.changes -= oldest.changes.len();
             self.bytes -= oldest.bytes;
@@ -114,7 +129,20 @@ impl Recent {
         std::mem::take(&mut self.waiting).into_values().collect()
     }
 
+    /// A follower begins after `after`.
+    fn enter(&mut self, after: Revision) -> Place {
+        self.next_ticket += 1;
+        self.places.insert(self.next_ticket, after);
+        Place { after, ticket: self.next_ticket }
+    }
+
     fn poll(&mut self, place: &mut Place, context: &Context<'_>) -> Poll<Result<Vec<Change>, FeedError>> {
+        let answer = self.answer(place, context);
+        self.places.insert(place.ticket, place.after);
+        answer
+    }
+
+    fn answer(&mut self, place: &mut Place, context: &Context<'_>) -> Poll<Result<Vec<Change>, FeedError>> {
         if place.after < self.floor || place.after > self.latest {
             place.after = self.latest;
             return Poll::Ready(Err(FeedError::Lagged));
@@ -143,26 +171,23 @@ impl Recent {
         changes
     }
 
-    fn wait(&mut self, place: &mut Place, context: &Context<'_>) {
-        let ticket = *place.ticket.get_or_insert_with(|| {
-            self.next_ticket += 1;
-            self.next_ticket
-        });
+    fn wait(&mut self, place: &Place, context: &Context<'_>) {
         self.waiting
-            .entry(ticket)
+            .entry(place.ticket)
             .and_modify(|waker| waker.clone_from(context.waker()))
             .or_insert_with(|| context.waker().clone());
     }
 
     /// Answers the waker so that it is dropped outside the lock: dropping one may run anything.
     fn leave(&mut self, place: &Place) -> Option<Waker> {
-        self.waiting.remove(&place.ticket?)
+        self.places.remove(&place.ticket);
+        self.waiting.remove(&place.ticket)
     }
 }
 
 struct Place {
     after: Revision,
-    ticket: Option<u64>,
+    ticket: u64,
 }
 
 /// Where a backend keeps its [`Recent`].
@@ -181,7 +206,8 @@ impl<S: Remembers> Follower<S> {
     /// Follows from `after`.
     #[must_use]
     pub fn new(source: Arc<S>, after: Revision) -> Self {
-        Self { source, place: Place { after, ticket: None } }
+        let place = source.with_recent(|recent| recent.enter(after));
+        Self { source, place }
     }
 }
 
@@ -225,7 +251,7 @@ mod tests {
             let _ = recent.publish(Revision(revision), vec![change(revision, "1234")]);
         }
         assert_eq!((recent.changes, recent.bytes, recent.floor), (2, 12, Revision(1)));
-        let mut place = Place { after: Revision(1), ticket: None };
+        let mut place = recent.enter(Revision(1));
         assert_eq!(
             poll(&mut recent, &mut place),
             Poll::Ready(Ok(vec![change(2, "1234"), change(3, "1234")]))
@@ -233,10 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn what_everybody_has_had_is_forgotten_but_for_a_tail() {
+        let mut recent = Recent::new(Memory::default(), Revision::ZERO);
+        let (mut fast, mut slow) = (recent.enter(Revision::ZERO), recent.enter(Revision::ZERO));
+        for revision in 1..=3000 {
+            let _ = recent.publish(Revision(revision), vec![change(revision, "a")]);
+            assert!(poll(&mut recent, &mut fast).is_ready());
+        }
+        assert_eq!((recent.changes, recent.floor), (3000, Revision::ZERO), "one has seen nothing yet");
+        while slow.after < Revision(3000) {
+            assert!(matches!(poll(&mut recent, &mut slow), Poll::Ready(Ok(_))));
+        }
+        let _ = recent.publish(Revision(3001), vec![change(3001, "b")]);
+        assert_eq!((recent.changes, recent.floor), (TAIL.changes, Revision(3001 - TAIL.changes as u64)));
+        assert!(poll(&mut recent, &mut fast).is_ready());
+        // The other has gone: it holds up nobody.
+        assert!(recent.leave(&slow).is_none());
+        let _ = recent.publish(Revision(3002), vec![change(3002, "c")]);
+        assert_eq!(recent.changes, TAIL.changes);
+    }
+
+    #[test]
     fn a_follower_of_another_past_or_future_lags_once() {
         let mut recent = Recent::new(Memory::default(), Revision(10));
         for after in [3, 11] {
-            let mut place = Place { after: Revision(after), ticket: None };
+            let mut place = recent.enter(Revision(after));
             assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Err(FeedError::Lagged)));
             assert!(poll(&mut recent, &mut place).is_pending());
         }
@@ -248,7 +295,7 @@ mod tests {
         let mut recent = Recent::new(Memory::default(), Revision::ZERO);
         let _ = recent.publish(Revision(1), vec![change(1, "a")]);
         let _ = recent.jump(Revision(5));
-        let mut place = Place { after: Revision(1), ticket: None };
+        let mut place = recent.enter(Revision(1));
         assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Err(FeedError::Lagged)));
         let _ = recent.publish(Revision(6), vec![change(6, "b")]);
         assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Ok(vec![change(6, "b")])));
@@ -258,9 +305,9 @@ mod tests {
     #[test]
     fn answers_are_bounded_but_batches_whole() {
         let mut recent = Recent::new(Memory::default(), Revision::ZERO);
+        let mut place = recent.enter(Revision::ZERO);
         let _ = recent.publish(Revision(1), vec![change(1, "a"); 600]);
         let _ = recent.publish(Revision(2), vec![change(2, "b"); 600]);
-        let mut place = Place { after: Revision::ZERO, ticket: None };
         for expected in 1..=2 {
             let Poll::Ready(Ok(changes)) = poll(&mut recent, &mut place) else { panic!("nothing came") };
             assert_eq!((changes.len(), changes[0].revision), (600, Revision(expected)));
@@ -272,7 +319,7 @@ mod tests {
         let mut recent = Recent::new(Memory::default(), Revision::ZERO);
         let _ = recent.publish(Revision(1), vec![change(1, "a")]);
         let _ = recent.close();
-        let mut place = Place { after: Revision::ZERO, ticket: None };
+        let mut place = recent.enter(Revision::ZERO);
         assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Ok(vec![change(1, "a")])));
         assert_eq!(poll(&mut recent, &mut place), Poll::Ready(Err(FeedError::Closed)));
     }
