@@ -128,9 +128,13 @@ impl Window {
 
     /// Where an identifier stands in a row that rises.
     fn place(&self, packet_id: PacketId) -> Option<usize> {
-        let first = *self.ids.front()?;
+        let (first, last) = (*self.ids.front()?, *self.ids.back()?);
         if first == packet_id {
             return Some(0);
+        }
+        if distance(first, packet_id) > distance(first, last) {
+            // The next one to be given, mostly.
+            return None;
         }
         self.ids.binary_search_by_key(&distance(first, packet_id), |id| distance(first, *id)).ok()
     }
