@@ -1,5 +1,6 @@
 //! `idle`: connections that do nothing, and what each costs the broker in memory.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -30,8 +31,18 @@ pub struct IdleReport {
     alive: u64,
     /// Why the first of the others was not.
     first_loss: Option<String>,
-    /// Resident bytes of the broker before the first and after the last connection.
-    resident: Option<(u64, u64)>,
+    /// Of those, the ones that were there when half of them were to be.
+    first_half: u64,
+    resident: Option<Resident>,
+}
+
+/// Resident bytes of the broker.
+#[derive(Clone, Copy, Debug)]
+struct Resident {
+    before: u64,
+    /// With half of the connections.
+    half: u64,
+    after: u64,
 }
 
 /// Connects all, waits, reads the broker's memory, and lets them go.
@@ -45,20 +56,17 @@ pub async fn run(args: &IdleArgs, target: Target, progress: Progress) -> Result<
     let fleet =
         Arc::new(Fleet { target, run: unique_run(), subscribe: args.subscribe, made: Arc::default() });
     let watched = progress.watch("connections", &fleet.made);
-    let mut lanes = JoinSet::new();
-    for lane in 0..LANES {
-        let numbers = (lane..args.clients).step_by(LANES as usize);
-        lanes.spawn(Arc::clone(&fleet).open(numbers));
-    }
-    let (mut clients, mut first_loss) = (Vec::new(), None);
-    while let Some(lane) = lanes.join_next().await {
-        let (opened, fault) = lane.unwrap_or_default();
-        clients.extend(opened);
-        first_loss = first_loss.or(fault);
-    }
+    let (mut clients, mut first_loss) = fleet.open(0..args.clients / 2).await;
+    tokio::time::sleep(Duration::from_secs(args.seconds)).await;
+    let (first_half, half) = (clients.len() as u64, resident(args.target.broker_pid)?);
+    let (others, loss) = fleet.open(args.clients / 2..args.clients).await;
+    clients.extend(others);
+    first_loss = first_loss.or(loss);
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
     drop(watched);
     let after = resident(args.target.broker_pid)?;
+    let resident = || Some(Resident { before: before?, half: half?, after: after? });
+    let resident = resident();
     let mut alive = 0;
     for client in clients {
         match close(client).await {
@@ -66,7 +74,7 @@ pub async fn run(args: &IdleArgs, target: Target, progress: Progress) -> Result<
             Err(fault) => first_loss = first_loss.or_else(|| Some(fault.to_string())),
         }
     }
-    Ok(IdleReport { asked: args.clients, alive, first_loss, resident: before.zip(after) })
+    Ok(IdleReport { asked: args.clients, alive, first_loss, first_half, resident })
 }
 
 struct Fleet {
@@ -79,7 +87,23 @@ struct Fleet {
 type Opened = (Vec<Client>, Option<String>);
 
 impl Fleet {
-    async fn open(self: Arc<Self>, numbers: impl Iterator<Item = u32>) -> Opened {
+    /// Some at a time.
+    async fn open(self: &Arc<Self>, numbers: Range<u32>) -> Opened {
+        let mut lanes = JoinSet::new();
+        for lane in 0..LANES {
+            let numbers = (numbers.start + lane..numbers.end).step_by(LANES as usize);
+            lanes.spawn(Arc::clone(self).open_in_turn(numbers));
+        }
+        let (mut clients, mut first_loss) = (Vec::new(), None);
+        while let Some(lane) = lanes.join_next().await {
+            let (opened, fault) = lane.unwrap_or_default();
+            clients.extend(opened);
+            first_loss = first_loss.or(fault);
+        }
+        (clients, first_loss)
+    }
+
+    async fn open_in_turn(self: Arc<Self>, numbers: impl Iterator<Item = u32>) -> Opened {
         let mut clients = Vec::new();
         for number in numbers {
             match self.one(number).await {
@@ -118,10 +142,11 @@ fn resident(pid: Option<u32>) -> Result<Option<u64>, BenchError> {
 }
 
 impl IdleReport {
-    /// Resident bytes that one connection costs; `None` when nobody measured, or nobody was there.
+    /// Resident bytes that one connection costs, by the second half of them: the first ones may find room that the broker
+    /// had and did not need. `None` when nobody measured, or nobody was there.
     fn each(&self) -> Option<u64> {
-        let (before, after) = self.resident?;
-        after.saturating_sub(before).checked_div(self.alive)
+        let Resident { half, after, .. } = self.resident?;
+        after.saturating_sub(half).checked_div(self.alive.saturating_sub(self.first_half))
     }
 
     /// For programs.
@@ -131,8 +156,9 @@ impl IdleReport {
             "asked": self.asked,
             "alive": self.alive,
             "first_loss": self.first_loss,
-            "broker_resident_bytes_before": self.resident.map(|(before, _)| before),
-            "broker_resident_bytes_after": self.resident.map(|(_, after)| after),
+            "broker_resident_bytes_before": self.resident.map(|resident| resident.before),
+            "broker_resident_bytes_half": self.resident.map(|resident| resident.half),
+            "broker_resident_bytes_after": self.resident.map(|resident| resident.after),
             "broker_resident_bytes_each": self.each(),
         })
     }
@@ -144,9 +170,10 @@ impl IdleReport {
         if let Some(loss) = &self.first_loss {
             out.line("first loss", loss);
         }
-        if let (Some((before, after)), Some(each)) = (self.resident, self.each()) {
-            out.line("resident", &format!("{} before, {} with them", bytes(before), bytes(after)));
-            out.line("each", &bytes(each));
+        if let (Some(Resident { before, half, after }), Some(each)) = (self.resident, self.each()) {
+            let (before, half, after) = (bytes(before), bytes(half), bytes(after));
+            out.line("resident", &format!("{before} before, {half} with half of them, {after} with all"));
+            out.line("each", &format!("{}, by the second half", bytes(each)));
         }
         out.text
     }
@@ -172,11 +199,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_shared_out_among_those_alive() {
-        let report = IdleReport { asked: 10, alive: 10, first_loss: None, resident: Some((1_000, 21_000)) };
+    fn memory_is_shared_out_among_the_second_half() {
+        let resident = Some(Resident { before: 1_000, half: 2_000, after: 12_000 });
+        let report = IdleReport { asked: 10, alive: 10, first_half: 5, first_loss: None, resident };
         assert_eq!(report.each(), Some(2_000));
         assert!(report.verdict().is_ok());
-        let nobody = IdleReport { alive: 0, ..report };
+        let nobody = IdleReport { alive: 0, first_half: 0, ..report };
         assert_eq!(nobody.each(), None);
         assert!(nobody.verdict().is_err());
     }

@@ -15,6 +15,11 @@ use clap::Parser;
 use crate::cli::{Cli, Command, ServeArgs};
 use crate::config::{ConfigFile, Settings};
 
+/// Messages are made by one thread and dropped by another: docs/adr/0012-allocator.md.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Two providers may be linked in; whoever builds a TLS configuration without naming one gets this.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

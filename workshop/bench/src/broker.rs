@@ -34,12 +34,16 @@ pub enum Make {
     Configured,
     /// Eclipse Mosquitto.
     Mosquitto,
+    /// Another version of it.
+    Mosquitto2,
     /// NATS with its MQTT listener.
     Nats,
     /// The broker of the rumqtt project.
     Rumqttd,
     /// FlashMQ.
     Flashmq,
+    /// RMQTT.
+    Rmqtt,
 }
 
 impl Make {
@@ -49,9 +53,11 @@ impl Make {
             Self::Thingcore => "thingcore",
             Self::Configured => "configured",
             Self::Mosquitto => "mosquitto",
+            Self::Mosquitto2 => "mosquitto-2",
             Self::Nats => "nats",
             Self::Rumqttd => "rumqttd",
             Self::Flashmq => "flashmq",
+            Self::Rmqtt => "rmqtt",
         }
     }
 
@@ -97,7 +103,10 @@ impl Broker {
 
     /// What it says about its version: the first line of that.
     pub fn version(&self) -> String {
-        let flag = if self.make == Make::Mosquitto { "-h" } else { "--version" };
+        let flag = match self.make {
+            Make::Mosquitto | Make::Mosquitto2 => "-h",
+            _ => "--version",
+        };
         let said = Command::new(&self.path).arg(flag).stdin(Stdio::null()).output();
         let said = said.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
         let text = String::from_utf8_lossy(&said).into_owned();

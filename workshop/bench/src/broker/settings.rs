@@ -25,18 +25,24 @@ pub struct Place<'a> {
 /// The folder cannot be written.
 pub fn command(broker: &Broker, place: &Place<'_>) -> io::Result<Command> {
     let text = match broker.make {
-        Make::Mosquitto => mosquitto(place),
+        Make::Mosquitto | Make::Mosquitto2 => mosquitto(place),
         Make::Nats => nats(place),
         Make::Rumqttd => rumqttd(place),
         Make::Flashmq => flashmq(place),
+        Make::Rmqtt => rmqtt(place),
         Make::Thingcore | Make::Configured => String::new(),
     };
-    let name = if broker.make == Make::Rumqttd { "settings.toml" } else { "settings.conf" };
+    let name = if broker.make == Make::Rumqttd || broker.make == Make::Rmqtt {
+        "settings.toml"
+    } else {
+        "settings.conf"
+    };
     let settings = place.folder.join(name);
     fs::write(&settings, text)?;
     let mut command = Command::new(&broker.path);
     let flag = match broker.make {
         Make::Flashmq => "--config-file",
+        Make::Rmqtt => "-f",
         _ => "-c",
     };
     command.arg(flag).arg(settings);
@@ -92,6 +98,30 @@ fn rumqttd(place: &Place<'_>) -> String {
          [v4.1]\nname = \"v4-1\"\nlisten = \"127.0.0.1:{}\"\nnext_connection_delay_ms = 0\n{tls}\
          [v4.1.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = 262144\nmax_inflight_count = 8192\n\
          dynamic_filters = true\n",
+        place.port
+    )
+}
+
+/// No plugins: it needs none for what is measured. Its queues' rate limit, a thousand messages a second, is lifted.
+fn rmqtt(place: &Place<'_>) -> String {
+    let (kind, tls) = place.tls.map_or_else(
+        || ("tcp", String::new()),
+        |tls| {
+            let files = format!(
+                "cross_certificate = true\ncert = \"{}\"\nkey = \"{}\"\nclient_ca_certs = \"{}\"\n",
+                tls.server_certificate().display(),
+                tls.server_key().display(),
+                tls.ca().display()
+            );
+            ("tls", files)
+        },
+    );
+    format!(
+        "node.id = 1\nnode.busy.check_enable = false\nrpc.server_addr = \"127.0.0.1:0\"\nlog.to = \"console\"\n\
+         log.level = \"warn\"\nplugins.dir = \"{}/\"\nplugins.default_startups = []\n\
+         [listener.{kind}.bench]\naddr = \"127.0.0.1:{}\"\nallow_anonymous = true\nmax_connections = 1024000\n\
+         max_inflight = 8192\nmax_mqueue_len = 1000000\nmqueue_rate_limit = \"1000000,1s\"\nmax_packet_size = \"1MB\"\n{tls}",
+        place.folder.display(),
         place.port
     )
 }
