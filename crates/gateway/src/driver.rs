@@ -7,7 +7,6 @@
 mod conversation;
 mod input;
 mod output;
-mod patience;
 mod time;
 
 use std::future::Future;
@@ -27,7 +26,6 @@ use crate::clock::Clock;
 use crate::farewell;
 use crate::limits::Limits;
 use conversation::Conversation;
-use patience::Patience;
 
 #[cfg(test)]
 mod tests;
@@ -58,8 +56,6 @@ pub(crate) struct Driver<S, C> {
     /// When the first byte of the incomplete packet came.
     partial_since: Option<Timestamp>,
     output: Scroll,
-    /// Whether a small output waits for more.
-    patience: Patience,
     /// True while the stream itself may hold bytes of ours (TLS records).
     unflushed: bool,
     /// Since when the link takes nothing.
@@ -90,7 +86,6 @@ where
             input,
             partial_since: None,
             output: Scroll::new(is_vectored),
-            patience: Patience::default(),
             unflushed: false,
             blocked_since: None,
             clock,
@@ -132,7 +127,6 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<Ending> {
         let now = self.clock.now();
-        self.patience.wakes();
         for _ in 0..TURNS {
             match self.turn(cx, alarm.as_mut(), now) {
                 Ok(true) => {}

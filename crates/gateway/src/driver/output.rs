@@ -23,10 +23,6 @@ where
 {
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Result<bool, Ending> {
         self.take_output(cx, now)?;
-        if self.patience.waits(self.output.len()) {
-            cx.waker().wake_by_ref();
-            return Ok(false);
-        }
         let wrote = self.push(cx).map_err(|error| Ending::Lost(LinkEnd::Reset(error.to_string())))?;
         let waits = !self.output.is_empty() || self.unflushed;
         match (waits, wrote) {
