@@ -71,6 +71,8 @@ pub struct Book {
     /// How many appends may have happened although the disk said that they failed.
     pub perhaps: u64,
     unanswered: BTreeMap<(usize, u16), String>,
+    /// When nothing was going on last.
+    idle: Timestamp,
     /// How often the process died.
     pub crashes: u64,
     epochs: u64,
@@ -86,6 +88,7 @@ impl Book {
             doubtful: BTreeSet::new(),
             perhaps: 0,
             unanswered: BTreeMap::new(),
+            idle: Timestamp(0),
             crashes: 0,
             epochs: 0,
         }
@@ -139,6 +142,7 @@ impl Book {
             Fact::Heard(heard) => self.heard(now, heard),
             Fact::Died { graceful } => self.died(now, *graceful),
             Fact::Started => self.started(now),
+            Fact::Idle => self.idle = now,
             _ => {}
         }
     }
@@ -275,7 +279,8 @@ impl Book {
         let Some(seat) = heard.wire.and_then(|wire| self.seats.get_mut(&wire)) else { return };
         seat.ended = true;
         if let Some(session) = self.sessions.get_mut(&client) {
-            session.ended = Some((now, now));
+            // What began before the clock jumped may end by the time of then, but not by one in which nothing went on.
+            session.ended = Some((heard.at.max(self.idle).min(now), now));
         }
         self.sessions.retain(|number, session| *number != client || session.expiry > 0);
     }

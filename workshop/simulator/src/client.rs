@@ -30,8 +30,9 @@ pub struct Client {
     pub owed: Vec<Packet>,
     /// Identifiers of messages of QoS 2 that were received and not released.
     pub received: BTreeSet<u16>,
-    /// Its session outlives its connection, as far as it knows.
+    /// Its session outlives its connection: by the last CONNECT that was accepted as far as it knows, and by the one it sent.
     lasts: bool,
+    asked_to_last: bool,
     /// Acknowledges late.
     pub is_lazy: bool,
     /// Its topic aliases on this connection, and how many the server takes.
@@ -75,6 +76,7 @@ impl Client {
             owed: Vec::new(),
             received: BTreeSet::new(),
             lasts: false,
+            asked_to_last: false,
             is_lazy: false,
             aliases: BTreeMap::new(),
             most_aliases: 0,
@@ -107,7 +109,7 @@ impl Client {
             // [MQTT-3.1.2-4] whether or not it hears of it; and a session that ends with its connection has ended.
             self.forget();
         }
-        self.lasts = match connect.version {
+        self.asked_to_last = match connect.version {
             Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0) > 0,
             Version::V311 => !connect.clean_start,
         };
@@ -170,7 +172,7 @@ impl Client {
 
     /// [MQTT-4.4.0-1] what was not completed is sent again, if the session is still there.
     fn welcome(&mut self, session_present: bool) -> Reaction {
-        self.is_connected = true;
+        (self.is_connected, self.lasts) = (true, self.asked_to_last);
         if !session_present {
             self.sent.clear();
             self.received.clear();

@@ -15,6 +15,8 @@ pub const FIRST_PORT: u16 = 10_000;
 pub struct Heard {
     /// Which.
     pub kind: Kind,
+    /// The time by which the broker did it: of the moment in which it began, and the clock may have jumped meanwhile.
+    pub at: Timestamp,
     /// The client id.
     pub client: String,
     /// The wire of the connection, if the event tells of one.
@@ -43,13 +45,14 @@ fn wire(client: Option<Client<'_>>) -> Option<usize> {
 
 impl Heard {
     /// Of an event.
-    pub fn of(event: &Event<'_>) -> Self {
+    pub fn of(at: Timestamp, event: &Event<'_>) -> Self {
         let client = event.client().or(match event.origin() {
             Some(events::Origin::Client(client)) => Some(client),
             _ => None,
         });
         let plain = Self {
             kind: event.kind(),
+            at,
             client: event.client_id().to_owned(),
             wire: wire(client),
             topic: event.topic().unwrap_or_default().to_owned(),
@@ -94,9 +97,9 @@ impl Ears {
 }
 
 impl Observer for Ears {
-    fn observe(&self, _at: Timestamp, event: &Event<'_>) {
+    fn observe(&self, at: Timestamp, event: &Event<'_>) {
         if event.kind() != Kind::DivergenceObserved {
-            self.0.lock().push(Heard::of(event));
+            self.0.lock().push(Heard::of(at, event));
         }
     }
 }
