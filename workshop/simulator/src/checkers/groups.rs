@@ -165,8 +165,8 @@ impl Groups {
                 self.dissolve(book);
                 self.ended(heard.wire);
             }
-            // The last member may have left, and another come.
-            Kind::Unsubscribed => self.dissolve(book),
+            // The last member may have left, and another come: also by a clean start.
+            Kind::Unsubscribed | Kind::Connected => self.dissolve(book),
             // Its answer is no promise.
             Kind::PublishDenied | Kind::PublishRefused => {
                 self.asked

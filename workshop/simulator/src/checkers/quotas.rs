@@ -54,11 +54,13 @@ impl Account {
     }
 }
 
-/// More than a bucket of this rate can have given: what was in it, and what came in since.
+/// More than a bucket of this rate can have given: what was in it, and what came in since. A moment is the one in which it was
+/// counted: of a CONNECT it is told late, when its session is stored.
 fn beyond(moments: &mut Vec<Timestamp>, rate: Rate, now: Timestamp) -> bool {
     let Some(limit) = rate.limit() else { return false };
     moments.push(now);
-    moments.retain(|moment| now.millis() - moment.millis() < 1000);
+    let newest = moments.iter().copied().max().unwrap_or(now);
+    moments.retain(|moment| newest.millis() - moment.millis() < 1000);
     moments.len() as u64 > 2 * u64::from(limit)
 }
 
@@ -134,12 +136,12 @@ impl Checker for Quotas {
         "quotas"
     }
 
-    fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+    fn see(&mut self, _now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         let limits = book.dialect().limits();
         match fact {
             Fact::Gave { wire, packet, .. } => return self.gave(*wire, packet, book),
             Fact::Took { wire, packet, .. } => self.took(*wire, packet),
-            Fact::Heard(heard) => return self.heard(heard, now, book),
+            Fact::Heard(heard) => return self.heard(heard, heard.at, book),
             Fact::Idle => {
                 let most = limits.subscriptions_per_connection;
                 let over = book.sessions.iter().find(|(_, session)| session.subs.len() > most);
