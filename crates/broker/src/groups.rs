@@ -98,6 +98,8 @@ impl Group {
 pub(crate) struct Groups {
     known: Mutex<BTreeMap<Box<str>, Arc<Group>>>,
     count: AtomicUsize,
+    /// A note may not have been written, and what it names may have been.
+    doubted: AtomicBool,
 }
 
 impl Groups {
@@ -106,6 +108,20 @@ impl Groups {
         for group in self.all() {
             LANES.iter().for_each(|lane| group.is_noted(*lane).store(false, Ordering::Release));
         }
+        self.doubted.store(true, Ordering::Release);
+    }
+
+    /// What [`Self::doubt`] left open is written once more: nobody may publish to the group again.
+    pub(crate) fn note_again(&self) -> Option<Batch> {
+        if !self.doubted.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let mut batch = Batch::new();
+        for group in self.all() {
+            let used = LANES.into_iter().filter(|lane| group.queue(|queue| queue.last(*lane)) > 0);
+            used.for_each(|lane| group.note(lane, &mut batch));
+        }
+        Some(batch).filter(|batch| !batch.is_empty())
     }
 
     /// True if a journal is a row of a group.

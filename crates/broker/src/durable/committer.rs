@@ -318,6 +318,9 @@ impl Inner {
     /// Writes again the records that could not be written.
     pub fn save_again(&self) {
         self.unsaved_again(false).into_iter().for_each(|job| self.committer.submit(job));
+        if let Some(batch) = self.groups.note_again() {
+            self.committer.submit(Outcome { batch, ..Outcome::default() }.job(Then::Rest));
+        }
     }
 
     /// A cell that has left the directory may have an heir: then it is the heir's state that counts.

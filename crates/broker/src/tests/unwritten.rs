@@ -95,6 +95,24 @@ fn the_store_names_the_journal_of_a_session_that_is_over_until_it_is_empty() {
 }
 
 #[test]
+fn the_rows_of_a_group_are_named_although_that_failed_with_the_first_message() {
+    let disk = Disk::new();
+    let house = disk.house();
+    let mut member = house.client_with("m", Version::V311, |connect| connect.clean_start = false);
+    member.subscribe("$share/g/t", QoS::AtLeastOnce);
+    member.cut();
+    let mut publisher = house.client("p", Version::V5);
+    disk.0.fail("for a moment");
+    publisher.publish("t", "waits", QoS::AtLeastOnce);
+    house.work();
+    disk.0.recover();
+    assert!(disk.abandoned().is_empty(), "the message is in the journal, and nobody knows");
+    house.pass(1);
+    house.work();
+    assert_eq!(disk.abandoned().len(), 1);
+}
+
+#[test]
 fn a_delayed_will_whose_policies_could_not_be_read_is_refused() {
     let store = MemoryStore::new();
     let house = House::on(Arc::new(store.clone()), None, |dialect| *dialect = Dialect::oasis());
