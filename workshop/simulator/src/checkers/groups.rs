@@ -165,8 +165,8 @@ impl Groups {
                 self.dissolve(book);
                 self.ended(heard.wire);
             }
-            // The last member may have left, and another come: also by a clean start.
-            Kind::Unsubscribed | Kind::Connected => self.dissolve(book),
+            // The last member may have left, and another come.
+            Kind::Unsubscribed => self.dissolve(book),
             // Its answer is no promise.
             Kind::PublishDenied | Kind::PublishRefused => {
                 self.asked
@@ -205,6 +205,8 @@ impl Checker for Groups {
                 Packet::Publish(publish) if is_shared(&publish.topic) => {
                     return self.gave(*wire, *client, publish, book);
                 }
+                // Who began anew is no member any more, and may be one again soon.
+                Packet::ConnAck(_) => self.dissolve(book),
                 Packet::PubAck(ack) => self.answered(*wire, ack.packet_id.get(), ack.code.is_failure(), book),
                 _ => {}
             },
