@@ -672,8 +672,8 @@ def test_sent_again(home, protocol):
     home.account.data.publish(topic=f"again/{client_id}", qos=1, payload=client_id)
     first, second = ours(copies, client_id), ours(copies, client_id)
     assert first == second and not second[2]
-    hint = hinted(home, client_id, "sent again")
-    assert f"the last on again/{client_id}" in hint and "DUP is 0 on the second, as at AWS" in hint
+    hint = hinted(home, client_id, f"the last on again/{client_id}")
+    assert "sent again" in hint and "DUP is 0 on the second, as at AWS" in hint
     client.disconnect()
     client.loop_stop()
 
@@ -710,9 +710,8 @@ def test_duplicates_under_load(home):
     client.client.on_message = work
     for payload in (b"first", b"second"):
         home.account.data.publish(topic=f"load/{client.client_id}", qos=1, payload=payload)
-    hint = hinted(home, client.client_id, "sent again")
+    hinted(home, client.client_id, "expect duplicates")
     busy.set()
-    assert "expect duplicates" in hint
     came = [seen.get(timeout=WITHIN)]
     while came.count(b"first") < 2 and came.count(b"second") < 2:
         came.append(seen.get(timeout=WITHIN))
