@@ -305,7 +305,7 @@ fn a_flood_pushes_out_its_own_past_and_not_that_of_others() {
         }
         assert_eq!(all.why("quiet", AT).timeline.len(), 1);
         let kept = all.size().1;
-        assert!((ROOM / 32..=ROOM).contains(&kept), "{kept} bytes: a shard is a sixteenth, and full");
+        assert!((ROOM / 64..=ROOM).contains(&kept), "{kept} bytes: a shard is full");
     }
 }
 
