@@ -207,7 +207,8 @@ def steps(options):
     if "lint" in parts:
         yield "rustfmt", lambda: run(["cargo", "fmt", "--all", "--check"]), False
         yield "clippy", lambda: run(
-            ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]), False
+            ["cargo", "clippy", "--workspace", "--all-targets", "--features", "thingcore/mimalloc", "--locked",
+             "--", "-D", "warnings"]), False
     if "rust" in parts:
         yield "cargo test", lambda: run(["cargo", "test", "--workspace", "--locked", "--no-fail-fast"]), False
         yield "instruction counts", instruction_counts, False

@@ -58,7 +58,7 @@ fn write(path: &Path, text: &str) -> Result<(), BenchError> {
 
 fn parts(found: &Sources) -> Vec<Part> {
     vec![
-        worlds::part(&found.worlds),
+        worlds::part(&found.worlds, found.open),
         flaws::part(found.flaws.as_ref()),
         kills::part(&found.kills),
         fuzz::part(&found.fuzz),

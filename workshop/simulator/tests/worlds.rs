@@ -60,9 +60,16 @@ fn the_same_seed_is_the_same_world() {
 /// Worlds in which something broke once, and that `new worlds` does not come to.
 #[test]
 fn what_was_found_stays_mended() {
-    // A queue that could not be read once was not read again.
-    let case = Case { keep: Some(vec![107, 140, 141, 143, 145]), ..Case::new(104_893, STEPS) };
-    assert_eq!(case.run().0, None, "{}", case.command());
+    let found = [
+        // A queue that could not be read once was not read again.
+        (104_893, vec![107, 140, 141, 143, 145]),
+        // The note of a group's journal that could not be written once was not written again.
+        (4_007_704, vec![3, 7, 10, 11, 18, 19]),
+    ];
+    for (seed, keep) in found {
+        let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };
+        assert_eq!(case.run().0, None, "{}", case.command());
+    }
 }
 
 #[cfg(debug_assertions)]

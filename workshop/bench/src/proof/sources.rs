@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(super) struct Sources {
     /// simulator.jsonl, a line for each soak.
     pub worlds: Vec<Value>,
+    /// Worlds under "Open" on the page of bugs beside that of attacks: what broke in them is not mended.
+    pub open: usize,
     /// flaws.json.
     pub flaws: Option<Value>,
     /// kills.jsonl, a line for each run.
@@ -41,6 +43,7 @@ impl Sources {
         }
         Ok(Self {
             worlds: lines(&folder.join("simulator.jsonl"))?,
+            open: open(&text(&attacks.with_file_name("bugs-found.md"))?.unwrap_or_default()),
             flaws: whole(&folder.join("flaws.json"))?,
             kills: lines(&folder.join("kills.jsonl"))?,
             fuzz: lines(&folder.join("fuzz.jsonl"))?,
@@ -49,6 +52,12 @@ impl Sources {
             pictures: pictures(folder),
         })
     }
+}
+
+/// The worlds that are named in the section "Open".
+fn open(page: &str) -> usize {
+    let section = page.lines().skip_while(|line| *line != "## Open").skip(1);
+    section.take_while(|line| !line.starts_with("## ")).map(|line| line.matches("run --seed ").count()).sum()
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> BenchError {
