@@ -14,14 +14,13 @@ use dialect::Divergence;
 use identity::Timestamp;
 use mqtt::{Text, TopicFilter};
 use parking_lot::Mutex;
-use records::ABANDONED;
 use router::Route;
 use session::group::{Due, GroupPlace, Lane, Queue, from_random};
 use session::mutation::{self, Mutation};
 use session::stored;
 use session::{Dropped, Offer, PAGE, Parcel};
 use smallvec::SmallVec;
-use store::{Batch, Journal, Key, Position, Record};
+use store::{Journal, Key, Position, Record, StoreError};
 
 use crate::broker::Inner;
 use crate::cell::{Cell, Subscriber};
@@ -42,8 +41,6 @@ pub(crate) struct Group {
     queue: Mutex<Queue>,
     /// It stands in the loader's queue.
     wanted: AtomicBool,
-    /// The store knows of its rows: see [`ABANDONED`].
-    noted: [AtomicBool; 2],
     /// It has lost its last member and left the index.
     retired: AtomicBool,
     /// When to look at it again, in milliseconds since the epoch.
@@ -58,24 +55,7 @@ impl Group {
 
     /// The journal of one of its rows.
     pub(crate) fn key(&self, lane: Lane) -> Key {
-        let row = match lane {
-            Lane::Live => "live",
-            Lane::Queued => "queued",
-        };
-        Key::of(&["$group", self.name(), row])
-    }
-
-    fn is_noted(&self, lane: Lane) -> &AtomicBool {
-        let [live, queued] = &self.noted;
-        if lane == Lane::Live { live } else { queued }
-    }
-
-    /// Has the store know of a row, together with the first message in it: if the process dies after the last member has
-    /// left, somebody still finds what waits there.
-    pub(crate) fn note(&self, lane: Lane, batch: &mut Batch) {
-        if !self.is_noted(lane).swap(true, Ordering::AcqRel) && !mutation::is(Mutation::ForgetsGroupRows) {
-            ABANDONED.put(batch, &self.key(lane), &true);
-        }
+        row(self.name(), lane)
     }
 
     /// A look at the queue. The lock is a leaf.
@@ -93,89 +73,106 @@ impl Group {
     }
 }
 
+/// The journal of a row. All rows of groups begin alike, and no session's does.
+fn row(name: &str, lane: Lane) -> Key {
+    let lane = match lane {
+        Lane::Live => "live",
+        Lane::Queued => "queued",
+    };
+    Groups::rows().then(name).then(lane)
+}
+
 /// All groups with a queue, by the whole filter.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    known: Mutex<BTreeMap<Box<str>, Arc<Group>>>,
+    known: Mutex<Known>,
     count: AtomicUsize,
-    /// A note may not have been written, and what it names may have been.
-    doubted: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    groups: BTreeMap<Box<str>, Arc<Group>>,
+    /// Up to where the rows of groups that are over are being trimmed: a new group of that name begins there.
+    leaving: BTreeMap<Key, u64>,
+}
+
+impl Known {
+    /// Where a new group begins.
+    fn queue(&self, name: &str) -> Queue {
+        if self.leaving.is_empty() {
+            return Queue::default();
+        }
+        let [live, queued] =
+            LANES.map(|lane| self.leaving.get(&row(name, lane)).copied().unwrap_or_default());
+        Queue::after(live, queued)
+    }
 }
 
 impl Groups {
-    /// A write failed: nobody knows whether the store knows of the groups.
-    pub(crate) fn doubt(&self) {
-        for group in self.all() {
-            LANES.iter().for_each(|lane| group.is_noted(*lane).store(false, Ordering::Release));
-        }
-        self.doubted.store(true, Ordering::Release);
-    }
-
-    /// What [`Self::doubt`] left open is written once more: nobody may publish to the group again.
-    pub(crate) fn note_again(&self) -> Option<Batch> {
-        if !self.doubted.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        let mut batch = Batch::new();
-        for group in self.all() {
-            let used = LANES.into_iter().filter(|lane| group.queue(|queue| queue.last(*lane)) > 0);
-            used.for_each(|lane| group.note(lane, &mut batch));
-        }
-        Some(batch).filter(|batch| !batch.is_empty())
-    }
-
-    /// True if a journal is a row of a group.
-    pub(crate) fn is_row(key: &Key) -> bool {
-        matches!(&key.parts()[..], [first, _, _] if first == "$group")
+    /// What the names of all rows begin with.
+    pub(crate) fn rows() -> Key {
+        Key::of(&["$group"])
     }
 
     /// True if the journal is a row of a group that is there.
     pub(crate) fn has_row(&self, key: &Key) -> bool {
-        Self::is_row(key) && key.parts().get(1).is_some_and(|name| self.find(name).is_some())
+        key.parts().get(1).is_some_and(|name| self.find(name).is_some())
+    }
+
+    /// A journal holds nothing up to `upto` any more.
+    pub(crate) fn is_trimmed(&self, key: &Key, upto: u64) {
+        let mut known = self.known.lock();
+        if known.leaving.get(key).is_some_and(|last| *last <= upto) {
+            known.leaving.remove(key);
+        }
     }
 
     fn find(&self, name: &str) -> Option<Arc<Group>> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.known.lock().get(name).cloned()
+        self.known.lock().groups.get(name).cloned()
     }
 
     /// The group, made if there is none. A new one knows nothing of its journal.
     pub(crate) fn claim(&self, name: &str) -> Option<Arc<Group>> {
         let mut known = self.known.lock();
-        if let Some(group) = known.get(name) {
+        if let Some(group) = known.groups.get(name) {
             return Some(group.clone());
         }
         let filter = TopicFilter::try_from(Text::try_from(name).ok()?).ok()?;
         let group = Arc::new(Group {
             share_name: filter.share_name()?.into(),
             filter,
-            queue: Mutex::default(),
+            queue: Mutex::new(known.queue(name)),
             wanted: AtomicBool::new(false),
-            noted: [const { AtomicBool::new(false) }; 2],
             retired: AtomicBool::new(false),
             next_at: AtomicU64::new(0),
         });
-        known.insert(name.into(), group.clone());
-        self.count.store(known.len(), Ordering::Relaxed);
+        known.groups.insert(name.into(), group.clone());
+        self.count.store(known.groups.len(), Ordering::Relaxed);
         Some(group)
     }
 
-    fn retire(&self, group: &Arc<Group>) {
+    /// Takes a group out, and says up to where its rows are to be trimmed.
+    fn retire(&self, group: &Arc<Group>) -> Vec<(Key, u64)> {
         let mut known = self.known.lock();
         group.retired.store(true, Ordering::Release);
-        if known.get(group.name()).is_some_and(|known| Arc::ptr_eq(known, group)) {
-            known.remove(group.name());
+        if known.groups.get(group.name()).is_some_and(|known| Arc::ptr_eq(known, group)) {
+            known.groups.remove(group.name());
         }
-        self.count.store(known.len(), Ordering::Relaxed);
+        self.count.store(known.groups.len(), Ordering::Relaxed);
+        let rows = LANES.map(|lane| (group.key(lane), group.queue(|queue| queue.last(lane))));
+        let rows: Vec<_> = rows.into_iter().filter(|(_, last)| *last > 0).collect();
+        known.leaving.extend(rows.iter().cloned());
+        rows
     }
 
     fn all(&self) -> Vec<Arc<Group>> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return Vec::new();
         }
-        self.known.lock().values().cloned().collect()
+        self.known.lock().groups.values().cloned().collect()
     }
 }
 
@@ -260,13 +257,24 @@ impl Inner {
 
     /// The journal has records for a group up to `number`.
     pub fn arrived_for(&self, group: &Arc<Group>, lane: Lane, number: u64) {
-        let retired = group.retired.load(Ordering::Acquire);
-        // It lost its last member while the write was under way: whoever has its name now takes over.
-        let heir = if retired { self.groups.claim(group.name()) } else { Some(group.clone()) };
-        if let Some(group) = heir {
+        if let Some(group) = self.heir(group) {
             group.queue(|queue| queue.arrived(lane, number));
             self.loader.want_group(group);
         }
+    }
+
+    /// A write into the journal of a group failed.
+    pub fn missed_for(&self, group: &Arc<Group>, lane: Lane) {
+        if let Some(group) = self.heir(group) {
+            group.queue(|queue| queue.doubt(lane));
+            self.loader.want_group(group);
+        }
+    }
+
+    /// If a group lost its last member while a write was under way, whoever has its name now takes over.
+    fn heir(&self, group: &Arc<Group>) -> Option<Arc<Group>> {
+        let retired = group.retired.load(Ordering::Acquire);
+        if retired { self.groups.claim(group.name()) } else { Some(group.clone()) }
     }
 
     /// Has the groups served that are due. When the next one is.
@@ -296,23 +304,40 @@ impl Inner {
         if group.retired.load(Ordering::Acquire) {
             return;
         }
-        for lane in LANES {
-            let Some(reading) = group.queue(|queue| queue.next_read(lane)) else { continue };
-            match journal.read(&group.key(lane), Position(reading.after), PAGE).await {
-                Ok(records) => {
-                    let page = records.into_iter().map(|record| offer(record, group, lane)).collect();
-                    group.queue(|queue| queue.take_page(lane, reading, page));
-                }
-                Err(error) => {
-                    let what = format!("reading the queue of group {}", group.name());
-                    group.look_again(clock() + Duration::from_secs(1));
-                    return self.store_failed(&what, &error, clock());
-                }
-            }
+        let read = match self.routes.group(&group.filter).is_empty() {
+            true => self.read_to_the_end(group, journal).await,
+            false => self.read_on(group, journal).await,
+        };
+        if let Err(error) = read {
+            let what = format!("reading the queue of group {}", group.name());
+            group.look_again(clock() + Duration::from_secs(1));
+            return self.store_failed(&what, &error, clock());
         }
         if self.hand_out(group, clock()) {
             self.loader.want_group(group.clone());
         }
+    }
+
+    async fn read_on(&self, group: &Arc<Group>, journal: &dyn Journal) -> Result<(), StoreError> {
+        for lane in LANES {
+            let Some(reading) = group.queue(|queue| queue.next_read(lane)) else { continue };
+            let records = journal.read(&group.key(lane), Position(reading.after), PAGE).await?;
+            let page = records.into_iter().map(|record| offer(record, group, lane)).collect();
+            group.queue(|queue| queue.take_page(lane, reading, page));
+        }
+        Ok(())
+    }
+
+    /// The last member left: how much is there to be forgotten?
+    async fn read_to_the_end(&self, group: &Arc<Group>, journal: &dyn Journal) -> Result<(), StoreError> {
+        for lane in LANES {
+            let mut last = group.queue(|queue| queue.last(lane));
+            while let Some(record) = journal.read(&group.key(lane), Position(last), PAGE).await?.last() {
+                last = record.position.0;
+            }
+            group.queue(|queue| queue.arrived(lane, last));
+        }
+        Ok(())
     }
 
     /// True if there is more to read at once.
@@ -413,12 +438,8 @@ impl Inner {
 
     /// The last member left: what waits has nobody to wait for.
     fn forget_group(&self, group: &Arc<Group>) {
-        self.groups.retire(group);
-        for lane in LANES {
-            let last = group.queue(|queue| queue.last(lane));
-            if last > 0 {
-                self.committer.trim(group.key(lane), last);
-            }
+        for (row, last) in self.groups.retire(group) {
+            self.committer.trim(row, last);
         }
         self.committer.nudge();
     }

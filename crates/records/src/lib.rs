@@ -20,10 +20,8 @@ use standing::{Grant, GrantedDocument};
 pub const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
 pub const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
-/// Key: a journal. Journals that nobody else knows of after a crash. Of a session that is over: written together with what
-/// ends it, and deleted after the journal is empty. Of a shared group, which has no record of its own: written with the
-/// first message, and deleted after the last member has left; at the start those that no session is a member of are
-/// trimmed.
+/// Key: the journal of a session that is over, of which nobody else would know after a crash. Written together with what ends
+/// the session, and deleted after the journal is empty. (Rows of shared groups are found by their names, in the journal.)
 pub const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
 /// Key: topic. Retained messages: when, then the message.
 pub const RETAINED: Space = Space::new("retained");

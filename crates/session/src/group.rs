@@ -131,6 +131,15 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// The queue of a new group whose rows may still hold records up to these numbers: of an earlier group of its name.
+    pub fn after(live: u64, queued: u64) -> Self {
+        let mut queue = Self::default();
+        for (row, last) in [(&mut queue.live, live), (&mut queue.queued, queued)] {
+            (row.after, row.last, row.trimmed) = (last, last, last);
+        }
+        queue
+    }
+
     fn row(&self, lane: Lane) -> &Row {
         match lane {
             Lane::Live => &self.live,

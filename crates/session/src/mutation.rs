@@ -57,7 +57,7 @@ pub enum Mutation {
     TrimsOnce,
     /// The store does not know of the journals of sessions that are over.
     ForgetsAbandoned,
-    /// The store does not know of the rows of shared groups.
+    /// At the start nobody looks for rows of shared groups that have no member.
     ForgetsGroupRows,
     /// What comes while stored messages wait goes out before them, in the standard's dialect too.
     LiveOvertakesBacklog,

@@ -126,6 +126,46 @@ fn first_block(
     Ok(before.transpose()?.map_or(end, |(key, _)| key.value().to_vec()))
 }
 
+/// Names of queues that begin with a prefix. They stand by length and then by name, so of each length that there is the
+/// place of the prefix is looked up: the cost is that of the names found and of the lengths, not of the records.
+pub(crate) fn names(
+    snapshot: &ReadTransaction,
+    prefix: &Key,
+    after: Option<&Key>,
+    limit: usize,
+) -> Result<Vec<Key>, redb::Error> {
+    let blocks = snapshot.open_table(BLOCKS)?;
+    let mut names = Vec::new();
+    let mut from = after.map_or_else(|| named(prefix.len(), prefix), behind);
+    while names.len() < limit {
+        let Some(row) = blocks.range::<&[u8]>(from.as_slice()..)?.next() else { break };
+        let (length, name) = name_of(row?.0.value())?;
+        if name.as_bytes().starts_with(prefix.as_bytes()) {
+            from = behind(&name);
+            names.push(name);
+        } else {
+            // The prefix is still to come among the names of this length, or it is among the next.
+            from = named(length + usize::from(name > *prefix), prefix);
+        }
+    }
+    Ok(names)
+}
+
+/// The place of the names of a length that begin with a prefix.
+fn named(length: usize, prefix: &Key) -> Vec<u8> {
+    let mut key = Vec::with_capacity(2 + prefix.len());
+    key.put_u16(u16::try_from(length).unwrap_or(u16::MAX));
+    key.put_slice(prefix.as_bytes());
+    key
+}
+
+/// The place behind all blocks of a queue.
+fn behind(name: &Key) -> Vec<u8> {
+    let mut key = block_key(name, Position::END);
+    key.push(0);
+    key
+}
+
 /// What a trim did.
 pub(crate) struct Trimmed {
     pub(crate) dropped: usize,
@@ -206,13 +246,18 @@ fn decode(mut bytes: &[u8]) -> Result<Vec<Reference>, redb::Error> {
     Ok(block)
 }
 
+/// The queue that a block belongs to, and how long its name is.
+fn name_of(key: &[u8]) -> Result<(usize, Key), redb::Error> {
+    let parts = key.split_first_chunk::<2>().zip(key.len().checked_sub(2 + 8));
+    let parts = parts.filter(|((length, _), rest)| usize::from(u16::from_be_bytes(**length)) == *rest);
+    let name = parts.and_then(|((_, rest), length)| rest.get(..length).map(|name| (length, name)));
+    let (length, name) = name.ok_or_else(|| contradiction("the key of a block has not its form"))?;
+    Ok((length, Key::from(Bytes::copy_from_slice(name))))
+}
+
 /// The positions in a block, for a look at the whole file.
 pub(crate) fn positions(key: &[u8], block: &[u8]) -> Result<Vec<Position>, redb::Error> {
-    let named =
-        key.split_first_chunk::<2>().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest));
-    if named.is_none_or(|(length, rest)| rest.len() != length + 8) {
-        return Err(contradiction("the key of a block has not its form"));
-    }
+    name_of(key)?;
     let positions: Vec<_> = decode(block)?.into_iter().map(|reference| reference.position).collect();
     if positions.is_empty() || !positions.is_sorted_by(|a, b| a < b) {
         return Err(contradiction("the references of a block are not in order"));

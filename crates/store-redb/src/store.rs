@@ -246,6 +246,15 @@ impl Journal for RedbStore {
         Box::pin(async move { self.look(|snapshot| queues::page(snapshot, session, after, limit)) })
     }
 
+    fn queues<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        Box::pin(async move { self.look(|snapshot| queues::names(snapshot, prefix, after, limit)) })
+    }
+
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {
         Box::pin(async move {
             while self.submit(session.len(), |answer| Job::Trim(session.clone(), upto, answer)).await? {}

@@ -22,7 +22,6 @@ use super::save;
 use super::ticket::Ticket;
 use crate::broker::{Durability, Inner};
 use crate::cell::Cell;
-use crate::groups::Groups;
 use crate::publish::{Outcome, Waits};
 use crate::receive::Acknowledgement;
 
@@ -286,9 +285,6 @@ impl Inner {
         self.announce(&appended, targets, now);
         for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
             self.saved(saved, committed.is_ok());
-            if committed.is_err() {
-                self.groups.doubt();
-            }
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
@@ -318,9 +314,6 @@ impl Inner {
     /// Writes again the records that could not be written.
     pub fn save_again(&self) {
         self.unsaved_again(false).into_iter().for_each(|job| self.committer.submit(job));
-        if let Some(batch) = self.groups.note_again() {
-            self.committer.submit(Outcome { batch, ..Outcome::default() }.job(Then::Rest));
-        }
     }
 
     /// A cell that has left the directory may have an heir: then it is the heir's state that counts.
@@ -342,11 +335,8 @@ impl Inner {
         let mut empty = Batch::new();
         for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
             match outcome {
-                // Of a group without members all that was known is gone.
-                Ok(()) if upto == u64::MAX || (Groups::is_row(&key) && !self.groups.has_row(&key)) => {
-                    ABANDONED.delete(&mut empty, &key);
-                }
-                Ok(()) => {}
+                Ok(()) if upto == u64::MAX => ABANDONED.delete(&mut empty, &key),
+                Ok(()) => self.groups.is_trimmed(&key, upto),
                 Err(error) => {
                     if !mutation::is(Mutation::TrimsOnce) {
                         self.committer.trim(key, upto);
@@ -455,10 +445,7 @@ impl Inner {
                     let kept = seat.kept.as_mut().filter(|kept| kept.id == target.session);
                     kept.into_iter().for_each(|kept| kept.session.missed());
                 }),
-                Waits::Group(group, lane) => {
-                    group.queue(|queue| queue.doubt(lane));
-                    self.loader.want_group(group);
-                }
+                Waits::Group(group, lane) => self.missed_for(&group, lane),
             }
         }
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use dialect::Divergence;
+use futures_util::future::try_join_all;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
 use records::{ABANDONED, RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
+use session::mutation::{self, Mutation};
 use session::stored;
 use session::{Parcel, WillPlan};
 use store::{Batch, Key, Position, StoreError};
@@ -16,6 +18,7 @@ use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Kept, Subscriber};
+use crate::groups::Groups;
 use crate::publish;
 use standing::{Bearer, Granted};
 
@@ -35,6 +38,7 @@ impl Broker {
         let retained = self.0.recover_retained(now).await?;
         let sessions = self.0.recover_sessions(now).await?;
         self.0.recover_abandoned().await?;
+        self.0.recover_groups().await?;
         self.0.recover_wills(now).await?;
         Ok((sessions, retained))
     }
@@ -111,8 +115,24 @@ impl Inner {
             let page = ABANDONED.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key.clone());
-            let nobodys = page.into_iter().filter(|found| !self.groups.has_row(&found.key));
-            nobodys.for_each(|found| self.committer.trim(found.key, u64::MAX));
+            page.into_iter().for_each(|found| self.committer.trim(found.key, u64::MAX));
+        }
+    }
+
+    /// Rows of groups that no session is a member of: the process ended before they could be trimmed. They go before
+    /// anybody can make a group of that name again.
+    async fn recover_groups(&self) -> Result<(), StoreError> {
+        let Some(journal) = self.journal.as_ref().filter(|_| !mutation::is(Mutation::ForgetsGroupRows))
+        else {
+            return Ok(());
+        };
+        let mut after = None;
+        loop {
+            let page = journal.queues(&Groups::rows(), after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let nobodys = page.iter().filter(|key| !self.groups.has_row(key));
+            try_join_all(nobodys.map(|key| journal.trim(key, Position::END))).await?;
         }
     }
 

@@ -98,11 +98,7 @@ impl Inner {
             waiting.extend(self.deliver(route, None, parcel, (sender, &mut outcome.wakes), now));
         }
         for (shared, seen) in matches.shared.iter().zip(seen) {
-            let share = self.share(shared, *seen, parcel, (sender, &mut outcome.wakes), now);
-            if let Some(Waiting { waits: Waits::Group(group, lane), .. }) = &share {
-                group.note(*lane, &mut outcome.batch);
-            }
-            waiting.extend(share);
+            waiting.extend(self.share(shared, *seen, parcel, (sender, &mut outcome.wakes), now));
             if mutation::is(Mutation::DeliversTwiceInGroup) {
                 waiting.extend(self.share(shared, *seen, parcel, (sender, &mut outcome.wakes), now));
             }

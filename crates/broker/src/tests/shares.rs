@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dialect::{Dialect, Divergence, QuotaProfile};
-use mqtt::{Connect, Publish, QoS, Version};
+use mqtt::{Connect, Packet, Publish, QoS, Text, Unsubscribe, UserProperties, Version};
 use proptest::prelude::*;
 use store::memory::{MemoryJournal, MemoryStore};
-use store::{Journal, Key, Position, Store, block_on};
+use store::{Append, Boxed, Journal, Key, Position, Record, Store, StoreError, block_on};
 
 use super::house::{Client, House, connect, subscribe};
 
@@ -303,6 +303,61 @@ fn a_group_that_loses_its_last_member_forgets_what_waits() {
     assert_eq!(disk.waiting(), 0);
     let mut a = member(&house, "a");
     assert!(drain(&house, &mut a, 3).is_empty());
+}
+
+/// A journal that can't be trimmed for now.
+#[derive(Default)]
+struct Untrimmable(MemoryJournal);
+
+impl Journal for Untrimmable {
+    fn append(&self, appends: Vec<Append>) -> Boxed<'_, Result<Position, StoreError>> {
+        self.0.append(appends)
+    }
+
+    fn read<'a>(
+        &'a self,
+        session: &'a Key,
+        after: Position,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
+        self.0.read(session, after, limit)
+    }
+
+    fn queues<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        self.0.queues(prefix, after, limit)
+    }
+
+    fn trim<'a>(&'a self, _: &'a Key, _: Position) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(async { Err(StoreError::unavailable("not now")) })
+    }
+}
+
+fn unsubscribe() -> Packet {
+    Packet::Unsubscribe(Unsubscribe {
+        packet_id: mqtt::PacketId::new(7).unwrap(),
+        filters: std::iter::once(Text::try_from(GROUP).unwrap()).collect(),
+        user_properties: UserProperties::default(),
+    })
+}
+
+#[test]
+fn a_new_group_does_not_find_what_the_one_of_its_name_before_left() {
+    let disk = Disk { store: Arc::new(MemoryStore::new()), journal: Arc::new(Untrimmable::default()) };
+    let house = disk.house(|_| {});
+    let mut a = member(&house, "a");
+    publish(&house, &["unacknowledged"]);
+    assert_eq!(a.payloads(), ["unacknowledged"]);
+    a.send([unsubscribe()]);
+    house.work();
+    a.subscribe(GROUP, ONE);
+    publish(&house, &["new"]);
+    assert_eq!(drain(&house, &mut a, 5), ["new"]);
+    assert_eq!(disk.waiting(), 2, "nothing could be trimmed");
 }
 
 #[test]

@@ -64,6 +64,14 @@ fn a_full_queue_takes_no_more_and_keeps_the_old() {
 }
 
 #[test]
+fn a_group_begins_behind_what_an_earlier_one_left() {
+    let queue = Queue::after(7, 0);
+    assert_eq!(queue.next_read(Lane::Live).unwrap().after, 7);
+    assert_eq!(queue.next_read(Lane::Queued).unwrap().after, 0);
+    assert_eq!((queue.last(Lane::Live), queue.last(Lane::Queued)), (7, 0));
+}
+
+#[test]
 fn a_member_drains_twenty_in_a_second() {
     let (mut queue, rate) = (Queue::default(), Rate::per_second(20));
     fill(&mut queue, Lane::Queued, 1..=100);

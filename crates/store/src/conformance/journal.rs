@@ -18,6 +18,7 @@ pub(super) const PROMISES: &[Promise<dyn Journal>] = &[
     Promise { name: "positions are not used again", check: positions_grow },
     Promise { name: "bodies up to the limit come back", check: large_bodies },
     Promise { name: "what is too large is refused by name", check: limits },
+    Promise { name: "queues that hold something are found by how their names begin", check: names },
     Promise { name: "nothing appears before what a reader saw", check: concurrent },
 ];
 
@@ -175,6 +176,38 @@ fn limits(journal: &Arc<dyn Journal>) {
         }
     }
     assert_eq!(read_all(journal, "a", 10), [], "a refused append left something");
+}
+
+fn names(journal: &Arc<dyn Journal>) {
+    let all =
+        [&["g", "a", "live"][..], &["g", "ab", "queued"], &["ga"], &["f"], &["g"], &["h", "a"], &["g", ""]];
+    let name = |parts: &[&str]| Key::of(parts);
+    for parts in all {
+        let to = vec![Recipient { session: name(parts), tag: Bytes::new() }; 1];
+        let append = Append { body: Bytes::from_static(b"v"), to };
+        done(journal.append((0..70).map(|_| append.clone()).collect()));
+    }
+    let found = |prefix: Key, page: usize| {
+        let mut found: Vec<Key> = Vec::new();
+        loop {
+            let names = done(journal.queues(&prefix, found.last(), page));
+            assert!(names.len() <= page);
+            if names.is_empty() {
+                found.sort();
+                return found;
+            }
+            found.extend(names);
+        }
+    };
+    for page in [1, 2, 100] {
+        let mut expected = [&["g"][..], &["g", ""], &["g", "a", "live"], &["g", "ab", "queued"]].map(name);
+        expected.sort();
+        assert_eq!(found(Key::of(&["g"]), page), expected);
+        assert_eq!(found(Key::EMPTY, page).len(), all.len());
+        assert_eq!(found(Key::of(&["i"]), page), []);
+    }
+    done(journal.trim(&name(&["g", ""]), Position::END));
+    assert_eq!(found(Key::of(&["g"]), 10).len(), 3, "an empty queue has no name");
 }
 
 fn concurrent(journal: &Arc<dyn Journal>) {

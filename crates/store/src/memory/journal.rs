@@ -1,6 +1,7 @@
 //! Queues per session in ordered maps; bodies are shared.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -19,7 +20,7 @@ pub struct MemoryJournal {
 struct State {
     last: u64,
     bytes: usize,
-    sessions: HashMap<Key, BTreeMap<Position, (Bytes, Bytes)>>,
+    sessions: BTreeMap<Key, BTreeMap<Position, (Bytes, Bytes)>>,
 }
 
 impl MemoryJournal {
@@ -89,6 +90,12 @@ impl State {
         page
     }
 
+    fn queues(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Vec<Key> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let names = self.sessions.range::<Key, _>((from, Bound::Unbounded)).map(|(name, _)| name);
+        names.take_while(|name| name.as_bytes().starts_with(prefix.as_bytes())).take(limit).cloned().collect()
+    }
+
     fn trim(&mut self, session: &Key, upto: Position) {
         let Some(queue) = self.sessions.get_mut(session) else { return };
         let kept = upto.0.checked_add(1).map(|next| queue.split_off(&Position(next))).unwrap_or_default();
@@ -112,6 +119,15 @@ impl Journal for MemoryJournal {
         limit: usize,
     ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
         Box::pin(async move { Ok(self.state.lock().page(session, after, limit)) })
+    }
+
+    fn queues<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().queues(prefix, after, limit)) })
     }
 
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {

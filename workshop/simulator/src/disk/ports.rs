@@ -142,6 +142,18 @@ impl Journal for Disk {
         })
     }
 
+    fn queues<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        Box::pin(async move {
+            self.late().await?;
+            self.messages().queues(prefix, after, limit).await
+        })
+    }
+
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {
         Box::pin(async move {
             if self.state.lock().flaws.never_trims {
