@@ -63,8 +63,10 @@ fn what_was_found_stays_mended() {
     let found = [
         // A queue that could not be read once was not read again.
         (104_893, vec![107, 140, 141, 143, 145]),
-        // The note of a group's journal that could not be written once was not written again.
+        // What a group had in the journal was not found again.
         (4_007_704, vec![3, 7, 10, 11, 18, 19]),
+        (4_011_254, vec![54, 77, 81, 82, 87, 90, 95, 114]),
+        (5_019_466, vec![6, 38, 47, 51, 53, 54, 55, 59, 61, 62, 63, 64, 70, 72]),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };
