@@ -65,6 +65,8 @@ fn what_was_found_stays_mended() {
         (104_893, vec![107, 140, 141, 143, 145]),
         // The note of a group's journal that could not be written once was not written again.
         (4_007_704, vec![3, 7, 10, 11, 18, 19]),
+        // A goodbye that was read together with what cost the connection took the will back.
+        (5_002_680, vec![2, 29, 44, 46, 48, 49, 51, 53]),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };
