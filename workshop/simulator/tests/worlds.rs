@@ -67,6 +67,8 @@ fn what_was_found_stays_mended() {
         (4_007_704, vec![3, 7, 10, 11, 18, 19]),
         // A goodbye that was read together with what cost the connection took the will back.
         (5_002_680, vec![2, 29, 44, 46, 48, 49, 51, 53]),
+        // The model counted a session's end from when the process had read a slow disk, not from when it had read the clock.
+        (4_014_230, vec![12, 31, 34, 40, 41, 43, 45, 94, 115, 123, 131, 132, 143, 144, 145, 146, 149]),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

@@ -216,7 +216,7 @@ impl Checker for Groups {
                 self.ended(None);
                 self.dissolve(book);
             }
-            Fact::Idle | Fact::Started => self.dissolve(book),
+            Fact::Idle | Fact::Started { .. } => self.dissolve(book),
             Fact::Drained => return self.missing().map_or(Ok(()), |missing| Err(format!("lost: {missing}"))),
             _ => {}
         }
