@@ -147,6 +147,17 @@ impl Connection {
 
     /// Takes in decoded packets, in their order; `packets` is empty afterwards.
     pub fn receive(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
+        // What came before a goodbye may cost the connection. Then nobody said goodbye, however the bytes were cut.
+        let goodbye = packets.iter().position(|packet| matches!(packet, Packet::Disconnect(_)));
+        let Some(at) = goodbye.filter(|at| *at > 0) else { return self.take_in(packets, now) };
+        let mut last = packets.split_off(at);
+        match self.take_in(packets, now) {
+            Flow::Continue => self.take_in(&mut last, now),
+            Flow::Close => Flow::Close,
+        }
+    }
+
+    fn take_in(&mut self, packets: &mut Vec<Packet>, now: Timestamp) -> Flow {
         if self.over {
             packets.clear();
             return Flow::Close;

@@ -141,7 +141,7 @@ impl Book {
             Fact::Gave { wire, packet, .. } => self.gave(*wire, packet),
             Fact::Heard(heard) => self.heard(now, heard),
             Fact::Died { graceful } => self.died(now, *graceful),
-            Fact::Started => self.started(now),
+            Fact::Started { since } => self.started(*since),
             Fact::Idle => self.idle = now,
             _ => {}
         }
@@ -307,11 +307,12 @@ impl Book {
         }
     }
 
-    /// The record of when a session's connection ended may not have reached the disk: then it counts from the start.
-    fn started(&mut self, now: Timestamp) {
+    /// The record of when a session's connection ended may not have reached the disk: then it counts from the start. That
+    /// is when the process read the clock; until it had read the disk, too, a while may have passed.
+    fn started(&mut self, since: Timestamp) {
         for session in self.sessions.values_mut() {
             // With a clock that was set back it counts from the start, too.
-            session.ended = session.ended.map(|(first, _)| (first.min(now), now));
+            session.ended = session.ended.map(|(first, _)| (first.min(since), since));
         }
     }
 }

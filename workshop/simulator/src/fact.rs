@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use identity::Timestamp;
 use mqtt::{Connect, Packet, Publish};
 
 use crate::heard::Heard;
@@ -80,7 +81,10 @@ pub enum Fact {
         graceful: bool,
     },
     /// It runs again.
-    Started,
+    Started {
+        /// When it began to start: for it, all that was there before ended then at the latest.
+        since: Timestamp,
+    },
     /// Somebody asked for a retained message over HTTP: the topic, and the payload if there is one.
     Probed {
         /// The topic.

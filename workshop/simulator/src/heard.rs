@@ -23,7 +23,7 @@ pub struct Heard {
     pub wire: Option<usize>,
     /// Topic or filter.
     pub topic: String,
-    /// RETAIN of a publish; session present of a CONNECT.
+    /// RETAIN of a publish; session present of a CONNECT; QoS 0 of a delivery.
     pub flag: bool,
     /// The packet identifier of a publish.
     pub packet_id: Option<u16>,
@@ -66,6 +66,7 @@ impl Heard {
         match event {
             Event::Connected(e) => Self { flag: e.session_present, ..plain },
             Event::PublishIn(e) => Self { flag: e.retain, packet_id: e.packet_id, ..plain },
+            Event::PublishOut(e) => Self { flag: e.qos == mqtt::QoS::AtMostOnce, ..plain },
             Event::WillPublished(e) => Self { flag: e.retain, ..plain },
             Event::PublishDenied(e) => Self { action: e.action, ..plain },
             Event::DeliveryDropped(e) => Self { dropped: Some(e.why), ..plain },

@@ -205,7 +205,7 @@ impl World {
             self.house = House::start(&plan, &self.disk, &self.clock, &self.ears, seed);
             self.listen();
             if self.house.is_some() {
-                self.report(&Fact::Started);
+                self.report(&Fact::Started { since: self.started });
                 return;
             }
             self.marks.hit(Mark::RecoveryFailed);

@@ -67,6 +67,15 @@ fn what_was_found_stays_mended() {
         (4_007_704, vec![3, 7, 10, 11, 18, 19]),
         (4_011_254, vec![54, 77, 81, 82, 87, 90, 95, 114]),
         (5_019_466, vec![6, 38, 47, 51, 53, 54, 55, 59, 61, 62, 63, 64, 70, 72]),
+        // A goodbye that was read together with what cost the connection took the will back.
+        (5_002_680, vec![2, 29, 44, 46, 48, 49, 51, 53]),
+        // The model counted a session's end from when the process had read a slow disk, not from when it had read the clock.
+        (4_014_230, vec![12, 31, 34, 40, 41, 43, 45, 94, 115, 123, 131, 132, 143, 144, 145, 146, 149]),
+        // The model did not know that what a member of a group is handed at QoS 0 may end with its connection.
+        (
+            5_007_170,
+            vec![29, 30, 31, 33, 52, 58, 69, 71, 72, 74, 75, 133, 135, 137, 138, 140, 144, 146, 147, 148],
+        ),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

@@ -98,6 +98,36 @@ fn a_denied_subscription_disconnect_on_deny_v3() {
     }
 }
 
+/// The goodbye may come in the same read as what costs the connection, or later.
+#[test]
+fn who_is_thrown_out_before_the_goodbye_is_read_has_a_will() {
+    let narrow = DEVICE.replace("topicfilter/*", "topicfilter/ok/*");
+    let costs = [
+        (Version::V311, subscribe(&[("elsewhere/#", QoS::AtMostOnce)]), 1),
+        (Version::V311, publish("no/permission", "x", QoS::AtLeastOnce, false), 1),
+        (Version::V5, publish("no/permission", "x", QoS::AtMostOnce, false), 1),
+        // Its SUBACK says it all, and the connection goes on.
+        (Version::V5, subscribe(&[("elsewhere/#", QoS::AtMostOnce)]), 0),
+    ];
+    for (version, packet, wills) in costs {
+        let house = House::new();
+        let id = house.device("dev", &narrow);
+        let mut watcher = house.client("watcher", Version::V5);
+        watcher.subscribe("ok/will", QoS::AtMostOnce);
+        let mut asked = connect("dev", version);
+        asked.will = will("ok/will", "gone");
+        let mut client = house.try_connect(House::credential(&id), asked).unwrap();
+        client.connack();
+        let goodbye = Packet::Disconnect(mqtt::Disconnect::new(ReasonCode::Success));
+        assert_eq!(client.send([packet.clone(), goodbye]), Flow::Close);
+        assert_eq!(watcher.payloads().len(), wills, "{version:?} {packet:?}");
+        // Who speaks version 5 hears why.
+        let told = client.take().last().map(code);
+        let why = (wills == 1 && version == Version::V5).then_some(ReasonCode::NotAuthorized);
+        assert_eq!(told, why, "{version:?} {packet:?}");
+    }
+}
+
 #[test]
 fn what_may_not_be_received_is_silently_dropped() {
     let house = House::new();

@@ -36,6 +36,9 @@ pub(super) struct Groups {
     /// What groups are owed: group and message; the topic.
     due: BTreeMap<(String, String), String>,
     excuses: BTreeMap<String, u64>,
+    /// Handed out at QoS 0 and not given yet, by wire and topic: it ends with the connection, and the group has done with
+    /// it. At most once.
+    handed: BTreeMap<(usize, String), u64>,
 }
 
 /// The shared filters of a session that bring a topic.
@@ -56,6 +59,7 @@ impl Groups {
             asked: BTreeMap::new(),
             due: BTreeMap::new(),
             excuses: BTreeMap::new(),
+            handed: BTreeMap::new(),
         }
     }
 
@@ -93,6 +97,8 @@ impl Groups {
         } else {
             // A member that takes no more than QoS 0 need not acknowledge it.
             copies.done = true;
+            let handed = self.handed.entry((wire, publish.topic.as_str().to_owned())).or_insert(0);
+            *handed = handed.saturating_sub(1);
             self.due.remove(&(group.clone(), message.clone()));
         }
         if copies.sent > published + copies.again && !book.doubtful.contains(&message) {
@@ -172,6 +178,10 @@ impl Groups {
                 self.asked
                     .retain(|(wire, _), (_, topic, _)| heard.wire != Some(*wire) || *topic != heard.topic);
             }
+            Kind::PublishOut if heard.flag && is_shared(&heard.topic) => {
+                let wire = heard.wire.unwrap_or(usize::MAX);
+                *self.handed.entry((wire, heard.topic.clone())).or_insert(0) += 1;
+            }
             Kind::DeliveryDropped | Kind::ReceiveDenied if is_shared(&heard.topic) => {
                 *self.excuses.entry(heard.topic.clone()).or_insert(0) += 1;
             }
@@ -179,10 +189,23 @@ impl Groups {
         }
     }
 
-    fn missing(&self) -> Option<String> {
-        let mut excuses = self.excuses.clone();
-        let owed = self.due.iter().find(|(_, topic)| {
+    /// What members of groups were handed and never given, because their connections ended: by group and topic.
+    fn lost_at_qos_0(&self, book: &Book) -> BTreeMap<(String, String), u64> {
+        let mut lost = BTreeMap::new();
+        for ((wire, topic), count) in &self.handed {
+            if let Some(seat) = book.seats.get(wire).filter(|seat| seat.ended) {
+                *lost.entry((Self::group(seat.client), topic.clone())).or_insert(0) += count;
+            }
+        }
+        lost
+    }
+
+    fn missing(&self, book: &Book) -> Option<String> {
+        let (mut excuses, mut lost) = (self.excuses.clone(), self.lost_at_qos_0(book));
+        let owed = self.due.iter().find(|((group, _), topic)| {
+            let lost = lost.entry((group.clone(), (*topic).clone())).or_insert(0);
             let excuse = excuses.entry((*topic).clone()).or_insert(0);
+            let excuse = if *lost > 0 { lost } else { excuse };
             let excused = *excuse > 0;
             *excuse = excuse.saturating_sub(1);
             !excused
@@ -216,14 +239,16 @@ impl Checker for Groups {
                 self.ended(None);
                 self.dissolve(book);
             }
-            Fact::Idle | Fact::Started => self.dissolve(book),
-            Fact::Drained => return self.missing().map_or(Ok(()), |missing| Err(format!("lost: {missing}"))),
+            Fact::Idle | Fact::Started { .. } => self.dissolve(book),
+            Fact::Drained => {
+                return self.missing(book).map_or(Ok(()), |missing| Err(format!("lost: {missing}")));
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn waits_for(&self, _book: &Book) -> Option<String> {
-        self.missing()
+    fn waits_for(&self, book: &Book) -> Option<String> {
+        self.missing(book)
     }
 }

@@ -137,7 +137,7 @@ impl Checker for Wills {
                 _ => {}
             },
             Fact::Died { graceful } => self.died(*graceful, book),
-            Fact::Started => {
+            Fact::Started { .. } => {
                 self.running = true;
                 for due in self.due.values_mut().filter(|due| due.until == Timestamp::NEVER) {
                     due.until = now;
