@@ -77,7 +77,7 @@ impl Flaw {
             Self::Inside(Mutation::PublishesAnything) => 42,
             Self::Inside(Mutation::SavesOnce) => 60,
             Self::Inside(Mutation::ForgetsReturned) => 190,
-            Self::Inside(Mutation::TrimsOnce) => 30,
+            Self::Inside(Mutation::TrimsOnce) => 285,
             Self::Inside(Mutation::ForgetsGroupRows) => 845,
             Self::Inside(Mutation::LiveOvertakesBacklog) => 1555,
             _ => 1,
