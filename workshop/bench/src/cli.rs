@@ -207,8 +207,12 @@ pub struct SoakArgs {
     /// Seconds from one edit of a policy to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     pub edit_every: f64,
-    /// How many times as often storms and edits come in the first ten minutes (or the first sixth): what the broker
-    /// remembers within bounds is full after that
+    /// Minutes at the beginning in which memory may still grow: caches fill, and what the allocator keeps finds its size;
+    /// at most a third of the run
+    #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
+    pub warm_up: f64,
+    /// How many times as often storms and edits come in the warm-up: what the broker remembers within bounds is full after
+    /// that
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = times)]
     pub season: f64,
     /// Devices with sessions that last, whose queues are filled while they are away

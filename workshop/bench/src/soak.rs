@@ -39,8 +39,6 @@ use crate::soak::telemetry::PAYLOAD_BYTES;
 use crate::soak::verdict::{Rule, median, slope};
 use crate::soak::world::{Phase, World};
 
-/// Memory grows while everything is met for the first time; after this it must be flat. Shorter runs: the first sixth.
-const SETTLING: Duration = Duration::from_secs(600);
 /// How long one rate is tried in the search for the capacity.
 const STEP: Duration = Duration::from_secs(5);
 /// The most that resident memory may grow, as a part of what it is, in an hour.
@@ -269,7 +267,7 @@ impl Soak<'_> {
 
     /// How long memory may grow.
     fn settling(&self) -> Duration {
-        SETTLING.min(self.args.length() / 6)
+        Duration::from_secs_f64(self.args.warm_up * 60.0).min(self.args.length() / 3)
     }
 
     /// Samples after memory has settled.
@@ -297,13 +295,13 @@ impl Soak<'_> {
         let mut rules = Vec::new();
         if self.lasted() >= 300.0 {
             rules.push(Rule::at_most(
-                "memory is flat: growth in an hour, after the first ten minutes",
+                "memory is flat: growth in an hour, after the warm-up",
                 growth,
                 bound,
                 "MiB",
             ));
             rules.push(Rule::at_most(
-                "descriptors are flat: growth in an hour, after the first ten minutes",
+                "descriptors are flat: growth in an hour, after the warm-up",
                 hourly(|sample| sample.descriptors as f64),
                 DESCRIPTORS_AN_HOUR,
                 "descriptors",
