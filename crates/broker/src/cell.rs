@@ -145,6 +145,12 @@ impl Cell {
         self.presence.load(Ordering::Relaxed) & PERSISTENT != 0
     }
 
+    /// False if the connection that has the seat may be read: none of its messages waits for the disk, and it takes its
+    /// answers. A hint.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.presence.load(Ordering::Relaxed) & BUSY != 0
+    }
+
     /// The only way in. The closure must not enter another cell: a debug build stops on it.
     pub(crate) fn enter<R>(&self, visit: impl FnOnce(&mut Seat) -> R) -> R {
         #[cfg(debug_assertions)]
@@ -182,6 +188,8 @@ const ONLINE: u8 = 1;
 const READY: u8 = 2;
 /// The session outlives it.
 const PERSISTENT: u8 = 4;
+/// It takes no answers, or has messages that wait for the disk.
+const BUSY: u8 = 8;
 
 impl Seat {
     fn presence(&self) -> u8 {
@@ -192,7 +200,9 @@ impl Seat {
             Some(live) if kept.session.is_ready(&live.talk) => (ONLINE, READY),
             Some(_) => (ONLINE, 0),
         };
-        online | ready | if kept.session.expiry > 0 { PERSISTENT } else { 0 }
+        let busy = self.live.as_ref().is_some_and(|live| live.unsettled > 0 || live.talk.is_congested());
+        let persistent = kept.session.expiry > 0;
+        online | ready | if persistent { PERSISTENT } else { 0 } | if busy { BUSY } else { 0 }
     }
 
     /// The connection of a generation, with its session.

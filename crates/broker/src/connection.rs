@@ -190,7 +190,8 @@ impl Connection {
         let most = usize::from(inner.dialect.limits().inflight_in);
         let busy = |live: &Live| live.talk.is_congested() || live.unsettled >= most;
         inner.committer.pauses(&self.cell, generation)
-            || self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| busy(live)))
+            || self.cell.is_busy()
+                && self.cell.enter(|seat| seat.of(generation).is_some_and(|(live, _)| busy(live)))
     }
 
     /// Appends what is to be written. `Pending` keeps the waker; `Close` says that `out` holds the last of it.

@@ -14,12 +14,13 @@ use crate::aliases::{Aliases, Form};
 use crate::parcel::Manner;
 use crate::{Offer, Paper, Parcel, Terms, spare};
 
-/// How many packets wait at most before messages are refused (QoS 0) or kept back (QoS 1).
-const MOST_PACKETS: usize = 1024;
+/// How many packets wait at most before messages are refused (QoS 0) or kept back (the others). Of those that may be on
+/// their way anyway as many wait as the client's window has, if it is wider.
+const MOST_PACKETS: u16 = 1024;
 /// From how many waiting packets on a client counts as slow.
 const SLOW: usize = 64;
-/// Above this many waiting packets the client's input is not read any further.
-const CONGESTED: usize = 2 * MOST_PACKETS;
+/// That many packets more than may wait, and the client's input is not read any further.
+const CONGESTED: usize = 1024;
 
 /// Payloads up to this many bytes are copied at once into the receiver's outbox: no two threads share them then, and
 /// nothing holds on to the buffer in which they came.
@@ -73,6 +74,7 @@ pub struct Outbox {
     count: usize,
     bytes: usize,
     most_bytes: usize,
+    most_packets: u16,
     version: Version,
     zero_out: bool,
     expires: bool,
@@ -88,6 +90,7 @@ impl Outbox {
             count: 0,
             bytes: 0,
             most_bytes: dialect.limits().outbox_bytes,
+            most_packets: terms.send_window.max(MOST_PACKETS),
             version: terms.version,
             zero_out: dialect.has(Divergence::ExpiryZeroOut),
             aliases: Aliases::new(terms.topic_aliases),
@@ -95,9 +98,10 @@ impl Outbox {
         }
     }
 
-    /// True if a message may be added.
-    pub fn has_room(&self, weight: usize) -> bool {
-        self.count == 0 || (self.count < MOST_PACKETS && self.bytes + weight <= self.most_bytes)
+    /// True if a message of this QoS may be added.
+    pub fn has_room(&self, qos: QoS, weight: usize) -> bool {
+        let most = if qos == QoS::AtMostOnce { MOST_PACKETS } else { self.most_packets };
+        self.count == 0 || (self.count < most.into() && self.bytes + weight <= self.most_bytes)
     }
 
     /// True if so many bytes are no more than may wait for one client.
@@ -107,7 +111,7 @@ impl Outbox {
 
     /// True if the client makes more answers than it takes.
     pub fn is_congested(&self) -> bool {
-        self.count > CONGESTED
+        self.count > usize::from(self.most_packets) + CONGESTED
     }
 
     /// True if nothing waits.
@@ -179,6 +183,7 @@ impl Outbox {
 
     fn write_down(&mut self, offer: &Offer, packet_id: Option<PacketId>) {
         let start = self.ink_end();
+        spare::widen(&mut self.ink, offer.parcel.weight());
         let manner = Manner {
             version: self.version,
             qos: offer.qos,
@@ -270,36 +275,59 @@ impl Outbox {
                     self.bytes = self.bytes.saturating_sub(delivery.parcel.weight());
                     self.encode(&delivery, out, now);
                 }
-                Some(Outgoing::Written(run)) => {
-                    self.count = self.count.saturating_sub(run.messages);
-                    self.bytes = self.bytes.saturating_sub(run.bytes);
-                    self.pour(run.bytes, out.ink());
+                Some(first @ (Outgoing::Written(_) | Outgoing::Said { .. })) => {
+                    let bytes = self.strike_all(first, budget - (out.len() - start));
+                    self.pour(bytes, out);
                 }
-                Some(Outgoing::Said { bytes, packets }) => {
-                    self.count = self.count.saturating_sub(packets);
-                    self.pour(bytes, out.ink());
-                }
-                None => {
-                    // Nor a queue.
+                None if out.len() == start => {
+                    // An idle connection keeps no buffer, nor a queue. A busy one is asked again.
                     self.waiting = VecDeque::new();
+                    spare::give(std::mem::take(&mut self.ink));
                     break;
                 }
+                None => break,
             }
         }
         out.len() > start
     }
 
-    /// The next so many bytes of the ink go out.
-    fn pour(&mut self, bytes: usize, out: &mut BytesMut) {
-        if bytes == self.ink.len() {
-            out.extend_from_slice(&self.ink);
-            // An idle connection keeps no buffer.
-            spare::give(std::mem::take(&mut self.ink));
-        } else {
-            let bytes = bytes.min(self.ink.len());
-            out.extend_from_slice(self.ink.get(..bytes).unwrap_or_default());
-            self.ink.advance(bytes);
+    /// Takes an entry that stands in the ink, and those after it, as long as they are less than `room`. Returns their bytes.
+    fn strike_all(&mut self, first: Outgoing, room: usize) -> usize {
+        let mut bytes = self.strike(&first);
+        while bytes < room
+            && let Some(next) = self.waiting.pop_front_if(|next| next.is_in_ink())
+        {
+            bytes += self.strike(&next);
         }
+        bytes
+    }
+
+    /// An entry does not wait any more; returns how many bytes of it stand in the ink.
+    fn strike(&mut self, entry: &Outgoing) -> usize {
+        match *entry {
+            Outgoing::Written(run) => {
+                self.count = self.count.saturating_sub(run.messages);
+                self.bytes = self.bytes.saturating_sub(run.bytes);
+                run.bytes
+            }
+            Outgoing::Said { bytes, packets } => {
+                self.count = self.count.saturating_sub(packets);
+                bytes
+            }
+            Outgoing::Packet(_) | Outgoing::Publish(_) => 0,
+        }
+    }
+
+    /// The next so many bytes of the ink go out. All of it, onto a paper on which nothing stands: the two buffers change
+    /// places, and the paper's serves for what comes next.
+    fn pour<P: Paper>(&mut self, bytes: usize, out: &mut P) {
+        if bytes == self.ink.len() && out.is_empty() {
+            std::mem::swap(&mut self.ink, out.ink());
+            return;
+        }
+        let bytes = bytes.min(self.ink.len());
+        out.ink().extend_from_slice(self.ink.get(..bytes).unwrap_or_default());
+        self.ink.advance(bytes);
     }
 
     fn encode<P: Paper>(&mut self, delivery: &Delivery, out: &mut P, now: Timestamp) {
@@ -330,6 +358,12 @@ impl Outbox {
             Form::Both(alias) => PublishParts { topic_alias: Some(alias), ..publish },
             Form::Alias(alias) => PublishParts { topic_alias: Some(alias), topic: &NO_NAME, ..publish },
         }
+    }
+}
+
+impl Outgoing {
+    fn is_in_ink(&self) -> bool {
+        matches!(self, Self::Written(_) | Self::Said { .. })
     }
 }
 

@@ -441,6 +441,12 @@ impl Session {
         !self.queue.is_empty() || !self.backlog.is_empty() || self.in_flight.parked() > 0
     }
 
+    /// True if an acknowledgement leaves nothing to be done: nothing waits for the room that it made, and no journal or
+    /// group has to be told.
+    pub fn is_at_rest(&self) -> bool {
+        !self.is_waiting() && self.tape.is_none() && self.settled.is_empty()
+    }
+
     /// The session goes on under the terms of a new connection.
     pub fn resume_as(&mut self, version: Version, expiry: u32, dialect: &Dialect) {
         self.version = version;
@@ -453,7 +459,7 @@ fn send_once(live: &mut Conversation, offer: &Offer, now: Timestamp) -> Delivere
     if live.is_too_large(offer) {
         return Delivered::Dropped(Dropped::TooLargeForClient);
     }
-    if !live.outbox.has_room(offer.parcel.weight()) {
+    if !live.outbox.has_room(offer.qos, offer.parcel.weight()) {
         return Delivered::Dropped(Dropped::OutboxFull);
     }
     if let Err(whose) = live.pace_out.take(now) {

@@ -49,6 +49,14 @@ impl Report {
 }
 
 impl Report {
+    /// The same of another message.
+    fn is_now(&mut self, offer: &Offer, fate: Fate) {
+        if !Arc::ptr_eq(&self.parcel, &offer.parcel) {
+            self.parcel = offer.parcel.clone();
+        }
+        (self.qos, self.fate) = (offer.qos, fate);
+    }
+
     /// Of a message in the queue of a group, which no session has yet.
     pub(crate) fn of_group(parcel: &Arc<Parcel>, fate: Fate) -> Self {
         let (version, standing) = (Version::V5, None);
@@ -59,20 +67,39 @@ impl Report {
 /// What came of an offer.
 pub(crate) struct Offered {
     fate: Fate,
-    /// Of the client, if it is there.
-    standing: Option<Arc<Standing>>,
-    /// Of the session.
-    version: Version,
     waker: Option<Waker>,
     /// The session's incarnation, if the message is to be journaled for it.
     enqueue: Option<Arc<str>>,
 }
 
 impl Offered {
-    fn new(kept: &Kept, standing: Option<&Arc<Standing>>, delivered: Delivered) -> Self {
+    fn new(kept: &Kept, delivered: Delivered) -> Self {
         let enqueue = (delivered == Delivered::Enqueue).then(|| kept.incarnation.clone());
-        let (fate, standing) = (delivered.into(), standing.cloned());
-        Self { fate, standing, version: kept.session.version(), waker: None, enqueue }
+        Self { fate: delivered.into(), waker: None, enqueue }
+    }
+}
+
+/// Who was found in a cell: the same for all offers of one visit. All who publish to a client count the references to its
+/// standing, so it is taken once.
+struct Met {
+    /// Of the client, if it is there.
+    standing: Option<Arc<Standing>>,
+    /// Of the session.
+    version: Version,
+}
+
+impl Met {
+    /// `None` if the session is not there any more.
+    fn of(seat: &Seat, session: u64) -> Option<Self> {
+        let kept = seat.kept.as_ref().filter(|kept| kept.id == session)?;
+        let standing = seat.live.as_ref().map(|live| live.standing.clone());
+        Some(Self { standing, version: kept.session.version() })
+    }
+
+    /// Of a message for it, of which nothing became yet.
+    fn report(self, offer: &Offer) -> Report {
+        let Self { standing, version } = self;
+        Report { parcel: offer.parcel.clone(), qos: offer.qos, standing, version, fate: Fate::Queued }
     }
 }
 
@@ -122,18 +149,23 @@ impl Inner {
             return;
         }
         let Some(first) = parcels.first() else { return };
-        let mut offer = self.offer_by(route, None, first);
-        route.target.cell.enter(|seat| {
+        let (mut offer, session) = (self.offer_by(route, None, first), route.target.session);
+        // Nothing is allocated while the cell is held.
+        offered.reserve(parcels.len());
+        let met = route.target.cell.enter(|seat| {
+            let met = Met::of(seat, session)?;
             for parcel in parcels {
                 self.exchange(&mut offer, route, parcel);
-                // Without a session there is none for the others either.
-                let Some(one) = self.offer(seat, route.target.session, &offer, now) else { return };
-                offered.push(one);
+                offered.extend(self.offer(seat, session, &offer, now));
             }
+            Some(met)
         });
+        let Some(met) = met else { return };
+        let mut report = met.report(&offer);
         for (at, (one, parcel)) in offered.drain(..).zip(parcels).enumerate() {
             self.exchange(&mut offer, route, parcel);
-            waiting.extend(self.account(route, &offer, one, wakes, now).map(|waits| (at, waits)));
+            waiting
+                .extend(self.account(route, &offer, (&mut report, one), wakes, now).map(|waits| (at, waits)));
         }
     }
 
@@ -189,8 +221,11 @@ impl Inner {
         now: Timestamp,
     ) -> Option<Waiting> {
         let session = route.target.session;
-        let offered = route.target.cell.enter(|seat| self.offer(seat, session, &offer, now))?;
-        self.account(route, &offer, offered, wakes, now)
+        let (met, offered) = route.target.cell.enter(|seat| {
+            let met = Met::of(seat, session)?;
+            Some((met, self.offer(seat, session, &offer, now)?))
+        })?;
+        self.account(route, &offer, (&mut met.report(&offer), offered), wakes, now)
     }
 
     /// Outside the cell: tells what became of an offer. What of it has to go into the journal comes back.
@@ -198,17 +233,17 @@ impl Inner {
         &self,
         route: &Route<Subscriber>,
         offer: &Offer,
-        offered: Offered,
+        (report, offered): (&mut Report, Offered),
         wakes: &mut Wakes,
         now: Timestamp,
     ) -> Option<Waiting> {
         let cell = &route.target.cell;
-        let Offered { fate, standing, version, waker, enqueue } = offered;
+        let Offered { fate, waker, enqueue } = offered;
         wakes.add(waker);
-        let report = Report { parcel: offer.parcel.clone(), qos: offer.qos, standing, version, fate };
-        self.report(&cell.client_id, &report, now);
-        self.provoke_delivery(route, &report, offer.retain, now);
-        self.close_if_denied(cell, &report, now);
+        report.is_now(offer, fate);
+        self.report(&cell.client_id, report, now);
+        self.provoke_delivery(route, report, offer.retain, now);
+        self.close_if_denied(cell, report, now);
         let incarnation = enqueue?;
         let (qos, retain, identifiers) = (offer.qos, offer.retain, offer.identifiers.clone());
         let share_name = offer.share_name.as_deref().map(Box::from);
@@ -241,15 +276,14 @@ impl Inner {
                 true => Delivered::Dropped(Dropped::QueueRate),
                 false => kept.session.deliver(None, offer, now),
             };
-            return Some(Offered::new(kept, None, delivered));
+            return Some(Offered::new(kept, delivered));
         };
         let Some(permit) = permit_of(live.glance.view(), offer, now) else {
-            let (fate, standing) = (Fate::Denied(offer.share_name.clone()), Some(live.standing.clone()));
-            let version = kept.session.version();
-            return Some(Offered { fate, standing, version, waker: None, enqueue: None });
+            let fate = Fate::Denied(offer.share_name.clone());
+            return Some(Offered { fate, waker: None, enqueue: None });
         };
         let delivered = hand_over(permit, kept, live, offer, now);
-        let mut offered = Offered::new(kept, Some(&live.standing), delivered);
+        let mut offered = Offered::new(kept, delivered);
         let wake = match delivered {
             Delivered::Sent => true,
             // The driver has to learn until when a message is held back.

@@ -32,7 +32,7 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     let mut confirmed = Vec::new();
     let taken = take_in(connection, packets, &mut notes, &mut confirmed, now);
     confirmed.iter().for_each(Awaited::acknowledged);
-    let Some((steps, exceeded)) = taken else {
+    let Some(TakenIn { steps, exceeded, at_rest }) = taken else {
         packets.clear();
         return Flow::Close;
     };
@@ -45,7 +45,7 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     }
     let known = connection.matches.as_deref_mut().map(std::mem::take);
     let volley = Volley::new(known.unwrap_or_default());
-    let mut taken = Taken { volley, ..Taken::default() };
+    let mut taken = Taken { volley, at_rest, ..Taken::default() };
     let ground = Ground::of(connection);
     let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
     let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
@@ -57,20 +57,29 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     flow
 }
 
-/// Enters the cell once: the steps, and whether the client went faster than a connection may. `None` if the seat was
-/// lost.
+/// What came of packets in the cell.
+struct TakenIn {
+    steps: Vec<Step>,
+    /// The client went faster than a connection may.
+    exceeded: bool,
+    /// See [`Session::is_at_rest`].
+    at_rest: bool,
+}
+
+/// Enters the cell once. `None` if the seat was lost.
 fn take_in(
     connection: &Connection,
     packets: &mut Vec<Packet>,
     notes: &mut Notes,
     confirmed: &mut Vec<Awaited>,
     now: Timestamp,
-) -> Option<(Vec<Step>, bool)> {
+) -> Option<TakenIn> {
     let dialect = &connection.inner().dialect;
     let generation = connection.generation();
+    // Nothing is allocated while the cell is held.
+    let mut steps = Vec::with_capacity(packets.len());
     connection.cell().enter(|seat| {
         let (live, kept) = seat.of(generation)?;
-        let mut steps = Vec::with_capacity(packets.len());
         let mut window = Window::of(live, dialect);
         for packet in packets.drain(..) {
             if let Err(violation) = window.take(&packet) {
@@ -85,12 +94,15 @@ fn take_in(
             }
             let step = live.talk.receive(&mut kept.session, packet, dialect, now, notes);
             let last = matches!(step, Step::Violated(_) | Step::Goodbye { .. });
-            steps.push(step);
+            // Acknowledgements that follow each other are one step.
+            let again = matches!((&step, steps.last()), (Step::Acknowledged, Some(Step::Acknowledged)));
+            steps.extend(Some(step).filter(|_| !again));
             if last {
                 break;
             }
         }
-        Some((steps, live.talk.take_exceeded()))
+        let (exceeded, at_rest) = (live.talk.take_exceeded(), kept.session.is_at_rest());
+        Some(TakenIn { steps, exceeded, at_rest })
     })
 }
 
@@ -119,7 +131,7 @@ fn carry_out(
         Step::Recorded { packet_id, known } => owe(taken, packet_id, Answer::Release { known }),
         Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
         Step::Acknowledged => {
-            taken.acknowledged = true;
+            taken.acknowledged = !taken.at_rest;
             Flow::Continue
         }
         Step::Goodbye { with_will } => goodbye(connection, with_will, now),
@@ -234,6 +246,8 @@ pub(crate) struct Taken {
     pub outcome: Outcome,
     /// Messages that are still to be delivered.
     volley: Volley,
+    /// Nothing waited when all packets of the wake were taken in.
+    at_rest: bool,
     /// The client acknowledged messages, and nothing else since: there may be room for others.
     acknowledged: bool,
 }

@@ -22,6 +22,10 @@ const EARNED: usize = 4 * 1024;
 /// Packets handed to the broker at once.
 const BATCH: usize = 64;
 
+/// Batches of nothing but acknowledgements that are handed over before anything is written: a client that gets many
+/// messages acknowledges many at a time, and what came for it meanwhile goes out in one write.
+const BATCHES: usize = 16;
+
 impl<S, C> Driver<S, C>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -73,10 +77,22 @@ where
         }
     }
 
-    /// Decodes a batch and hands it to the broker, then what made the decoder stop.
+    /// Hands over what was read: a batch, or all that is acknowledgements.
     fn hand_over(&mut self, now: Timestamp) -> Result<(), Ending> {
+        for _ in 0..BATCHES {
+            let goes_on = self.hand_over_batch(now)?;
+            if !(goes_on && self.undecoded) || self.connection.is_congested() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes a batch and hands it to the broker, then what made the decoder stop. True if it had only acknowledgements.
+    fn hand_over_batch(&mut self, now: Timestamp) -> Result<bool, Ending> {
         let mut packets = scratch::rent_packets();
         let stopped = self.decode_into(&mut packets);
+        let only_acks = packets.iter().all(|packet| matches!(packet, Packet::PubAck(_)));
         let any = !packets.is_empty();
         let flow = if any { self.connection.receive(&mut packets, now) } else { Flow::Continue };
         scratch::return_packets(packets);
@@ -96,7 +112,7 @@ where
             }
         }
         self.release_input();
-        Ok(())
+        Ok(only_acks)
     }
 
     fn decode_into(&mut self, packets: &mut Vec<Packet>) -> Result<(), Malformed> {

@@ -23,6 +23,7 @@ struct Play {
     /// Said after it, without a copy.
     large: Option<bytes::Bytes>,
     close: bool,
+    answers_acknowledgements: bool,
     deadline: Option<Timestamp>,
     rang: usize,
     ended: Option<LinkEnd>,
@@ -53,6 +54,7 @@ impl Conversation for Stage {
     fn receive(&mut self, packets: &mut Vec<Packet>, _: Timestamp) -> Flow {
         self.with(|play| {
             let goodbye = packets.iter().any(|packet| matches!(packet, Packet::Disconnect(_)));
+            play.to_say.extend(play.answers_acknowledgements.then_some(7));
             play.received.append(packets);
             if goodbye { Flow::Close } else { Flow::Continue }
         })
@@ -131,6 +133,21 @@ async fn packets_arrive_in_order_however_they_are_cut() {
     scene.task.await.unwrap();
     let names: Vec<_> = scene.stage.with(|play| play.received.iter().map(Packet::name).collect());
     assert_eq!(names, ["PINGREQ", "PUBLISH", "DISCONNECT"]);
+}
+
+/// All that one read brought is handed over before anything is written.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_are_not_answered_in_between() {
+    let stage = Stage::default();
+    let mut scene = scene(stage.clone(), 8192, Limits::default());
+    tokio::task::yield_now().await;
+    stage.with(|play| play.answers_acknowledgements = true);
+    scene.peer.write_all(&b"\x40\x02\x00\x01".repeat(1000)).await.unwrap();
+    let mut heard = [0; 64];
+    assert_eq!(scene.peer.read(&mut heard).await.unwrap(), 16, "an answer for each batch, and one write");
+    scene.peer.write_all(GOODBYE).await.unwrap();
+    scene.task.await.unwrap();
+    assert_eq!(stage.with(|play| play.received.len()), 1001);
 }
 
 #[tokio::test(start_paused = true)]

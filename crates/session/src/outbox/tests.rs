@@ -93,6 +93,8 @@ proptest! {
         let version = if v5 { Version::V5 } else { Version::V311 };
         let (mut outbox, mut decoder) = (outbox(version), Decoder::for_client(version, u32::MAX));
         let (mut list, mut came, mut number) = (Vec::new(), Vec::new(), 0u32);
+        // It is used again and again, as a driver does: its buffer may become the outbox's.
+        let mut out = BytesMut::new();
         for one in moves {
             number += 1;
             match one {
@@ -128,7 +130,6 @@ proptest! {
                     }
                 }
                 Move::Write { budget } => {
-                    let mut out = BytesMut::new();
                     let before = came.len();
                     prop_assert_eq!(outbox.write(&mut out, budget, NOW), list.len() > before);
                     prop_assert!(out.len() <= budget + LONG_RUN + 2 * 9_100, "{} for {budget}", out.len());
@@ -138,7 +139,6 @@ proptest! {
             prop_assert_eq!(outbox.is_empty(), list.len() == came.len());
             prop_assert_eq!(outbox.count, list.len() - came.len());
         }
-        let mut out = BytesMut::new();
         while outbox.write(&mut out, 10_000, NOW) {}
         read(&mut decoder, &mut out, &mut came);
         prop_assert_eq!(came, list);
@@ -196,4 +196,22 @@ fn sessions_are_small() {
     let sizes = [size_of::<crate::Session>(), size_of::<crate::Conversation>(), size_of::<Outbox>()];
     let most = [344, 280, 128];
     assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?} bytes, at most {most:?}");
+}
+
+/// All that waits goes out as it stands: the paper gets the buffer, and the outbox the paper's, until nothing waits.
+#[test]
+fn buffers_change_places() {
+    let (mut outbox, mut out) = (outbox(Version::V5), BytesMut::with_capacity(100));
+    for number in 0..9 {
+        outbox.publish(&offer(number, 100, QoS::AtMostOnce, &[]), None);
+        outbox.puback(PacketId::FIRST);
+    }
+    let (ink, paper) = (outbox.ink.as_ptr(), out.as_ptr());
+    assert!(outbox.write(&mut out, 10_000, NOW));
+    assert_eq!((out.as_ptr(), outbox.ink.as_ptr()), (ink, paper), "nothing was copied");
+    let mut came = Vec::new();
+    read(&mut Decoder::for_client(Version::V5, u32::MAX), &mut out, &mut came);
+    assert_eq!(came.len(), 18);
+    assert!(!outbox.write(&mut out, 10_000, NOW));
+    assert_eq!(outbox.ink.capacity(), 0, "an idle connection keeps no buffer");
 }

@@ -93,7 +93,7 @@ impl Session {
         if confirmed && (is_full || !self.bears_in_flight(live, &offer)) {
             return Err(Unsent::WindowFull);
         }
-        if !live.outbox.has_room(offer.parcel.weight()) {
+        if !live.outbox.has_room(offer.qos, offer.parcel.weight()) {
             return Err(Unsent::OutboxFull);
         }
         let packet_id = if confirmed { Some(self.next_packet_id().ok_or(Unsent::WindowFull)?) } else { None };
@@ -131,7 +131,7 @@ impl Session {
         let more = usize::from(mutation::is(Mutation::WindowOffByOne));
         self.in_flight() < usize::from(live.terms().send_window) + more
             && self.bears_in_flight(live, offer)
-            && live.outbox.has_room(offer.parcel.weight())
+            && live.outbox.has_room(offer.qos, offer.parcel.weight())
             && Self::fixed_packet_id(offer).is_none_or(|fixed| !self.uses(fixed))
     }
 
@@ -211,7 +211,7 @@ impl Session {
                 gate.dropped(&sent.offer, Dropped::TooLargeForClient);
                 return false;
             }
-            if room == 0 || !live.outbox.has_room(sent.offer.parcel.weight()) {
+            if room == 0 || !live.outbox.has_room(sent.offer.qos, sent.offer.parcel.weight()) {
                 return true;
             }
             sent.is_wanted(expires, gate, now) && {
@@ -256,7 +256,7 @@ impl Session {
                 && !sent.parked
                 && !sent.direct
                 && now.since(sent.last_sent) >= wait
-                && live.outbox.has_room(sent.offer.parcel.weight());
+                && live.outbox.has_room(sent.offer.qos, sent.offer.parcel.weight());
             !due || (sent.is_wanted(expires, gate, now) && sent.resend(live, dup, gate, now))
         });
         self.release_dropped(live);
@@ -275,7 +275,7 @@ impl Session {
     /// When [`Session::retry`] or the replay of the backlog has something to do next, at the earliest. While the outbox has
     /// no room they have not: the write that makes room asks again.
     pub fn next_moment(&self, live: &Conversation, dialect: &Dialect) -> Timestamp {
-        if !live.outbox.has_room(0) {
+        if !live.outbox.has_room(QoS::AtLeastOnce, 0) {
             return Timestamp::NEVER;
         }
         let (wait, window) = retry_times(dialect, self.version);

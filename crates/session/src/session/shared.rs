@@ -13,7 +13,7 @@ use crate::group::GroupPlace;
 impl Session {
     /// True if a message of QoS 1 would probably find room.
     pub fn is_ready(&self, live: &Conversation) -> bool {
-        self.in_flight() < usize::from(live.terms().send_window) && live.outbox.has_room(0)
+        self.in_flight() < usize::from(live.terms().send_window) && live.outbox.has_room(QoS::AtLeastOnce, 0)
     }
 
     /// Sends a message of a group's queue, or gives it back if there is no room for it now.

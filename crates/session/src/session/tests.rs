@@ -188,6 +188,21 @@ fn a_wide_window_is_bounded_by_bytes() {
     assert_eq!((widest, aws), (u16::MAX, 100));
 }
 
+/// What the window lets go is not kept back because it is not written yet: a queue costs more than the outbox.
+#[test]
+fn a_wide_window_is_filled_before_anything_is_written() {
+    let mut dialect = Dialect::aws();
+    dialect.set_profile(dialect::QuotaProfile::Unlimited);
+    let mut client =
+        Client::under(dialect, Version::V5, |connect| connect.properties.receive_maximum = Some(3000));
+    for n in 0..3000 {
+        assert_eq!(client.deliver(offer(&n.to_string(), QoS::AtLeastOnce), NOW), Delivered::Sent, "{n}");
+    }
+    assert_eq!(client.deliver(offer("3000", QoS::AtLeastOnce), NOW), Delivered::Queued);
+    assert!(!client.talk.is_congested(), "its acknowledgements are still read");
+    assert_eq!(client.publishes(NOW).len(), 3000);
+}
+
 #[test]
 fn a_smaller_receive_maximum_is_kept() {
     let mut client = Client::new(Version::V5, |connect| connect.properties.receive_maximum = Some(2));

@@ -158,6 +158,7 @@ impl Window {
         if self.ink.capacity() == 0 {
             self.ink = spare::take();
         }
+        spare::widen(&mut self.ink, topic.len() + payload.len());
         self.ink.extend_from_slice(topic);
         self.ink.extend_from_slice(payload);
         let copied = Copied {
