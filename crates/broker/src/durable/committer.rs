@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
@@ -88,6 +89,8 @@ impl Job {
 #[derive(Default)]
 pub(crate) struct Committer {
     waiting: Mutex<Waiting>,
+    /// More than [`MOST_BYTES`] waited when jobs came or went: every connection asks at every read, and mostly nothing does.
+    congested: AtomicBool,
 }
 
 #[derive(Default)]
@@ -118,6 +121,7 @@ impl Committer {
         }
         waiting.bytes += job.bytes();
         waiting.jobs.push_back(job);
+        self.congested.store(waiting.bytes > MOST_BYTES, Ordering::Relaxed);
         let waker = waiting.waker.take();
         drop(waiting);
         waker.into_iter().for_each(Waker::wake);
@@ -164,6 +168,9 @@ impl Committer {
 
     /// True if the disk does not keep up; then the connection is woken when it has caught up.
     pub(crate) fn pauses(&self, cell: &Arc<Cell>, generation: u64) -> bool {
+        if !self.congested.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut waiting = self.waiting.lock();
         let congested = waiting.bytes > MOST_BYTES;
         if congested {
@@ -210,6 +217,7 @@ impl Committer {
             }
             waiting.nudged = false;
             let group = waiting.group();
+            self.congested.store(waiting.bytes > MOST_BYTES, Ordering::Relaxed);
             Poll::Ready(Some((group, std::mem::take(&mut waiting.trims))))
         })
         .await
