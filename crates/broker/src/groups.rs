@@ -114,6 +114,11 @@ impl Groups {
         Key::of(&["$group"])
     }
 
+    /// True if a journal is a row of a group.
+    pub(crate) fn is_row(key: &Key) -> bool {
+        key.as_bytes().starts_with(Self::rows().as_bytes())
+    }
+
     /// True if the journal is a row of a group that is there.
     pub(crate) fn has_row(&self, key: &Key) -> bool {
         key.parts().get(1).is_some_and(|name| self.find(name).is_some())
