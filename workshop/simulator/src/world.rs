@@ -199,6 +199,8 @@ impl World {
                 self.disk.set_mood(Mood::default());
             }
             self.ears = Ears::new();
+            // A change that was on its way to the disk when the process before died is law for this one.
+            self.listen();
             self.processes += 1;
             self.started = self.now();
             let seed = self.seed.wrapping_mul(1000).wrapping_add(self.processes);

@@ -76,6 +76,8 @@ fn what_was_found_stays_mended() {
             5_007_170,
             vec![29, 30, 31, 33, 52, 58, 69, 71, 72, 74, 75, 133, 135, 137, 138, 140, 144, 146, 147, 148],
         ),
+        // The model did not know of a change of policies that reached the disk when the process died.
+        (10_136_289, vec![18, 25, 34, 56, 59, 78, 82, 83, 89, 90, 92, 93]),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };
