@@ -73,7 +73,8 @@ impl Group {
     }
 }
 
-/// The journal of a row. All rows of groups begin alike, and no session's does.
+/// The journal of a row. All rows of groups begin alike; so does the journal of a client with that name: see
+/// [`Groups::is_row`].
 fn row(name: &str, lane: Lane) -> Key {
     let lane = match lane {
         Lane::Live => "live",
@@ -114,9 +115,9 @@ impl Groups {
         Key::of(&["$group"])
     }
 
-    /// True if a journal is a row of a group.
+    /// True if a journal is a row of a group. Names of sessions' journals have two parts.
     pub(crate) fn is_row(key: &Key) -> bool {
-        key.as_bytes().starts_with(Self::rows().as_bytes())
+        matches!(&key.parts()[..], [first, _, _] if first == "$group")
     }
 
     /// True if the journal is a row of a group that is there.
@@ -309,17 +310,21 @@ impl Inner {
         if group.retired.load(Ordering::Acquire) {
             return;
         }
-        let read = match self.routes.group(&group.filter).is_empty() {
-            true => self.read_to_the_end(group, journal).await,
-            false => self.read_on(group, journal).await,
+        let more = match self.read_on(group, journal).await {
+            Ok(()) => match self.hand_out(group, clock()) {
+                Some(more) => Ok(more),
+                None => self.forget_group(group, journal).await,
+            },
+            Err(error) => Err(error),
         };
-        if let Err(error) = read {
-            let what = format!("reading the queue of group {}", group.name());
-            group.look_again(clock() + Duration::from_secs(1));
-            return self.store_failed(&what, &error, clock());
-        }
-        if self.hand_out(group, clock()) {
-            self.loader.want_group(group.clone());
+        match more {
+            Ok(true) => self.loader.want_group(group.clone()),
+            Ok(false) => {}
+            Err(error) => {
+                let what = format!("reading the queue of group {}", group.name());
+                group.look_again(clock() + Duration::from_secs(1));
+                self.store_failed(&what, &error, clock());
+            }
         }
     }
 
@@ -333,24 +338,11 @@ impl Inner {
         Ok(())
     }
 
-    /// The last member left: how much is there to be forgotten?
-    async fn read_to_the_end(&self, group: &Arc<Group>, journal: &dyn Journal) -> Result<(), StoreError> {
-        for lane in LANES {
-            let mut last = group.queue(|queue| queue.last(lane));
-            while let Some(record) = journal.read(&group.key(lane), Position(last), PAGE).await?.last() {
-                last = record.position.0;
-            }
-            group.queue(|queue| queue.arrived(lane, last));
-        }
-        Ok(())
-    }
-
-    /// True if there is more to read at once.
-    fn hand_out(&self, group: &Arc<Group>, now: Timestamp) -> bool {
+    /// True if there is more to read at once; `None` if the group has no member.
+    fn hand_out(&self, group: &Arc<Group>, now: Timestamp) -> Option<bool> {
         let mut members = self.routes.group(&group.filter);
         if members.is_empty() {
-            self.forget_group(group);
-            return false;
+            return None;
         }
         members.retain(|member| member.target.from <= now);
         let expired = self.drop_expired(group, &members, now);
@@ -359,7 +351,7 @@ impl Inner {
             group.queue(Queue::unload);
             self.trim_group(group);
             group.look_again(now + SWEEP);
-            return again;
+            return Some(again);
         }
         self.hand_out_live(group, &members, now);
         self.hand_out_queued(group, &members, now);
@@ -369,7 +361,7 @@ impl Inner {
             (LANES.iter().any(|lane| queue.next_read(*lane).is_some()), queue.has_work())
         });
         group.look_again(if works { now + PAUSE } else { Timestamp::NEVER });
-        more
+        Some(more)
     }
 
     fn hand_out_live(&self, group: &Arc<Group>, members: &[Route<Subscriber>], now: Timestamp) {
@@ -441,11 +433,22 @@ impl Inner {
         }
     }
 
-    /// The last member left: what waits has nobody to wait for.
-    fn forget_group(&self, group: &Arc<Group>) {
+    /// The last member left: what waits, to the end of the rows, has nobody to wait for. True if somebody came meanwhile.
+    async fn forget_group(&self, group: &Arc<Group>, journal: &dyn Journal) -> Result<bool, StoreError> {
+        for lane in LANES {
+            let mut last = group.queue(|queue| queue.last(lane));
+            while let Some(record) = journal.read(&group.key(lane), Position(last), PAGE).await?.last() {
+                last = record.position.0;
+            }
+            group.queue(|queue| queue.arrived(lane, last));
+        }
+        if !self.routes.group(&group.filter).is_empty() {
+            return Ok(true);
+        }
         for (row, last) in self.groups.retire(group) {
             self.committer.trim(row, last);
         }
         self.committer.nudge();
+        Ok(false)
     }
 }

@@ -140,7 +140,7 @@ impl Inner {
             let page = journal.queues(&Groups::rows(), after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.clone());
-            let nobodys = page.iter().filter(|key| !self.groups.has_row(key));
+            let nobodys = page.iter().filter(|key| Groups::is_row(key) && !self.groups.has_row(key));
             try_join_all(nobodys.map(|key| journal.trim(key, Position::END))).await?;
         }
     }

@@ -1,5 +1,6 @@
 //! What could not be written at once is not forgotten.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -106,20 +107,22 @@ fn the_rows_of_a_group_without_members_are_found_at_the_start() {
     house.work();
     let rows = || block_on(disk.1.queues(&Key::of(&["$group"]), None, 10)).unwrap();
     let [kept] = &rows()[..] else { panic!("{:?}", rows()) };
-    // The process died before it could trim what another group had left.
-    let to = vec![Recipient { session: Key::of(&["$group", "$share/over/t", "live"]), tag: Bytes::new() }];
-    block_on(disk.1.append(vec![Append { body: Bytes::new(), to }])).unwrap();
-    assert_eq!(rows().len(), 2);
+    // The process died before it could trim what another group had left. A client has the name that rows begin with.
+    let over = Key::of(&["$group", "$share/over/t", "live"]);
+    let client = records::journal_key(&"$group".parse().unwrap(), "incarnation");
+    let to = [&over, &client].map(|key| Recipient { session: key.clone(), tag: Bytes::new() });
+    block_on(disk.1.append(vec![Append { body: Bytes::new(), to: to.to_vec() }])).unwrap();
+    assert_eq!(rows().len(), 3);
     // Where an older version named rows, the living stay as well.
     let mut notes = Batch::new();
-    rows().iter().for_each(|row| ABANDONED.put(&mut notes, row, &true));
+    [kept, &over].iter().for_each(|row| ABANDONED.put(&mut notes, row, &true));
     block_on(disk.0.commit(notes)).unwrap();
     let again = disk.house();
     for _ in 0..2 {
         again.pass(1);
         again.work();
     }
-    assert_eq!(rows(), std::slice::from_ref(kept));
+    assert_eq!(BTreeSet::from_iter(rows()), BTreeSet::from([kept.clone(), client]));
     assert!(disk.abandoned().is_empty());
 }
 
