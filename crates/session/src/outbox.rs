@@ -2,7 +2,7 @@
 //! when the socket has room.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::{Buf as _, BytesMut};
 use dialect::{Dialect, Divergence};
@@ -52,6 +52,8 @@ struct Delivery {
     packet_id: Option<PacketId>,
     flags: PublishFlags,
     identifiers: SmallVec<[u32; 1]>,
+    /// Of one that went out before: gone when the client has answered or the session has given it up.
+    wanted: Option<Weak<()>>,
 }
 
 /// Messages that follow each other in the ink.
@@ -152,27 +154,29 @@ impl Outbox {
         if self.is_written_at_once(offer) {
             self.write_down(offer, packet_id);
         } else if packet_id.is_some() {
-            self.post(&offer.waiting(), packet_id, false);
+            self.post(&offer.waiting(), packet_id, false, None);
         } else if self.count > SLOW {
             // The client is slow enough for the message to wait for a while.
-            self.post(&Offer { parcel: offer.parcel.to_lasting(), ..offer.clone() }, None, false);
+            self.post(&Offer { parcel: offer.parcel.to_lasting(), ..offer.clone() }, None, false, None);
         } else {
-            self.post(offer, None, false);
+            self.post(offer, None, false, None);
         }
     }
 
-    /// Adds a message that went out before. Until it is written it can get another packet identifier.
-    pub(crate) fn publish_again(&mut self, offer: &Offer, packet_id: PacketId, dup: bool) {
-        self.post(offer, Some(packet_id), dup);
+    /// Adds a message that went out before. Until it is written it can get another packet identifier, and the client can
+    /// answer what it has: it is not written when `wanted` is gone.
+    pub(crate) fn publish_again(&mut self, offer: &Offer, packet_id: PacketId, dup: bool, wanted: Weak<()>) {
+        self.post(offer, Some(packet_id), dup, Some(wanted));
     }
 
-    fn post(&mut self, offer: &Offer, packet_id: Option<PacketId>, dup: bool) {
+    fn post(&mut self, offer: &Offer, packet_id: Option<PacketId>, dup: bool, wanted: Option<Weak<()>>) {
         self.count += 1;
         self.bytes += offer.parcel.weight();
         let (parcel, qos, flags) =
             (offer.parcel.clone(), offer.qos, PublishFlags { dup, retain: offer.retain });
         let identifiers = offer.identifiers.clone();
-        self.waiting.push_back(Outgoing::Publish(Delivery { parcel, qos, packet_id, flags, identifiers }));
+        let delivery = Delivery { parcel, qos, packet_id, flags, identifiers, wanted };
+        self.waiting.push_back(Outgoing::Publish(delivery));
     }
 
     /// What is small, and would not be written differently later.
@@ -236,11 +240,13 @@ impl Outbox {
         !both_written
     }
 
-    /// Gives the message that waits under one packet identifier another one. False if there is none.
+    /// Gives the message that waits to go out again under one packet identifier another one. False if there is none.
     pub(crate) fn renumber(&mut self, from: PacketId, to: PacketId) -> bool {
         for entry in &mut self.waiting {
-            if let Outgoing::Publish(Delivery { packet_id: Some(packet_id), .. }) = entry
+            if let Outgoing::Publish(Delivery { packet_id: Some(packet_id), wanted: Some(wanted), .. }) =
+                entry
                 && *packet_id == from
+                && wanted.strong_count() > 0
             {
                 *packet_id = to;
                 return true;
@@ -260,9 +266,10 @@ impl Outbox {
         self.bytes = 0;
     }
 
-    /// Encodes up to about `budget` bytes. Returns false if nothing was written.
+    /// Encodes up to about `budget` bytes. Returns false if nothing was taken out: what is not wanted any more makes room as
+    /// well.
     pub fn write<P: Paper>(&mut self, out: &mut P, budget: usize, now: Timestamp) -> bool {
-        let start = out.len();
+        let (start, before) = (out.len(), self.count);
         while out.len() - start < budget {
             match self.waiting.pop_front() {
                 Some(Outgoing::Packet(packet)) => {
@@ -288,7 +295,7 @@ impl Outbox {
                 None => break,
             }
         }
-        out.len() > start
+        out.len() > start || self.count < before
     }
 
     /// Takes an entry that stands in the ink, and those after it, as long as they are less than `room`. Returns their bytes.
@@ -331,7 +338,11 @@ impl Outbox {
     }
 
     fn encode<P: Paper>(&mut self, delivery: &Delivery, out: &mut P, now: Timestamp) {
-        let Delivery { parcel, qos, packet_id, flags, identifiers } = delivery;
+        let Delivery { parcel, qos, packet_id, flags, identifiers, wanted } = delivery;
+        // [MQTT-4.3.2-2] [MQTT-4.3.3-6] only what is unacknowledged is sent again.
+        if wanted.as_ref().is_some_and(|wanted| wanted.strong_count() == 0) {
+            return;
+        }
         // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
         if *qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
             return;

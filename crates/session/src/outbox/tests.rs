@@ -92,7 +92,7 @@ proptest! {
     fn everything_comes_out_once_and_in_order(moves in proptest::collection::vec(any_move(), 1..80), v5 in any::<bool>()) {
         let version = if v5 { Version::V5 } else { Version::V311 };
         let (mut outbox, mut decoder) = (outbox(version), Decoder::for_client(version, u32::MAX));
-        let (mut list, mut came, mut number) = (Vec::new(), Vec::new(), 0u32);
+        let (mut list, mut came, mut number, wanted) = (Vec::new(), Vec::new(), 0u32, Arc::new(()));
         // It is used again and again, as a driver does: its buffer may become the outbox's.
         let mut out = BytesMut::new();
         for one in moves {
@@ -106,7 +106,8 @@ proptest! {
                     list.push(number);
                 }
                 Move::Again => {
-                    outbox.publish_again(&offer(number, 10, QoS::AtLeastOnce, &[]), PacketId::FIRST, true);
+                    let offer = offer(number, 10, QoS::AtLeastOnce, &[]);
+                    outbox.publish_again(&offer, PacketId::FIRST, true, Arc::downgrade(&wanted));
                     list.push(number);
                 }
                 Move::Answer { whole } => {

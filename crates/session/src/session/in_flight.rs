@@ -1,5 +1,6 @@
 //! Messages on their way to the client: acknowledgements, sending again, packet identifiers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::{Dialect, Divergence};
@@ -26,6 +27,8 @@ pub(super) struct InFlight {
     pub(super) parked: bool,
     /// It belongs to this connection alone: it is not sent again, and goes with the connection.
     direct: bool,
+    /// There since it was sent again: what of that still waits in the outbox goes out only as long as this lives.
+    again: Option<Arc<()>>,
 }
 
 /// Why a message that may not wait was not sent.
@@ -298,7 +301,7 @@ impl InFlight {
     /// Sent for the first time.
     pub(super) fn new(packet_id: PacketId, offer: Offer, now: Timestamp) -> Self {
         let (first_sent, last_sent, attempts) = (now, now, 1);
-        Self { packet_id, offer, first_sent, last_sent, attempts, parked: false, direct: false }
+        Self { packet_id, offer, first_sent, last_sent, attempts, parked: false, direct: false, again: None }
     }
 
     /// When it was sent for the first time, and the last time; one that is not sent again, never the last time, and one
@@ -330,7 +333,8 @@ impl InFlight {
     fn resend(&mut self, live: &mut Conversation, dup: bool, gate: &mut dyn Gate, now: Timestamp) -> bool {
         self.last_sent = now;
         self.attempts = self.attempts.saturating_add(1);
-        live.outbox.publish_again(&self.offer, self.packet_id, dup);
+        let wanted = Arc::downgrade(self.again.get_or_insert_default());
+        live.outbox.publish_again(&self.offer, self.packet_id, dup, wanted);
         gate.sent_again(&self.offer, self.attempts);
         true
     }

@@ -275,6 +275,21 @@ fn an_unacknowledged_message_goes_out_again_after_30_seconds_retry_while_connect
     assert_eq!(gate.again, 1);
 }
 
+/// What goes out again may have to wait, and the client answers what it has meanwhile.
+#[test]
+fn what_was_acknowledged_while_it_waited_to_go_out_again_does_not() {
+    let mut client = Client::new(Version::V5, |_| {});
+    for payload in ["x", "y"] {
+        client.deliver(offer(payload, QoS::AtLeastOnce), NOW);
+    }
+    let [first, second] = &client.publishes(NOW)[..] else { panic!("two") };
+    let due = NOW + Duration::from_secs(30);
+    client.session.retry(&mut client.talk, &client.dialect, &mut Open::default(), due);
+    assert!(matches!(client.ack(first.packet_id.unwrap()), Step::Acknowledged));
+    assert_eq!(client.publishes(due), std::slice::from_ref(second));
+    assert!(client.talk.outbox.is_empty());
+}
+
 #[test]
 fn retries_end_after_the_window_retry_gives_up() {
     for (version, window) in [(Version::V5, 960), (Version::V311, 3600)] {

@@ -9,7 +9,7 @@
 //! | `[MQTT-4.3.3-3]` | `in_flight::resend_all` | `before_the_pubrec_the_message_comes_again` |
 //! | `[MQTT-4.3.3-4]` | `on/pubrec` | `the_identifier_goes_through_the_whole_exchange`, `a_pubrec_that_refuses_ends_the_delivery` |
 //! | `[MQTT-4.3.3-5]` | `exactly_once::release_again` | `after_the_pubrec_only_the_pubrel_comes_again` |
-//! | `[MQTT-4.3.3-6]` | `exactly_once::record` | `after_the_pubrec_only_the_pubrel_comes_again` |
+//! | `[MQTT-4.3.3-6]` | `exactly_once::record`, `Outbox::encode` | `after_the_pubrec_only_the_pubrel_comes_again`, `after_the_pubrec_the_message_does_not_come_again_although_it_waited_to` |
 //! | `[MQTT-4.3.3-7]` | `in_flight::is_wanted` | `what_was_sent_does_not_expire` |
 //! | `[MQTT-4.3.3-8]` | `conversation::record` | `a_message_from_the_client_is_taken_once` |
 //! | `[MQTT-4.3.3-9]` | `exactly_once::forget_received` | `a_refused_identifier_stands_for_a_new_message` |
@@ -230,6 +230,17 @@ fn after_the_pubrec_only_the_pubrel_comes_again() {
             side.exchange(Packet::PubRec(Ack::success(ids[0]))),
             [Packet::PubRel(Ack::success(ids[0]))]
         );
+    }
+}
+
+#[test]
+fn after_the_pubrec_the_message_does_not_come_again_although_it_waited_to() {
+    for version in BOTH {
+        let mut side = Side::new(version);
+        let packet_id = side.send("x").packet_id.unwrap();
+        side.reconnect(None);
+        let answer = side.exchange(Packet::PubRec(Ack::success(packet_id)));
+        assert_eq!(answer, [Packet::PubRel(Ack::success(packet_id))]);
     }
 }
 
