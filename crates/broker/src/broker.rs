@@ -60,6 +60,24 @@ pub enum Durability {
     Relaxed,
 }
 
+/// How much a broker keeps of its clients. Nothing outlives their sessions but moments that are still to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Clients that are connected or have a session.
+    pub clients: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Groups of shared subscriptions that queue, and rows of such as are over and not trimmed.
+    pub groups: usize,
+    /// Records that the permissions of those who are connected were made from.
+    pub records: usize,
+    /// Moments in which somebody will be looked at.
+    pub moments: usize,
+}
+
+/// What tells the time. It never runs back.
+pub type Clock<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
+
 /// The broker. Cloning gives another handle to the same one.
 #[derive(Clone)]
 pub struct Broker(pub(crate) Arc<Inner>);
@@ -176,7 +194,7 @@ impl Broker {
 
     /// Makes durable what is to be, and reads waiting messages back, until [`Broker::finish`]. To be polled for as long
     /// as the broker lives.
-    pub async fn work(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+    pub async fn work(&self, clock: Clock<'_>) {
         join(self.0.commit_jobs(clock), self.0.load_pages(clock)).await;
     }
 
@@ -189,6 +207,18 @@ impl Broker {
     /// What waits to be made durable: how many jobs, and their bytes.
     pub fn waiting_writes(&self) -> (usize, usize) {
         self.0.committer.size()
+    }
+
+    /// How much it keeps of its clients.
+    pub fn footprint(&self) -> Footprint {
+        let inner = &self.0;
+        Footprint {
+            clients: inner.directory.all().len(),
+            subscriptions: inner.routes.len(),
+            groups: inner.groups.size(),
+            records: inner.principals.records(),
+            moments: inner.expiry.len(),
+        }
     }
 
     /// How many clients are connected.
@@ -204,7 +234,7 @@ impl Inner {
     }
 
     pub fn sees(&self, now: Timestamp) {
-        self.seen.store(now.millis(), Ordering::Relaxed);
+        self.seen.fetch_max(now.millis(), Ordering::Relaxed);
     }
 
     /// The time of the last [`Broker::on_time`] or CONNECT.

@@ -51,7 +51,7 @@ pub(crate) struct Seat {
     pub dice: Dice,
     /// What the store holds of it.
     pub saved: Saved,
-    /// Journals of sessions that are over, of which the store does not know yet.
+    /// Journals of sessions that are over, to be forgotten when the store knows that they are.
     pub abandoned: Vec<store::Key>,
     /// It stands in the loader's queue.
     pub wants_page: bool,

@@ -21,7 +21,7 @@ use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
 use standing::{Bearer, Granted, Standing};
 
-use crate::{Broker, broker::Inner};
+use crate::{Broker, Clock, broker::Inner};
 
 /// The incarnation of the sessions that end with their connections.
 static NO_JOURNAL: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
@@ -88,14 +88,15 @@ impl Broker {
         connect: Box<Connect>,
         credential: Credential,
         link: Link,
-        now: Timestamp,
+        clock: Clock<'_>,
     ) -> Result<Connection, Refused> {
-        let turn = self.turn(&connect, &credential.principal, &link, now)?;
-        self.connect_in_turn(turn, connect, credential, link, now).await
+        let turn = self.turn(&connect, &credential.principal, &link, clock())?;
+        self.connect_in_turn(turn, connect, credential, link, clock).await
     }
 
     /// Takes in a CONNECT: checks it, asks the policies, takes the client's seat (from an older connection, if there
-    /// is one) and puts the CONNACK into the outbox.
+    /// is one) and puts the CONNACK into the outbox. The clock is asked again when it is known who it is, which may
+    /// take a while: what has ended meanwhile has ended.
     ///
     /// # Errors
     /// The refusal, with what to send.
@@ -105,12 +106,13 @@ impl Broker {
         connect: Box<Connect>,
         credential: Credential,
         link: Link,
-        now: Timestamp,
+        clock: Clock<'_>,
     ) -> Result<Connection, Refused> {
         let inner = &self.0;
         let principal = &credential.principal;
         let client = report::arriving(&connect.client_id, principal, &link, connect.version);
-        let refuse = |client, violation: Violation| inner.refuse(client, &violation, connect.version, now);
+        let refuse =
+            |client, violation: Violation| inner.refuse(client, &violation, connect.version, clock());
         let limits = inner.dialect.limits();
         let mut notes = Notes::new();
         let terms = Terms::agree(&connect, &inner.dialect, &mut notes)
@@ -118,9 +120,11 @@ impl Broker {
         let assigned = terms.client_id.is_none();
         let client_id = inner.name(&terms).map_err(|violation| refuse(client, violation))?;
         let client = Client { client_id: client_id.as_str(), ..client };
-        inner.report_notes(client, &notes, now);
-        let standing = inner.identify(&client_id, &credential, &link, now).await;
+        inner.report_notes(client, &notes, clock());
+        let standing = inner.identify(&client_id, &credential, &link, clock).await;
         let standing = standing.map_err(|violation| refuse(client, violation))?;
+        let now = clock();
+        inner.sees(now);
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
@@ -199,10 +203,11 @@ impl Broker {
             inner.conclude(&cell, ended, &Departure { will, ..departure }, now);
         }
         if let Some(over) = &taken.over {
-            inner.unroute(over);
-            inner.forget_queue(&cell, over);
+            inner.replaced(&cell, over, now);
         }
-        if let Some((_, standing, will)) = taken.suppressed.filter(|_| !taken.arrived.resumed) {
+        if let Some((_, standing, will)) =
+            taken.suppressed.filter(|(due, ..)| !taken.arrived.resumed || *due <= now)
+        {
             inner.publish_will(&standing, &will, now);
         }
         let Admitted { terms, standing, .. } = admitted;
@@ -274,7 +279,7 @@ impl Inner {
         client_id: &ClientId,
         credential: &Credential,
         link: &Link,
-        now: Timestamp,
+        clock: Clock<'_>,
     ) -> Result<Arc<Standing>, Violation> {
         let bearer = Bearer {
             principal: credential.principal.clone(),
@@ -285,6 +290,7 @@ impl Inner {
             grant: credential.grant.clone().map(Granted::new),
         };
         let standing = self.principals.lasting(bearer).await.map_err(|unread| {
+            let now = clock();
             let error = self.unread(unread, now);
             self.store_failed(&format!("the identity of client {client_id}"), &error, now);
             Violation::new(Fault::ServerError, error.to_string())
@@ -389,7 +395,9 @@ impl Inner {
             let oust = !mutation::is(Mutation::KeepsOldConnection);
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
             let (ousted, waker) = ousted.flatten().unzip();
-            let resumed = seat.kept.as_ref().is_some_and(|kept| self.resumes(&kept.session, terms));
+            let lives = |kept: &&Kept| kept.ends_at > now;
+            let resumed =
+                seat.kept.as_ref().filter(lives).is_some_and(|kept| self.resumes(&kept.session, terms));
             let mut over = if resumed { None } else { seat.kept.replace(self.fresh(fresh_id, terms)) };
             let kept = seat.kept.as_mut()?;
             let suppressed = over.as_mut().unwrap_or(kept).will.take();

@@ -40,11 +40,20 @@ impl Directory {
 
     /// The cell of a client, made if there is none; `None` if the directory is full.
     pub(crate) fn claim(&self, client_id: &ClientId) -> Option<Arc<Cell>> {
+        self.place(client_id, self.most)
+    }
+
+    /// The cell of a client whose session is stored: it has its place, whatever the limit has become since.
+    pub(crate) fn restore(&self, client_id: &ClientId) -> Option<Arc<Cell>> {
+        self.place(client_id, usize::MAX)
+    }
+
+    fn place(&self, client_id: &ClientId, most: usize) -> Option<Arc<Cell>> {
         let mut cells = self.stripe(client_id.as_str())?.lock();
         if let Some(cell) = cells.get(client_id) {
             return Some(cell.clone());
         }
-        if self.count.load(Ordering::Relaxed) >= self.most {
+        if self.count.load(Ordering::Relaxed) >= most {
             return None;
         }
         self.count.fetch_add(1, Ordering::Relaxed);

@@ -61,7 +61,7 @@ impl Expiry {
         due
     }
 
-    #[cfg(test)]
+    /// How many moments there are.
     pub(crate) fn len(&self) -> usize {
         self.moments.lock().len()
     }

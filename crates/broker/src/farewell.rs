@@ -9,6 +9,7 @@ use dialect::{Divergence, Fault};
 use events::Client;
 use identity::Timestamp;
 use mqtt::Version;
+use session::mutation::{self, Mutation};
 use session::{Parcel, WillPlan};
 
 use crate::broker::Inner;
@@ -96,7 +97,7 @@ impl Inner {
         at_once: bool,
         now: Timestamp,
     ) {
-        if at_once || will.delay.is_zero() {
+        if at_once || will.delay.is_zero() || mutation::is(Mutation::WillIgnoresDelay) {
             return self.publish_will(standing, &will, now);
         }
         let when = now + will.delay;
@@ -156,7 +157,9 @@ impl Inner {
     /// Takes every route of a session that is over out of the table.
     pub fn unroute(&self, kept: &Kept) {
         for subscription in kept.session.subscriptions() {
-            self.routes.unsubscribe(&subscription.filter, kept.id);
+            if !mutation::is(Mutation::LeavesRoutesBehind) {
+                self.routes.unsubscribe(&subscription.filter, kept.id);
+            }
             self.kick_group(subscription.filter.as_str());
         }
     }
@@ -164,7 +167,7 @@ impl Inner {
     /// Arms the session's end, or takes a vacant cell out of the directory.
     pub fn settle_future(&self, cell: &Arc<Cell>, now: Timestamp) {
         let (ends_at, vacant) = cell.enter(|seat| {
-            let vacant = seat.is_vacant();
+            let vacant = seat.is_vacant() && !mutation::is(Mutation::KeepsVacantCells);
             seat.retired |= vacant;
             let ends_at = seat.kept.as_ref().map_or(Timestamp::NEVER, |kept| kept.ends_at);
             (if seat.live.is_some() { Timestamp::NEVER } else { ends_at }, vacant)
@@ -218,13 +221,26 @@ impl Inner {
             self.unroute(&kept);
             self.forget_queue(cell, &kept);
             self.keep(cell);
-            self.report_session_expired(cell.client_id.as_str(), kept.session.queued(), now);
-            if kept.session.version() == Version::V311 && self.dialect.has(Divergence::V3SessionExpires) {
-                let (row, detail) =
-                    (Divergence::V3SessionExpires, &"did not come back for its session in time");
-                self.diverges_for(row, cell.client_id.as_str(), "CONNECT", detail, now);
-            }
+            self.report_expired(cell, &kept, now);
             self.settle_future(cell, now);
+        }
+    }
+
+    /// A session that gave way to a new one: it was not resumed, or nobody had looked at it since it was over.
+    pub fn replaced(&self, cell: &Arc<Cell>, over: &Kept, now: Timestamp) {
+        self.unroute(over);
+        self.forget_queue(cell, over);
+        if over.ends_at <= now {
+            self.report_expired(cell, over, now);
+        }
+    }
+
+    fn report_expired(&self, cell: &Cell, over: &Kept, now: Timestamp) {
+        let client_id = cell.client_id.as_str();
+        self.report_session_expired(client_id, over.session.queued(), now);
+        if over.session.version() == Version::V311 && self.dialect.has(Divergence::V3SessionExpires) {
+            let (row, detail) = (Divergence::V3SessionExpires, &"did not come back for its session in time");
+            self.diverges_for(row, client_id, "CONNECT", detail, now);
         }
     }
 }

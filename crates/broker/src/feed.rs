@@ -8,13 +8,13 @@ use identity::Timestamp;
 use session::mutation::{self, Mutation};
 use store::{Change, FeedError, StoreError};
 
-use crate::Broker;
 use crate::broker::Inner;
+use crate::{Broker, Clock};
 use standing::{Standing, Unread};
 
 impl Broker {
     /// Applies changes for ever. `clock` tells the time; returns when the store is closed.
-    pub async fn follow_feed(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) -> Result<(), StoreError> {
+    pub async fn follow_feed(&self, clock: Clock<'_>) -> Result<(), StoreError> {
         let inner = &self.0;
         let start = inner.store.revision().await?;
         inner.principals.follow_from(start);

@@ -22,6 +22,7 @@ use session::{Dropped, Offer, PAGE, Parcel};
 use smallvec::SmallVec;
 use store::{Journal, Key, Position, Record, StoreError};
 
+use crate::Clock;
 use crate::broker::Inner;
 use crate::cell::{Cell, Subscriber};
 use crate::publish::{Fate, Report};
@@ -30,6 +31,8 @@ use crate::publish::{Fate, Report};
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often a group without anybody there is looked through for what has expired.
 const SWEEP: Duration = Duration::from_secs(60);
+/// What the names of all rows begin with.
+const ROWS: &str = "$group";
 /// The rows of each group.
 const LANES: [Lane; 2] = [Lane::Live, Lane::Queued];
 
@@ -73,14 +76,13 @@ impl Group {
     }
 }
 
-/// The journal of a row. All rows of groups begin alike; so does the journal of a client with that name: see
-/// [`Groups::is_row`].
+/// The journal of a row.
 fn row(name: &str, lane: Lane) -> Key {
     let lane = match lane {
         Lane::Live => "live",
         Lane::Queued => "queued",
     };
-    Groups::rows().then(name).then(lane)
+    Key::of(&[ROWS, name, lane])
 }
 
 /// All groups with a queue, by the whole filter.
@@ -110,14 +112,9 @@ impl Known {
 }
 
 impl Groups {
-    /// What the names of all rows begin with.
-    pub(crate) fn rows() -> Key {
-        Key::of(&["$group"])
-    }
-
     /// True if a journal is a row of a group. Names of sessions' journals have two parts.
     pub(crate) fn is_row(key: &Key) -> bool {
-        matches!(&key.parts()[..], [first, _, _] if first == "$group")
+        matches!(&key.parts()[..], [first, _, _] if first == ROWS)
     }
 
     /// True if the journal is a row of a group that is there.
@@ -131,6 +128,12 @@ impl Groups {
         if known.leaving.get(key).is_some_and(|last| *last <= upto) {
             known.leaving.remove(key);
         }
+    }
+
+    /// How many there are, and rows of those that are over.
+    pub(crate) fn size(&self) -> usize {
+        let known = self.known.lock();
+        known.groups.len() + known.leaving.len()
     }
 
     fn find(&self, name: &str) -> Option<Arc<Group>> {
@@ -300,12 +303,7 @@ impl Inner {
     }
 
     /// Reads what is missing in memory, hands out what can be handed out.
-    pub async fn serve_group(
-        &self,
-        group: &Arc<Group>,
-        journal: &dyn Journal,
-        clock: &(dyn Fn() -> Timestamp + Send + Sync),
-    ) {
+    pub async fn serve_group(&self, group: &Arc<Group>, journal: &dyn Journal, clock: Clock<'_>) {
         group.wanted.store(false, Ordering::Release);
         if group.retired.load(Ordering::Acquire) {
             return;

@@ -31,7 +31,7 @@ mod renew;
 mod report;
 mod tidings;
 
-pub use broker::{Broker, BrokerParts, Durability};
+pub use broker::{Broker, BrokerParts, Clock, Durability, Footprint};
 pub use connect::{Refused, Turn};
 pub use connection::Connection;
 pub use connections::{

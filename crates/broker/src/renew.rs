@@ -11,8 +11,8 @@ use dialect::Fault;
 use identity::Timestamp;
 use parking_lot::Mutex;
 
-use crate::Broker;
 use crate::broker::Inner;
+use crate::{Broker, Clock};
 use standing::{Granted, NotRenewed, Standing};
 
 /// How long a connection waits for its next renewal when there was no room for one.
@@ -65,7 +65,7 @@ impl Broker {
     }
 
     /// Asks the authorizer of a connection again, and puts its answer in force, or ends the connection.
-    pub async fn renew(&self, Due(standing): Due, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+    pub async fn renew(&self, Due(standing): Due, clock: Clock<'_>) {
         let Some(granted) = standing.bearer.grant.clone() else { return };
         let Some(renewal) = granted.now().renewal.clone() else { return };
         match renewal.renew(clock()).await {

@@ -77,7 +77,8 @@ where
             }
         },
     };
-    match shared.broker.connect_in_turn(turn, connect, credential, link, shared.clock.now()).await {
+    let clock = || shared.clock.now();
+    match shared.broker.connect_in_turn(turn, connect, credential, link, &clock).await {
         Ok(connection) => {
             if decoder.is_mqtt31() {
                 let (row, detail) = (Divergence::Mqtt31Accepted, &"came in with MQTT 3.1");

@@ -16,14 +16,17 @@ use store::{Key, Keyspace, Space};
 
 use standing::{Grant, GrantedDocument};
 
+mod readable;
+mod retained;
+
+pub use readable::readable;
+pub use retained::RetainedRecord;
+
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
 pub const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
 /// Key: client id. Wills of connected clients.
 pub const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
-/// Key: the journal of a session that is over, of which nobody else would know after a crash. Written together with what ends
-/// the session, and deleted after the journal is empty. (Rows of shared groups are found by their names, in the journal.)
-pub const ABANDONED: Keyspace<bool> = Keyspace::new("abandoned");
-/// Key: topic. Retained messages: when, then the message.
+/// Key: topic. Retained messages: [`RetainedRecord`].
 pub const RETAINED: Space = Space::new("retained");
 
 /// A persistent session.
@@ -148,7 +151,9 @@ mod hexadecimal {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let is_pair = |pair: &&str| pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let pair = |at: usize| text.get(at..at + 2).filter(is_pair);
+        let digit = |at: usize| pair(at).and_then(|pair| u8::from_str_radix(pair, 16).ok());
         let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digit).collect();
         bytes.ok_or_else(|| serde::de::Error::custom("not hexadecimal"))
     }
@@ -168,6 +173,16 @@ pub fn journal_key(client_id: &ClientId, incarnation: &str) -> Key {
 /// id is never empty, so this is nobody's journal.
 pub fn received_key(client_id: &ClientId, incarnation: &str) -> Key {
     Key::of(&["", client_id.as_str(), incarnation])
+}
+
+/// Whose a journal is: a client and an incarnation. `None` if it is neither [`journal_key`]'s nor [`received_key`]'s.
+pub fn owner(journal: &Key) -> Option<(ClientId, String)> {
+    let mut parts = journal.parts();
+    if parts.len() == 3 && parts.first().is_some_and(String::is_empty) {
+        parts.remove(0);
+    }
+    let [client_id, incarnation] = <[String; 2]>::try_from(parts).ok()?;
+    Some((ClientId::new(&client_id).ok()?, incarnation))
 }
 
 fn is_zero(number: &u64) -> bool {

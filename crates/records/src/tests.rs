@@ -1,4 +1,5 @@
 use dialect::Dialect;
+use mqtt::{Message, TopicName};
 use proptest::prelude::*;
 
 use super::*;
@@ -54,6 +55,31 @@ proptest! {
         let session = record.session(&Dialect::oasis());
         let again = SessionRecord::of(&session, &record.incarnation, record.ended);
         prop_assert_eq!(sorted(again), sorted(record));
+    }
+
+    #[test]
+    fn a_journal_says_whose_it_is(id in "[a-c$é]{1,4}", incarnation in "[0-9a-f]{0,4}") {
+        let client_id = ClientId::new(&id).unwrap();
+        let whose = Some((client_id.clone(), incarnation.clone()));
+        prop_assert_eq!(owner(&journal_key(&client_id, &incarnation)), whose.clone());
+        prop_assert_eq!(owner(&received_key(&client_id, &incarnation)), whose);
+        prop_assert_eq!(owner(&Key::of(&["$group", client_id.as_str(), &incarnation])), None);
+    }
+
+    #[test]
+    fn a_retained_message_comes_back(topic in "[a-z/]{1,9}", payload in ".{1,20}", stored: u64, expires: Option<u64>) {
+        let message = Message {
+            topic: TopicName::try_from(topic.as_str()).unwrap(),
+            payload: payload.into_bytes().into(),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            properties: mqtt::Carried::default(),
+            expires_at: expires,
+            published_by_v5: true,
+        };
+        let (stored, value) = (Timestamp(stored), RetainedRecord::encode(&message, Timestamp(stored)));
+        prop_assert_eq!(RetainedRecord::decode(&value), Some(RetainedRecord { stored, message }));
+        prop_assert_eq!(RetainedRecord::decode(&value[..value.len() - 1]), None);
     }
 
     #[test]

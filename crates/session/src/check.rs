@@ -6,6 +6,7 @@ use dialect::{Dialect, Divergence, Fault};
 use mqtt::{MessageProperties, Text, TopicFilter, TopicName};
 
 use crate::Violation;
+use crate::mutation::{self, Mutation};
 
 /// A topic that a client may publish to: legal, short and shallow enough, not reserved for others.
 pub fn publish_topic(topic: Text, retain: bool, dialect: &Dialect) -> Result<TopicName, Violation> {
@@ -114,6 +115,9 @@ pub fn expires_at(interval: Option<u32>, now: identity::Timestamp, dialect: &Dia
     let mut seconds = interval?;
     if dialect.has(Divergence::MessageExpiryClamp) {
         seconds = seconds.clamp(dialect.limits().message_expiry_min, dialect.limits().message_expiry_max);
+    }
+    if mutation::is(Mutation::HalvesExpiry) {
+        seconds /= 2;
     }
     Some((now + std::time::Duration::from_secs(seconds.into())).millis())
 }

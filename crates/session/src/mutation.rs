@@ -55,7 +55,7 @@ pub enum Mutation {
     SavesOnce,
     /// A journal that could not be trimmed is not trimmed again.
     TrimsOnce,
-    /// The store does not know of the journals of sessions that are over.
+    /// At the start nobody looks for journals of sessions that are over.
     ForgetsAbandoned,
     /// At the start nobody looks for rows of shared groups that have no member.
     ForgetsGroupRows,
@@ -69,6 +69,20 @@ pub enum Mutation {
     ForgetsIdentifier,
     /// The account's rates are nobody's business.
     IgnoresAccountRates,
+    /// Messages expire five seconds before their time.
+    ExpiresTooEarly,
+    /// Messages live half as long as they were to.
+    HalvesExpiry,
+    /// A will does not wait for its delay.
+    WillIgnoresDelay,
+    /// Clients that are gone for good stay in the directory.
+    KeepsVacantCells,
+    /// Messages still look for sessions that are over.
+    LeavesRoutesBehind,
+    /// A connection is given bytes as fast as it takes them.
+    IgnoresThroughput,
+    /// Any number of messages is kept for a session.
+    IgnoresQueueBound,
 }
 
 impl Mutation {
@@ -106,6 +120,13 @@ impl Mutation {
         Self::KeepsFirstAlias,
         Self::ForgetsIdentifier,
         Self::IgnoresAccountRates,
+        Self::ExpiresTooEarly,
+        Self::HalvesExpiry,
+        Self::WillIgnoresDelay,
+        Self::KeepsVacantCells,
+        Self::LeavesRoutesBehind,
+        Self::IgnoresThroughput,
+        Self::IgnoresQueueBound,
     ];
 }
 

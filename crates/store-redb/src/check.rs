@@ -8,6 +8,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 use crate::copy::look;
 use crate::error::OpenError;
 use crate::layout::{self, BLOCKS, BODIES, MARKS, Marks, RECORDS, USES};
+use crate::verify::Left;
 use crate::{queues, records};
 
 /// The most problems that are told one by one.
@@ -26,6 +27,8 @@ pub struct Findings {
     pub problems: Vec<String>,
     /// How much is wrong.
     pub wrong: u64,
+    /// How the file had been left.
+    pub left: Left,
 }
 
 impl Findings {
@@ -47,12 +50,13 @@ pub fn check(
     reads: impl Fn(&str, &[u8], &[u8]) -> Result<(), String>,
 ) -> Result<Findings, OpenError> {
     let failed = |error| OpenError::from_redb(path.to_owned(), error);
-    let database = look(path).map_err(failed)?;
+    let (database, left) = look(path).map_err(failed)?;
     let found = format(&database).map_err(failed)?;
     if found != layout::FORMAT {
         return Err(OpenError::Format { path: path.to_owned(), found });
     }
-    rows(&database, reads).map_err(failed)
+    let findings = rows(&database, reads).map_err(failed)?;
+    Ok(Findings { left, ..findings })
 }
 
 fn format(database: &Database) -> Result<u64, redb::Error> {

@@ -1,7 +1,6 @@
 //! Everything in a store, row by row, as it was at one moment: what a backup is made of.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 use store::StoreError;
@@ -10,7 +9,7 @@ use crate::disk;
 use crate::error::{OpenError, reason};
 use crate::layout::{BLOCKS, BODIES, MARKS, RECORDS, USES};
 use crate::overlay::Overlay;
-use crate::verify;
+use crate::verify::{self, Left};
 
 /// A page is full when it has so many bytes; one row more may stand in it.
 const PAGE_BYTES: usize = 1 << 20;
@@ -85,7 +84,7 @@ impl Copy {
     /// # Errors
     /// [`OpenError`]: in use, unusable, damaged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let opened = look(path).and_then(|file| Ok((file.begin_read()?, file)));
+        let opened = look(path).and_then(|(file, _)| Ok((file.begin_read()?, file)));
         let (snapshot, file) = opened.map_err(|error| OpenError::from_redb(path.to_owned(), error))?;
         Ok(Self { snapshot, _file: Some(file) })
     }
@@ -140,10 +139,10 @@ impl Copy {
     }
 }
 
-/// Opens a file for looking at it only, every page compared with its checksum.
-pub(crate) fn look(path: &Path) -> Result<Database, redb::Error> {
+/// Opens a file for looking at it only, every page compared with its checksum. How it was left.
+pub(crate) fn look(path: &Path) -> Result<(Database, Left), redb::Error> {
     disk::refuse_empty(path)?;
-    verify::open(Overlay::open(path)?, true, CACHE_BYTES, Arc::new(|_| {}))
+    verify::open(Overlay::open(path)?, true, CACHE_BYTES)
 }
 
 struct Page {

@@ -29,3 +29,4 @@ pub use error::OpenError;
 pub use options::Options;
 pub use rebuild::Rebuild;
 pub use store::RedbStore;
+pub use verify::Left;

@@ -1,11 +1,9 @@
 //! What can be chosen when a store is opened.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How a store behaves. The defaults suit a broker on a small machine.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Bytes of the file kept in memory.
     pub cache_bytes: usize,
@@ -26,8 +24,6 @@ pub struct Options {
     /// Compares every page of the file with its checksum when it is opened the first time, which takes time in
     /// proportion to the file. Otherwise only a file that was not closed cleanly is looked at.
     pub verify: bool,
-    /// Called with the share done (0 to 1) while a file that was not closed cleanly is checked.
-    pub on_repair: Arc<dyn Fn(f64) + Send + Sync>,
 }
 
 impl Default for Options {
@@ -42,23 +38,6 @@ impl Default for Options {
             feed: store::recent::Memory::default(),
             compact: false,
             verify: false,
-            on_repair: Arc::new(|_| {}),
         }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("cache_bytes", &self.cache_bytes)
-            .field("backlog", &self.backlog)
-            .field("backlog_bytes", &self.backlog_bytes)
-            .field("group", &self.group)
-            .field("group_time", &self.group_time)
-            .field("retry_after", &self.retry_after)
-            .field("feed", &self.feed)
-            .field("compact", &self.compact)
-            .field("verify", &self.verify)
-            .finish_non_exhaustive()
     }
 }

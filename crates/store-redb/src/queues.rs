@@ -126,37 +126,22 @@ fn first_block(
     Ok(before.transpose()?.map_or(end, |(key, _)| key.value().to_vec()))
 }
 
-/// Names of queues that begin with a prefix. They stand by length and then by name, so of each length that there is the
-/// place of the prefix is looked up: the cost is that of the names found and of the lengths, not of the records.
+/// Names of queues. From each the next one is looked up: the cost is that of the names, not of the records.
 pub(crate) fn names(
     snapshot: &ReadTransaction,
-    prefix: &Key,
     after: Option<&Key>,
     limit: usize,
 ) -> Result<Vec<Key>, redb::Error> {
     let blocks = snapshot.open_table(BLOCKS)?;
     let mut names = Vec::new();
-    let mut from = after.map_or_else(|| named(prefix.len(), prefix), behind);
+    let mut from = after.map(behind).unwrap_or_default();
     while names.len() < limit {
         let Some(row) = blocks.range::<&[u8]>(from.as_slice()..)?.next() else { break };
-        let (length, name) = name_of(row?.0.value())?;
-        if name.as_bytes().starts_with(prefix.as_bytes()) {
-            from = behind(&name);
-            names.push(name);
-        } else {
-            // The prefix is still to come among the names of this length, or it is among the next.
-            from = named(length + usize::from(name > *prefix), prefix);
-        }
+        let name = name_of(row?.0.value())?;
+        from = behind(&name);
+        names.push(name);
     }
     Ok(names)
-}
-
-/// The place of the names of a length that begin with a prefix.
-fn named(length: usize, prefix: &Key) -> Vec<u8> {
-    let mut key = Vec::with_capacity(2 + prefix.len());
-    key.put_u16(u16::try_from(length).unwrap_or(u16::MAX));
-    key.put_slice(prefix.as_bytes());
-    key
 }
 
 /// The place behind all blocks of a queue.
@@ -246,13 +231,13 @@ fn decode(mut bytes: &[u8]) -> Result<Vec<Reference>, redb::Error> {
     Ok(block)
 }
 
-/// The queue that a block belongs to, and how long its name is.
-fn name_of(key: &[u8]) -> Result<(usize, Key), redb::Error> {
+/// The queue that a block belongs to.
+fn name_of(key: &[u8]) -> Result<Key, redb::Error> {
     let parts = key.split_first_chunk::<2>().zip(key.len().checked_sub(2 + 8));
     let parts = parts.filter(|((length, _), rest)| usize::from(u16::from_be_bytes(**length)) == *rest);
-    let name = parts.and_then(|((_, rest), length)| rest.get(..length).map(|name| (length, name)));
-    let (length, name) = name.ok_or_else(|| contradiction("the key of a block has not its form"))?;
-    Ok((length, Key::from(Bytes::copy_from_slice(name))))
+    let name = parts.and_then(|((_, rest), length)| rest.get(..length));
+    let name = name.ok_or_else(|| contradiction("the key of a block has not its form"))?;
+    Ok(Key::from(Bytes::copy_from_slice(name)))
 }
 
 /// The positions in a block, for a look at the whole file.

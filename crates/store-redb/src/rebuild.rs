@@ -1,7 +1,6 @@
 //! A new store's file out of the rows of a copy.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use redb::{Database, Durability};
 
@@ -34,7 +33,7 @@ impl Rebuild {
             return Err(OpenError::Io { path: path.to_owned(), error });
         }
         let file = disk::open(path).map_err(|error| failed(error.into()))?;
-        let database = verify::open(file, false, CACHE_BYTES, Arc::new(|_| {})).map_err(failed)?;
+        let (database, _) = verify::open(file, false, CACHE_BYTES).map_err(failed)?;
         Ok(Self { path: path.to_owned(), database, waiting: Vec::new(), bytes: 0 })
     }
 

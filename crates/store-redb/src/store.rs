@@ -22,8 +22,9 @@ use crate::error::{OpenError, database_error, reason};
 use crate::layout::{self, Marks};
 use crate::options::Options;
 use crate::slot::Slot;
+use crate::verify::{self, Left};
 use crate::writer::{Job, Reopen, Shared, Writer};
-use crate::{queues, records, verify};
+use crate::{queues, records};
 
 /// Records and queues in one file, for one process.
 ///
@@ -35,6 +36,7 @@ use crate::{queues, records, verify};
 pub struct RedbStore {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    left: Left,
 }
 
 impl RedbStore {
@@ -70,7 +72,7 @@ impl RedbStore {
     ) -> Result<Self, OpenError> {
         let watch = Arc::new(Watch::default());
         let open = opener(connect, Arc::clone(&watch), &options);
-        let (database, format, marks) =
+        let Opened { database, left, format, marks } =
             prepare(&open, &options).map_err(|error| OpenError::from_redb(path.clone(), error))?;
         if format != layout::FORMAT {
             return Err(OpenError::Format { path, found: format });
@@ -85,7 +87,7 @@ impl RedbStore {
         let writer = Writer::new(Arc::clone(&shared), options, open, marks);
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread.spawn(move || writer.run()).map_err(|error| OpenError::Io { path, error })?;
-        Ok(Self { shared, writer: Mutex::new(Some(thread)) })
+        Ok(Self { shared, writer: Mutex::new(Some(thread)), left })
     }
 
     /// Finishes what is waiting, flushes and closes the file. Blocks until that is done; later operations fail as
@@ -97,6 +99,12 @@ impl RedbStore {
             // A writer that panicked has left its word in the slot.
             let _ = writer.join();
         }
+    }
+
+    /// How the file had been left when it was opened.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        self.left
     }
 
     /// Everything in the store as it is durable now, to be read in the caller's time. Space that is freed meanwhile
@@ -135,6 +143,18 @@ impl RedbStore {
         look(&snapshot).map_err(|error| StoreError::unavailable(reason(&error)))
     }
 
+    /// The same; of a store that is down it asks the writer first whether the file can be opened again. Otherwise whoever reads
+    /// before it writes would be refused for ever.
+    async fn ask<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        if self.shared.slot.down().is_some() {
+            self.submit(0, |answer| Job::Append(Vec::new(), answer)).await.map(drop)?;
+        }
+        self.look(look)
+    }
+
     async fn submit<T, E: From<StoreError>>(
         &self,
         bytes: usize,
@@ -164,12 +184,12 @@ fn opener<B: StorageBackend>(
     watch: Arc<Watch>,
     options: &Options,
 ) -> Reopen {
-    let (cache, on_repair) = (options.cache_bytes, Arc::clone(&options.on_repair));
+    let cache = options.cache_bytes;
     let verify = AtomicBool::new(options.verify);
     Box::new(move || {
         let backend = Watched::new(connect()?, Arc::clone(&watch));
         let verify = verify.swap(false, Ordering::Relaxed);
-        verify::open(backend, verify, cache, Arc::clone(&on_repair))
+        verify::open(backend, verify, cache)
     })
 }
 
@@ -177,23 +197,30 @@ fn opener<B: StorageBackend>(
 fn make(path: &Path, options: &Options) -> Result<(), redb::Error> {
     let path = path.to_owned();
     let open = opener(move || disk::open(&path), Arc::default(), options);
-    let (database, ..) = prepare(&open, options)?;
-    database.close().map_err(database_error)
+    prepare(&open, options)?.database.close().map_err(database_error)
 }
 
-fn prepare(open: &Reopen, options: &Options) -> Result<(Database, u64, Marks), redb::Error> {
-    let mut database = open()?;
+/// A file that can be used.
+struct Opened {
+    database: Database,
+    left: Left,
+    format: u64,
+    marks: Marks,
+}
+
+fn prepare(open: &Reopen, options: &Options) -> Result<Opened, redb::Error> {
+    let (mut database, left) = open()?;
     if options.compact {
         database.compact()?;
     }
     let format = layout::prepare(&database)?;
     let marks = Marks::of(&database)?;
-    Ok((database, format, marks))
+    Ok(Opened { database, left, format, marks })
 }
 
 impl Store for RedbStore {
     fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Boxed<'a, Result<Option<Versioned>, StoreError>> {
-        Box::pin(async move { self.look(|snapshot| records::get(snapshot, space, key)) })
+        Box::pin(async move { self.ask(|snapshot| records::get(snapshot, space, key)).await })
     }
 
     fn scan<'a>(
@@ -203,7 +230,9 @@ impl Store for RedbStore {
         after: Option<&'a [u8]>,
         limit: usize,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
-        Box::pin(async move { self.look(|snapshot| records::page(snapshot, space, prefix, after, limit)) })
+        Box::pin(
+            async move { self.ask(|snapshot| records::page(snapshot, space, prefix, after, limit)).await },
+        )
     }
 
     fn commit(&self, batch: Batch) -> Boxed<'_, Result<Revision, CommitError>> {
@@ -243,16 +272,11 @@ impl Journal for RedbStore {
         after: Position,
         limit: usize,
     ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
-        Box::pin(async move { self.look(|snapshot| queues::page(snapshot, session, after, limit)) })
+        Box::pin(async move { self.ask(|snapshot| queues::page(snapshot, session, after, limit)).await })
     }
 
-    fn queues<'a>(
-        &'a self,
-        prefix: &'a Key,
-        after: Option<&'a Key>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
-        Box::pin(async move { self.look(|snapshot| queues::names(snapshot, prefix, after, limit)) })
+    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        Box::pin(async move { self.ask(|snapshot| queues::names(snapshot, after, limit)).await })
     }
 
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {

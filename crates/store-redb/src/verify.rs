@@ -15,38 +15,59 @@ const NOT_CLOSED: u8 = 2;
 /// At this share of its work the engine has found that the last commit does not hold, and turns to the one before.
 const TURNING_BACK: std::ops::RangeInclusive<f64> = 0.2..=0.5;
 
+/// How a file was left by whoever had it last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Left {
+    /// It was closed, or it is new.
+    #[default]
+    Closed,
+    /// It was not closed: a kill, or a loss of power. Its last commit holds.
+    Unclosed,
+    /// It was not closed, and its last commit does not hold, so the one before it counts. Either a crash has torn it, and
+    /// nobody was told that it happened, or its pages were damaged afterwards: the two cannot be told apart.
+    Torn,
+}
+
 /// Opens the database. After a crash the last commit may be torn: it was never answered, and the one before counts.
 pub(crate) fn open<B: StorageBackend>(
     backend: B,
     verify: bool,
     cache_bytes: usize,
-    on_repair: Arc<dyn Fn(f64) + Send + Sync>,
-) -> Result<Database, redb::Error> {
+) -> Result<(Database, Left), redb::Error> {
     let closed = was_closed(&backend);
     let turned_back = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&turned_back);
     let mut builder = Builder::new();
     builder.set_cache_size(cache_bytes).set_check_integrity_on_open(verify).set_repair_callback(
         move |repair| {
-            if closed && TURNING_BACK.contains(&repair.progress()) {
+            if TURNING_BACK.contains(&repair.progress()) {
                 told.store(true, Ordering::Relaxed);
-                return repair.abort();
-            }
-            if !closed {
-                on_repair(repair.progress());
+                if closed {
+                    repair.abort();
+                }
             }
         },
     );
-    builder.create_with_backend(backend).map_err(|error| match error {
-        DatabaseError::RepairAborted if turned_back.load(Ordering::Relaxed) => {
+    let turned_back = || turned_back.load(Ordering::Relaxed);
+    let database = builder.create_with_backend(backend).map_err(|error| match error {
+        DatabaseError::RepairAborted if turned_back() => {
             contradiction("a page is not as it was written, and the file was closed cleanly after that")
         }
         error => database_error(error),
-    })
+    })?;
+    let left = match closed {
+        true => Left::Closed,
+        false if turned_back() => Left::Torn,
+        false => Left::Unclosed,
+    };
+    Ok((database, left))
 }
 
-/// True if the file was closed by a store that was stopped.
+/// True if the file was closed by a store that was stopped, or is empty.
 fn was_closed(backend: &impl StorageBackend) -> bool {
     let mut state = [0];
-    backend.read(STATE_BYTE, &mut state).is_ok() && state.iter().all(|byte| byte & NOT_CLOSED == 0)
+    match backend.read(STATE_BYTE, &mut state) {
+        Ok(()) => state.iter().all(|byte| byte & NOT_CLOSED == 0),
+        Err(_) => backend.len().is_ok_and(|length| length == 0),
+    }
 }

@@ -18,6 +18,7 @@ use crate::options::Options;
 use crate::queues;
 use crate::records::{self, Refusal};
 use crate::slot::Slot;
+use crate::verify::Left;
 
 /// Something to write, and who waits for it.
 pub(crate) enum Job {
@@ -51,7 +52,7 @@ impl Remembers for Shared {
     }
 }
 
-pub(crate) type Reopen = Box<dyn Fn() -> Result<Database, redb::Error> + Send>;
+pub(crate) type Reopen = Box<dyn Fn() -> Result<(Database, Left), redb::Error> + Send>;
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -235,7 +236,7 @@ impl Writer {
         if sync_failed {
             return Err(StoreError::unavailable(why));
         }
-        let reopened = (self.reopen)().and_then(|database| Ok((Marks::of(&database)?, database)));
+        let reopened = (self.reopen)().and_then(|(database, _)| Ok((Marks::of(&database)?, database)));
         let (marks, database) = reopened.map_err(|error| StoreError::unavailable(reason(&error)))?;
         self.marks = marks;
         self.shared.slot.reopened(database);

@@ -85,6 +85,20 @@ fn a_disk_that_is_gone_comes_back() {
     assert_eq!((get(&store, "a"), get(&store, "b"), get(&store, "c")), (Some(vec![1]), None, Some(vec![3])));
 }
 
+/// Nobody has to write for that: whoever reads first finds it up again.
+#[test]
+fn a_disk_that_is_gone_comes_back_for_readers_too() {
+    let disk = Disk::new();
+    let store = disk.open(Options { retry_after: Duration::ZERO, ..Options::default() }).unwrap();
+    put(&store, "a", vec![1]).unwrap();
+    disk.trouble(Trouble::PowerCut(1));
+    put(&store, "b", vec![2]).unwrap_err();
+    assert!(block_on(store.get(SPACE, Key::of(&["a"]).as_bytes())).is_err());
+    disk.restart(&mut sim::Dice::new(1));
+    assert_eq!((get(&store, "a"), get(&store, "b")), (Some(vec![1]), None));
+    assert_eq!(store.problem(), None);
+}
+
 #[test]
 fn a_writer_that_died_is_named() {
     let disk = Disk::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use store::{Append, Batch, Journal, Key, Position, Recipient, Space, Store, block_on};
-use thingcore_store_redb::{Copy, Findings, OpenError, Options, Part, Rebuild, RedbStore, Row, check};
+use thingcore_store_redb::{Copy, Findings, Left, OpenError, Options, Part, Rebuild, RedbStore, Row, check};
 
 const SPACE: Space = Space::new("things");
 
@@ -179,18 +179,58 @@ fn a_changed_page_is_refused_or_harmless() {
     assert!(refused > 5, "{refused} of {}", before.len() / 1_531);
 }
 
+/// The same for a file that was not closed. There the last commit may be torn, so damage to it alone brings back the one
+/// before: but not without a word.
+#[test]
+fn a_changed_page_of_a_file_that_was_not_closed_is_refused_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, path) = (folder.path().join("running.redb"), folder.path().join("killed.redb"));
+    let store = RedbStore::open(&running, Options::default()).unwrap();
+    assert_eq!(store.left(), Left::Closed, "it is new");
+    fill(&store, 200);
+    let before = std::fs::read(&running).unwrap();
+    let wanted = rows(&store.copy().unwrap());
+    std::fs::write(&path, &before).unwrap();
+    let killed = verified(&path).unwrap();
+    assert!(killed.left() == Left::Unclosed && rows(&killed.copy().unwrap()) == wanted);
+    drop(killed);
+    assert_eq!(verified(&path).unwrap().left(), Left::Closed);
+    let (mut refused, mut torn) = (0, 0);
+    for at in (0..before.len()).step_by(1_531) {
+        let mut bytes = before.clone();
+        bytes[at] ^= 0x40;
+        std::fs::write(&path, &bytes).unwrap();
+        let looked = check(&path, |_, _, _| Ok(()));
+        match verified(&path) {
+            Ok(store) if store.left() == Left::Torn => {
+                torn += 1;
+                assert_eq!(looked.unwrap().left, Left::Torn, "byte {at}");
+            }
+            Ok(store) => assert!(rows(&store.copy().unwrap()) == wanted, "byte {at}: served without a word"),
+            Err(error) => {
+                refused += 1;
+                assert!(matches!(error, OpenError::Damaged { .. }), "byte {at}: {error}");
+            }
+        }
+    }
+    assert!(refused > 0 && torn > 0, "{refused} refused, {torn} told");
+}
+
 #[test]
 fn a_file_cut_short_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(folder.path());
     let before = std::fs::read(&path).unwrap();
     let wanted = rows(&Copy::open(&path).unwrap());
+    let mut refused = Vec::new();
     for keep in [0, 1, 100, 4_096, before.len() / 2, before.len() - 4_096, before.len() - 1] {
         std::fs::write(&path, &before[..keep]).unwrap();
-        if let Ok(store) = verified(&path) {
-            assert!(rows(&store.copy().unwrap()) == wanted, "{keep} of {} bytes", before.len());
+        match verified(&path) {
+            Ok(store) => assert!(rows(&store.copy().unwrap()) == wanted, "{keep} of {} bytes", before.len()),
+            Err(_) => refused.push(keep),
         }
     }
+    assert!(refused.starts_with(&[0, 1, 100, 4_096, before.len() / 2]), "{refused:?}");
 }
 
 #[test]

@@ -109,17 +109,12 @@ pub trait Journal: Send + Sync {
         limit: usize,
     ) -> Boxed<'a, Result<Vec<Record>, StoreError>>;
 
-    /// The names of at most `limit` queues that hold a record and whose name begins with `prefix`, in an order of the
-    /// backend's, after the queue `after` in that order. An empty page is the end.
+    /// The names of at most `limit` queues that hold a record, in an order of the backend's, after the queue `after` in that
+    /// order. An empty page is the end.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    fn queues<'a>(
-        &'a self,
-        prefix: &'a Key,
-        after: Option<&'a Key>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Key>, StoreError>>;
+    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>>;
 
     /// Forgets a session's records up to and including `upto`. Doing it again changes nothing.
     ///

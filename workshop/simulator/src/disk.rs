@@ -203,7 +203,7 @@ impl Disk {
             let survivors = state.rng.below(count + 1) as usize;
             if survivors < state.row.len() {
                 self.marks.hit(Mark::UnsyncedLost);
-                if state.row.len() > 1 {
+                if survivors > 0 {
                     self.marks.hit(Mark::LastWriteTorn);
                 }
             }
@@ -253,6 +253,9 @@ impl Disk {
         let lands = lands.max(state.lands_last);
         state.lands_last = lands;
         let answers = lands + Duration::from_millis(state.rng.below(slowness + 1));
+        if lands > now {
+            self.marks.hit(Mark::WriteLate);
+        }
         let fails = state.rng.chance(failures).then(|| state.rng.chance(50));
         if let Some(happens) = fails {
             self.marks.hit(if happens { Mark::WriteFailedButHappened } else { Mark::WriteFailed });

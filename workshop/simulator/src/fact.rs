@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker::Footprint;
 use identity::Timestamp;
 use mqtt::{Connect, Packet, Publish};
 
@@ -56,6 +57,8 @@ pub enum Fact {
         packet: Arc<Packet>,
         /// The wire was not always free to take what the broker had.
         late: bool,
+        /// Its length.
+        bytes: usize,
     },
     /// A client's application saw a message.
     Seen {
@@ -106,5 +109,7 @@ pub enum Fact {
         shared: usize,
         /// Records of sessions and wills.
         records: usize,
+        /// What the broker keeps in memory; the moments are those of an hour later.
+        footprint: Footprint,
     },
 }

@@ -33,6 +33,7 @@ marks! {
     WriteFailedButHappened = "a write failed and happened all the same",
     ReadFailed = "a read failed",
     ReadLate = "a read was late",
+    WriteLate = "a write was late",
     FeedLagged = "the feed lost its place",
     Crashed = "the process died",
     CrashedWhileConnecting = "the process died while somebody connected",
@@ -82,6 +83,7 @@ marks! {
     Throttled = "a quota was met",
     AccountThrottled = "a rate of the whole account was met",
     Overtaken = "a CONNECT was decided after one that came later",
+    LinkOvertaken = "a later send of another link overtook an earlier one",
     AliasUsed = "a client published by a topic alias",
     Identified = "a message carried a subscription identifier",
 }

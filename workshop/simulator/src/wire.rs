@@ -3,7 +3,7 @@
 
 mod driver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use broker::{Broker, Connection, Refused};
@@ -11,6 +11,7 @@ use bytes::{Buf, BytesMut};
 use identity::Timestamp;
 use mqtt::{Decoder, Packet, Text, Version};
 
+use crate::clock::Clock;
 use crate::fact::Fact;
 use crate::heard::Ears;
 use crate::marks::{Mark, Marks};
@@ -41,6 +42,8 @@ pub enum Mode {
 pub struct Scene<'a> {
     /// The time.
     pub now: Timestamp,
+    /// What tells it to those that wait.
+    pub clock: &'a Clock,
     /// The broker.
     pub broker: &'a Broker,
     /// The chance of this step.
@@ -100,6 +103,11 @@ pub struct Wire {
     read: BytesMut,
     flag: Arc<Flag>,
     kicked: bool,
+    /// What the client wrote and the broker has not read as a whole: its number among all that was ever written, and where
+    /// it ends.
+    unread: VecDeque<(u64, usize)>,
+    /// Bytes that the broker has read.
+    arrived: usize,
     /// When its timer rings.
     alarm: Timestamp,
     slow_until: Timestamp,
@@ -131,6 +139,8 @@ impl Wire {
             read: BytesMut::new(),
             flag: Flag::raised(),
             kicked: true,
+            unread: VecDeque::new(),
+            arrived: 0,
             alarm: Timestamp::NEVER,
             slow_until: Timestamp::default(),
             partial_since: None,
@@ -149,12 +159,29 @@ impl Wire {
         matches!(self.side, Side::Connecting(_))
     }
 
-    /// The client side writes a packet.
-    pub fn write(&mut self, packet: &Packet, version: Version) {
+    /// The client side writes a packet, which has this number among all that clients ever wrote.
+    pub fn write(&mut self, packet: &Packet, version: Version, number: u64) {
         if !self.is_cut {
             // What a client sends here is small.
             let _too_long = mqtt::encode(packet, version, &mut self.up);
+            self.unread.push_back((number, self.arrived + self.up.len()));
         }
+    }
+
+    /// The number of the first packet that is on its way to the broker.
+    pub fn first_unread(&self) -> Option<u64> {
+        let arrives = self.arrived + self.up.len();
+        let reads = !self.is_over() && self.mode != Mode::HalfOpen;
+        self.unread.front().filter(|(_, end)| reads && *end <= arrives).map(|(number, _)| *number)
+    }
+
+    /// The number of the last packet that the broker has read since this was asked.
+    pub fn take_read(&mut self) -> Option<u64> {
+        let mut last = None;
+        while let Some((number, _)) = self.unread.pop_front_if(|(_, end)| *end <= self.arrived) {
+            last = Some(number);
+        }
+        last
     }
 
     /// The client closes its side. With `in_packet` a part of what it wrote last does not arrive.

@@ -69,6 +69,8 @@ pub struct World {
     failure: Option<Failure>,
     step: usize,
     messages: u64,
+    /// Packets that clients wrote.
+    written: u64,
     next_wire: usize,
     /// When the process started.
     started: Timestamp,
@@ -102,6 +104,7 @@ impl World {
             failure: None,
             step: 0,
             messages: 0,
+            written: 0,
             next_wire: 0,
             started: Timestamp::default(),
             seed,
@@ -314,6 +317,7 @@ impl World {
         let (mut facts, mut packets) = (Vec::new(), Vec::new());
         let mut scene = Scene {
             now,
+            clock: &self.clock,
             broker: &house.broker,
             rng: &mut self.rng,
             facts: &mut facts,
@@ -324,7 +328,11 @@ impl World {
         while let Some(packet) = wire.hear(&mut scene) {
             packets.push(packet);
         }
-        let (number, client) = (wire.number, wire.client);
+        let (number, client, read) = (wire.number, wire.client, wire.take_read());
+        let earlier = |unread: u64| read.is_some_and(|read| unread < read);
+        if self.wires.iter().filter_map(Wire::first_unread).any(earlier) {
+            self.marks.hit(Mark::LinkOvertaken);
+        }
         facts.iter().for_each(|fact| self.report(fact));
         self.listen();
         moved |= !packets.is_empty();
@@ -355,7 +363,8 @@ impl World {
         let Some(client) = self.clients.get(number) else { return };
         let version: Version = client.version;
         if let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.number) == client.wire) {
-            wire.write(packet, version);
+            self.written += 1;
+            wire.write(packet, version, self.written);
         }
         if let Some(ping) = self.pings.get_mut(number) {
             *ping = Timestamp(now.millis() + 20_000);

@@ -14,16 +14,16 @@ use futures_util::future::{join_all, join3};
 use hashbrown::HashMap;
 use identity::Timestamp;
 use parking_lot::Mutex;
-use records::ABANDONED;
 use session::Session;
 use session::mutation::{self, Mutation};
 use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
 
 use super::save;
 use super::ticket::Ticket;
+use crate::Clock;
 use crate::broker::{Durability, Inner};
 use crate::cell::Cell;
-use crate::publish::{Outcome, Waits};
+use crate::publish::Waits;
 use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
@@ -243,7 +243,7 @@ impl Waiting {
 
 impl Inner {
     /// Writes until the committer is closed and empty.
-    pub async fn commit_jobs(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+    pub async fn commit_jobs(&self, clock: Clock<'_>) {
         while let Some((jobs, trims)) = self.committer.next().await {
             self.committer.relieve();
             self.write(jobs, trims, clock).await;
@@ -255,12 +255,7 @@ impl Inner {
         }
     }
 
-    async fn write(
-        &self,
-        mut jobs: Vec<Job>,
-        trims: BTreeMap<Key, u64>,
-        clock: &(dyn Fn() -> Timestamp + Send + Sync),
-    ) {
+    async fn write(&self, mut jobs: Vec<Job>, trims: BTreeMap<Key, u64>, clock: Clock<'_>) {
         let Some(journal) = self.journal.clone() else { return };
         let mut targets = Vec::new();
         let mut appends = Vec::new();
@@ -340,10 +335,8 @@ impl Inner {
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
     fn trimmed(&self, trims: BTreeMap<Key, u64>, outcomes: Vec<Result<(), StoreError>>, now: Timestamp) {
         let mut first = None;
-        let mut empty = Batch::new();
         for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
             match outcome {
-                Ok(()) if upto == u64::MAX => ABANDONED.delete(&mut empty, &key),
                 Ok(()) => self.groups.is_trimmed(&key, upto),
                 Err(error) => {
                     if !mutation::is(Mutation::TrimsOnce) {
@@ -352,9 +345,6 @@ impl Inner {
                     first.get_or_insert(error);
                 }
             }
-        }
-        if !empty.is_empty() {
-            self.committer.submit(Outcome { batch: empty, ..Outcome::default() }.job(Then::Rest));
         }
         if let Some(error) = first {
             self.store_failed("trimming the queues of sessions", &error, now);

@@ -13,6 +13,7 @@ use session::tape::Reading;
 use session::{Offer, PAGE, Place};
 use store::{Journal, Key, Position, Record};
 
+use crate::Clock;
 use crate::broker::Inner;
 use crate::cell::Cell;
 use crate::groups::Group;
@@ -89,7 +90,7 @@ impl Loader {
 
 impl Inner {
     /// Serves cells until the loader is closed.
-    pub async fn load_pages(&self, clock: &(dyn Fn() -> Timestamp + Send + Sync)) {
+    pub async fn load_pages(&self, clock: Clock<'_>) {
         let Some(journal) = self.journal.clone() else { return };
         while let Some(wanted) = self.loader.next().await {
             match wanted {
@@ -100,12 +101,7 @@ impl Inner {
     }
 
     /// One page. If there is more and room for it, the cell queues again behind the others.
-    async fn load(
-        &self,
-        cell: &Arc<Cell>,
-        journal: &dyn Journal,
-        clock: &(dyn Fn() -> Timestamp + Send + Sync),
-    ) {
+    async fn load(&self, cell: &Arc<Cell>, journal: &dyn Journal, clock: Clock<'_>) {
         let wanted = cell.enter(|seat| {
             seat.wants_page = false;
             let kept = seat.kept.as_ref().filter(|_| seat.live.is_some())?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use dialect::Divergence;
 use futures_util::future::try_join_all;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
-use records::{ABANDONED, RETAINED, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
+use records::{RETAINED, RetainedRecord, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
 use session::mutation::{self, Mutation};
 use session::stored;
 use session::{Parcel, WillPlan};
@@ -37,8 +37,7 @@ impl Broker {
         }
         let retained = self.0.recover_retained(now).await?;
         let sessions = self.0.recover_sessions(now).await?;
-        self.0.recover_abandoned().await?;
-        self.0.recover_groups().await?;
+        self.0.recover_queues().await?;
         self.0.recover_wills(now).await?;
         Ok((sessions, retained))
     }
@@ -81,7 +80,7 @@ impl Inner {
     }
 
     fn recover_session(&self, client_id: &ClientId, record: &SessionRecord, now: Timestamp) -> bool {
-        let Some(cell) = self.directory.claim(client_id) else { return false };
+        let Some(cell) = self.directory.restore(client_id) else { return false };
         let id = self.next_id();
         let session = record.session(&self.dialect);
         let routes: Vec<_> = session.subscriptions().cloned().collect();
@@ -108,41 +107,34 @@ impl Inner {
         true
     }
 
-    /// Journals of sessions that were over, and that could not be trimmed before the process ended.
-    async fn recover_abandoned(&self) -> Result<(), StoreError> {
+    /// What is in the journal for nobody: the process ended before the messages of a session that is over could be
+    /// forgotten, or before those of a group without members could. Those of a group go before anybody can make one of that
+    /// name again; a session's have a name that no other session gets, and go soon.
+    async fn recover_queues(&self) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else { return Ok(()) };
         let mut after = None;
         loop {
-            let page = ABANDONED.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
+            let page = journal.queues(after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.key.clone());
-            let mut notes = Batch::new();
-            for found in page {
-                if Groups::is_row(&found.key) {
-                    // Rows of groups were named here once; they are found in the journal now.
-                    ABANDONED.delete(&mut notes, &found.key);
-                } else {
-                    self.committer.trim(found.key, u64::MAX);
-                }
-            }
-            self.commit(notes).await?;
+            after = Some(last.clone());
+            let nobodys = page.into_iter().filter(|queue| !self.is_somebodys(queue));
+            let (rows, journals): (Vec<_>, Vec<_>) = nobodys.partition(Groups::is_row);
+            journals.into_iter().for_each(|journal| self.committer.trim(journal, u64::MAX));
+            try_join_all(rows.iter().map(|row| journal.trim(row, Position::END))).await?;
         }
     }
 
-    /// Rows of groups that no session is a member of: the process ended before they could be trimmed. They go before
-    /// anybody can make a group of that name again.
-    async fn recover_groups(&self) -> Result<(), StoreError> {
-        let Some(journal) = self.journal.as_ref().filter(|_| !mutation::is(Mutation::ForgetsGroupRows))
-        else {
-            return Ok(());
-        };
-        let mut after = None;
-        loop {
-            let page = journal.queues(&Groups::rows(), after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
-            let nobodys = page.iter().filter(|key| Groups::is_row(key) && !self.groups.has_row(key));
-            try_join_all(nobodys.map(|key| journal.trim(key, Position::END))).await?;
+    /// True if a queue belongs to a session or a group that is there, or to something that this version does not know.
+    fn is_somebodys(&self, queue: &Key) -> bool {
+        if let Some((client_id, incarnation)) = records::owner(queue) {
+            let cell = self.directory.find(client_id.as_str());
+            let has = |kept: &Kept| *kept.incarnation == *incarnation;
+            return mutation::is(Mutation::ForgetsAbandoned)
+                || cell.is_some_and(|cell| cell.enter(|seat| seat.kept.as_ref().is_some_and(has)));
         }
+        // Where groups do not queue they are not known; what they have waits for a start at which they do.
+        let known = Groups::is_row(queue) && self.groups_queue();
+        !known || mutation::is(Mutation::ForgetsGroupRows) || self.groups.has_row(queue)
     }
 
     async fn recover_retained(&self, now: Timestamp) -> Result<usize, StoreError> {
@@ -153,15 +145,18 @@ impl Inner {
             after = Some(last.key.clone());
             let mut gone = Batch::new();
             for entry in page {
-                match kept(&entry.value).filter(|kept| !kept.parcel.is_expired(now)) {
-                    Some(kept) => {
-                        let topic = kept.parcel.message.topic.as_str().to_owned();
-                        count += usize::from(self.retained.store(&topic, Arc::new(kept)).is_ok());
-                    }
-                    None => {
-                        gone.delete(RETAINED, entry.key);
-                    }
+                let Some(RetainedRecord { stored, message }) = RetainedRecord::decode(&entry.value) else {
+                    let detail = "it is not a retained message".into();
+                    return Err(StoreError::Unreadable { space: RETAINED, key: entry.key, detail });
+                };
+                let (topic, qos) = (message.topic.as_str().to_owned(), message.qos);
+                let parcel = Arc::new(Parcel::new(message));
+                if parcel.is_expired(now) {
+                    gone.delete(RETAINED, entry.key);
+                    continue;
                 }
+                let kept = Arc::new(publish::Kept { parcel, stored, qos });
+                count += usize::from(self.retained.store(&topic, kept).is_ok());
             }
             if !gone.is_empty() {
                 self.commit(gone).await?;
@@ -197,7 +192,11 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let message = stored::decode(&Bytes::copy_from_slice(&record.message));
-        let Some((principal, message)) = record.principal.principal().zip(message) else { return Ok(()) };
+        let Some((principal, message)) = record.principal.principal().zip(message) else {
+            let what = format!("the will of client {client_id}");
+            self.store_failed(&what, &"its record names nobody or has no message: it is not published", now);
+            return Ok(());
+        };
         let certificate = match &principal {
             Principal::Certificate(id) => self.facts(id, certificates).await?,
             _ => None,
@@ -242,16 +241,4 @@ impl Inner {
         known.insert(id.clone(), facts.clone());
         Ok(facts)
     }
-}
-
-/// A retained message as it is stored: when (eight bytes), then the message.
-fn kept(value: &Bytes) -> Option<publish::Kept> {
-    let mut value = value.clone();
-    if value.len() < 8 {
-        return None;
-    }
-    let stored = Timestamp(value.get_u64());
-    let message = stored::decode(&value)?;
-    let qos = message.qos;
-    Some(publish::Kept { parcel: Arc::new(Parcel::new(message)), stored, qos })
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use identity::Timestamp;
 use records::{
-    ABANDONED, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
-    received_key,
+    GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key,
 };
 use session::mutation::{self, Mutation};
 use session::stored;
@@ -52,8 +51,6 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
         None if before.will => WILLS.delete(batch, &key),
         None => {}
     }
-    let noted = added.abandoned.iter().filter(|_| !mutation::is(Mutation::ForgetsAbandoned));
-    noted.for_each(|key| ABANDONED.put(batch, key, &true));
     added
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
 use dialect::{Divergence, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
 use policy::Permit;
-use records::RETAINED;
+use records::{RETAINED, RetainedRecord};
 use session::mutation::{self, Mutation};
-use session::{Parcel, Violation, stored as stored_form};
+use session::{Parcel, Violation};
 use store::{Batch, Key};
 
 use super::{Kept, Outcome};
@@ -24,15 +23,6 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many retained messages one wildcard filter brings (only where the dialect lets wildcards bring any).
 const MOST: usize = 10_000;
-
-/// As it is stored: when (eight bytes), then the message.
-fn stored(message: &Message, now: Timestamp) -> Bytes {
-    let message = stored_form::encode(message);
-    let mut value = BytesMut::with_capacity(8 + message.len());
-    value.put_u64(now.millis());
-    value.extend_from_slice(&message);
-    value.freeze()
-}
 
 impl Inner {
     /// The quotas of retaining: rates, and at the cap of retained messages only deletions and replacements pass
@@ -75,7 +65,7 @@ impl Inner {
             return;
         }
         // Kept for long: it must not hold on to the buffer that it came in.
-        let value = self.journal.is_some().then(|| stored(&parcel.message, now));
+        let value = self.journal.is_some().then(|| RetainedRecord::encode(&parcel.message, now));
         let kept = Kept { parcel: parcel.to_lasting(), stored: now, qos: parcel.message.qos };
         let kept = Arc::new(kept);
         let mut outcome = self.retained.store(topic, kept.clone());

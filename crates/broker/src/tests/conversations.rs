@@ -83,6 +83,62 @@ fn of_two_connects_the_later_one_has_the_seat_however_long_either_is_decided() {
 }
 
 #[test]
+fn what_expires_while_a_connect_is_decided_is_not_sent() {
+    let house = House::new();
+    let ask = || {
+        let mut ask = Connect { clean_start: false, ..connect("slow", Version::V5) };
+        ask.properties.session_expiry_interval = Some(3600);
+        ask
+    };
+    let mut client = house.try_connect(House::anybody(), ask()).unwrap();
+    client.connack();
+    client.subscribe("a", QOS1);
+    client.cut();
+    let mut sender = house.client("sender", Version::V5);
+    for (payload, seconds) in [("short", 60), ("long", 6000)] {
+        let mut packet = publish("a", payload, QOS1, false);
+        let Packet::Publish(message) = &mut packet else { panic!("{packet:?}") };
+        message.message_expiry_interval = Some(seconds);
+        sender.send([packet]);
+    }
+    let turn = house.broker.turn(&ask(), &House::anybody().principal, &House::link(), house.now()).unwrap();
+    // The store takes ten minutes to say who it is: the clock is asked again after that.
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    let clock = || {
+        if asked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            house.pass(600);
+        }
+        house.now()
+    };
+    let mut client = house.try_connect_by(&clock, turn, House::anybody(), ask()).unwrap();
+    assert!(client.connack().session_present);
+    assert_eq!(client.payloads(), ["long"]);
+}
+
+/// The clock has jumped, say, and the client is faster than the next look at what is due.
+#[test]
+fn what_was_due_when_a_client_comes_back_is_done_although_nobody_has_looked() {
+    for (expiry, is_there) in [(10, false), (3600, true)] {
+        let house = House::with(|dialect| *dialect = dialect::Dialect::oasis());
+        let mut watcher = house.client("watcher", Version::V5);
+        watcher.subscribe("gone", QOS0);
+        let mut ask = Connect { clean_start: false, will: will("gone", "c"), ..connect("c", Version::V5) };
+        ask.properties.session_expiry_interval = Some(expiry);
+        ask.will.as_mut().unwrap().delay_interval = Some(5);
+        let mut client = house.try_connect(House::anybody(), ask.clone()).unwrap();
+        client.connack();
+        client.cut();
+        let later = house.now() + std::time::Duration::from_secs(100);
+        let turn = house.broker.turn(&ask, &House::anybody().principal, &House::link(), house.now()).unwrap();
+        let mut client = house.try_connect_by(&|| later, turn, House::anybody(), ask).unwrap();
+        house.pass(100);
+        assert_eq!(client.connack().session_present, is_there);
+        assert_eq!(house.heard("session.expired"), !is_there, "{:?}", house.events());
+        assert_eq!(watcher.payloads(), ["c"]);
+    }
+}
+
+#[test]
 fn a_will_is_sent_unless_the_client_says_goodbye() {
     for (end, expected) in
         [(None, 1), (Some(ReasonCode::Success), 0), (Some(ReasonCode::DisconnectWithWill), 1)]

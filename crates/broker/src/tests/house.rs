@@ -19,7 +19,7 @@ use registry::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStat
 use store::{Batch, Journal, Store, block_on};
 
 use super::metering::Bill;
-use crate::{Broker, BrokerParts, Connection, Credential, Flow, Link, LinkEnd, Refused, Turn};
+use crate::{Broker, BrokerParts, Clock, Connection, Credential, Flow, Link, LinkEnd, Refused, Turn};
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -188,7 +188,8 @@ impl House {
         connect: Connect,
     ) -> Result<Client, Refused> {
         let version = connect.version;
-        let connection = self.drive(self.broker.connect(Box::new(connect), credential, link, self.now()))?;
+        let clock = || self.now();
+        let connection = self.drive(self.broker.connect(Box::new(connect), credential, link, &clock))?;
         Ok(self.seated(connection, version))
     }
 
@@ -199,8 +200,20 @@ impl House {
         credential: Credential,
         connect: Connect,
     ) -> Result<Client, Refused> {
-        let (version, now) = (connect.version, self.now());
-        let connecting = self.broker.connect_in_turn(turn, Box::new(connect), credential, Self::link(), now);
+        self.try_connect_by(&|| self.now(), turn, credential, connect)
+    }
+
+    /// One whose CONNECT is decided by this clock.
+    pub(super) fn try_connect_by(
+        self: &Arc<Self>,
+        clock: Clock<'_>,
+        turn: Turn,
+        credential: Credential,
+        connect: Connect,
+    ) -> Result<Client, Refused> {
+        let version = connect.version;
+        let connecting =
+            self.broker.connect_in_turn(turn, Box::new(connect), credential, Self::link(), clock);
         Ok(self.seated(self.drive(connecting)?, version))
     }
 

@@ -323,13 +323,8 @@ impl Journal for Untrimmable {
         self.0.read(session, after, limit)
     }
 
-    fn queues<'a>(
-        &'a self,
-        prefix: &'a Key,
-        after: Option<&'a Key>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
-        self.0.queues(prefix, after, limit)
+    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        self.0.queues(after, limit)
     }
 
     fn trim<'a>(&'a self, _: &'a Key, _: Position) -> Boxed<'a, Result<(), StoreError>> {

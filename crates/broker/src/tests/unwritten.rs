@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::Dialect;
-use mqtt::{QoS, ReasonCode, Version};
+use mqtt::{Connect, QoS, ReasonCode, Version};
 use store::memory::{MemoryJournal, MemoryStore};
-use store::{Append, Batch, Journal, Key, Position, Recipient, Store, block_on};
+use store::{Append, Journal, Key, Recipient, block_on};
 
 use super::feed::following;
 use super::house::{House, connect, will};
-use records::ABANDONED;
 
 const WIDE: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
@@ -32,9 +31,22 @@ impl Disk {
         house
     }
 
-    fn abandoned(&self) -> Vec<Key> {
-        let found = block_on(ABANDONED.scan(&self.0, &Key::EMPTY, None, 100)).unwrap();
-        found.into_iter().map(|found| found.key).collect()
+    /// A house that has been at work for a while.
+    fn start(&self) {
+        let house = self.house();
+        house.pass(1);
+        house.work();
+    }
+
+    /// The queues of its journal.
+    fn queues(&self) -> BTreeSet<Key> {
+        block_on(self.1.queues(None, 100)).unwrap().into_iter().collect()
+    }
+
+    /// Something stands in these queues, whosever they are.
+    fn append(&self, queues: impl IntoIterator<Item = Key>) {
+        let to = queues.into_iter().map(|session| Recipient { session, tag: Bytes::new() }).collect();
+        block_on(self.1.append(vec![Append { body: Bytes::new(), to }])).unwrap();
     }
 }
 
@@ -73,27 +85,53 @@ fn the_end_of_the_broker_is_one_more_try() {
 }
 
 #[test]
-fn the_store_names_the_journal_of_a_session_that_is_over_until_it_is_empty() {
+fn the_journal_of_a_session_that_is_over_is_found_at_the_start() {
     let disk = Disk::new();
     let house = disk.house();
-    let mut client = house.client_with("c", Version::V311, |connect| connect.clean_start = false);
-    client.subscribe("t", QoS::AtLeastOnce);
-    client.cut();
+    let lasting = |connect: &mut Connect| connect.clean_start = false;
+    for name in ["c", "d"] {
+        let mut client = house.client_with(name, Version::V311, lasting);
+        client.subscribe("t", QoS::AtLeastOnce);
+        client.cut();
+    }
     house.client("p", Version::V5).publish("t", "waits", QoS::AtLeastOnce);
     house.work();
+    let before = disk.queues();
+    assert_eq!(before.len(), 2);
     // A clean start ends the session, and the process dies before its journal is trimmed.
     let clean = house.client_with("c", Version::V311, |connect| connect.clean_start = true);
-    let named = disk.abandoned();
-    assert_eq!(named.len(), 1);
-    assert_eq!(block_on(disk.1.read(&named[0], Position::START, 10)).unwrap().len(), 1);
+    assert_eq!(disk.queues(), before);
     drop(clean);
-    let again = disk.house();
-    for _ in 0..2 {
-        again.pass(1);
-        again.work();
+    // The next session of the client has the name, but not the messages; a later version may know other queues.
+    let (d, later) = (identity::ClientId::new("d").unwrap(), Key::of(&["of", "a", "later", "version"]));
+    disk.append([records::journal_key(&d, "before"), records::received_key(&d, "before"), later.clone()]);
+    disk.start();
+    let kept =
+        before.into_iter().find(|queue| records::owner(queue).is_some_and(|(id, _)| id.as_str() == "d"));
+    assert_eq!(disk.queues(), BTreeSet::from([kept.unwrap(), later]));
+}
+
+#[test]
+fn a_stored_session_has_its_place_whatever_the_limit_has_become() {
+    let disk = Disk::new();
+    let house = disk.house();
+    for name in ["c", "d"] {
+        let mut client = house.client_with(name, Version::V311, |connect| connect.clean_start = false);
+        client.subscribe("t", QoS::AtLeastOnce);
+        client.cut();
     }
-    assert_eq!(block_on(disk.1.read(&named[0], Position::START, 10)).unwrap(), []);
-    assert!(disk.abandoned().is_empty());
+    house.client("p", Version::V5).publish("t", "waits", QoS::AtLeastOnce);
+    house.work();
+    let house = House::on(Arc::new(disk.0.clone()), Some(disk.1.clone()), |dialect| {
+        dialect.limits_mut().connections = 1;
+    });
+    house.drive(house.broker.recover(house.now())).unwrap();
+    for name in ["c", "d"] {
+        let mut client = house.client_with(name, Version::V311, |connect| connect.clean_start = false);
+        assert_eq!(client.payloads(), ["waits"]);
+    }
+    let refused = house.try_connect(House::anybody(), connect("e", Version::V311));
+    assert!(refused.is_err(), "there is no place for another one");
 }
 
 #[test]
@@ -105,25 +143,13 @@ fn the_rows_of_a_group_without_members_are_found_at_the_start() {
     member.cut();
     house.client("p", Version::V5).publish("t", "waits", QoS::AtLeastOnce);
     house.work();
-    let rows = || block_on(disk.1.queues(&Key::of(&["$group"]), None, 10)).unwrap();
-    let [kept] = &rows()[..] else { panic!("{:?}", rows()) };
-    // The process died before it could trim what another group had left. A client has the name that rows begin with.
-    let over = Key::of(&["$group", "$share/over/t", "live"]);
-    let client = records::journal_key(&"$group".parse().unwrap(), "incarnation");
-    let to = [&over, &client].map(|key| Recipient { session: key.clone(), tag: Bytes::new() });
-    block_on(disk.1.append(vec![Append { body: Bytes::new(), to: to.to_vec() }])).unwrap();
-    assert_eq!(rows().len(), 3);
-    // Where an older version named rows, the living stay as well.
-    let mut notes = Batch::new();
-    [kept, &over].iter().for_each(|row| ABANDONED.put(&mut notes, row, &true));
-    block_on(disk.0.commit(notes)).unwrap();
-    let again = disk.house();
-    for _ in 0..2 {
-        again.pass(1);
-        again.work();
-    }
-    assert_eq!(BTreeSet::from_iter(rows()), BTreeSet::from([kept.clone(), client]));
-    assert!(disk.abandoned().is_empty());
+    let kept = disk.queues();
+    assert_eq!(kept.len(), 1);
+    // The process died before it could trim what another group had left.
+    disk.append([Key::of(&["$group", "$share/over/t", "live"])]);
+    assert_eq!(disk.queues().len(), 2);
+    disk.start();
+    assert_eq!(disk.queues(), kept);
 }
 
 #[test]

@@ -90,10 +90,10 @@ impl State {
         page
     }
 
-    fn queues(&self, prefix: &Key, after: Option<&Key>, limit: usize) -> Vec<Key> {
-        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+    fn queues(&self, after: Option<&Key>, limit: usize) -> Vec<Key> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let names = self.sessions.range::<Key, _>((from, Bound::Unbounded)).map(|(name, _)| name);
-        names.take_while(|name| name.as_bytes().starts_with(prefix.as_bytes())).take(limit).cloned().collect()
+        names.take(limit).cloned().collect()
     }
 
     fn trim(&mut self, session: &Key, upto: Position) {
@@ -121,13 +121,8 @@ impl Journal for MemoryJournal {
         Box::pin(async move { Ok(self.state.lock().page(session, after, limit)) })
     }
 
-    fn queues<'a>(
-        &'a self,
-        prefix: &'a Key,
-        after: Option<&'a Key>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
-        Box::pin(async move { Ok(self.state.lock().queues(prefix, after, limit)) })
+    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().queues(after, limit)) })
     }
 
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {

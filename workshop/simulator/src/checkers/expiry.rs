@@ -1,9 +1,12 @@
-//! Messages and sessions end when they are to, within a second or two: not later, and sessions not earlier.
+//! Messages and sessions end when they are to, within a second or two: not later, and not earlier.
+
+mod lives;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dialect::Divergence;
+use events::{DropReason, Kind};
 use identity::Timestamp;
 use mqtt::{Connect, Packet, Publish, QoS, ReasonCode, Version};
 
@@ -11,6 +14,7 @@ use super::{Checker, word};
 use crate::book::{Book, Session};
 use crate::fact::Fact;
 use crate::heard::Heard;
+use lives::Lives;
 
 /// How late a message may be when it first goes out.
 const MESSAGE_SLACK: u64 = 1_100;
@@ -20,7 +24,9 @@ const SESSION_SLACK: Duration = Duration::from_secs(3);
 /// When messages end, and what each wire has been given before.
 #[derive(Default)]
 pub(super) struct Expiry {
-    ends: BTreeMap<String, Timestamp>,
+    lives: Lives,
+    /// The first and the last copy of each message.
+    ends: BTreeMap<String, (Timestamp, Timestamp)>,
     given: BTreeSet<(usize, u16, String)>,
     /// When wires were seated, and when they were given the first message: what waits at a seat until the disk knows of
     /// it has its place in the window.
@@ -30,16 +36,22 @@ pub(super) struct Expiry {
     before: BTreeMap<usize, Option<Session>>,
 }
 
+/// When a message that is handed in now ends.
+fn ends(publish: &Publish, now: Timestamp, book: &Book) -> Timestamp {
+    let clamp = book.dialect().has(Divergence::MessageExpiryClamp);
+    let least = if clamp { book.dialect().limits().message_expiry_min } else { 0 };
+    match publish.message_expiry_interval {
+        Some(seconds) => Timestamp(now.millis() + u64::from(seconds.max(least)) * 1000),
+        None => Timestamp::NEVER,
+    }
+}
+
 impl Expiry {
     fn took(&mut self, publish: &Publish, now: Timestamp, book: &Book) {
-        let clamp = book.dialect().has(Divergence::MessageExpiryClamp);
-        let least = if clamp { book.dialect().limits().message_expiry_min } else { 0 };
-        let end = match publish.message_expiry_interval {
-            Some(seconds) => Timestamp(now.millis() + u64::from(seconds.max(least)) * 1000),
-            None => Timestamp::NEVER,
-        };
-        let known = self.ends.entry(word(publish)).or_insert(end);
-        *known = end.max(*known);
+        let end = ends(publish, now, book);
+        let (first, last) = self.ends.entry(word(publish)).or_insert((end, end));
+        (*first, *last) = (end.min(*first), end.max(*last));
+        self.lives.published(publish, now, book);
     }
 
     fn gave(
@@ -50,6 +62,7 @@ impl Expiry {
         late: bool,
         book: &Book,
     ) -> Result<(), String> {
+        self.lives.gave(wire, client, publish, late);
         let message = word(publish);
         let id = publish.packet_id.map_or(0, mqtt::PacketId::get);
         // [MQTT-4.3.3-7] one of QoS 2 does not expire once it was sent, on whatever connection.
@@ -57,7 +70,8 @@ impl Expiry {
         let again = id != 0 && !self.given.insert((place.0, place.1, message.clone()));
         let version = book.seats.get(&wire).map(|seat| seat.connect.version);
         let expires = version == Some(Version::V5) || book.dialect().has(Divergence::ExpiryCrossesVersions);
-        let end = self.ends.get(&message).copied().unwrap_or(Timestamp::NEVER);
+        let never = (Timestamp::NEVER, Timestamp::NEVER);
+        let (first, end) = self.ends.get(&message).copied().unwrap_or(never);
         // What has a place in the window of a slow link keeps it.
         let seated = self.seated.get(&wire).copied().unwrap_or(now);
         let kept_waiting = *self.flushed.entry(wire).or_insert(now) > seated + Duration::from_secs(1);
@@ -68,10 +82,21 @@ impl Expiry {
             let late = now.since(end).as_millis();
             return Err(format!("{message} was sent on wire {wire} {late} ms after it had expired"));
         }
-        let left = end.since(now).as_millis() as u64;
+        let (least, most) = (first.since(now).as_millis() as u64, end.since(now).as_millis() as u64);
         match publish.message_expiry_interval.map(u64::from) {
-            Some(said) if said * 1000 > left + 1000 => {
-                Err(format!("{message} was sent with {said} s to live, and has {left} ms"))
+            Some(said) if said * 1000 > most + 1000 || (said + 1) * 1000 <= least => {
+                Err(format!("{message} was sent with {said} s to live, and has {most} ms"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
+        match heard.kind {
+            Kind::SessionExpired => expired(heard, now, book),
+            Kind::Connected => self.connected(heard, now, book),
+            Kind::DeliveryDropped if heard.dropped == Some(DropReason::Expired) => {
+                self.lives.dropped(heard, book)
             }
             _ => Ok(()),
         }
@@ -140,18 +165,14 @@ impl Checker for Expiry {
 
     fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
-            Fact::Took { packet, .. } => {
-                if let Packet::Publish(publish) = &**packet {
-                    self.took(publish, now, book);
-                }
-            }
-            Fact::Heard(heard) if heard.kind == events::Kind::SessionExpired => {
-                return expired(heard, now, book);
-            }
-            Fact::Heard(heard) if heard.kind == events::Kind::Connected => {
-                return self.connected(heard, now, book);
-            }
-            Fact::Gave { wire, client, packet, late } => match &**packet {
+            Fact::Took { wire, client, packet, sure } => match &**packet {
+                Packet::Publish(publish) => self.took(publish, now, book),
+                answer if *sure => self.lives.answered(*wire, *client, answer),
+                _ => {}
+            },
+            Fact::Heard(heard) => return self.heard(heard, now, book),
+            Fact::Died { .. } => self.lives.died(),
+            Fact::Gave { wire, client, packet, late, .. } => match &**packet {
                 Packet::Publish(publish) => return self.gave((*wire, *client), publish, now, *late, book),
                 Packet::ConnAck(connack) if connack.code == ReasonCode::Success => {
                     let clean = book.seats.get(wire).is_some_and(|seat| seat.connect.clean_start);

@@ -69,11 +69,18 @@ impl Groups {
     }
 
     fn lasting(topic: &str, book: &Book) -> Vec<String> {
+        Self::lasting_but(None, topic, book)
+    }
+
+    /// The groups with a persistent member other than this one that would have to get a message.
+    fn lasting_but(gone: Option<usize>, topic: &str, book: &Book) -> Vec<String> {
         // Otherwise a message is for the member that was chosen, and goes with its session.
         if !book.dialect().has(Divergence::SharedGroupQueue) {
             return Vec::new();
         }
-        let persistent = book.sessions.values().filter(|session| session.sure && session.expiry > 0);
+        let others = book.sessions.iter().filter(|(client, _)| gone != Some(**client));
+        let persistent =
+            others.map(|(_, session)| session).filter(|session| session.sure && session.expiry > 0);
         let takes = |session: &Session, filter: &String| {
             session.subs.get(filter).is_some_and(|sub| sub.qos != QoS::AtMostOnce)
         };
@@ -173,6 +180,11 @@ impl Groups {
             }
             // The last member may have left, and another come.
             Kind::Unsubscribed => self.dissolve(book),
+            // Who begins anew is no member any more. The book still has the session of before.
+            Kind::Connected if !heard.flag => {
+                let anew = Book::client(&heard.client);
+                self.due.retain(|(group, _), topic| Self::lasting_but(anew, topic, book).contains(group));
+            }
             // Its answer is no promise.
             Kind::PublishDenied | Kind::PublishRefused => {
                 self.asked

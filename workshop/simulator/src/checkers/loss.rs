@@ -25,6 +25,13 @@ struct Asked {
     at: Timestamp,
 }
 
+/// A message of QoS 2 as it came first: for whom it was meant then, and when it expires.
+struct First {
+    topic: String,
+    eligible: Vec<(usize, u64)>,
+    expires: Option<Timestamp>,
+}
+
 /// A message that a session is owed.
 struct Due {
     topic: String,
@@ -50,8 +57,8 @@ pub(super) struct Loss {
     welcomes: BTreeMap<usize, (Timestamp, Timestamp)>,
     /// Publishes that were refused, by wire and topic: some get no answer.
     refused: BTreeMap<(usize, String), u64>,
-    /// For whom a message of QoS 2 was meant when it came first, by message.
-    first: BTreeMap<String, Vec<(usize, u64)>>,
+    /// Messages of QoS 2 as they came first, by message.
+    first: BTreeMap<String, First>,
     now: Timestamp,
 }
 
@@ -69,14 +76,16 @@ impl Loss {
             (session.sure && session.subs.iter().any(matches)).then_some((*number, session.epoch))
         };
         let mut eligible: Vec<_> = book.sessions.iter().filter_map(eligible).collect();
+        let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
+        let mut expires = seconds.map(|millis| Timestamp(now.millis() + millis));
         if publish.qos == QoS::ExactlyOnce {
             // One that comes again under its identifier is no new message, unless the broker never got so far as to answer
             // it: then it goes to those that are subscribed now. Which of the two it is is not told: both must hold.
-            let first = self.first.entry(word(publish)).or_insert_with(|| eligible.clone());
-            eligible.retain(|one| first.contains(one));
+            let fresh = || First { topic: topic.clone(), eligible: eligible.clone(), expires };
+            let first = self.first.entry(word(publish)).or_insert_with(fresh);
+            eligible.retain(|one| first.eligible.contains(one));
+            expires = first.expires;
         }
-        let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
-        let expires = seconds.map(|millis| Timestamp(now.millis() + millis));
         let asked = Asked { message: word(publish), topic, eligible, expires, at: now };
         self.asked.insert((wire, id.get()), asked);
     }
@@ -191,6 +200,19 @@ impl Loss {
         welcome.filter(|(_, welcomed)| given <= *welcomed).map_or(given, |(asked, _)| *asked)
     }
 
+    /// Whether a message on a topic has expired that a client is owed, or will be owed when its publisher hears of it: of
+    /// QoS 2 perhaps on another connection.
+    fn may_have_expired(&self, whose: (usize, u64), topic: &str, now: Timestamp) -> bool {
+        let is_over = |of: &str, end: Option<Timestamp>| of == topic && end.is_some_and(|end| end <= now);
+        let open = |message: &String| !self.settled.contains(&(whose.0, whose.1, message.clone()));
+        let mut owed = self.due.get(&whose).into_iter().flatten();
+        let mut asked = self.asked.values().filter(|asked| asked.eligible.contains(&whose));
+        let mut first = self.first.iter().filter(|(_, first)| first.eligible.contains(&whose));
+        owed.any(|(_, due)| is_over(&due.topic, due.expires))
+            || asked.any(|asked| is_over(&asked.topic, asked.expires))
+            || first.any(|(message, first)| is_over(&first.topic, first.expires) && open(message))
+    }
+
     /// Whether the broker may drop a message for this reason.
     fn is_fair(&self, client: usize, topic: &str, why: DropReason, now: Timestamp, book: &Book) -> bool {
         let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
@@ -199,7 +221,7 @@ impl Loss {
         let of_topic = || known.iter().filter(|due| due.topic == topic);
         let limits = book.dialect().limits();
         match why {
-            DropReason::Expired => true,
+            DropReason::Expired => self.may_have_expired((client, epoch), topic, now),
             DropReason::RetryWindow => {
                 let window = limits.retry_window_v5.min(limits.retry_window_v3);
                 let sent = |due: &Due| due.given.map(|given| self.sent_at(client, given, book));

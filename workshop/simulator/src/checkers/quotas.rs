@@ -1,5 +1,7 @@
-//! Quotas are never exceeded: the window of unacknowledged messages, subscriptions of a connection, publishes in a
-//! second, and what all of the account's clients do in one.
+//! Quotas are never exceeded: the window of unacknowledged messages, subscriptions of a connection, what is kept for one
+//! that is away, publishes and bytes in a second, and what all of the account's clients do in one.
+
+mod throughput;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +10,12 @@ use events::Kind;
 use identity::Timestamp;
 use mqtt::{Packet, Version};
 
-use super::Checker;
+use super::{Checker, is_shared};
 use crate::book::Book;
 use crate::fact::Fact;
 use crate::heard::Heard;
 use crate::marks::{Mark, Marks};
+use throughput::Given;
 
 /// Counts of one wire.
 #[derive(Default)]
@@ -21,6 +24,7 @@ struct Counts {
     owed: BTreeSet<u16>,
     /// A QoS 2 message was received and not completed.
     publishes: Vec<Timestamp>,
+    given: Given,
 }
 
 /// By wire.
@@ -29,6 +33,10 @@ pub(super) struct Quotas {
     counts: BTreeMap<usize, Counts>,
     connects: BTreeMap<String, Vec<Timestamp>>,
     account: Account,
+    /// When the CONNECT of each wire was read.
+    asked: BTreeMap<usize, Timestamp>,
+    /// Messages that were put by for clients since they went, in this process. What waited before is not known as surely.
+    kept: BTreeMap<usize, usize>,
 }
 
 /// What all clients did.
@@ -55,7 +63,7 @@ impl Account {
 }
 
 /// More than a bucket of this rate can have given: what was in it, and what came in since. A moment is the one in which it was
-/// counted: of a CONNECT it is told late, when its session is stored.
+/// counted, which may be told late.
 fn beyond(moments: &mut Vec<Timestamp>, rate: Rate, now: Timestamp) -> bool {
     let Some(limit) = rate.limit() else { return false };
     moments.push(now);
@@ -66,7 +74,37 @@ fn beyond(moments: &mut Vec<Timestamp>, rate: Rate, now: Timestamp) -> bool {
 
 impl Quotas {
     pub(super) fn new(marks: Marks) -> Self {
-        Self { marks, counts: BTreeMap::new(), connects: BTreeMap::new(), account: Account::default() }
+        Self {
+            marks,
+            counts: BTreeMap::new(),
+            connects: BTreeMap::new(),
+            account: Account::default(),
+            asked: BTreeMap::new(),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// Last words are not counted, nor those to whoever is not let in.
+    fn gave_bytes(&mut self, wire: usize, bytes: usize, now: Timestamp, book: &Book) -> Result<(), String> {
+        if book.seats.get(&wire).is_none_or(|seat| seat.ended) {
+            return Ok(());
+        }
+        let rate = book.dialect().limits().throughput_per_connection;
+        let given = &mut self.counts.entry(wire).or_default().given;
+        given.more(bytes, rate, now).map_err(|owed| format!("wire {wire} was given more although {owed}"))
+    }
+
+    /// A message waits. For who is there it waits for the window, or for nothing but the disk.
+    fn queued(&mut self, heard: &Heard, book: &Book) -> Result<(), String> {
+        let client = Book::client(&heard.client).filter(|client| book.online(*client).is_none());
+        let Some(client) = client.filter(|_| !is_shared(&heard.topic)) else { return Ok(()) };
+        let (most, kept) =
+            (book.dialect().limits().session_queue_messages, self.kept.entry(client).or_insert(0));
+        *kept += 1;
+        match *kept > most {
+            true => Err(format!("{kept} messages were put by for {}, which may have {most}", heard.client)),
+            false => Ok(()),
+        }
     }
 
     fn gave(&mut self, wire: usize, packet: &Packet, book: &Book) -> Result<(), String> {
@@ -93,7 +131,10 @@ impl Quotas {
 
     fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) -> Result<(), String> {
         let limits = book.dialect().limits();
-        self.account.heard(heard.kind, now, limits)?;
+        // The account's rate has counted a CONNECT when it was read, that of its client when it was decided.
+        let asked =
+            heard.wire.filter(|_| heard.kind == Kind::Connected).and_then(|wire| self.asked.get(&wire));
+        self.account.heard(heard.kind, asked.copied().unwrap_or(now), limits)?;
         match (heard.kind, heard.wire) {
             (Kind::PublishIn, Some(wire)) => {
                 let rate = limits.publishes_per_connection;
@@ -101,7 +142,12 @@ impl Quotas {
                     return Err(format!("wire {wire} published faster than {rate:?}"));
                 }
             }
+            (Kind::Queued, _) => return self.queued(heard, book),
+            (Kind::Disconnected, _) => self.begins_anew(heard),
+            // What could not be written does not wait.
+            (Kind::StoreFailed, _) => self.kept.clear(),
             (Kind::Connected, _) => {
+                self.begins_anew(heard);
                 let rate = limits.connects_per_client_id;
                 if beyond(self.connects.entry(heard.client.clone()).or_default(), rate, now) {
                     return Err(format!("{} connected more often than {rate:?}", heard.client));
@@ -115,6 +161,11 @@ impl Quotas {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A client came or went.
+    fn begins_anew(&mut self, heard: &Heard) {
+        self.kept.retain(|client, _| Book::client(&heard.client) != Some(*client));
     }
 
     fn took(&mut self, wire: usize, packet: &Packet) {
@@ -136,10 +187,16 @@ impl Checker for Quotas {
         "quotas"
     }
 
-    fn see(&mut self, _now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
+    fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         let limits = book.dialect().limits();
         match fact {
-            Fact::Gave { wire, packet, .. } => return self.gave(*wire, packet, book),
+            Fact::Asked { wire, .. } => {
+                self.asked.insert(*wire, now);
+            }
+            Fact::Gave { wire, packet, bytes, .. } => {
+                self.gave_bytes(*wire, *bytes, now, book)?;
+                return self.gave(*wire, packet, book);
+            }
             Fact::Took { wire, packet, .. } => self.took(*wire, packet),
             Fact::Heard(heard) => return self.heard(heard, heard.at, book),
             Fact::Idle => {
@@ -152,6 +209,7 @@ impl Checker for Quotas {
             }
             Fact::Died { .. } => {
                 self.connects.clear();
+                self.kept.clear();
                 self.account = Account::default();
             }
             _ => {}

@@ -142,15 +142,10 @@ impl Journal for Disk {
         })
     }
 
-    fn queues<'a>(
-        &'a self,
-        prefix: &'a Key,
-        after: Option<&'a Key>,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
         Box::pin(async move {
             self.late().await?;
-            self.messages().queues(prefix, after, limit).await
+            self.messages().queues(after, limit).await
         })
     }
 

@@ -62,11 +62,11 @@ impl Wire {
         let local = std::net::SocketAddr::from(([10, 0, 0, 2], 8883));
         let link = Link { peer, local, server_name: None, transport: "mqtt/simulated", ends: None };
         let Some(credential) = credential(self.client) else { return };
-        let (broker, now) = (scene.broker.clone(), scene.now);
+        let (broker, clock) = (scene.broker.clone(), scene.clock.clone());
         // As the product does: in the order in which CONNECTs are read.
-        let turn = broker.turn(&connect, &credential.principal, &link, now);
+        let turn = broker.turn(&connect, &credential.principal, &link, scene.now);
         self.side = Side::Connecting(Task::new(async move {
-            broker.connect_in_turn(turn?, connect, credential, link, now).await
+            broker.connect_in_turn(turn?, connect, credential, link, &|| clock.now()).await
         }));
     }
 
@@ -167,9 +167,12 @@ impl Wire {
     fn give(&mut self, bytes: &BytesMut, scene: &mut Scene<'_>) {
         self.output.extend_from_slice(bytes);
         self.watched.extend_from_slice(bytes);
+        let mut before = self.watched.len();
         while let Ok(Some(packet)) = self.watch.decode(&mut self.watched) {
             let (wire, client, late) = (self.number, self.client, self.was_late);
-            scene.facts.push(Fact::Gave { wire, client, packet: Arc::new(packet), late });
+            let bytes = before - self.watched.len();
+            before = self.watched.len();
+            scene.facts.push(Fact::Gave { wire, client, packet: Arc::new(packet), late, bytes });
         }
     }
 
@@ -195,6 +198,7 @@ impl Wire {
     fn receive_bytes(&mut self, scene: &mut Scene<'_>) -> usize {
         if self.mode == Mode::HalfOpen {
             self.up.clear();
+            self.unread.clear();
             return 0;
         }
         if self.up.is_empty() || (self.mode == Mode::Slow && self.slow_until > scene.now) {
@@ -203,6 +207,7 @@ impl Wire {
         let piece = self.piece(self.up.len(), scene);
         self.input.extend_from_slice(self.up.get(..piece).unwrap_or_default());
         self.up.advance(piece);
+        self.arrived += piece;
         piece
     }
 

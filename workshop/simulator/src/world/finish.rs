@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use broker::Footprint;
 use mqtt::ReasonCode;
 use store::{Space, Store, block_on};
 
@@ -16,6 +17,8 @@ use crate::wire::Mode;
 
 /// How long a world may take to hand over what waits. Stored messages come ten in a second.
 const LONGEST: u64 = 600;
+/// No session lasts longer in a world, unless it lasts for ever.
+const LONGEST_SESSION: Duration = Duration::from_secs(3600);
 /// The spaces of which nothing may be left.
 const SPACES: [Space; 2] = [Space::new("sessions"), Space::new("wills")];
 
@@ -130,8 +133,19 @@ impl World {
             |space: &Space| block_on(records.scan(*space, &[], None, 1000)).map_or(0, |page| page.len());
         let records = SPACES.iter().map(count).sum();
         let (messages, shared) = self.disk.waiting();
+        let footprint = house.broker.footprint();
+        let moments = self.moments_left();
         if self.failure.is_none() {
-            self.report(&Fact::Emptied { connections, jobs, messages, shared, records });
+            let footprint = Footprint { moments, ..footprint };
+            self.report(&Fact::Emptied { connections, jobs, messages, shared, records, footprint });
         }
+    }
+
+    /// Moments in which somebody is to be looked at although none is left for whom there could be one. Nobody lived through
+    /// this hour.
+    fn moments_left(&mut self) -> usize {
+        self.clock.skip(LONGEST_SESSION);
+        self.pass(Duration::from_secs(2));
+        self.house.as_ref().map_or(0, |house| house.broker.footprint().moments)
     }
 }
