@@ -161,6 +161,10 @@ def test_device_made_before_a_power_cut_connects_after_it(new_server):
     server.start()
     with Wire.dial(server, device) as client:
         assert client.connect("survivor").code == 0
+    server.wait_for_log("store.unclosed", "its last commit holds")
+    server.stop()
+    server.start()
+    assert "store.unclosed" not in server.log_text(), "it was closed this time"
 
 
 # ---- device create ---------------------------------------------------------------------------------------------

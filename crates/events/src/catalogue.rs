@@ -473,6 +473,12 @@ catalogue! {
     /// The store's feed lost its place and everything is read again.
     FeedLagged = "feed.lagged", Warn, -, -,
         "none needed; if it happens often, the machine is too slow for so many changes" {}
+    /// The store had not been closed: the server before this one was killed, or the power failed.
+    StoreUnclosed = "store.unclosed", Warn, -, -,
+        "nothing after a kill or a loss of power; if there was neither, look at the disk, and restore a backup if something is missing" {
+        /// Its last commit does not hold, so the one before it counts.
+        torn: bool,
+    }
     /// The store failed.
     StoreFailed<'a> = "store.failed", Error, -, -,
         "check disk space and permissions of the data folder" {

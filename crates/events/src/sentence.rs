@@ -96,6 +96,13 @@ sentences! {
         write!(f, "certificate {id} of CA {ca} was not provisioned: {}", e.detail)
     };
     FeedLagged |_e, f| f.write_str("the feed of changes fell behind; everything is read again");
+    StoreUnclosed |e, f| f.write_str(match e.torn {
+        false => "the store had not been closed by the server before this one; its last commit holds",
+        true => {
+            "the store had not been closed by the server before this one, and its last commit does not hold: a loss of power tore \
+             it before anybody was told of it, or its pages were damaged since; the commit before it counts"
+        }
+    });
     StoreFailed<'_> |e, f| write!(f, "the store failed at {}: {}", e.what, e.detail);
     ApiCall<'_> |e, f| {
         let millis = e.duration.as_millis();

@@ -221,7 +221,11 @@ fn is_repeatable(event: &Event<'_>) -> bool {
     event.kind().level() == Level::Warn
         && !matches!(
             event.kind(),
-            Kind::CertificateDeactivated | Kind::CredentialRevoked | Kind::FeedLagged | Kind::ConfigProblem
+            Kind::CertificateDeactivated
+                | Kind::CredentialRevoked
+                | Kind::FeedLagged
+                | Kind::StoreUnclosed
+                | Kind::ConfigProblem
         )
 }
 

@@ -79,6 +79,8 @@ fn of_the_house(principal: &Principal, each: &mut dyn FnMut(Event<'_>)) {
     each(CertificateDeactivated { principal, status: "INACTIVE" }.into());
     each(CredentialRevoked { principal, reason: "gone" }.into());
     each(FeedLagged {}.into());
+    each(StoreUnclosed { torn: false }.into());
+    each(StoreUnclosed { torn: true }.into());
     each(StoreFailed { what: "it", detail: &"full" }.into());
     let (error, message) = ("AccessDeniedException", &"no");
     let peer = ([10, 0, 0, 7], 5).into();
@@ -128,6 +130,7 @@ fn subject(event: &Event<'_>) -> String {
         Event::StoreFailed(e) => e.what.to_owned(),
         Event::RetainedFull(e) => e.topic.to_owned(),
         Event::FeedLagged(_) => "the feed".to_owned(),
+        Event::StoreUnclosed(_) => "the store".to_owned(),
         _ => event.client_id().to_owned(),
     }
 }

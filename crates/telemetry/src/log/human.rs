@@ -86,7 +86,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::CertificateDeactivated | Kind::CertificateRegistered | Kind::CertificateNotRegistered => "CERT",
         Kind::DeviceProvisioned | Kind::ProvisioningFailed => "PROVISION",
         Kind::CredentialRevoked => "KEY",
-        Kind::FeedLagged | Kind::StoreFailed => "STORE",
+        Kind::FeedLagged | Kind::StoreUnclosed | Kind::StoreFailed => "STORE",
         Kind::ApiCall | Kind::DeviceCall => "API",
         Kind::ConfigProblem => "CONFIG",
         Kind::CostFinding => "BILL",

@@ -6,8 +6,9 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use events::StoreUnclosed;
 use ready::Lock;
-use store_redb::{Findings, OpenError};
+use store_redb::{Findings, Left, OpenError};
 
 use super::{BackupProblem, restore};
 use crate::cli::CheckArgs;
@@ -39,6 +40,10 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, BackupProblem> {
         Some(file) => (file, restore::verify(file)?),
         None => (&args.data_dir, look_alone(&args.data_dir)?),
     };
+    if report.findings.left != Left::Closed {
+        let torn = report.findings.left == Left::Torn;
+        println!("{}: {}", name.display(), StoreUnclosed { torn });
+    }
     if report.problems.is_empty() {
         println!("{}: sound: {}", name.display(), report.summary());
         return Ok(ExitCode::SUCCESS);
@@ -87,16 +92,13 @@ pub fn look(folder: &Path) -> Result<Report, BackupProblem> {
     Ok(Report { findings, problems })
 }
 
-/// Records of the registry have their shapes, retained messages a form of their own, and all others are JSON.
+/// Records of the registry and of the broker have their shapes; all others are JSON.
 fn record(space: &str, _key: &[u8], value: &[u8]) -> Result<(), String> {
-    if space == "retained" {
-        return Ok(());
-    }
     let json = || {
         serde_json::from_slice::<serde::de::IgnoredAny>(value).map(drop).map_err(|error| error.to_string())
     };
-    let read = registry::readable(space, value).unwrap_or_else(json);
-    read.map_err(|error| format!("it cannot be read: {error}"))
+    let read = registry::readable(space, value).or_else(|| records::readable(space, value));
+    read.unwrap_or_else(json).map_err(|error| format!("it cannot be read: {error}"))
 }
 
 fn bill(path: &Path) -> Option<String> {

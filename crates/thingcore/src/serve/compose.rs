@@ -8,14 +8,14 @@ use access::{Access, AccessParts};
 use api::{AccessKeys, ApiParts, ApiServer, ServerLimits};
 use broker::{Broker, BrokerParts, Durability};
 use dialect::{Dialect, QuotaProfile};
-use events::{ConfigProblem, Event, Observers};
+use events::{ConfigProblem, Event, Observers, StoreUnclosed};
 use gateway::{Clock, Gateway, GatewayParts, Requests, ServerIdentity};
 use identity::Site;
 use quirks::Rules;
 use services::commit::Records;
 use services::{EndpointAddress, Services, ServicesParts};
 use store::{Journal, Store};
-use store_redb::{Options, RedbStore};
+use store_redb::{Left, Options, RedbStore};
 use telemetry::{Admin, DivergenceReport, Health, LogThread, MetricsObserver, OtlpThread};
 use tokio::net::TcpListener;
 
@@ -113,7 +113,7 @@ impl House {
         let listeners = Listeners::start(settings, data.account.account.as_str(), metering.as_ref());
         let listeners = listeners.map_err(ServeProblem::new)?;
         let observers = listeners.observers.clone();
-        let store = Arc::new(open_store(&data)?);
+        let store = Arc::new(open_store(&data, &observers, &clock)?);
         let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let broker = broker(card, dialect, &store, &observers);
         let quirks = Arc::clone(broker.quirks());
@@ -185,9 +185,15 @@ impl House {
     }
 }
 
-fn open_store(data: &DataDir) -> Result<RedbStore, ServeProblem> {
+/// Tells how the store had been left, if it was not closed.
+fn open_store(data: &DataDir, observers: &Observers, clock: &Clock) -> Result<RedbStore, ServeProblem> {
     let options = Options { compact: true, verify: true, ..Options::default() };
-    RedbStore::open(&data.store_file(), options).map_err(ServeProblem::new)
+    let store = RedbStore::open(&data.store_file(), options).map_err(ServeProblem::new)?;
+    if store.left() != Left::Closed {
+        let torn = store.left() == Left::Torn;
+        observers.emit(clock.now(), &Event::StoreUnclosed(StoreUnclosed { torn }));
+    }
+    Ok(store)
 }
 
 /// The broker over the embedded store.
