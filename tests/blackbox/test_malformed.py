@@ -1,12 +1,16 @@
-"""Packets that are none: each ends the connection that sent it, with a reason for MQTT 5, and nothing else."""
+"""Packets that are none: each ends the connection that sent it, with a reason for MQTT 5, and nothing else. That honest clients do
+not notice, on any transport, is asked by `test_attackers_packets.py`."""
 
 import struct
+from functools import partial
 
 import pytest
 
+import attacks
 import wire
 from provision import unique
 from refusal import outcome
+from server import Server
 from wire import DISCONNECT, V5, V311
 
 
@@ -17,6 +21,20 @@ def props(version, raw=b""):
 def publish(version, topic=b"\0\1a", tail=b"", raw=b"", flags=0):
     return wire.frame(wire.PUBLISH, flags, topic + (b"\0\1" if flags & 6 else b"") + props(version, raw) + tail)
 
+
+def acknowledgement(body, flags, kind, version):
+    return wire.frame(kind, flags, body)
+
+
+# What the packets of QoS 2 may not be. PUBREL has a flag that it must have.
+QOS_2, QOS_2_ONLY_V5 = {}, {}
+for _name, _kind, _flags in [("PUBREC", wire.PUBREC, 0), ("PUBREL", wire.PUBREL, 2), ("PUBCOMP", wire.PUBCOMP, 0)]:
+    for _what, _body in {"without a packet id": b"", "with half a packet id": b"\0", "with packet id 0": b"\0\0"}.items():
+        QOS_2[f"{_name} {_what}"] = partial(acknowledgement, _body, _flags, _kind)
+    QOS_2[f"{_name} with wrong flags"] = partial(acknowledgement, b"\0\1", _flags ^ 2, _kind)
+    for _what, _body in {"an unknown code": b"\0\1\x7f", "an unknown property": b"\0\1\0\2\x7f\0",
+                         "properties longer than itself": b"\0\1\0\x40"}.items():
+        QOS_2_ONLY_V5[f"{_name} with {_what}"] = partial(acknowledgement, _body, _flags, _kind)
 
 BOTH = {
     "reserved packet type": lambda v: wire.frame(0, 0, b""),
@@ -29,6 +47,9 @@ BOTH = {
     "subscribe with reserved bits": lambda v: wire.subscribe(v, [("a", 0xC0)]),
     "subscribe cut off in a filter": lambda v: wire.frame(wire.SUBSCRIBE, 2, b"\0\1" + props(v) + b"\0\5a"),
     "subscribe without options": lambda v: wire.frame(wire.SUBSCRIBE, 2, b"\0\1" + props(v) + b"\0\1a"),
+    "subscribe without a filter": lambda v: wire.frame(wire.SUBSCRIBE, 2, b"\0\1" + props(v)),
+    "unsubscribe cut off in a filter": lambda v: wire.frame(wire.UNSUBSCRIBE, 2, b"\0\1" + props(v) + b"\0\5a"),
+    "unsubscribe without a filter": lambda v: wire.frame(wire.UNSUBSCRIBE, 2, b"\0\1" + props(v)),
     "unsubscribe with wrong flags": lambda v: wire.frame(wire.UNSUBSCRIBE, 0, b"\0\1" + props(v) + b"\0\1a"),
     "publish with QoS 3": lambda v: publish(v, flags=6),
     "publish without a topic": lambda v: wire.frame(wire.PUBLISH, 0, b""),
@@ -42,6 +63,7 @@ BOTH = {
     "acknowledgement without a packet id": lambda v: wire.frame(wire.PUBACK, 0, b""),
     "acknowledgement with flags": lambda v: wire.frame(wire.PUBACK, 3, b"\0\1"),
     "disconnect with flags": lambda v: wire.frame(wire.DISCONNECT, 5, b""),
+    **QOS_2,
 }
 ONLY_V3 = {
     "empty topic": lambda v: publish(v, topic=b"\0\0"),
@@ -63,6 +85,9 @@ ONLY_V5 = {
     "retain handling 3": lambda v: wire.subscribe(v, [("a", 0x30)]),
     "no local on a shared subscription": lambda v: wire.subscribe(v, [("$share/g/a", 0x04)]),
     "disconnect with an unknown property": lambda v: wire.frame(wire.DISCONNECT, 0, b"\0\2\x7f\0"),
+    "auth with flags": lambda v: wire.frame(wire.AUTH, 1, b""),
+    "auth with an unknown code": lambda v: wire.frame(wire.AUTH, 0, b"\x7f\0"),
+    **QOS_2_ONLY_V5,
 }
 CASES = (
     [(v, name, make) for name, make in BOTH.items() for v in (V311, V5)]
@@ -73,12 +98,43 @@ CASES = (
 def test_malformed_packet_ends_the_connection(connected, version, make):
     connection = connected(version)
     connection.send(make(version))
+    assert_ended(connection)
+
+
+def assert_ended(connection):
+    """MQTT 5 may be told why; nothing else comes."""
     answer = outcome(connection)
-    if version == V311:
+    if connection.version == V311:
         assert answer is None, answer
     elif answer is not None:
         assert answer.kind == DISCONNECT and answer.code >= 0x80, answer
         connection.expect_end()
+
+
+@pytest.fixture(scope="module")
+def oasis(tmp_path_factory):
+    """A server that takes QoS 2."""
+    server = Server(tmp_path_factory.mktemp("oasis"), "--dialect", "oasis").start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("transport", attacks.TRANSPORTS)
+def test_malformed_packets_of_qos_2_end_the_connection_where_there_is_qos_2(oasis, version, transport):
+    for case, make in {**QOS_2, **(QOS_2_ONLY_V5 if version == V5 else {})}.items():
+        with attacks.greeted(oasis, transport, version) as connection:
+            connection.send(make(version))
+            packets = attacks.is_over(connection)
+            assert packets is not None and len(packets) <= (version == V5), (case, packets)
+            assert all(packet.kind == DISCONNECT and packet.code >= 0x80 for packet in packets), (case, packets)
+
+
+def test_right_packets_of_qos_2_do_not_end_it(oasis, version):
+    """What was refused above was refused for what it is, not for its type."""
+    for kind in (wire.PUBREC, wire.PUBREL, wire.PUBCOMP):
+        with attacks.greeted(oasis, "plain", version) as connection:
+            connection.send(acknowledgement(b"\0\1", 2 if kind == wire.PUBREL else 0, kind, version))
+            assert all(packet.kind in (wire.PUBREL, wire.PUBCOMP) for packet in connection.ping()), wire.NAMES[kind]
 
 
 def connect_packet(version=V5, name=b"\0\4MQTT", level=None, flags=2, keep_alive=60, raw=b"", tail=b"\0\1c"):
@@ -105,19 +161,21 @@ BAD_CONNECTS = {
 
 
 @pytest.mark.parametrize("case", list(BAD_CONNECTS.values()), ids=list(BAD_CONNECTS))
-def test_malformed_connect_is_refused(dial, server, case):
-    connection = dial(None, V5, port="plain")
-    connection.send(connect_packet(**case))
-    answer = outcome(connection)
-    if answer is not None:
-        assert answer.kind in (wire.CONNACK, DISCONNECT) and answer.code >= 0x80, answer
+@pytest.mark.parametrize("transport", attacks.TRANSPORTS)
+def test_malformed_connect_is_refused(server, transport, case):
+    with attacks.dial(server, transport) as connection:
+        connection.send(connect_packet(**case))
+        answer = outcome(connection)
+        if answer is not None:
+            assert answer.kind in (wire.CONNACK, DISCONNECT) and answer.code >= 0x80, answer
+            connection.expect_end()
+
+
+@pytest.mark.parametrize("transport", attacks.TRANSPORTS)
+def test_malformed_v3_connect_is_refused_without_a_word(server, transport):
+    with attacks.dial(server, transport, version=V311) as connection:
+        connection.send(connect_packet(V311, flags=3))
         connection.expect_end()
-
-
-def test_malformed_v3_connect_is_refused_without_a_word(dial):
-    connection = dial(None, V311, port="plain")
-    connection.send(connect_packet(V311, flags=3))
-    connection.expect_end()
 
 
 def test_packets_may_come_byte_by_byte_and_all_at_once(dial, topic, version):

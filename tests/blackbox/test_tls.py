@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import odd_certificates as odd
 import wire
 from provision import Device, allow, unique
 from test_domain_configurations import Bought
@@ -101,13 +102,14 @@ def test_expired_certificate_is_refused_although_active(server, account):
     assert_no_connection(server, device)
 
 
-def test_registered_certificate_with_a_foreign_key_is_refused(server, account):
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls1.2", "tls1.3"])
+def test_registered_certificate_with_a_foreign_key_is_refused(server, account, newest):
     """Knowing the certificate is not enough: the handshake proves the key."""
-    honest, thief = self_signed(account), self_signed(account)
-    account.iot.register_certificate_without_ca(certificatePem=honest.certificate_pem, status="ACTIVE")
-    thief.certificate_file = honest.certificate_file
-    with pytest.raises(ssl.SSLError):
-        Wire.dial(server, thief, V5)
+    honest, thief = odd.ec_key(), odd.ec_key()
+    certificate = odd.forged(honest)
+    account.iot.register_certificate_without_ca(certificatePem=odd.pem_of(certificate), status="ACTIVE")
+    found = odd.knock(server, odd.Shown(account.folder, thief, certificate, poses=True), newest=newest)
+    assert odd.BAD_SIGNATURE in found, found
 
 
 @pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls1.2", "tls1.3"])

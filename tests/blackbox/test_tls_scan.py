@@ -1,10 +1,16 @@
 """What a scanner of TLS finds: for each security policy exactly its versions and suites, whatever a client offers.
 
-The scanner writes its ClientHello by hand and offers every code point of suites there has been. What the server takes it offers
-no more, until the server refuses: so the answer is the whole set. TLS 1.2's suites go with the server's kind of key."""
+The scanner writes its ClientHello by hand and offers every code point of the ranges in which suites were ever registered, 2304 of
+them. What the server takes it offers no more, until the server refuses: so the answer is the whole set. TLS 1.2's suites go with
+the server's kind of key.
 
+What was found stands in docs/threat-model.md: `UPDATE_DOCS=1` writes it there."""
+
+import fcntl
+import os
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +21,7 @@ from test_domain_configurations import Bought, host
 from websocket import own_address
 
 SSL3, TLS10, TLS11, TLS12, TLS13 = 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
+OLDER = (TLS11, TLS10, SSL3)
 # Every range in which a suite was ever registered, SSL 2's and GREASE's neighbours included.
 EVERY = [high << 8 | low for high in (0x00, 0x13, 0x56, 0xC0, 0xC1, 0xCC, 0xD0, 0xFE, 0xFF) for low in range(256)]
 
@@ -27,6 +34,16 @@ POLICIES = {
     "IoTSecurityPolicy_TLS12_1_2_2022_10": (set(), True),
     "IoTSecurityPolicy_TLS12_1_0_2016_01": (set(), True),
 }
+NAMES = {
+    0x1301: "AES128-GCM-SHA256", 0x1302: "AES256-GCM-SHA384", 0x1303: "CHACHA20-POLY1305-SHA256",
+    0xC02B: "ECDHE-ECDSA-AES128-GCM-SHA256", 0xC02C: "ECDHE-ECDSA-AES256-GCM-SHA384", 0xCCA9: "ECDHE-ECDSA-CHACHA20-POLY1305",
+    0xC02F: "ECDHE-RSA-AES128-GCM-SHA256", 0xC030: "ECDHE-RSA-AES256-GCM-SHA384", 0xCCA8: "ECDHE-RSA-CHACHA20-POLY1305"}
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
+HEAD = ["| endpoint | key | TLS 1.3 | TLS 1.2 | TLS 1.1, 1.0, SSL 3 |", "|---|---|---|---|---|"]
+# The endpoint without a domain configuration: its ports by the names of the ready file, and one in another partition.
+DEFAULTS, GOVCLOUD = {"mqtt": "default, port 8883", "tls": "default, port 443", "https": "default, port 8443"}, "default, GovCloud"
+ROWS = [(name, "ec") for name in [*DEFAULTS.values(), GOVCLOUD]] + [(policy, kind) for policy in POLICIES for kind in OLD]
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +111,62 @@ def taken(server, version, name, port="mqtt"):
     return found
 
 
-@pytest.mark.parametrize("port", ["mqtt", "tls", "https"])
+# ---- the page ----------------------------------------------------------------------------------------------------
+
+
+def rows_of(lines):
+    """The rows of the page's table, and where they stand."""
+    start = lines.index(HEAD[0]) + len(HEAD)
+    end = next((at for at in range(start, len(lines)) if not lines[at].startswith("|")), len(lines))
+    return lines[start:end], start, end
+
+
+def key_of(line):
+    return tuple(cell.strip() for cell in line.split("|")[1:3])
+
+
+def tell(endpoint, kind, found):
+    """What was found is what the page says, or will be."""
+    said = [", ".join(NAMES.get(suite, hex(suite)) for suite in sorted(found[version])) or "none" for version in (TLS13, TLS12)]
+    older = set().union(*(found[version] for version in OLDER))
+    line = "| " + " | ".join([endpoint, kind, *said, ", ".join(map(hex, sorted(older))) or "none"]) + " |"
+    if not os.environ.get("UPDATE_DOCS"):
+        assert line in rows_of(PAGE.read_text().splitlines())[0], f"{PAGE} does not say {line}: UPDATE_DOCS=1 makes it anew"
+        return
+    with open(PAGE, "r+") as page:
+        fcntl.flock(page, fcntl.LOCK_EX)
+        lines = page.read().splitlines()
+        rows, start, end = rows_of(lines)
+        known = {**{key_of(row): row for row in rows}, (endpoint, kind): line}
+        lines[start:end] = [known[key] for key in ROWS if key in known]
+        page.seek(0)
+        page.truncate()
+        page.write("\n".join(lines) + "\n")
+
+
+def test_the_page_has_a_row_for_each_scan():
+    if os.environ.get("UPDATE_DOCS"):
+        pytest.skip("the page is being made")
+    assert [key_of(row) for row in rows_of(PAGE.read_text().splitlines())[0]] == ROWS
+
+
+# ---- the scan ----------------------------------------------------------------------------------------------------
+
+
+def scan(server, name, port="mqtt"):
+    """The suites that the server takes, by version."""
+    return {version: taken(server, version, name, port) for version in (TLS13, TLS12, *OLDER)}
+
+
+def exactly(new, old):
+    return {TLS13: new, TLS12: old, **{version: set() for version in OLDER}}
+
+
+@pytest.mark.parametrize("port", DEFAULTS)
 def test_the_default_endpoint_takes_its_policy_and_no_more(server, port):
-    assert taken(server, TLS13, "localhost", port) == NEW
-    assert taken(server, TLS12, "localhost", port) == OLD["ec"]
-    for old in (TLS11, TLS10, SSL3):
-        assert taken(server, old, "localhost", port) == set(), hex(old)
+    found = scan(server, "localhost", port)
+    assert found == exactly(NEW, OLD["ec"])
+    tell(DEFAULTS[port], "ec", found)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -114,10 +181,9 @@ def test_a_domain_takes_its_policy_and_no_more(server, policy, kind):
         domainConfigurationName=configuration, domainName=name, serverCertificateArns=[certificate],
         tlsConfig={"securityPolicy": policy})
     try:
-        assert taken(server, TLS13, name) == new
-        assert taken(server, TLS12, name) == (OLD[kind] if is_old else set())
-        for old in (TLS11, TLS10, SSL3):
-            assert taken(server, old, name) == set(), hex(old)
+        found = scan(server, name)
+        assert found == exactly(new, OLD[kind] if is_old else set())
+        tell(policy, kind, found)
     finally:
         iot.update_domain_configuration(domainConfigurationName=configuration, domainConfigurationStatus="DISABLED")
         iot.delete_domain_configuration(domainConfigurationName=configuration)
@@ -127,7 +193,9 @@ def test_the_policy_of_govcloud_has_no_chacha_in_tls_1_3(new_server, tmp_path):
     config = tmp_path / "thingcore.toml"
     config.write_text('[account]\nregion = "us-gov-west-1"\n')
     server = new_server("--config", config)
-    assert taken(server, TLS13, "localhost") == NEW - {0x1303}
+    found = scan(server, "localhost")
+    assert found == exactly(NEW - {0x1303}, OLD["ec"])
+    tell(GOVCLOUD, "ec", found)
 
 
 HEARTBEAT, COMPRESSED_CERTIFICATE, EARLY_DATA, TICKET = 15, 27, 42, 35
