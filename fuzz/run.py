@@ -57,7 +57,7 @@ def run(target, seconds):
 def record(target, began, commit, outcome):
     """The line of a run."""
     text, seconds, code = outcome
-    last = lambda pattern: int((re.findall(pattern, text) or ["0"])[-1])  # noqa: E731
+    last = lambda pattern: int((re.findall(pattern, text, flags=re.M) or ["0"])[-1])  # noqa: E731
     findings = re.findall(r"Test unit written to \S*?([^/\s]+)$", text, flags=re.M)
     # A run that ends badly and leaves no input behind has found something all the same.
     if code and not findings:

@@ -2,7 +2,8 @@
 """Writes the seeds of each fuzz target to corpus/TARGET: right inputs, so that a fuzzer begins behind the first check.
 
 Those of `decode`, `records` and `websocket` come from the wire vectors of the crate mqtt; those of `policies` and `reach` from the
-truth tables of the crate policy and the examples of the docs; those of `prices` from the shipped price lists. Needs `cryptography`
+truth tables of the crate policy and the examples of the docs; those of `prices` from the shipped price lists. `records` has a record
+for each keyspace of the registry: a new one needs one here. Needs `cryptography`
 (it is in the checkout's .venv) for certificates; without it that target has none."""
 
 import datetime
@@ -40,15 +41,103 @@ SIGNATURES = [
     f"GET\n/things\n\nHost:localhost\nDate:Thu, 01 Jan 2026 00:00:00 GMT\nAuthorization:AWS4-HMAC-SHA256 "
     f"Credential={CREDENTIAL}, SignedHeaders=date;host, Signature={'f' * 64}",
 ]
-ID = "a" * 64
+# What a peer of the gateway says, behind the terms on which it is there: a signature or an authorizer decides, all is taken.
+UPGRADE = ("GET /mqtt{} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {}\r\n{}\r\n")
+AUTHORIZER = "x-amz-customauthorizer-name: a\r\nx-amz-customauthorizer-signature: c2ln\r\ntoken: t\r\n"
+FRAME = "\x82\x82\0\0\0\0\xc0\0"
+PEERS = [
+    "\0" + UPGRADE.format("?" + SIGNATURES[0].split("\n")[2], "mqtt", ""),
+    "\0" + UPGRADE.format("", "mqtt", "X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + CREDENTIAL
+                          + ", SignedHeaders=host;x-amz-date, Signature=" + "0" * 64 + "\r\n"),
+    "\0" + UPGRADE.format("?x-amz-customauthorizer-name=a&token=t%20u&x-amz-customauthorizer-signature=c2ln", "mqtt", "") + FRAME,
+    "\x02" + UPGRADE.format("", "other, mqtt", AUTHORIZER) + FRAME,
+    "\x82" + UPGRADE.format("", "mqttv3.1", AUTHORIZER) + FRAME,
+    "\x04" + UPGRADE.format("", "mqtt", ""),
+    "\0POST /topics/a?qos=1 HTTP/1.1\r\nHost: h\r\n" + AUTHORIZER + "Content-Length: 2\r\n\r\nhi" + "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "\0POST /topics/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    "\x10GET /things HTTP/1.0\r\n\r\n",
+]
+ID, ARN = "a" * 64, "arn:aws:iam::123456789012:role/r"
+TIMES = dict(created=1, modified=1, not_before=1, not_after=2)
+# A record of each space of the registry, by the name of its keyspace.
 RECORDS = {
-    0: dict(id=ID, pem="p", status="ACTIVE", mode="DEFAULT", created=1, modified=1, not_before=1, not_after=2, version=1, generation="g"),
-    2: dict(name="thing", attributes={"a": "b"}, version=1),
+    "REGISTRATION_CODE": dict(code=ID, created=1),
+    "POLICY_TARGETS": dict(attached=1),
+    "TARGET_POLICIES": dict(attached=1),
+    "AUTHORIZERS": dict(name="a", function_arn="arn:aws:lambda:us-east-1:123456789012:function:f", token_key_name="t",
+                        public_keys={"k": "p"}, status="ACTIVE", signing_disabled=False, caching_for_http=True, created=1, modified=1),
+    "DEFAULT_AUTHORIZER": dict(name="a"),
+    "BILLING_GROUPS": dict(name="b", id=ID, description="d", version=1, created=1, closing=True),
+    "BILLING_GROUP_THINGS": {},
+    "CA_CERTIFICATES": dict(id=ID, pem="p", subject="s", status="INACTIVE", mode="SNI_ONLY", auto_registration=True, version=1,
+                            registration_config=dict(template_body="{}", role_arn=ARN, template_name="t"), generation="g", **TIMES),
+    "CA_SUBJECTS": {},
+    "CERTIFICATES": dict(id=ID, pem="p", status="ACTIVE", mode="DEFAULT", ca_certificate_id=ID, version=1, generation="g", **TIMES),
+    "SIGNED_PARTS": ID,
+    "DOMAIN_CONFIGURATIONS": dict(
+        name="d", id="1", domain_name="a.example.com", managed=False, enabled=True, status_changed=1,
+        authorizer=dict(default="a", allow_override=True), security_policy="IoTSecurityPolicy_TLS13_1_3_2022_10",
+        authentication_type="AWS_X509", application_protocol="SECURE_MQTT", server_certificate_arn="s", validation_certificate_arn="v",
+        server_certificate_config=dict(enable_ocsp_check=True, ocsp_lambda_arn="l", ocsp_authorized_responder_arn="r"),
+        client_certificate_callback="c"),
+    "DOMAIN_NAMES": dict(configuration="d"),
+    "GUARDS": dict(additions=1),
+    "IDENTITY_POOLS": dict(id="us-east-1:1", name="p", allow_unauthenticated=True, allow_classic_flow=True, developer_provider="d",
+                           login_providers={"a": "b"}, roles={"authenticated": ARN}, created=1),
+    "COGNITO_IDENTITIES": dict(pool_id="us-east-1:1", logins=["a"], created=1),
+    "POOL_IDENTITIES": {},
+    "LOGINS": dict(identity="us-east-1:2"),
+    "IAM_ROLES": dict(name="r", id="AROA", created=1, from_configuration=True, description="d", max_session_seconds=3600, trust="{}",
+                      policies={"p": "{}"}),
+    "IAM_USERS": dict(name="u", id="AIDA", created=1, from_configuration=True, policies={"p": "{}"},
+                      access_keys=[dict(id="AKIA", secret="s", status="Active", created=1)]),
+    "IAM_ACCESS_KEYS": dict(user="u"),
+    "LOGGING_OPTIONS": dict(role_arn=ARN, default_level="INFO", disabled=True,
+                            events=[dict(event_type="Connect", level="DEBUG", destination="d")]),
+    "LOGGING_LEVELS": dict(level="ERROR"),
+    "ORDER": {},
+    "POLICIES": dict(name="p", default_version=1, versions=[dict(id=1, document="{}", created=1)], last_version=1, created=1, modified=1,
+                     generation="g", closing=True),
+    "PROVISIONING_TEMPLATES": dict(
+        name="t", type="FLEET_PROVISIONING", description="d", enabled=True, role_arn=ARN, hook=dict(payload_version="v", target_arn="f"),
+        default_version=1, versions=[dict(id=1, body="{}", created=1)], last_version=1, created=1, modified=1),
+    "SERVER_CERTIFICATES": dict(
+        id="s", created=1, imported=1, tags={"a": "b"}, in_service=None, current=dict(
+            certificate="c", chain="c", private_key="k", names=["a.example.com"], common_name="a", key_algorithm="RSA_2048", for_servers=True,
+            depth=1, not_before=1, not_after=2)),
+    "TAGS": dict(value="v"),
+    "THING_GROUPS": dict(name="g", id="1", parent="h", ancestors=["h"], description="d", attributes={"a": "b"}, version=1, created=1,
+                         closing=True),
+    "GROUP_CHILDREN": {},
+    "THING_MEMBERSHIPS": dict(joined=1),
+    "GROUP_MEMBERS": dict(joined=1),
+    "THING_PRINCIPALS": dict(type="EXCLUSIVE_THING", attached=1),
+    "PRINCIPAL_THINGS": dict(type="NON_EXCLUSIVE_THING", attached=1),
+    "THING_TYPES": dict(name="t", id="1", created=1, deprecated=2, properties=dict(
+        description="d", searchable_attributes=["a"],
+        propagating_attributes=[dict(user_property_key="k", thing_attribute="a", connection_attribute="iot:ClientId")])),
+    "TYPE_THINGS": {},
+    "THINGS": dict(name="thing", id="1", type_name="t", attributes={"a": "b"}, billing_group="b", version=1, created=1, modified=1),
 }
-
+SESSIONS = [
+    dict(incarnation="i", version=4, expiry=3600, ended=None, subscriptions=[dict(filter="a/+", qos=1)]),
+    dict(incarnation="0f", version=5, expiry=4294967295, ended=1_767_225_600_000, received=[1, 65535], seen=7, released=[2, 3], finished=[9],
+         subscriptions=[dict(filter="$share/group/a/#", qos=2, no_local=True, retain_as_published=True, identifier=268435455),
+                        dict(filter="#", qos=0), dict(filter="#", qos=1)]),
+]
+PRINCIPALS = [
+    {"Certificate": ID}, {"AccessKey": "AKIA"}, {"Plain": "p"}, {"Custom": dict(principal_id="p", authorizer="a")},
+    {"Iam": dict(access_key_id="ASIA", unique_id="AROA:s", kind={"Role": dict(name="r", session="s")}, session_policy="{}",
+                 cognito=dict(id="us-east-1:2", pool_id="us-east-1:1", authenticated=True),
+                 device=dict(thing_name="t", thing_type_name=None, certificate_id=ID))},
+]
+GRANT = dict(authorizer="a", documents=['{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}'])
+# The readers of the target `records` before those of the registry, as it numbers them.
+MESSAGE, TAG, BLOCK, QUEUE, SESSION, WILL, RETAINED, REGISTRY = range(8)
 
 def main():
-    writers = {"decode": decode, "records": records, "websocket": websocket, "requests": lambda: map(numbered, REQUESTS),
+    writers = {"decode": decode, "records": records, "websocket": websocket, "requests": requests,
                "signatures": lambda: map(str.encode, SIGNATURES), "settings": settings, "certificates": certificates,
                "policies": policies, "reach": reach, "prices": prices}
     for target, seeds in writers.items():
@@ -112,14 +201,50 @@ def decode():
 # ---- the others ----
 
 
-def records():
-    """A PUBLISH behind the head that the journal puts before it; tags; records as JSON."""
+def requests():
+    """Requests to the services, and peers of the gateway."""
+    yield from map(numbered, REQUESTS)
+    for peer in PEERS:
+        yield b"\x05" + peer.encode("latin-1")
+
+
+def spaces():
+    """The keyspaces of the registry, in the order of the target `records`."""
+    return re.findall(r"same\(&[\w:]*\b([A-Z_]+), bytes\)", (ROOT / "fuzz/fuzz_targets/records.rs").read_text())
+
+
+def messages():
+    """A PUBLISH behind the head that the journal puts before it."""
     for to, packet in vectors():
         if to.startswith("5") and packet[0] >> 4 == 3 and len(packet) < 5_000:
-            yield b"\0\x01\x07" + bytes(7) + b"\x09" + packet
-    yield b"\x01\x01\x03\x00\x01\x00\x00\x00\x07group"
-    for choice, record in RECORDS.items():
-        yield bytes([choice + 20]) + json.dumps(record).encode()
+            yield b"\x01\x07" + bytes(7) + b"\x09" + packet
+
+
+def records():
+    """Messages, tags, queues, sessions, wills, retained messages, and a record of each space of the registry."""
+    for message in messages():
+        yield bytes([MESSAGE]) + message
+        yield bytes([RETAINED]) + (1_767_225_600_000).to_bytes(8, "big") + message
+    yield bytes([TAG]) + b"\x01\x03\x00\x01\x00\x00\x00\x07group"
+    yield from queues()
+    for session in SESSIONS:
+        yield bytes([SESSION]) + json.dumps(session).encode()
+    for principal in PRINCIPALS:
+        will = dict(principal=principal, peer="192.0.2.1:1883", server_name="localhost", expiry=60, grant=GRANT,
+                    message=next(messages()).hex())
+        yield bytes([WILL]) + json.dumps(will).encode()
+    for number, space in enumerate(spaces(), REGISTRY):
+        yield bytes([number]) + json.dumps(RECORDS[space]).encode()
+
+
+def queues():
+    """Names, and blocks with one reference, with some, and full."""
+    for name in (b"client\0i\0", b"\0client\0i\0", b"$group\0$share/g/a\0s\0"):
+        yield bytes([QUEUE]) + name
+        for count in (1, 3, 64):
+            key = len(name).to_bytes(2, "big") + name + (5).to_bytes(8, "big")
+            references = (at.to_bytes(8, "big") + b"\x02\x01\x00" for at in range(5, 5 + count))
+            yield bytes([BLOCK, len(key)]) + key + b"".join(references)
 
 
 def websocket():

@@ -1,5 +1,5 @@
-//! Any bytes as an HTTP request, from its head to the input of an operation: route, labels, query, headers, JSON, constraints.
-//! The first byte chooses the service.
+//! Any bytes as HTTP. To a service: a request, from its head to the input of an operation: route, labels, query, headers, JSON,
+//! constraints. To the gateway: a conversation, with the upgrade to a WebSocket. The first byte chooses.
 #![no_main]
 #![allow(dead_code, unused_imports)]
 
@@ -21,6 +21,29 @@ mod route;
 #[path = "../../crates/api/src/service_quotas.rs"]
 mod service_quotas;
 
+// The gateway's own files, from the first byte of HTTP to the first of a WebSocket.
+#[path = "../../crates/gateway/src/budget.rs"]
+mod budget;
+#[path = "../../crates/gateway/src/http/mod.rs"]
+mod gateway_http;
+#[path = "../../crates/gateway/src/limits.rs"]
+mod limits;
+#[path = "../../crates/gateway/src/refusal.rs"]
+mod refusal;
+#[path = "../../crates/gateway/src/rewound.rs"]
+mod rewound;
+#[path = "../../crates/gateway/src/way.rs"]
+mod way;
+#[path = "../../crates/gateway/src/websocket.rs"]
+mod websocket;
+
+#[path = "requests/around.rs"]
+mod around;
+#[path = "requests/conversation.rs"]
+mod conversation;
+
+// By the names that the gateway's files have for them.
+use around::{clock, converse, custom, door, endpoint, report};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use libfuzzer_sys::fuzz_target;
@@ -30,7 +53,15 @@ use route::{Labels, Unrouted};
 const SERVICES: [Service; 3] = [Service::Iot, Service::IotData, Service::IotJobsData];
 
 fuzz_target!(|input: &[u8]| {
-    let Some((choice, bytes)) = input.split_first() else { return };
+    match input.split_first() {
+        Some((choice, bytes)) if choice % 6 == 5 => conversation::visit(bytes),
+        Some((choice, bytes)) => ask(choice % 6, bytes),
+        None => {}
+    }
+});
+
+/// One request to a service.
+fn ask(choice: u8, bytes: &[u8]) {
     let mut room = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut room);
     let Ok(httparse::Status::Complete(head)) = request.parse(bytes) else { return };
@@ -38,7 +69,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(uri) = target.parse::<Uri>() else { return };
     let headers: HeaderMap = request.headers.iter().filter_map(header).collect();
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-    let found = match choice % 5 {
+    let found = match choice {
         3 => json_protocol::find(&acm::OPERATIONS, acm::TARGET_PREFIX, (method, path), &headers),
         4 => json_protocol::find(
             &service_quotas::OPERATIONS,
@@ -58,7 +89,7 @@ fuzz_target!(|input: &[u8]| {
         let first = constraints::check(operation.input, &decoded.members);
         assert_eq!(first, constraints::check(operation.input, &decoded.members));
     }
-});
+}
 
 fn header(one: &httparse::Header<'_>) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::from_bytes(one.name.as_bytes()).ok()?, HeaderValue::from_bytes(one.value).ok()?))

@@ -361,6 +361,9 @@ pub struct EvidenceArgs {
     /// The page of attacks, with its table
     #[arg(long, value_name = "FILE", default_value = "docs/attackers.md")]
     pub attacks: PathBuf,
+    /// The folder of the fuzz targets, a file each
+    #[arg(long, value_name = "FOLDER", default_value = "fuzz/fuzz_targets")]
+    pub targets: PathBuf,
     /// The page
     #[arg(long, value_name = "FILE", default_value = "docs/evidence.md")]
     pub out: PathBuf,

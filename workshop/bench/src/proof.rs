@@ -1,7 +1,8 @@
 //! `evidence`: docs/evidence.md out of what runs have left in docs/evidence and in docs/attackers.md. Every number on the page
-//! is a sum or a ratio of what is in those files; a file that is not there is told as "not run".
+//! is a sum or a ratio of what is in those files; a file that is not there is told as "not run", and so is a fuzz target.
 
 mod attacks;
+mod costs;
 mod flaws;
 mod fuzz;
 mod kills;
@@ -44,7 +45,7 @@ impl Part {
 /// # Errors
 /// A file cannot be read or written, or holds something else than it should.
 pub fn run(args: &EvidenceArgs) -> Result<(), BenchError> {
-    let parts = parts(&Sources::read(&args.from, &args.attacks)?);
+    let parts = parts(&Sources::read(args)?);
     for (name, charts) in parts.iter().flat_map(|part| &part.pictures) {
         write(&args.from.join(name), &svg(charts))?;
     }
@@ -61,8 +62,8 @@ fn parts(found: &Sources) -> Vec<Part> {
         worlds::part(&found.worlds, found.open),
         flaws::part(found.flaws.as_ref()),
         kills::part(&found.kills),
-        fuzz::part(&found.fuzz),
-        attacks::part(&found.attacks),
+        fuzz::part(&found.fuzz, &found.targets),
+        attacks::part(found.attacks.as_deref()),
         load::part(&load::SOAK, found),
         load::part(&load::OVERLOAD, found),
         load::part(&load::CAPACITY, found),
@@ -121,20 +122,24 @@ fn time(seconds: f64) -> String {
 mod tests {
     use super::*;
 
-    fn docs() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+    impl EvidenceArgs {
+        /// All in one folder.
+        pub(super) fn of(folder: &Path) -> Self {
+            let (from, out) = (folder.to_owned(), folder.join("evidence.md"));
+            Self { from, attacks: folder.join("attackers.md"), targets: folder.join("fuzz_targets"), out }
+        }
     }
 
     /// With UPDATE_DOCS=1 it is written instead.
     #[test]
     fn the_page_is_what_the_files_say() {
-        let (from, attacks) = (docs().join("evidence"), docs().join("attackers.md"));
-        let args =
-            EvidenceArgs { from: from.clone(), attacks: attacks.clone(), out: docs().join("evidence.md") };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let (from, targets) = (root.join("docs/evidence"), root.join("fuzz/fuzz_targets"));
+        let args = EvidenceArgs { from: from.clone(), targets, ..EvidenceArgs::of(&root.join("docs")) };
         if std::env::var_os("UPDATE_DOCS").is_some() {
             run(&args).unwrap();
         }
-        let parts = parts(&Sources::read(&from, &attacks).unwrap());
+        let parts = parts(&Sources::read(&args).unwrap());
         let stale = "make it again: UPDATE_DOCS=1 cargo test -p thingcore-bench";
         assert_eq!(fs::read_to_string(&args.out).unwrap_or_default(), page(&parts, "evidence"), "{stale}");
         for (name, charts) in parts.iter().flat_map(|part| &part.pictures) {
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn without_files_everything_is_not_run() {
         let folder = tempfile::tempdir().unwrap();
-        let found = Sources::read(folder.path(), &folder.path().join("attackers.md")).unwrap();
+        let found = Sources::read(&EvidenceArgs::of(folder.path())).unwrap();
         let parts = parts(&found);
         assert!(parts.iter().all(|part| part.met.is_none() && part.measured == "not run"));
         let page = page(&parts, "evidence");

@@ -1,93 +1,207 @@
-//! Attackers: the cases and the bounds that docs/attackers.md has in its table.
+//! Attackers: the table of docs/attackers.md, judged by the bounds of the same page.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use fleet::{Chart, Line, Scale};
 
+use super::costs::{self, Costs, Row};
 use super::{Part, spaced};
 
 const TITLE: &str = "Attackers";
 const GOAL: &str = "honest clients see no error, and costs are bounded";
 
-/// The columns of the table.
-const CASES: usize = 1;
-const HONEST: usize = 2;
-const MESSAGES: usize = 3;
-const MEDIAN: usize = 4;
-const LONGEST: usize = 5;
-const MEMORY: usize = 6;
-const PROCESSOR: usize = 8;
-
-pub(super) fn part(rows: &[Vec<String>]) -> Part {
-    if rows.is_empty() {
-        return Part::not_run(TITLE, GOAL, "pytest tests/blackbox/test_attackers.py");
+/// `page`: the whole of it, if there is one.
+pub(super) fn part(page: Option<&str>) -> Part {
+    match page.and_then(costs::read) {
+        None => Part::not_run(TITLE, GOAL, "pytest tests/blackbox/test_attackers.py"),
+        Some(Err(why)) => Part {
+            title: TITLE,
+            measured: format!("cannot be told: {why}"),
+            goal: GOAL,
+            met: Some(false),
+            text: "The page is [attackers.md](attackers.md).\n".into(),
+            pictures: Vec::new(),
+        },
+        Some(Ok(costs)) => judged(&costs),
     }
-    let sum = |column| rows.iter().map(|row| cell(row, column)).sum::<f64>();
-    let most = |column| rows.iter().map(|row| cell(row, column)).fold(0.0, f64::max);
-    let measured = format!(
-        "{} attacks with {} cases beside up to {} honest clients: their longest wait {:.0} ms",
-        rows.len(),
-        spaced(sum(CASES)),
-        spaced(most(HONEST)),
-        most(LONGEST)
-    );
-    let text = format!(
-        "What each attack does, what it cost and by which rule it is judged: [attackers.md](attackers.md). {} messages of honest \
-         clients came back while attacks went on, none with an error; the worst median of an attack was {:.1} ms, the longest wait of \
-         any message {:.0} ms; resident memory grew by at most {:.0} MiB, and an attack took at most {:.1} s of processor time. A row \
-         stands for an attack with nine or with a hundred honest clients.\n",
-        spaced(sum(MESSAGES)),
-        most(MEDIAN),
-        most(LONGEST),
-        most(MEMORY),
-        most(PROCESSOR)
-    );
-    // The table is of runs that passed: the test fails on an error of an honest client and beyond its bounds.
-    let pictures = vec![("attacks.svg", vec![chart(rows)])];
-    Part { title: TITLE, measured, goal: GOAL, met: Some(true), text, pictures }
 }
 
-/// A number of a row; 0 if there is none.
-fn cell(row: &[String], column: usize) -> f64 {
-    row.get(column).and_then(|cell| cell.parse().ok()).unwrap_or(0.0)
+fn judged(costs: &Costs) -> Part {
+    let rows = &costs.rows;
+    let broken: Vec<String> = rows.iter().flat_map(|row| costs.bounds.broken_by(row)).collect();
+    let attacks: BTreeSet<&str> = rows.iter().map(|row| row.attack.as_str()).collect();
+    let mut measured = format!(
+        "{} attacks with {} cases beside up to {} honest clients: their longest wait {:.0} ms",
+        attacks.len(),
+        spaced(rows.iter().map(|row| row.cases).sum()),
+        spaced(most(rows, |row| row.honest)),
+        most(rows, |row| row.longest)
+    );
+    if let Some(before) = before(rows) {
+        let _ = write!(measured, ", before the attacks {before:.0} ms");
+    }
+    if !broken.is_empty() {
+        let _ = write!(measured, "; {} costs beyond their bounds", broken.len());
+    }
+    Part {
+        title: TITLE,
+        measured,
+        goal: GOAL,
+        met: Some(broken.is_empty()),
+        text: text(costs, &broken),
+        pictures: vec![("attacks.svg", vec![chart(rows)])],
+    }
+}
+
+fn text(costs: &Costs, broken: &[String]) -> String {
+    let (rows, bounds) = (&costs.rows, &costs.bounds);
+    // A table without waits before the attacks is not judged by them.
+    let (median_later, longest_later) = match bounds.later.filter(|_| before(rows).is_some()) {
+        Some((median, longest)) => (later(median), later(longest)),
+        None => (String::new(), String::new()),
+    };
+    let mut out = match &costs.measured {
+        Some((date, Some(commit))) => format!("Commit {commit}, {date}. "),
+        Some((date, None)) => format!("Measured on {date}; the page does not tell of which commit. "),
+        None => "The page does not tell when its table was measured, nor of which commit. ".to_owned(),
+    };
+    let _ = writeln!(
+        out,
+        "What each attack does, what it cost and by which rule it is judged: [attackers.md](attackers.md). {} messages of honest \
+         clients came back while attacks went on, {}; the worst median of an attack was {:.1} ms ({} ms{median_later} are allowed), the \
+         longest wait of any message {:.0} ms ({} ms{longest_later} are allowed); resident memory grew by at most {:.0} MiB ({} MiB are \
+         allowed, and {} KiB for each socket of the attacker), and an attack took at most {:.1} s of processor time ({} s).",
+        spaced(rows.iter().map(|row| row.messages).sum()),
+        errors(rows),
+        most(rows, |row| row.median),
+        spaced(bounds.median),
+        most(rows, |row| row.longest),
+        spaced(bounds.longest),
+        most(rows, |row| row.memory),
+        spaced(bounds.memory),
+        spaced(bounds.of_socket),
+        most(rows, |row| row.processor),
+        spaced(bounds.processor)
+    );
+    if !broken.is_empty() {
+        let _ = writeln!(out, "\nBeyond its bounds: {}.", broken.join("; "));
+    }
+    out
+}
+
+fn later(bound: f64) -> String {
+    format!(", and {} ms more than before,", spaced(bound))
+}
+
+/// What the table says of errors; without a column of them, why there were none.
+fn errors(rows: &[Row]) -> String {
+    let counts: Option<Vec<f64>> = rows.iter().map(|row| row.errors).collect();
+    match counts.map(|counts| counts.iter().sum::<f64>()) {
+        Some(0.0) => "none with an error".into(),
+        Some(count) => format!("{} with an error", spaced(count)),
+        None => "none with an error, as such a run leaves no row".into(),
+    }
+}
+
+fn most(rows: &[Row], of: fn(&Row) -> f64) -> f64 {
+    rows.iter().map(of).fold(0.0, f64::max)
+}
+
+/// The longest wait of an honest client before its attack, if the table has such.
+fn before(rows: &[Row]) -> Option<f64> {
+    rows.iter().filter_map(|row| row.longest_before).reduce(f64::max)
 }
 
 /// The waits of honest clients, the attacks in order of the longest.
-fn chart(rows: &[Vec<String>]) -> Chart {
-    let mut waits: Vec<(f64, f64)> = rows.iter().map(|row| (cell(row, LONGEST), cell(row, MEDIAN))).collect();
-    waits.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let points = |of: fn(&(f64, f64)) -> f64| {
-        waits.iter().enumerate().map(|(at, wait)| ((at + 1) as f64, of(wait).max(0.1))).collect()
+fn chart(rows: &[Row]) -> Chart {
+    let mut rows: Vec<&Row> = rows.iter().collect();
+    rows.sort_by(|one, other| one.longest.total_cmp(&other.longest));
+    let line = |name: &str, of: fn(&Row) -> Option<f64>| {
+        let known =
+            rows.iter().enumerate().filter_map(|(at, row)| Some(((at + 1) as f64, of(row)?.max(0.1))));
+        Line { name: name.into(), points: known.collect() }
     };
+    let lines = [
+        line("longest", |row| Some(row.longest)),
+        line("median", |row| Some(row.median)),
+        line("longest before the attack", |row| row.longest_before),
+    ];
     Chart {
         title: "Waits of honest clients beside each attack, in order of the longest".into(),
         x: ("attack".into(), Scale::Linear),
         y: ("ms".into(), Scale::Log),
-        lines: vec![
-            Line { name: "longest".into(), points: points(|wait| wait.0) },
-            Line { name: "median".into(), points: points(|wait| wait.1) },
-        ],
+        lines: lines.into_iter().filter(|line| !line.points.is_empty()).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::costs::tests::{HEAD, page};
     use super::*;
 
+    const FLOODS: [&str; 3] = [
+        "floods | 6 | 9 | 270 | 0.2 | 1.8 | 0 | 1 | 0.0",
+        "floods | 2 | 100 | 1000 | 0.3 | 227.9 | 90 | 6000 | 1.5",
+        "bombs | 3 | 9 | 30 | 0.1 | 3.0 | 0 | 1 | 0.0",
+    ];
+
     #[test]
-    fn cases_add_up_and_the_worst_is_told() {
-        let row = |text: &str| text.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
-        let rows = [
-            row("floods | 6 | 9 | 270 | 0.2 | 1.8 | 0 | 1 | 0.0"),
-            row("more floods | 2 | 100 | 1000 | 0.3 | 227.9 | 90 | 6000 | 1.5"),
-        ];
-        let part = part(&rows);
+    fn cases_add_up_an_attack_counts_once_and_the_worst_is_told() {
+        let part = part(Some(&page(HEAD, &FLOODS)));
+        assert_eq!(part.met, Some(true));
         assert_eq!(
             part.measured,
-            "2 attacks with 8 cases beside up to 100 honest clients: their longest wait 228 ms"
+            "2 attacks with 11 cases beside up to 100 honest clients: their longest wait 228 ms"
         );
+        assert!(part.text.starts_with("Commit 0123456789, 2026-01-02. "), "{}", part.text);
         assert!(
-            part.text.contains("1 270 messages") && part.text.contains("at most 90 MiB"),
+            part.text.contains("1 300 messages") && part.text.contains("at most 90 MiB (64 MiB"),
             "{}",
             part.text
         );
+        assert_eq!(part.pictures[0].1[0].lines.len(), 2);
+    }
+
+    #[test]
+    fn a_wait_beyond_the_bound_of_the_page_is_missed() {
+        let slow = FLOODS[1].replace("227.9", "8000.1");
+        let part = part(Some(&page(HEAD, &[FLOODS[0], &slow])));
+        assert_eq!(part.met, Some(false));
+        assert!(part.measured.ends_with("8000 ms; 1 costs beyond their bounds"), "{}", part.measured);
+        assert!(
+            part.text.ends_with("\nBeyond its bounds: floods: 8000.1 ms at the longest.\n"),
+            "{}",
+            part.text
+        );
+    }
+
+    #[test]
+    fn errors_and_waits_before_count_where_the_table_has_them() {
+        let head = HEAD.replace("longest, ms", "errors | before | beside");
+        let row = |errors: u32| format!("a | 1 | 9 | 20 | 0.2 | {errors} | 4 | 5 | 0 | 1 | 0.0");
+        let sound = part(Some(&page(&head, &[&row(0)])));
+        assert_eq!(sound.met, Some(true));
+        assert!(
+            sound.measured.ends_with("their longest wait 5 ms, before the attacks 4 ms"),
+            "{}",
+            sound.measured
+        );
+        assert!(sound.text.contains(", none with an error;"), "{}", sound.text);
+        assert_eq!(sound.pictures[0].1[0].lines.len(), 3);
+        let harmed = part(Some(&page(&head, &[&row(2)])));
+        assert_eq!(harmed.met, Some(false));
+        assert!(harmed.text.contains("2 with an error"), "{}", harmed.text);
+    }
+
+    #[test]
+    fn without_a_table_nothing_is_met() {
+        assert_eq!(part(None).met, None);
+        assert_eq!(part(Some("# Attackers\n")).met, None);
+        let torn = part(Some(&page(HEAD, &["a | 1"])));
+        assert_eq!(torn.met, Some(false));
+        assert!(torn.measured.starts_with("cannot be told: a: "), "{}", torn.measured);
+        let undated = page(HEAD, &FLOODS).replace("Measured", "Once");
+        assert!(part(Some(&undated)).text.starts_with("The page does not tell when"));
     }
 }

@@ -41,26 +41,31 @@ impl Target {
     }
 }
 
-fn targets(runs: &[Value]) -> BTreeMap<&str, Target> {
-    let mut all = BTreeMap::<&str, Target>::new();
+/// By name: those that there are, and whatever else ran once.
+fn targets<'a>(runs: &'a [Value], names: &'a [String]) -> BTreeMap<&'a str, Target> {
+    let mut all: BTreeMap<&str, Target> =
+        names.iter().map(|name| (name.as_str(), Target::default())).collect();
     for run in runs {
         all.entry(text(run, "/target")).or_default().add(run);
     }
     all
 }
 
-pub(super) fn part(runs: &[Value]) -> Part {
-    let all = targets(runs);
-    if all.is_empty() {
+/// `names`: all targets that there are, whether they ran or not.
+pub(super) fn part(runs: &[Value], names: &[String]) -> Part {
+    if runs.is_empty() {
         return Part::not_run(TITLE, GOAL, "python3 fuzz/run.py");
     }
+    let all = targets(runs, names);
     let (seconds, executions) =
         all.values().fold((0.0, 0.0), |sum, target| (sum.0 + target.seconds, sum.1 + target.executions));
-    let least = all.values().map(|target| target.seconds).fold(f64::INFINITY, f64::min);
+    // Nothing is known of a target that is not there any more, and nothing of any if none is found.
+    let each = names.iter().filter_map(|name| all.get(name.as_str()));
+    let least = each.map(|target| target.seconds).reduce(f64::min).unwrap_or(0.0);
     let findings: usize = all.values().map(|target| target.findings.len()).sum();
     let measured = format!(
         "{} targets, {} of processor time in all and {} at least each, {} executions, {findings} findings",
-        all.len(),
+        names.len(),
         time(seconds),
         time(least),
         spaced(executions)
@@ -85,7 +90,11 @@ fn table(all: &BTreeMap<&str, Target>) -> String {
     );
     for (name, target) in all {
         let part = if target.all > 0.0 { target.edges / target.all * 100.0 } else { 0.0 };
-        let findings = if target.findings.is_empty() { "none".into() } else { target.findings.join(", ") };
+        let findings = match (target.runs, target.findings.is_empty()) {
+            (0, _) => "**not run**".into(),
+            (_, true) => "none".into(),
+            (_, false) => target.findings.join(", "),
+        };
         let _ = writeln!(
             out,
             "| `{name}` | {} | {:.0} % | {} | {} | {} | {part:.1} % | {} | {findings} |",
@@ -102,10 +111,9 @@ fn table(all: &BTreeMap<&str, Target>) -> String {
 
 /// Five targets a chart, so that colours tell them apart.
 fn charts(all: &BTreeMap<&str, Target>) -> Vec<Chart> {
-    let lines: Vec<Line> = all
-        .iter()
-        .map(|(name, target)| Line { name: (*name).into(), points: target.curve.clone() })
-        .collect();
+    let ran = all.iter().filter(|(_, target)| target.runs > 0);
+    let lines: Vec<Line> =
+        ran.map(|(name, target)| Line { name: (*name).into(), points: target.curve.clone() }).collect();
     let chart = |lines: &[Line]| Chart {
         title: "Edges found by processor time".into(),
         x: ("processor seconds".into(), Scale::Log),
@@ -125,10 +133,14 @@ mod tests {
                "corpus": 12, "findings": findings})
     }
 
+    fn named(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     #[test]
     fn runs_of_a_target_add_up_and_the_least_counts() {
         let runs = [run("a", 1_800.0, 900, &[]), run("b", 4_000.0, 50, &[]), run("a", 1_900.0, 1_000, &[])];
-        let part = part(&runs);
+        let part = part(&runs, &named(&["a", "b"]));
         assert_eq!(part.met, Some(true));
         assert_eq!(
             part.measured,
@@ -139,14 +151,34 @@ mod tests {
             "{}",
             part.text
         );
-        assert_eq!(targets(&runs)["a"].curve, [(1_800.0, 900.0), (3_700.0, 1_000.0)]);
+        assert_eq!(targets(&runs, &[])["a"].curve, [(1_800.0, 900.0), (3_700.0, 1_000.0)]);
     }
 
     #[test]
     fn too_short_or_with_a_finding_is_missed() {
-        assert_eq!(part(&[run("a", 3_599.0, 1, &[])]).met, Some(false));
-        let found = part(&[run("a", 3_601.0, 1, &["crash-1"])]);
+        let names = named(&["a"]);
+        assert_eq!(part(&[run("a", 3_599.0, 1, &[])], &names).met, Some(false));
+        let found = part(&[run("a", 3_601.0, 1, &["crash-1"])], &names);
         assert_eq!(found.met, Some(false));
         assert!(found.text.contains("| crash-1 |"));
+    }
+
+    #[test]
+    fn a_target_that_never_ran_is_missed_and_one_that_is_gone_is_not() {
+        let runs = [run("a", 4_000.0, 1, &[]), run("gone", 10.0, 1, &[])];
+        assert_eq!(part(&runs, &named(&["a"])).met, Some(true));
+        let never = part(&runs, &named(&["a", "never"]));
+        assert_eq!(never.met, Some(false));
+        assert!(
+            never.measured.starts_with("2 targets, 1.1 h of processor time in all and 0 s at least each")
+        );
+        assert!(
+            never.text.contains("| `never` | 0 s | 0 % | 0 | 0 | 0 | 0.0 % | 0 | **not run** |"),
+            "{}",
+            never.text
+        );
+        assert_eq!(never.pictures[0].1[0].lines.len(), 2, "it has no curve");
+        assert_eq!(part(&runs, &[]).met, Some(false), "nobody knows which targets there are");
+        assert_eq!(part(&[], &named(&["a"])).met, None);
     }
 }

@@ -1,4 +1,5 @@
-//! The files of evidence, read as they are: lines of JSON, whole files of JSON, and the table of docs/attackers.md.
+//! The files of evidence, read as they are: lines of JSON, whole files of JSON, the page docs/attackers.md, and the names of the
+//! fuzz targets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,6 +8,8 @@ use std::path::Path;
 
 use fleet::BenchError;
 use serde_json::Value;
+
+use crate::cli::EvidenceArgs;
 
 /// All that was found.
 #[derive(Debug, Default)]
@@ -21,8 +24,10 @@ pub(super) struct Sources {
     pub kills: Vec<Value>,
     /// fuzz.jsonl, a line for each run.
     pub fuzz: Vec<Value>,
-    /// The rows of the table of costs: cells without blanks.
-    pub attacks: Vec<Vec<String>>,
+    /// All fuzz targets that there are.
+    pub targets: Vec<String>,
+    /// The page of attacks.
+    pub attacks: Option<String>,
     /// soak.json, overload.json, capacity.json, by name without the ending.
     pub load: BTreeMap<String, Value>,
     /// The names of all pictures in the folder.
@@ -30,11 +35,12 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads a folder of evidence and the page of attacks.
+    /// Reads a folder of evidence, the page of attacks and the folder of fuzz targets.
     ///
     /// # Errors
     /// A file is there and cannot be read, or holds something else.
-    pub fn read(folder: &Path, attacks: &Path) -> Result<Self, BenchError> {
+    pub fn read(args: &EvidenceArgs) -> Result<Self, BenchError> {
+        let (folder, attacks) = (&args.from, &args.attacks);
         let mut load = BTreeMap::new();
         for name in ["soak", "overload", "capacity"] {
             if let Some(found) = whole(&folder.join(format!("{name}.json")))? {
@@ -47,9 +53,10 @@ impl Sources {
             flaws: whole(&folder.join("flaws.json"))?,
             kills: lines(&folder.join("kills.jsonl"))?,
             fuzz: lines(&folder.join("fuzz.jsonl"))?,
-            attacks: costs(&text(attacks)?.unwrap_or_default()),
+            targets: names(&args.targets, ".rs"),
+            attacks: text(attacks)?,
             load,
-            pictures: pictures(folder),
+            pictures: names(folder, ".svg").iter().map(|name| format!("{name}.svg")).collect(),
         })
     }
 }
@@ -83,19 +90,11 @@ fn whole(path: &Path) -> Result<Option<Value>, BenchError> {
     text(path)?.map(parse).transpose()
 }
 
-/// The rows of the table that has a column of cases.
-fn costs(page: &str) -> Vec<Vec<String>> {
-    let cells = |line: &str| -> Vec<String> {
-        line.trim().trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
-    };
-    let rows = page.lines().skip_while(|line| !line.starts_with("| attack | cases |")).skip(2);
-    rows.take_while(|line| line.starts_with('|')).map(cells).collect()
-}
-
-fn pictures(folder: &Path) -> Vec<String> {
+/// The names of all files of a folder that end so, without that end.
+fn names(folder: &Path, end: &str) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".svg")).collect();
+    let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(end)?.to_owned())).collect();
     names.sort();
     names
 }
@@ -105,18 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_costs_is_found_and_no_other() {
-        let page = "| attack | what |\n|---|---|\n| a | b |\n\n| attack | cases | honest clients |\n|---|---|---|\n| x y | 6 | 9 |\n\
-                    | z | 1 | 100 |\n\nEnd\n| no | 1 | 2 |\n";
-        assert_eq!(costs(page), [["x y", "6", "9"], ["z", "1", "100"]]);
-        assert!(costs("").is_empty());
-    }
-
-    #[test]
-    fn a_bad_line_is_named_with_its_file() {
+    fn a_bad_line_is_named_with_its_file_and_targets_go_by_their_files() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("fuzz.jsonl"), "{\"target\": \"a\"}\n\n{").unwrap();
-        let error = Sources::read(folder.path(), &folder.path().join("none")).unwrap_err().to_string();
+        let args = EvidenceArgs::of(folder.path());
+        fs::create_dir(&args.targets).unwrap();
+        fs::create_dir(args.targets.join("records")).unwrap();
+        fs::write(args.targets.join("requests.rs"), "").unwrap();
+        fs::write(args.targets.join("decode.rs"), "").unwrap();
+        assert_eq!(Sources::read(&args).unwrap().targets, ["decode", "requests"]);
+        fs::write(args.from.join("fuzz.jsonl"), "{\"target\": \"a\"}\n\n{").unwrap();
+        let error = Sources::read(&args).unwrap_err().to_string();
         assert!(error.contains("fuzz.jsonl"), "{error}");
     }
 }
