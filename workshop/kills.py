@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Kills the server with SIGKILL, again and again, under load from real clients, and counts what was acknowledged and lost.
 
-Load: a publisher (paho-mqtt, QoS 1, twenty in flight), a device with a session that lasts and comes and goes, and boto3 that
-makes things. Kill moments are drawn from the seed. At the end everything that was acknowledged must be there: each message at
-the device, each thing in the registry. Prints one JSON line, which --record also appends to a file; the exit code is 1 if
+Load: a publisher (paho-mqtt, QoS 1, twenty in flight, every 25th message retained), a device and a member of a shared group with
+sessions that last, which come and go, and boto3 that makes things. Half of the connections are mutual TLS. Kill moments are drawn
+from the seed. After each start the retained message must be the last one that was acknowledged, or a later one. At the end
+everything that was acknowledged must be there: each message at the device and at the group, each thing in the registry. Prints one
+JSON line, which --record also appends to a file; the exit code is 1 if
 something was lost, or if `thingcore check` finds damage in the folder, and then its words are printed as well.
 
     python3 workshop/kills.py --kills 500                     (target/debug/thingcore)
@@ -17,6 +19,7 @@ import collections
 import datetime
 import json
 import random
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -34,6 +37,7 @@ from paho.mqtt.properties import Properties  # noqa: E402
 from server import Server, binary  # noqa: E402
 
 IN_FLIGHT = 20
+RETAINED_EVERY = 25
 QUIET = 15.0
 EARLIEST, LATEST = 0.02, 0.4
 
@@ -43,17 +47,23 @@ class Ledger:
 
     def __init__(self):
         self.sent = 0
-        self.acknowledged, self.received = set(), collections.Counter()
-        self.things, self.rounds_without = set(), 0
+        self.acknowledged, self.received, self.shared = set(), collections.Counter(), collections.Counter()
+        self.retained, self.retained_acknowledged, self.retained_lost = 0, 0, 0
+        self.things, self.rounds_without, self.over_tls = set(), 0, 0
         self.rounds = []
         self.last = time.monotonic()
 
-    def take(self, message):
-        self.received[int(message.payload)] += 1
+    def take(self, message, into):
+        into[int(message.payload)] += 1
         self.last = time.monotonic()
 
+    def missing(self):
+        """What was acknowledged and has not come: to the device, to the group."""
+        return self.acknowledged - set(self.received), self.acknowledged - set(self.shared)
 
-def client(name, server, on_message=None, **session):
+
+def client(name, server, kit=None, on_message=None, **session):
+    """Over mutual TLS with a kit, else over the plain port."""
     one = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
     lasting = Properties(PacketTypes.CONNECT)
     lasting.SessionExpiryInterval = session.get("expiry", 0)
@@ -61,18 +71,21 @@ def client(name, server, on_message=None, **session):
     one.on_connect = lambda *_: up.set()
     # Before the first packet can come: the library acknowledges messages that nobody listens for.
     one.on_message = on_message
-    one.connect("127.0.0.1", server.ports["plain"], clean_start=not session, properties=lasting)
+    if kit:
+        one.tls_set(server.ca_file, kit.certificate_file, kit.key_file, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+    port = server.ports["mqtt" if kit else "plain"]
+    one.connect("localhost", port, clean_start=not session, properties=lasting)
     one.loop_start()
     return one, up
 
 
-def publish(server, ledger, over):
+def publish(server, ledger, kit, over):
     """Until the server is gone: numbers, twenty in flight."""
     try:
-        publisher, up = client("publisher", server)
+        publisher, up = client("publisher", server, kit)
     except OSError:
         return
-    room, numbers, answered = threading.Semaphore(IN_FLIGHT), {}, set()
+    room, numbers, retained, answered = threading.Semaphore(IN_FLIGHT), {}, {}, set()
 
     def acknowledged(_client, _data, mid, reason, _properties):
         # No lock of ours here: the library calls this while it holds its own.
@@ -86,9 +99,15 @@ def publish(server, ledger, over):
     while not over.is_set():
         if room.acquire(timeout=0.05):
             ledger.sent += 1
-            numbers[publisher.publish("load", str(ledger.sent), qos=1).mid] = ledger.sent
+            if ledger.sent % RETAINED_EVERY:
+                numbers[publisher.publish("load", str(ledger.sent), qos=1).mid] = ledger.sent
+            else:
+                retained[publisher.publish("kept", str(ledger.sent), qos=1, retain=True).mid] = ledger.sent
     publisher.loop_stop()
-    ledger.acknowledged.update(numbers[mid] for mid in answered)
+    ledger.acknowledged.update(numbers[mid] for mid in answered if mid in numbers)
+    kept = [retained[mid] for mid in answered if mid in retained]
+    ledger.retained_acknowledged += len(kept)
+    ledger.retained = max([ledger.retained, *kept])
 
 
 def register(server, ledger, round_number, over):
@@ -104,20 +123,36 @@ def register(server, ledger, round_number, over):
         ledger.things.add(name)
 
 
-def read(server, ledger):
-    """The device with a session that lasts."""
+def read(name, server, into, ledger, kit=None):
+    """The device, or the member of the group: sessions that last."""
+    take = lambda _client, _data, message: ledger.take(message, into)  # noqa: E731
     try:
-        take = lambda _client, _data, message: ledger.take(message)  # noqa: E731
-        device, _ = client("device", server, take, expiry=86_400)
+        return client(name, server, kit, take, expiry=86_400)[0]
     except OSError:
         return None
-    return device
 
 
-def one_kill(server, ledger, draw, round_number):
+def check_retained(server, ledger):
+    """The last retained message that was acknowledged, or a later one."""
+    if not ledger.retained:
+        return
+    try:
+        found = server.boto("iot-data").get_retained_message(topic="kept")
+        found = int(found["payload"])
+    except Exception as error:  # noqa: BLE001 - a missing one is lost, as is one that cannot be read
+        found, _ = 0, print(f"retained: {error}", file=sys.stderr)
+    if found < ledger.retained:
+        ledger.retained_lost += 1
+        print(f"lost: the retained message is {found}, and {ledger.retained} was acknowledged", file=sys.stderr)
+
+
+def one_kill(server, ledger, kit, draw, round_number):
     over, before = threading.Event(), len(ledger.acknowledged)
-    device = read(server, ledger) if draw.random() < 0.5 else None
-    load = [threading.Thread(target=publish, args=(server, ledger, over)),
+    kit = kit if draw.random() < 0.5 else None
+    ledger.over_tls += kit is not None
+    device = read("device", server, ledger.received, ledger, kit) if draw.random() < 0.5 else None
+    member = read("member", server, ledger.shared, ledger, kit) if draw.random() < 0.5 else None
+    load = [threading.Thread(target=publish, args=(server, ledger, kit, over)),
             threading.Thread(target=register, args=(server, ledger, round_number, over))]
     for thread in load:
         thread.start()
@@ -126,21 +161,23 @@ def one_kill(server, ledger, draw, round_number):
     over.set()
     for thread in load:
         thread.join()
-    if device:
-        device.loop_stop()
+    for reader in filter(None, (device, member)):
+        reader.loop_stop()
     ledger.rounds_without += len(ledger.acknowledged) == before
     ledger.rounds.append((ledger.sent, device is not None))
     server.start()
+    check_retained(server, ledger)
 
 
 def settle(server, ledger):
     """Everything that waits, until nothing comes any more."""
-    device = read(server, ledger)
+    readers = [read("device", server, ledger.received, ledger), read("member", server, ledger.shared, ledger)]
     ledger.last = time.monotonic()
     done = threading.Event()
-    while not ledger.acknowledged <= set(ledger.received) and time.monotonic() - ledger.last < QUIET:
+    while any(ledger.missing()) and time.monotonic() - ledger.last < QUIET:
         done.wait(0.1)
-    device.loop_stop()
+    for reader in readers:
+        reader.loop_stop()
     iot, there, more = server.boto("iot"), set(), {}
     while True:
         page = iot.list_things(maxResults=250, **more)
@@ -150,16 +187,16 @@ def settle(server, ledger):
         more = {"nextToken": page["nextToken"]}
 
 
-def subscribe(server, ledger):
-    device = read(server, ledger)
+def subscribe(name, server, topic_filter, into, ledger):
+    reader = read(name, server, into, ledger)
     subscribed = threading.Event()
-    device.on_subscribe = lambda *_: subscribed.set()
+    reader.on_subscribe = lambda *_: subscribed.set()
     end = time.monotonic() + QUIET
-    while not device.is_connected() and time.monotonic() < end:
+    while not reader.is_connected() and time.monotonic() < end:
         subscribed.wait(0.01)
-    device.subscribe("load", qos=1)
+    reader.subscribe(topic_filter, qos=1)
     assert subscribed.wait(QUIET), "no SUBACK came"
-    device.loop_stop()
+    reader.loop_stop()
 
 
 def commit():
@@ -173,11 +210,13 @@ def run(folder, kills, seed):
     config.write_text("[divergences]\nreplay-rate = false\n")
     server = Server(folder / "server", "--config", str(config)).start()
     ledger, draw, began = Ledger(), random.Random(seed), time.monotonic()
-    subscribe(server, ledger)
+    kit = server.account.device()
+    subscribe("device", server, "load", ledger.received, ledger)
+    subscribe("member", server, "$share/group/load", ledger.shared, ledger)
     for round_number in range(kills):
-        one_kill(server, ledger, draw, round_number)
+        one_kill(server, ledger, kit, draw, round_number)
     lost_things = settle(server, ledger)
-    lost = ledger.acknowledged - set(ledger.received)
+    lost, lost_in_group = ledger.missing()
     for number in sorted(lost)[:200]:
         round_number = sum(last < number for last, _ in ledger.rounds)
         reading = ledger.rounds[round_number][1]
@@ -190,6 +229,8 @@ def run(folder, kills, seed):
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit(),
         "kills": kills, "seed": seed, "sent": ledger.sent, "acknowledged": len(ledger.acknowledged), "lost": len(lost),
+        "shared_lost": len(lost_in_group), "retained": ledger.retained_acknowledged, "retained_lost": ledger.retained_lost,
+        "kills_over_tls": ledger.over_tls,
         "duplicated": sum(count > 1 for count in ledger.received.values()), "things": len(ledger.things),
         "things_lost": len(lost_things), "kills_before_any_acknowledgement": ledger.rounds_without, "folder_sound": sound,
         "seconds": round(time.monotonic() - began, 1), "binary": Path(binary()).parent.name,
@@ -209,7 +250,8 @@ def main():
     if arguments.record:
         with open(arguments.record, "a") as out:
             out.write(json.dumps(result) + "\n")
-    return 1 if result["lost"] or result["things_lost"] or not result["folder_sound"] else 0
+    lost = any(result[what] for what in ("lost", "shared_lost", "retained_lost", "things_lost"))
+    return 1 if lost or not result["folder_sound"] else 0
 
 
 if __name__ == "__main__":

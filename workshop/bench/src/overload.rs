@@ -26,6 +26,9 @@ const NORMAL: f64 = 0.5;
 const PUBLISHES_PER_CONNECTION: u32 = 100;
 /// Under overload so much of the capacity must still be delivered.
 const NO_COLLAPSE: f64 = 0.5;
+/// Where so much more than the capacity is delivered under overload, the capacity was not found: the search ends where latency
+/// grows, a little below of what can be carried.
+const CAPACITY_HELD: f64 = 1.3;
 /// With AWS's quotas: of what they let through.
 const QUOTA_KEPT: f64 = 0.9;
 /// Seconds until everything is as before.
@@ -301,6 +304,10 @@ impl Found {
                 1.0,
                 "messages",
             ));
+        } else {
+            // Three times too little is no overload.
+            let held = rule("delivered under overload by capacity: with more it was not the capacity");
+            rules.push(Rule::at_most(&held, delivered, CAPACITY_HELD, "of capacity"));
         }
         rules
     }
