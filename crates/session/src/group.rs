@@ -43,8 +43,10 @@ pub struct GroupPlace {
 /// Records read and not settled, and where to read on.
 #[derive(Debug, Default)]
 struct Row {
-    /// The last record that was read.
+    /// The last record that was read, and not unloaded again.
     after: u64,
+    /// The last record that was ever read.
+    read: u64,
     /// The greatest number known to be in the journal.
     last: u64,
     /// False until the end was seen once: a restart may have left records.
@@ -76,16 +78,21 @@ impl Row {
         }
     }
 
+    /// A record that is read once more was settled meanwhile, or is in memory all the same.
+    fn is_done_with(&self, number: u64) -> bool {
+        number <= self.read && (!self.open.contains(&number) || self.returned.contains_key(&number))
+    }
+
     fn unload(&mut self) {
         let Some(first) = self.loaded.front().and_then(number) else { return };
         self.unread += self.loaded.len();
-        self.open.split_off(&first);
         self.after = first.saturating_sub(1);
         self.loaded = VecDeque::new();
     }
 
     fn trim(&mut self) -> Option<u64> {
-        if self.settled_since == 0 || (self.settled_since < TRIM_EVERY && !self.open.is_empty()) {
+        let waits = || self.open.first().is_some_and(|first| *first <= self.after);
+        if self.settled_since == 0 || (self.settled_since < TRIM_EVERY && waits()) {
             return None;
         }
         let upto = self.open.first().map_or(self.after, |first| first.saturating_sub(1).min(self.after));
@@ -204,6 +211,9 @@ impl Queue {
         for (number, offer) in page {
             row.after = row.after.max(number);
             row.last = row.last.max(number);
+            if row.is_done_with(number) {
+                continue;
+            }
             row.unread = row.unread.saturating_sub(1);
             row.open.insert(number);
             match offer {
@@ -211,6 +221,7 @@ impl Queue {
                 None => row.settle(number),
             }
         }
+        row.read = row.read.max(row.after);
     }
 
     /// The next live message. Give it back through [`Queue::give_back`] or settle it when it is done with.
@@ -248,8 +259,11 @@ impl Queue {
     pub fn come_back(&mut self, offer: Offer) {
         let Some(place) = offer.group.clone() else { return };
         let row = self.row_mut(place.lane);
-        // What was settled meanwhile, or belongs to an earlier queue of that name, is not waited for.
-        if row.open.contains(&place.number) {
+        // What was settled meanwhile, or belongs to an earlier queue of that name, is not waited for. What was unloaded
+        // meanwhile is read again.
+        let is_read_again =
+            place.number > row.after || row.loaded.iter().any(|one| number(one) == Some(place.number));
+        if row.open.contains(&place.number) && !is_read_again {
             row.returned.insert(place.number, offer);
         }
     }

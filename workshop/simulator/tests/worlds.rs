@@ -124,6 +124,17 @@ fn what_was_found_stays_mended() {
                 123, 124, 125, 127,
             ],
         ),
+        // A group told of an expired message as often as it read it.
+        (541, vec![82, 84, 137, 138, 141, 145, 149]),
+        (
+            549,
+            vec![
+                0, 1, 2, 9, 12, 16, 17, 19, 20, 21, 57, 58, 69, 70, 71, 74, 75, 76, 77, 90, 91, 95, 98, 104,
+                113, 115, 118,
+            ],
+        ),
+        // The model did not know that a message of QoS 2 has its place although its connection was refused.
+        (33_004_901, vec![24, 27, 28, 38, 39, 41, 43, 44, 46, 48, 52, 58, 65, 70, 71, 121]),
         // The model did not know that a group is over before the member that begins anew has its CONNACK.
         (10_117_168, vec![33, 34, 36, 37, 51, 124, 131, 133, 143, 144, 145, 147, 148, 149]),
         // The model did not know that a message of QoS 2 may expire before its publisher is back to hear that it was taken.

@@ -72,6 +72,28 @@ fn a_group_begins_behind_what_an_earlier_one_left() {
 }
 
 #[test]
+fn what_expired_behind_one_that_waits_is_told_of_once() {
+    let mut queue = Queue::default();
+    (1..=3).for_each(|_| assert!(queue.announce(Lane::Queued, 10)));
+    queue.arrived(Lane::Queued, 3);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let reading = queue.next_read(Lane::Queued).unwrap();
+        let until = |number| if number == 2 { NOON } else { Timestamp::NEVER };
+        let page = (1..=3).map(|number| (number, Some(offer(Lane::Queued, number, until(number)))));
+        queue.take_page(Lane::Queued, reading, page.collect());
+        told.extend(queue.expire(NOON).iter().filter_map(number));
+        assert_eq!(queue.waiting(), 2);
+        queue.unload();
+    }
+    assert_eq!(told, [2]);
+    let reading = queue.next_read(Lane::Queued).unwrap();
+    let page = (1..=3).map(|number| (number, Some(offer(Lane::Queued, number, Timestamp::NEVER))));
+    queue.take_page(Lane::Queued, reading, page.collect());
+    assert_eq!([due(&mut queue), due(&mut queue), due(&mut queue)], [Some(1), Some(3), None]);
+}
+
+#[test]
 fn a_member_drains_twenty_in_a_second() {
     let (mut queue, rate) = (Queue::default(), Rate::per_second(20));
     fill(&mut queue, Lane::Queued, 1..=100);

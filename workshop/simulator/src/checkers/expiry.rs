@@ -65,9 +65,13 @@ impl Expiry {
         self.lives.gave(wire, client, publish, late);
         let message = word(publish);
         let id = publish.packet_id.map_or(0, mqtt::PacketId::get);
-        // [MQTT-4.3.3-7] one of QoS 2 does not expire once it was sent, on whatever connection.
-        let place = if publish.qos == QoS::ExactlyOnce { (usize::MAX, client as u16) } else { (wire, id) };
-        let again = id != 0 && !self.given.insert((place.0, place.1, message.clone()));
+        // [MQTT-4.3.3-7] one of QoS 2 does not expire once it was sent, on whatever connection. Its delivery has begun when it
+        // is stored under its identifier, and DUP says that it was, although a connection that was refused may never have
+        // brought it.
+        let exactly = publish.qos == QoS::ExactlyOnce;
+        let place = if exactly { (usize::MAX, client as u16) } else { (wire, id) };
+        let again =
+            id != 0 && !self.given.insert((place.0, place.1, message.clone())) || exactly && publish.dup;
         let version = book.seats.get(&wire).map(|seat| seat.connect.version);
         let expires = version == Some(Version::V5) || book.dialect().has(Divergence::ExpiryCrossesVersions);
         let never = (Timestamp::NEVER, Timestamp::NEVER);

@@ -114,10 +114,7 @@ impl Lives {
         *self.drops.entry((whose, heard.topic.clone())).or_insert(0) += 1;
         match self.first_over(whose, heard, book) {
             Some(message) => {
-                // A group that reads its row again tells again of what expired behind a message that still waits.
-                if whose.0 == CLIENT {
-                    self.goes(whose, message);
-                }
+                self.goes(whose, message);
                 Ok(())
             }
             None => Err(format!(
