@@ -71,7 +71,20 @@ fn case(failure: &Value) -> Option<Case> {
     Some(Case::new(number(command, "--seed")?, number(command, "--steps")? as usize))
 }
 
-/// As they were run then, from the first step to the last. One that is recorded and not mended fails here.
+/// What is known and not mended stands there.
+const BUGS: &str = include_str!("../../../docs/bugs-found.md");
+
+/// The commands of the section "Open".
+fn open() -> Vec<Case> {
+    let section = BUGS.lines().skip_while(|line| *line != "## Open").skip(1);
+    let section: Vec<_> = section.take_while(|line| !line.starts_with("## ")).collect();
+    let named = section.join(" ").replace('`', " ");
+    let seeds = named.split("run ").filter_map(|command| number(command, "--seed"));
+    seeds.map(|seed| Case::new(seed, STEPS)).collect()
+}
+
+/// As they were run then, from the first step to the last. One that is recorded and neither mended nor known fails here, and
+/// so does one that is known and holds: then it is not open any more.
 #[test]
 fn every_world_that_broke_in_a_soak_is_mended() {
     let mut cases = Vec::new();
@@ -80,6 +93,10 @@ fn every_world_that_broke_in_a_soak_is_mended() {
         cases.extend(soak["failures"].as_array().unwrap().iter().map(|failure| case(failure).unwrap()));
     }
     assert!(cases.len() >= 38, "only {} are recorded", cases.len());
+    let open = open();
+    let holds: Vec<_> = open.iter().filter(|case| case.run().0.is_none()).map(Case::command).collect();
+    assert!(holds.is_empty(), "not open any more: {holds:#?}");
+    cases.retain(|case| !open.iter().any(|known| known.seed == case.seed));
     let broken: Vec<_> =
         cases.iter().filter_map(|case| case.run().0.map(|failure| (case.command(), failure))).collect();
     assert!(broken.is_empty(), "{broken:#?}");

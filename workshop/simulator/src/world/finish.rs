@@ -17,6 +17,8 @@ use crate::wire::Mode;
 
 /// How long a world may take to hand over what waits. Stored messages come ten in a second.
 const LONGEST: u64 = 600;
+/// Seconds without anybody who waits after which nothing is under way any more.
+const QUIET: u64 = 5;
 /// No session lasts longer in a world, unless it lasts for ever.
 const LONGEST_SESSION: Duration = Duration::from_secs(3600);
 /// The spaces of which nothing may be left.
@@ -63,18 +65,19 @@ impl World {
     }
 
     fn wait_until_all_is_there(&mut self) {
+        let mut quiet = 0;
         for _ in 0..LONGEST {
             (0..=CLIENTS).for_each(|number| self.acknowledge_all(number));
             self.pass(Duration::from_secs(1));
             let due = self.someone_is_due();
             let book = &self.book;
             let waits = self.checkers.iter().any(|checker| checker.waits_for(book).is_some());
-            if self.failure.is_some() || !(waits || due) {
+            quiet = if waits || due { 0 } else { quiet + 1 };
+            // Whatever comes late comes in these seconds, and may make others wait again.
+            if self.failure.is_some() || quiet > QUIET {
                 break;
             }
         }
-        // Whatever comes late comes now.
-        self.pass(Duration::from_secs(5));
     }
 
     /// Somebody who has a session is not there: a stored connection may have failed or been turned away.
