@@ -135,24 +135,22 @@ impl RedbStore {
         down.or_else(|| self.shared.refused.lock().clone()).map(|error| error.to_string())
     }
 
-    fn look<T>(
+    async fn look<T>(
         &self,
         look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let snapshot = self.shared.slot.snapshot()?;
+        let snapshot = self.snapshot().await?;
         look(&snapshot).map_err(|error| StoreError::unavailable(reason(&error)))
     }
 
-    /// The same; of a store that is down it asks the writer first whether the file can be opened again. Otherwise whoever reads
-    /// before it writes would be refused for ever.
-    async fn ask<T>(
-        &self,
-        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreError> {
-        if self.shared.slot.down().is_some() {
-            self.submit(0, |answer| Job::Append(Vec::new(), answer)).await.map(drop)?;
+    /// Of a store that is down the writer is asked whether the file can be opened again. Otherwise whoever reads before it writes
+    /// would be refused for ever.
+    async fn snapshot(&self) -> Result<ReadTransaction, StoreError> {
+        if let Ok(snapshot) = self.shared.slot.snapshot() {
+            return Ok(snapshot);
         }
-        self.look(look)
+        self.submit(0, |answer| Job::Append(Vec::new(), answer)).await.map(drop)?;
+        self.shared.slot.snapshot()
     }
 
     async fn submit<T, E: From<StoreError>>(
@@ -220,7 +218,7 @@ fn prepare(open: &Reopen, options: &Options) -> Result<Opened, redb::Error> {
 
 impl Store for RedbStore {
     fn get<'a>(&'a self, space: Space, key: &'a [u8]) -> Boxed<'a, Result<Option<Versioned>, StoreError>> {
-        Box::pin(async move { self.ask(|snapshot| records::get(snapshot, space, key)).await })
+        Box::pin(async move { self.look(|snapshot| records::get(snapshot, space, key)).await })
     }
 
     fn scan<'a>(
@@ -231,7 +229,7 @@ impl Store for RedbStore {
         limit: usize,
     ) -> Boxed<'a, Result<Vec<Entry>, StoreError>> {
         Box::pin(
-            async move { self.ask(|snapshot| records::page(snapshot, space, prefix, after, limit)).await },
+            async move { self.look(|snapshot| records::page(snapshot, space, prefix, after, limit)).await },
         )
     }
 
@@ -272,11 +270,11 @@ impl Journal for RedbStore {
         after: Position,
         limit: usize,
     ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
-        Box::pin(async move { self.ask(|snapshot| queues::page(snapshot, session, after, limit)).await })
+        Box::pin(async move { self.look(|snapshot| queues::page(snapshot, session, after, limit)).await })
     }
 
     fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
-        Box::pin(async move { self.ask(|snapshot| queues::names(snapshot, after, limit)).await })
+        Box::pin(async move { self.look(|snapshot| queues::names(snapshot, after, limit)).await })
     }
 
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {
