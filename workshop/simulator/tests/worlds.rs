@@ -158,6 +158,30 @@ fn what_was_found_stays_mended() {
         (30_012_640, vec![8, 11, 14, 16, 18, 21, 36, 62, 96, 98, 103, 104, 108, 112, 126, 127, 129, 131]),
         // The model did not know that a client may answer what was dropped as expired while it had it.
         (32_000_341, vec![27, 34, 39, 50, 74]),
+        // The model did not know that a message of QoS 2 may have been kept the second time of three.
+        (
+            50_297_325,
+            vec![
+                12, 15, 29, 41, 43, 49, 60, 61, 62, 66, 67, 68, 69, 71, 72, 73, 74, 75, 82, 83, 85, 98, 105,
+                109, 110,
+            ],
+        ),
+        // The model did not know that a group is over although a publisher has not heard yet that its message was taken.
+        (
+            40_238_065,
+            vec![
+                43, 45, 53, 56, 57, 59, 64, 65, 66, 73, 74, 76, 77, 79, 81, 82, 83, 84, 87, 88, 89, 90, 92,
+                93, 94, 95, 96, 97, 98, 99, 100, 109, 111,
+            ],
+        ),
+        // The model counted the retry window from before the clock was set back.
+        (
+            40_270_429,
+            vec![
+                3, 6, 7, 10, 25, 29, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48,
+                50, 81, 82, 83, 84, 87, 89, 91, 92, 93, 97, 98,
+            ],
+        ),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

@@ -68,12 +68,8 @@ impl Groups {
         format!("$share/g{}/g/+", client % 2)
     }
 
-    fn lasting(topic: &str, book: &Book) -> Vec<String> {
-        Self::lasting_but(None, topic, book)
-    }
-
-    /// The groups with a persistent member other than this one that would have to get a message.
-    fn lasting_but(gone: Option<usize>, topic: &str, book: &Book) -> Vec<String> {
+    /// The groups with a persistent member, other than the one that is gone, that would have to get a message.
+    fn lasting(gone: Option<usize>, topic: &str, book: &Book) -> Vec<String> {
         // Otherwise a message is for the member that was chosen, and goes with its session.
         if !book.dialect().has(Divergence::SharedGroupQueue) {
             return Vec::new();
@@ -123,7 +119,7 @@ impl Groups {
                 *self.published.entry(word(publish)).or_insert(0) += 1;
                 if let Some(id) = publish.packet_id.filter(|_| publish.qos == QoS::AtLeastOnce) {
                     let topic = publish.topic.as_str();
-                    let asked = (word(publish), topic.to_owned(), Self::lasting(topic, book));
+                    let asked = (word(publish), topic.to_owned(), Self::lasting(None, topic, book));
                     self.asked.insert((wire, id.get()), asked);
                 }
             }
@@ -144,7 +140,7 @@ impl Groups {
 
     fn answered(&mut self, wire: usize, id: u16, failed: bool, book: &Book) {
         let Some((message, topic, groups)) = self.asked.remove(&(wire, id)) else { return };
-        let still = Self::lasting(&topic, book);
+        let still = Self::lasting(None, &topic, book);
         for group in groups.into_iter().filter(|group| !failed && still.contains(group)) {
             let done = self.copies.get(&(group.clone(), message.clone())).is_some_and(|copies| copies.done);
             if !done {
@@ -167,24 +163,26 @@ impl Groups {
         self.asked.retain(|(known, _), _| wire.is_some_and(|wire| *known != wire));
     }
 
-    /// A group without a persistent member does not keep anything.
-    fn dissolve(&mut self, book: &Book) {
-        self.due.retain(|(group, _), topic| Self::lasting(topic, book).contains(group));
+    /// A group without a persistent member does not keep anything, also if the publisher has not heard yet that it was
+    /// taken. One who leaves now and whom the book does not know of yet does not count.
+    fn dissolve(&mut self, gone: Option<usize>, book: &Book) {
+        let lasts = |group: &String, topic: &String| Self::lasting(gone, topic, book).contains(group);
+        self.due.retain(|(group, _), topic| lasts(group, topic));
+        for (_, topic, groups) in self.asked.values_mut() {
+            groups.retain(|group| lasts(group, topic));
+        }
     }
 
     fn heard(&mut self, heard: &Heard, book: &Book) {
         match heard.kind {
             Kind::Disconnected => {
-                self.dissolve(book);
+                self.dissolve(None, book);
                 self.ended(heard.wire);
             }
             // The last member may have left, and another come.
-            Kind::Unsubscribed => self.dissolve(book),
+            Kind::Unsubscribed => self.dissolve(None, book),
             // Who begins anew is no member any more. The book still has the session of before.
-            Kind::Connected if !heard.flag => {
-                let anew = Book::client(&heard.client);
-                self.due.retain(|(group, _), topic| Self::lasting_but(anew, topic, book).contains(group));
-            }
+            Kind::Connected if !heard.flag => self.dissolve(Book::client(&heard.client), book),
             // Its answer is no promise.
             Kind::PublishDenied | Kind::PublishRefused => {
                 self.asked
@@ -241,7 +239,7 @@ impl Checker for Groups {
                     return self.gave(*wire, *client, publish, book);
                 }
                 // Who began anew is no member any more, and may be one again soon.
-                Packet::ConnAck(_) => self.dissolve(book),
+                Packet::ConnAck(_) => self.dissolve(None, book),
                 Packet::PubAck(ack) => self.answered(*wire, ack.packet_id.get(), ack.code.is_failure(), book),
                 _ => {}
             },
@@ -249,9 +247,9 @@ impl Checker for Groups {
             Fact::Died { .. } => {
                 self.copies.values_mut().for_each(|copies| copies.again = copies.sent.max(copies.again));
                 self.ended(None);
-                self.dissolve(book);
+                self.dissolve(None, book);
             }
-            Fact::Idle | Fact::Started { .. } => self.dissolve(book),
+            Fact::Idle | Fact::Started { .. } => self.dissolve(None, book),
             Fact::Drained => {
                 return self.missing(book).map_or(Ok(()), |missing| Err(format!("lost: {missing}")));
             }

@@ -25,7 +25,7 @@ struct Asked {
     at: Timestamp,
 }
 
-/// A message of QoS 2 as it came first: for whom it was meant then, and when it expires.
+/// A message of QoS 2 since it came first: for whom it was meant each time that it came, and when it expires.
 struct First {
     topic: String,
     eligible: Vec<(usize, u64)>,
@@ -36,7 +36,7 @@ struct First {
 struct Due {
     topic: String,
     expires: Option<Timestamp>,
-    /// When it was first given to the client.
+    /// When it was first given to the client; with a clock that was set back meanwhile, the earliest such time.
     given: Option<Timestamp>,
 }
 
@@ -79,11 +79,12 @@ impl Loss {
         let seconds = publish.message_expiry_interval.map(|seconds| u64::from(seconds.max(1)) * 1000);
         let mut expires = seconds.map(|millis| Timestamp(now.millis() + millis));
         if publish.qos == QoS::ExactlyOnce {
-            // One that comes again under its identifier is no new message, unless the broker never got so far as to answer
-            // it: then it goes to those that are subscribed now. Which of the two it is is not told: both must hold.
+            // One that comes again under its identifier is no new message, unless the broker never got so far as to keep
+            // it: then it goes to those that are subscribed now. Which time it was is not told: all of them must hold.
             let fresh = || First { topic: topic.clone(), eligible: eligible.clone(), expires };
             let first = self.first.entry(word(publish)).or_insert_with(fresh);
-            eligible.retain(|one| first.eligible.contains(one));
+            first.eligible.retain(|one| eligible.contains(one));
+            eligible.clone_from(&first.eligible);
             // With a clock that was set back the later one ends first.
             first.expires = expires.min(first.expires);
             expires = first.expires;
@@ -161,7 +162,7 @@ impl Loss {
                 let message = word(publish);
                 let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
                 if let Some(due) = self.due.get_mut(&(client, epoch)).and_then(|due| due.get_mut(&message)) {
-                    due.given = due.given.or(Some(now));
+                    due.given = Some(due.given.map_or(now, |given| given.min(now)));
                 }
                 // A message that comes before its publisher has heard of it counts as well.
                 if let Some(id) = publish.packet_id {
