@@ -83,6 +83,8 @@ pub enum Mutation {
     IgnoresThroughput,
     /// Any number of messages is kept for a session.
     IgnoresQueueBound,
+    /// A new subscription brings nothing that is retained.
+    WithholdsRetained,
 }
 
 impl Mutation {
@@ -127,6 +129,7 @@ impl Mutation {
         Self::LeavesRoutesBehind,
         Self::IgnoresThroughput,
         Self::IgnoresQueueBound,
+        Self::WithholdsRetained,
     ];
 }
 

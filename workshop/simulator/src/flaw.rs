@@ -113,7 +113,7 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::WindowOffByOne | M::IgnoresThroughput | M::IgnoresQueueBound => &["quotas"],
         M::SendsAcknowledgedAgain | M::ReusesPacketIds => &["redelivery", "quotas"],
         M::DeliversTwiceInGroup | M::ForgetsReturned => &["groups"],
-        M::ForgetsRetained | M::KeepsOldRetained => &["retained"],
+        M::ForgetsRetained | M::KeepsOldRetained | M::WithholdsRetained => &["retained"],
         M::WillAfterGoodbye | M::NoWillOnTakeover | M::ForgetsWillRecord | M::WillIgnoresDelay => &["wills"],
         M::IgnoresExpiry | M::ExpiresTooEarly | M::HalvesExpiry => &["expiry"],
         M::SessionsLastForEver | M::SessionsEndAtOnce => &["expiry"],

@@ -9,6 +9,7 @@ use identity::Timestamp;
 use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter, Version};
 use quirks::Quirk;
 use router::Route;
+use session::mutation::{self, Mutation};
 use session::{Asked, Conversation, SubscribeAsked, Subscription, UnsubscribeAsked, Violation};
 use smallvec::SmallVec;
 
@@ -340,6 +341,7 @@ fn when_written(
 
 fn wants_retained(inner: &Inner, asked: &Asked, new: bool) -> bool {
     match asked.retain_handling {
+        _ if mutation::is(Mutation::WithholdsRetained) => false,
         _ if inner.dialect.has(Divergence::RetainHandlingIgnored) => true,
         RetainHandling::SendAtSubscribe => true,
         RetainHandling::SendIfNew => new,

@@ -1,7 +1,9 @@
 //! What is retained on a topic is the last that was written there. After a crash it may be any write since the last one
-//! that was acknowledged.
+//! that was acknowledged. What a subscription brings is what was there when it was made.
 
-use std::collections::BTreeMap;
+mod arrivals;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::Kind;
 use identity::Timestamp;
@@ -11,6 +13,9 @@ use super::{Checker, word};
 use crate::book::Book;
 use crate::fact::Fact;
 use crate::heard::Heard;
+use arrivals::Arrivals;
+
+type Topics = BTreeMap<String, Kept>;
 
 /// A write: the message, or nothing if it deleted; when it expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,18 +50,32 @@ impl Kept {
         };
         self.now.iter().any(fits)
     }
+
+    /// What may be there now.
+    fn choice(&self) -> BTreeSet<Option<String>> {
+        self.now.iter().map(|at| self.write(*at).and_then(|write| write.message.clone())).collect()
+    }
+
+    /// Whether nothing of what may be there is about to expire.
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.now
+            .iter()
+            .filter_map(|at| self.write(*at))
+            .all(|write| write.ends.millis() > now.millis() + 1_000)
+    }
 }
 
 /// By topic.
 #[derive(Default)]
 pub(super) struct Retained {
-    topics: BTreeMap<String, Kept>,
+    topics: Topics,
     /// Writes that were handed in and not told of yet: by wire.
     asked: Vec<(usize, Publish)>,
     /// Writes that were not acknowledged: topic and place.
     open: BTreeMap<(usize, u16), (String, usize)>,
     /// The latest time that any process had: what expired by it may be gone, although the clock was set back since.
     latest: Timestamp,
+    arrivals: Arrivals,
 }
 
 impl Retained {
@@ -75,6 +94,7 @@ impl Retained {
         kept.writes.push(Write { message, ends: ends.map_or(Timestamp::NEVER, Timestamp) });
         let place = kept.writes.len() - 1;
         kept.now = vec![Some(place)];
+        self.arrivals.changed(topic, kept);
         if let Some(id) = publish.packet_id {
             self.open.insert((wire, id.get()), (topic.to_owned(), place));
         }
@@ -102,20 +122,6 @@ impl Retained {
             && let Some(kept) = self.topics.get_mut(&topic)
         {
             kept.sure = kept.sure.max(Some(place));
-        }
-    }
-
-    /// A client was given one. It may have waited in its session since the subscription brought it.
-    fn gave(&self, wire: usize, publish: &Publish) -> Result<(), String> {
-        let (topic, message) = (publish.topic.as_str(), word(publish));
-        let known = self.topics.get(topic);
-        let ever = known
-            .is_some_and(|kept| kept.writes.iter().any(|write| write.message.as_deref() == Some(&message)));
-        match ever {
-            true => Ok(()),
-            false => {
-                Err(format!("wire {wire} was given {message} as retained on {topic}, where it never was"))
-            }
         }
     }
 
@@ -148,6 +154,7 @@ impl Retained {
         }
         self.asked.clear();
         self.open.clear();
+        self.arrivals.died();
     }
 }
 
@@ -159,23 +166,34 @@ impl Checker for Retained {
     fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         self.latest = self.latest.max(now);
         match fact {
-            Fact::Took { wire, packet, .. } => {
+            Fact::Took { wire, client, packet, .. } => {
+                self.arrivals.took(*wire, *client, packet, &self.topics);
                 if let Packet::Publish(publish) = &**packet
                     && publish.retain
                 {
                     self.asked.push((*wire, Publish::clone(publish)));
                 }
             }
-            Fact::Heard(heard) => self.heard(heard, now),
-            Fact::Gave { wire, packet, .. } => match &**packet {
+            Fact::Heard(heard) => {
+                self.heard(heard, now);
+                self.arrivals.heard(heard, book);
+            }
+            Fact::Gave { wire, client, packet, late, .. } => match &**packet {
                 Packet::PubAck(ack) | Packet::PubRec(ack) if !ack.code.is_failure() => {
                     self.acknowledged(*wire, ack.packet_id.get());
                 }
-                Packet::Publish(publish) if publish.retain && book.is_aws() => {
-                    return self.gave(*wire, publish);
+                Packet::SubAck(suback) => {
+                    self.arrivals.answered(*wire, suback, *late, &self.topics, self.latest, now)
+                }
+                Packet::Publish(publish) => {
+                    self.arrivals.handed(*wire, *client, publish, now);
+                    if publish.retain {
+                        return self.arrivals.gave(*wire, *client, publish);
+                    }
                 }
                 _ => {}
             },
+            Fact::Idle => return self.arrivals.idle(now, book),
             Fact::Probed { topic, payload } => return self.probed(topic, payload.as_deref()),
             Fact::Died { .. } => self.died(),
             _ => {}
