@@ -17,6 +17,17 @@ const CURVE: [f64; 17] = [
     100.0,
 ];
 
+/// Bands of a coarse histogram, from a microsecond up.
+pub const BANDS: usize = 64;
+/// So many bands go to a power of ten.
+const BANDS_OF_TEN: f64 = 8.0;
+
+/// From where to where a band goes, microseconds.
+pub fn band_of(band: usize) -> (f64, f64) {
+    let edge = |band: usize| 10f64.powf(band as f64 / BANDS_OF_TEN);
+    (edge(band), edge(band + 1))
+}
+
 /// One histogram.
 #[derive(Debug)]
 pub struct Latencies(Option<Histogram<u64>>);
@@ -61,6 +72,18 @@ impl Latencies {
         let Some(histogram) = recorded else { return Vec::new() };
         let at = |percentile: &f64| (*percentile, histogram.value_at_percentile(*percentile));
         CURVE.iter().map(at).collect()
+    }
+
+    /// How many are in each band.
+    pub fn bands(&self) -> Vec<u64> {
+        let mut bands = vec![0; BANDS];
+        for step in self.0.iter().flat_map(Histogram::iter_recorded) {
+            let band = (step.value_iterated_to().max(1) as f64).log10() * BANDS_OF_TEN;
+            if let Some(count) = bands.get_mut((band as usize).min(BANDS - 1)) {
+                *count += step.count_at_value();
+            }
+        }
+        bands
     }
 
     /// The few numbers that a report shows; `None` when nothing was recorded.
@@ -173,6 +196,18 @@ mod tests {
         assert!(near(summary.p99, 9_900.0), "{summary:?}");
         assert!(near(summary.p999, 9_990.0), "{summary:?}");
         assert!(near(summary.max, 10_000.0), "{summary:?}");
+    }
+
+    #[test]
+    fn each_is_in_the_band_that_it_belongs_to() {
+        let mut latencies = Latencies::new();
+        for micros in [1, 2, 150, 150, 59_000_000] {
+            latencies.record(micros * 1_000);
+        }
+        let bands = latencies.bands();
+        let of = |micros: f64| (0..BANDS).find(|band| (band_of(*band).0..band_of(*band).1).contains(&micros));
+        assert_eq!([1.0, 2.0, 150.0, 59e6].map(|micros| bands[of(micros).unwrap()]), [1, 1, 2, 1]);
+        assert_eq!((bands.iter().sum::<u64>(), Latencies::new().bands()), (5, vec![0; BANDS]));
     }
 
     #[test]

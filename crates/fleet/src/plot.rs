@@ -1,9 +1,13 @@
-//! Pictures: line charts as SVG, alone or in a page. A few lines of SVG are all that a curve needs; no library, no script.
+//! Pictures: line charts and heat maps as SVG, alone or in a page. A few lines of SVG are all that a curve needs; no
+//! library, no script.
+
+mod heat;
 
 use std::fmt::Write;
 use std::path::Path;
 
 use crate::fault::BenchError;
+pub use heat::HeatMap;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;
@@ -64,17 +68,23 @@ pub fn write(path: &Path, charts: &[Chart]) -> Result<(), BenchError> {
     std::fs::write(path, text).map_err(|error| BenchError::Option(format!("{}: {error}", path.display())))
 }
 
-/// Charts as one SVG.
-pub fn svg(charts: &[Chart]) -> String {
-    let height = HEIGHT * charts.len().max(1) as f64;
+/// Something that can be drawn.
+pub trait Figure {
+    /// Appends it as SVG, [`WIDTH`] by [`HEIGHT`].
+    fn draw(&self, out: &mut String);
+}
+
+/// Figures as one SVG, one below the other.
+pub fn svg(figures: &[impl Figure]) -> String {
+    let height = HEIGHT * figures.len().max(1) as f64;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
          viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
-    for (row, chart) in charts.iter().enumerate() {
+    for (row, figure) in figures.iter().enumerate() {
         let _ = writeln!(out, "<g transform=\"translate(0 {})\">", HEIGHT * row as f64);
-        chart.draw(&mut out);
+        figure.draw(&mut out);
         out.push_str("</g>\n");
     }
     out + "</svg>\n"
@@ -147,7 +157,7 @@ fn nice(step: f64) -> f64 {
         }
 }
 
-impl Chart {
+impl Figure for Chart {
     fn draw(&self, out: &mut String) {
         let (left, right, top, bottom) = MARGIN;
         let points = || self.lines.iter().flat_map(|line| line.points.iter());
@@ -155,17 +165,8 @@ impl Chart {
         let y = Axis::new(self.y.1, points().map(|(_, y)| *y), HEIGHT - bottom, top);
         text(out, (left, top - 16.0), "start", &self.title);
         text(out, ((left + WIDTH - right) / 2.0, HEIGHT - 12.0), "middle", &self.x.0);
-        text(out, (left, top - 2.0), "end", &self.y.0);
-        for mark in x.marks() {
-            let at = x.place(mark);
-            rule(out, (at, y.from), (at, y.to));
-            text(out, (at, y.from + 16.0), "middle", &number(mark));
-        }
-        for mark in y.marks() {
-            let at = y.place(mark);
-            rule(out, (x.from, at), (x.to, at));
-            text(out, (x.from - 6.0, at + 4.0), "end", &number(mark));
-        }
+        text(out, (6.0, top - 16.0), "start", &self.y.0);
+        grid(out, &x, &y);
         let drawn = self.lines.iter().filter(|line| !line.points.is_empty());
         for ((row, line), colour) in drawn.enumerate().zip(COLOURS.iter().cycle()) {
             line.draw(out, (&x, &y), colour);
@@ -201,6 +202,20 @@ impl Line {
 fn text(out: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
+}
+
+/// The marks of both axes.
+fn grid(out: &mut String, x: &Axis, y: &Axis) {
+    for mark in x.marks() {
+        let at = x.place(mark);
+        rule(out, (at, y.from), (at, y.to));
+        text(out, (at, y.from + 16.0), "middle", &number(mark));
+    }
+    for mark in y.marks() {
+        let at = y.place(mark);
+        rule(out, (x.from, at), (x.to, at));
+        text(out, (x.from - 6.0, at + 4.0), "end", &number(mark));
+    }
 }
 
 fn rule(out: &mut String, from: (f64, f64), to: (f64, f64)) {

@@ -384,21 +384,11 @@ mod tests {
     fn sample(arrived: u64, p99: u64) -> Sample {
         let p99 = Duration::from_millis(p99);
         Sample {
-            second: 0.0,
             interval: 1.0,
             resident: 1 << 20,
-            descriptors: 0,
-            threads: 0,
-            stored: 0,
-            broker_cores: 0.0,
-            own_cores: 0.0,
-            other_cores: 0.0,
             flows: [FlowReading { delivered: arrived, ..Default::default() }, FlowReading::default()],
             latency: Some(Summary { count: 1, p50: p99, p99, p999: p99, max: p99 }),
-            latency_qos1: None,
-            connects: None,
-            unsent: 0,
-            errors: 0,
+            ..Sample::default()
         }
     }
 

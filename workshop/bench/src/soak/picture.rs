@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fleet::{BenchError, Chart, Line, Scale, Summary, svg};
+use fleet::{BenchError, Chart, Figure, Line, Scale, Summary, svg};
 
 use crate::soak::sample::Sample;
 
@@ -12,12 +12,12 @@ pub fn beside(path: &Path, what: &str) -> std::path::PathBuf {
     path.with_file_name(format!("{stem}-{what}.svg"))
 }
 
-/// Writes charts as one picture.
+/// Writes figures as one picture.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(path: &Path, charts: &[Chart]) -> Result<(), BenchError> {
-    std::fs::write(path, svg(charts))
+pub fn write(path: &Path, figures: &[impl Figure]) -> Result<(), BenchError> {
+    std::fs::write(path, svg(figures))
         .map_err(|error| BenchError::Option(format!("{}: {error}", path.display())))
 }
 

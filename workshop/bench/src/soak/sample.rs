@@ -11,7 +11,7 @@ use crate::soak::books::FlowReading;
 use crate::soak::world::World;
 
 /// One look.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// Seconds since the load began.
     pub second: f64,
@@ -35,6 +35,8 @@ pub struct Sample {
     pub flows: [FlowReading; 2],
     /// From due to arrival, both kinds together.
     pub latency: Option<Summary>,
+    /// The same as a coarse histogram, of [`fleet::BANDS`] bands.
+    pub bands: Vec<u64>,
     /// QoS 1 alone.
     pub latency_qos1: Option<Summary>,
     /// Of those that came back in this interval.
@@ -123,7 +125,7 @@ impl Sampler {
             _ => FlowReading::default(),
         });
         self.flows = flows;
-        let [latency, latency_qos1] = self.latencies(world);
+        let [all, qos1] = self.latencies(world);
         let connects = world.books.connects.take();
         self.connects.add(&connects);
         Sample {
@@ -137,22 +139,23 @@ impl Sampler {
             own_cores,
             other_cores: (machine_cores - broker_cores - own_cores).max(0.0),
             flows: since,
-            latency,
-            latency_qos1,
+            latency: all.summary(),
+            bands: all.bands(),
+            latency_qos1: qos1.summary(),
             connects: connects.summary(),
             unsent: world.schedule.unsent(),
             errors: world.books.errors(),
         }
     }
 
-    fn latencies(&mut self, world: &World) -> [Option<Summary>; 2] {
+    fn latencies(&mut self, world: &World) -> [Latencies; 2] {
         let [qos0, qos1] = &world.books.latencies;
         let (mut all, qos1) = (qos0.take(), qos1.take());
         all.add(&qos1);
         let [total, total_qos1] = &mut self.total;
         total.add(&all);
         total_qos1.add(&qos1);
-        [all.summary(), qos1.summary()]
+        [all, qos1]
     }
 }
 
