@@ -125,6 +125,26 @@ impl Retained {
         }
     }
 
+    fn gave(
+        &mut self,
+        (wire, client): (usize, usize),
+        packet: &Packet,
+        late: bool,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) if !ack.code.is_failure() => {
+                self.acknowledged(wire, ack.packet_id.get());
+            }
+            Packet::SubAck(suback) => {
+                self.arrivals.answered(wire, suback, late, &self.topics, self.latest, now);
+            }
+            Packet::Publish(publish) => return self.arrivals.gave(wire, client, publish, now),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Somebody asked what is there.
     fn probed(&mut self, topic: &str, payload: Option<&str>) -> Result<(), String> {
         let Some(kept) = self.topics.get_mut(topic) else {
@@ -178,21 +198,9 @@ impl Checker for Retained {
                 self.heard(heard, now);
                 self.arrivals.heard(heard, book);
             }
-            Fact::Gave { wire, client, packet, late, .. } => match &**packet {
-                Packet::PubAck(ack) | Packet::PubRec(ack) if !ack.code.is_failure() => {
-                    self.acknowledged(*wire, ack.packet_id.get());
-                }
-                Packet::SubAck(suback) => {
-                    self.arrivals.answered(*wire, suback, *late, &self.topics, self.latest, now)
-                }
-                Packet::Publish(publish) => {
-                    self.arrivals.handed(*wire, *client, publish, now);
-                    if publish.retain {
-                        return self.arrivals.gave(*wire, *client, publish);
-                    }
-                }
-                _ => {}
-            },
+            Fact::Gave { wire, client, packet, late, .. } => {
+                return self.gave((*wire, *client), packet, *late, now);
+            }
             Fact::Idle => return self.arrivals.idle(now, book),
             Fact::Probed { topic, payload } => return self.probed(topic, payload.as_deref()),
             Fact::Died { .. } => self.died(),

@@ -83,8 +83,21 @@ impl Arrivals {
         }
     }
 
-    /// A client was given a retained message.
-    pub(super) fn gave(&mut self, wire: usize, client: usize, publish: &Publish) -> Result<(), String> {
+    /// A client was given a message: if it is a retained one, its subscriptions have found it.
+    pub(super) fn gave(
+        &mut self,
+        wire: usize,
+        client: usize,
+        publish: &Publish,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        if let Some(id) = publish.packet_id {
+            self.unacknowledged.entry(wire).or_default().insert(id.get());
+            self.last.insert(client, now);
+        }
+        if !publish.retain {
+            return Ok(());
+        }
         let (topic, message) = (publish.topic.as_str().to_owned(), word(publish));
         self.settle(wire, &topic);
         let found = self.found.get(&(client, topic.clone()));
@@ -102,14 +115,6 @@ impl Arrivals {
             asked.settled.insert(topic.to_owned());
         }
         self.due.remove(&(wire, topic.to_owned()));
-    }
-
-    /// A client was given a packet that it has to acknowledge.
-    pub(super) fn handed(&mut self, wire: usize, client: usize, publish: &Publish, now: Timestamp) {
-        if let Some(id) = publish.packet_id {
-            self.unacknowledged.entry(wire).or_default().insert(id.get());
-            self.last.insert(client, now);
-        }
     }
 
     /// A SUBACK. What was found without a doubt has to come with it, if the link takes it. `latest` is the latest time that any
@@ -244,10 +249,10 @@ mod tests {
         };
         arrivals.answered(1, &suback, false, &before, Timestamp(0), Timestamp(0));
         arrivals.changed("r/0", &after["r/0"]);
-        arrivals.gave(1, 0, &publish("m1")).unwrap();
-        arrivals.gave(1, 0, &publish("m2")).unwrap();
-        arrivals.gave(1, 0, &publish("m3")).unwrap_err();
+        arrivals.gave(1, 0, &publish("m1"), Timestamp(0)).unwrap();
+        arrivals.gave(1, 0, &publish("m2"), Timestamp(0)).unwrap();
+        arrivals.gave(1, 0, &publish("m3"), Timestamp(0)).unwrap_err();
         // Another client did not ask.
-        arrivals.gave(2, 1, &publish("m1")).unwrap_err();
+        arrivals.gave(2, 1, &publish("m1"), Timestamp(0)).unwrap_err();
     }
 }
