@@ -178,9 +178,40 @@ def test_a_restore_puts_nothing_over_a_folder_that_is_used(new_server, tmp_path)
     assert done.returncode == PROBLEM and b"no such data folder" in done.stderr, done
 
 
-def test_check_says_that_a_server_runs(new_server):
-    code, text = check(new_server().data_dir)
-    assert code == PROBLEM and "backup" in text, text
+def test_check_looks_at_what_a_running_server_holds(new_server):
+    server = new_server()
+    server.boto("iot").create_thing(thingName="kept")
+    with Wire.dial(server, None, V5, port="plain") as device:
+        device.connect("sleeper", **persistent())
+        device.subscribe("to/sleeper", qos=1)
+    with Wire.dial(server, None, V5, port="plain") as device:
+        device.connect("publisher")
+        assert device.publish("to/sleeper", "x", qos=1) == 0
+    code, text = check(server.data_dir)
+    assert code == SOUND and "its server runs" in text and " 1 messages that wait" in text, text
+    key = server.data_dir / "ca.key.pem"
+    key.chmod(0o644)
+    code, text = check(server.data_dir)
+    assert code == FOUND and text.count("ca.key.pem") == 1 and "644" in text and "1 problems" in text, text
+    key.chmod(0o600)
+    server.boto("iot").describe_thing(thingName="kept")
+    running = text_of_records(check(server.data_dir)[1])
+    server.stop()
+    code, text = check(server.data_dir)
+    assert code == SOUND and "its server runs" not in text and text_of_records(text) == running, (text, running)
+
+
+def text_of_records(text):
+    """What `check` counted."""
+    return text.split("sound: ")[1].strip()
+
+
+def test_check_of_a_running_server_says_what_it_cannot_do(new_server, tmp_path):
+    server = new_server()
+    environment = {**servers.clean_environment(), "TMPDIR": str(tmp_path / "nowhere" / "x")}
+    (tmp_path / "nowhere").write_text("a file")
+    done = subprocess.run([servers.binary(), "check", "--data-dir", str(server.data_dir)], capture_output=True, timeout=60, env=environment)
+    assert done.returncode == PROBLEM and b"nowhere" in done.stderr, done
 
 
 def test_check_changes_nothing_and_finds_what_is_wrong(new_server):

@@ -154,7 +154,8 @@ pub struct RestoreArgs {
 /// Options of `thingcore check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The data folder; no server may run on it
+    /// The data folder. While its server runs, what the server holds at one moment is read, and the pages of the store's file are not
+    /// compared
     #[arg(long, value_name = "DIR", env = "THINGCORE_DATA_DIR", default_value = ready::DEFAULT_DATA_DIR)]
     pub data_dir: PathBuf,
     /// Look at this backup instead; it is unpacked into the system's folder for temporary files, and away again

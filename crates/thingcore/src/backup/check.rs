@@ -10,6 +10,7 @@ use events::StoreUnclosed;
 use ready::Lock;
 use store_redb::{Findings, Left, OpenError};
 
+use super::source::Source;
 use super::{BackupProblem, restore};
 use crate::cli::CheckArgs;
 use crate::data_dir::{self, BILL_FILE, STORE_FILE};
@@ -38,7 +39,7 @@ impl Report {
 pub fn check(args: &CheckArgs) -> Result<ExitCode, BackupProblem> {
     let (name, report) = match &args.backup {
         Some(file) => (file, restore::verify(file)?),
-        None => (&args.data_dir, look_alone(&args.data_dir)?),
+        None => (&args.data_dir, look_there(&args.data_dir)?),
     };
     if report.findings.left != Left::Closed {
         let torn = report.findings.left == Left::Torn;
@@ -56,8 +57,8 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, BackupProblem> {
     Ok(ExitCode::from(FOUND))
 }
 
-/// While no server has the folder.
-fn look_alone(folder: &Path) -> Result<Report, BackupProblem> {
+/// Whether a server has the folder or not.
+fn look_there(folder: &Path) -> Result<Report, BackupProblem> {
     if !folder.is_dir() {
         return Err(BackupProblem::new(format!("{}: there is no such data folder", folder.display())));
     }
@@ -65,21 +66,31 @@ fn look_alone(folder: &Path) -> Result<Report, BackupProblem> {
         Ok(lock) => Some(lock),
         // Nobody can write there, so nobody does.
         Err(_) if !ready::is_held(folder) => None,
-        Err(problem) => {
-            return Err(BackupProblem::new(format!(
-                "{problem}; or make a backup of it while it runs (thingcore backup FILE), and check that (--backup FILE)"
-            )));
-        }
+        Err(_) => return look_beside(folder),
     };
     look(folder)
 }
 
+/// While a server has the folder: what its store holds at one moment, from the server itself.
+fn look_beside(folder: &Path) -> Result<Report, BackupProblem> {
+    let source = Source::of(folder)?;
+    if let Source::Running(_) = &source {
+        println!(
+            "{}: its server runs: what it holds at this moment is read, and not how that is written; pages of the store are \
+             compared when no server runs",
+            folder.display()
+        );
+    }
+    let mut report = restore::verify_running(folder, &source)?;
+    let own = around(folder)?;
+    report.problems.retain(|problem| !own.contains(problem));
+    report.problems.splice(0..0, own);
+    Ok(report)
+}
+
 /// Looks at everything in a folder.
 pub fn look(folder: &Path) -> Result<Report, BackupProblem> {
-    let mut problems = data_dir::problems_of(folder);
-    problems
-        .extend(open_to_others(folder).map_err(|error| BackupProblem::io(folder, "look into it", &error))?);
-    problems.extend(bill(&folder.join(BILL_FILE)));
+    let mut problems = around(folder)?;
     let findings = match store_redb::check(&folder.join(STORE_FILE), record) {
         Ok(findings) => findings,
         Err(error @ OpenError::InUse { .. }) => return Err(BackupProblem::new(error)),
@@ -90,6 +101,15 @@ pub fn look(folder: &Path) -> Result<Report, BackupProblem> {
     };
     problems.extend(findings.problems.iter().cloned());
     Ok(Report { findings, problems })
+}
+
+/// Everything beside the store.
+fn around(folder: &Path) -> Result<Vec<String>, BackupProblem> {
+    let mut problems = data_dir::problems_of(folder);
+    problems
+        .extend(open_to_others(folder).map_err(|error| BackupProblem::io(folder, "look into it", &error))?);
+    problems.extend(bill(&folder.join(BILL_FILE)));
+    Ok(problems)
 }
 
 /// Records of the registry and of the broker have their shapes; all others are JSON.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use store_redb::{Part, Rebuild, Row};
 
 use super::archive::{FILE, Piece, Reader};
 use super::check::{Report, look};
-use super::take::create;
+use super::source::Source;
+use super::take::{self, create};
 use super::{BackupProblem, FILES, NEEDED, is_pipe};
 use crate::cli::RestoreArgs;
 use crate::data_dir::STORE_FILE;
@@ -61,6 +63,12 @@ struct Draft {
 }
 
 impl Draft {
+    /// One that is only looked at, in the system's folder for temporary files.
+    fn passing() -> Result<Self, BackupProblem> {
+        let name = format!("thingcore-check-{}", uuid::Uuid::new_v4().simple());
+        Self::make(&std::env::temp_dir().join(name))
+    }
+
     fn make(folder: &Path) -> Result<Self, BackupProblem> {
         let mut name = folder.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.restoring", std::process::id()));
@@ -104,10 +112,33 @@ fn fill(folder: &Path, from: impl Read, name: &Path) -> Result<(), BackupProblem
 
 /// Looks through a backup without keeping anything of it.
 pub fn verify(file: &Path) -> Result<Report, BackupProblem> {
-    let folder = std::env::temp_dir().join(format!("thingcore-check-{}", uuid::Uuid::new_v4().simple()));
-    let draft = Draft::make(&folder)?;
+    let draft = Draft::passing()?;
     let from = File::open(file).map_err(|error| BackupProblem::io(file, "read it", &error))?;
     fill(&draft.path, BufReader::with_capacity(1 << 20, from), file)?;
+    look(&draft.path)
+}
+
+/// Looks through what a backup of a running server would hold, without keeping anything of it.
+pub fn verify_running(folder: &Path, source: &Source) -> Result<Report, BackupProblem> {
+    let draft = Draft::passing()?;
+    let piped = |error| BackupProblem::io(&draft.path, "fill it", &error);
+    let (from, into) = io::pipe().map_err(piped)?;
+    // Who cannot write finds that nobody reads any more: then the reader knows why.
+    let unread = AtomicBool::new(false);
+    let failed = |error| {
+        unread.store(true, Ordering::Relaxed);
+        piped(error)
+    };
+    let (written, filled) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            take::write(folder, source, BufWriter::new(into), &failed)
+                .and_then(|mut out| out.flush().map_err(&failed))
+        });
+        let filled = fill(&draft.path, BufReader::new(from), folder);
+        (writer.join(), filled)
+    });
+    let written = written.unwrap_or_else(|_| Err(BackupProblem::new("the copy of the store came to an end")));
+    if unread.load(Ordering::Relaxed) { filled.and(written) } else { written.and(filled) }?;
     look(&draft.path)
 }
 

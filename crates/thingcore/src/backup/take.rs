@@ -74,7 +74,8 @@ pub fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn write<W: Write>(
+/// Writes the backup into whatever takes it.
+pub fn write<W: Write>(
     folder: &Path,
     source: &Source,
     out: W,
