@@ -10,6 +10,7 @@ use dialect::{DisconnectReason, Divergence, Fault, QuotaId};
 use events::{Client, DropReason, Event, Origin};
 use identity::{ClientId, Principal, Timestamp};
 use mqtt::{Ack, Connect, Message, Packet, PacketId, QoS, Subscribe, Text, Version};
+use session::mutation::{self, Mutation};
 use session::throttle::Exceeded;
 use session::{Dropped, Note, Terms, Violation};
 
@@ -363,6 +364,7 @@ impl Inner {
             self.report_throttle_exceeded(client, QuotaId::PublishesPerConnection, now);
         }
         let event: Event<'_> = match (&report.fate, client) {
+            (Fate::Sent, Some(_)) if mutation::is(Mutation::DeliversUntold) => return,
             (Fate::Sent, Some(client)) => {
                 let topic_key = report.parcel.topic_key();
                 events::PublishOut { client, topic, topic_key, qos, bytes, properties }.into()

@@ -85,6 +85,12 @@ pub enum Mutation {
     IgnoresQueueBound,
     /// A new subscription brings nothing that is retained.
     WithholdsRetained,
+    /// A delivery is told of to nobody, and so is not billed.
+    DeliversUntold,
+    /// What is unsubscribed from goes on to come.
+    IgnoresUnsubscribe,
+    /// A session's queue is full when it is half full.
+    HalvesQueueBound,
 }
 
 impl Mutation {
@@ -130,6 +136,9 @@ impl Mutation {
         Self::IgnoresThroughput,
         Self::IgnoresQueueBound,
         Self::WithholdsRetained,
+        Self::DeliversUntold,
+        Self::IgnoresUnsubscribe,
+        Self::HalvesQueueBound,
     ];
 }
 

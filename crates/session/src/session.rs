@@ -259,7 +259,8 @@ impl Session {
     /// Lets a message go to the journal, if there may be one more.
     fn announce(&mut self, offer: &Offer) -> Delivered {
         let weight = offer.parcel.weight();
-        let is_full = self.queued() >= self.most_messages && !mutation::is(Mutation::IgnoresQueueBound);
+        let most = self.most_messages / if mutation::is(Mutation::HalvesQueueBound) { 2 } else { 1 };
+        let is_full = self.queued() >= most && !mutation::is(Mutation::IgnoresQueueBound);
         if is_full || self.unread_bytes + weight > self.most_bytes {
             return Delivered::Dropped(Dropped::QueueFull);
         }

@@ -2,6 +2,7 @@
 //! look sessions up in the book; none knows how the broker does what it does.
 
 mod answers;
+mod deliveries;
 mod expiry;
 mod groups;
 mod growth;
@@ -52,6 +53,7 @@ pub fn all(marks: &Marks) -> Vec<Box<dyn Checker>> {
         Box::new(wills::Wills::default()),
         Box::new(quotas::Quotas::new(marks.clone())),
         Box::new(answers::Answers::default()),
+        Box::new(deliveries::Deliveries::default()),
         Box::new(order::Order::default()),
         Box::new(growth::Growth),
         Box::new(identifiers::Identifiers::new(marks.clone())),

@@ -129,6 +129,7 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::SeatsTheOlder => &["seats"],
         M::KeepsFirstAlias => &["loss", "groups", "retained", "permits", "expiry", "answers", "redelivery"],
         M::ForgetsIdentifier => &["identifiers"],
+        M::DeliversUntold | M::IgnoresUnsubscribe | M::HalvesQueueBound => &["deliveries"],
         M::IgnoresAccountRates => &["quotas"],
     }
 }

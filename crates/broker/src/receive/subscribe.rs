@@ -401,6 +401,9 @@ fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> (Reason
     let generation = connection.generation();
     let gone = connection.cell().enter(|seat| {
         let (_, kept) = seat.of(generation)?;
+        if mutation::is(Mutation::IgnoresUnsubscribe) {
+            return kept.session.subscription(filter).cloned();
+        }
         kept.session.unsubscribe(filter)
     });
     if let Some(gone) = &gone {

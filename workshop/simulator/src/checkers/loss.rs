@@ -231,8 +231,9 @@ impl Loss {
                 book.is_aws() && of_topic().any(|due| sent(due).is_some_and(|sent| now.since(sent) >= window))
             }
             DropReason::QueueFull => limits.session_queue_messages < 1000,
-            DropReason::QueueRate | DropReason::Rate => limits.queued_per_account.limit().is_some(),
-            _ => true,
+            DropReason::QueueRate => limits.queued_per_account.limit().is_some(),
+            // Only what is of QoS 0, and no simulated client has a Maximum Packet Size.
+            DropReason::OutboxFull | DropReason::Rate | DropReason::TooLargeForClient => false,
         }
     }
 
