@@ -23,10 +23,10 @@ use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
 use crate::expiry::Expiry;
 use crate::groups::Groups;
-use crate::lately::Lately;
 use crate::lifecycle;
 use crate::publish::Kept;
 use crate::renew::Renewals;
+use session::lately::Lately;
 use session::throttle::Throttles;
 
 /// Bytes of retained messages that are kept in memory. AWS counts messages only; a process has to count bytes too.

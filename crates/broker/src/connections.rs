@@ -11,6 +11,7 @@ use std::time::Duration;
 use dialect::{DisconnectReason, Divergence, Fault, Limits, QuotaId};
 use identity::Timestamp;
 use mqtt::QoS;
+use session::lately::Lately;
 use session::{Terms, WillPlan};
 use store::StoreError;
 
@@ -18,7 +19,6 @@ use crate::Broker;
 use crate::broker::Inner;
 use crate::cell::{Cell, Ended, Kept, Seat};
 use crate::durable::{Job, Then, Ticket};
-use crate::lately::Lately;
 use crate::report::Departure;
 use standing::Standing;
 

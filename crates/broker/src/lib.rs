@@ -21,7 +21,6 @@ mod farewell;
 mod feed;
 mod groups;
 mod http;
-mod lately;
 mod lifecycle;
 mod link;
 mod provoke;

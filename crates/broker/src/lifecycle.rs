@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::broker::Inner;
 use crate::cell::Subscriber;
-use crate::lately::Lately;
+use session::lately::Lately;
 use standing::{Bearer, Standing};
 
 /// How long a client that is away without a session keeps its number.

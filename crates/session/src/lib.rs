@@ -6,12 +6,13 @@
 //!
 //! Where to look: [`Terms`] is what CONNECT agreed, [`Session`] is what survives the connection, [`Conversation`] is
 //! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties,
-//! [`group`] is the queue of a shared subscription's group.
+//! [`group`] is the queue of a shared subscription's group, [`lately`] remembers for a while who went.
 
 mod aliases;
 pub mod check;
 mod conversation;
 pub mod group;
+pub mod lately;
 pub mod mutation;
 mod on;
 mod outbox;

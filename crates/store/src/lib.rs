@@ -18,6 +18,7 @@ pub mod memory;
 pub mod port;
 pub mod recent;
 mod record;
+mod ticket;
 
 pub use batch::{Batch, Check, Condition, Sealed, Write};
 pub use block_on::block_on;
@@ -28,3 +29,4 @@ pub use key::Key;
 pub use keyspace::{Changed, Keyspace, Stored};
 pub use port::{Boxed, Feed, Store};
 pub use record::{Change, Entry, Revision, Space, Versioned};
+pub use ticket::Ticket;

@@ -16,10 +16,9 @@ use identity::Timestamp;
 use parking_lot::Mutex;
 use session::Session;
 use session::mutation::{self, Mutation};
-use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError};
+use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError, Ticket};
 
 use super::save;
-use super::ticket::Ticket;
 use crate::Clock;
 use crate::broker::{Durability, Inner};
 use crate::cell::Cell;

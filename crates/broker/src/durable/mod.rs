@@ -8,9 +8,8 @@ mod committer;
 mod loader;
 mod recover;
 mod save;
-mod ticket;
 
 pub(crate) use committer::{Committer, Job, Then};
 pub(crate) use loader::Loader;
 pub(crate) use save::Saved;
-pub(crate) use ticket::Ticket;
+pub(crate) use store::Ticket;

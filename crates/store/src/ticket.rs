@@ -4,24 +4,27 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use crate::error::StoreError;
 use parking_lot::Mutex;
-use store::StoreError;
 
 /// Punched once, waited for by one.
-pub(crate) struct Ticket<T = Result<(), StoreError>>(Mutex<State<T>>);
+#[derive(Debug)]
+pub struct Ticket<T = Result<(), StoreError>>(Mutex<State<T>>);
 
+#[derive(Debug)]
 struct State<T> {
     outcome: Option<T>,
     waker: Option<Waker>,
 }
 
 impl<T> Ticket<T> {
-    pub(crate) fn new() -> Arc<Self> {
+    /// One that is not punched yet.
+    pub fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(State { outcome: None, waker: None })))
     }
 
     /// It is done, or failed. What comes first counts.
-    pub(crate) fn punch(&self, outcome: T) {
+    pub fn punch(&self, outcome: T) {
         let mut state = self.0.lock();
         state.outcome.get_or_insert(outcome);
         let waker = state.waker.take();
@@ -30,7 +33,7 @@ impl<T> Ticket<T> {
     }
 
     /// Waits for it.
-    pub(crate) async fn wait(&self) -> T {
+    pub async fn wait(&self) -> T {
         poll_fn(|cx| {
             let mut state = self.0.lock();
             match state.outcome.take() {

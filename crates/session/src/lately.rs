@@ -1,15 +1,14 @@
 //! What is remembered for a while of clients that went: by client id, for a time and up to a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use hashbrown::HashMap;
 use identity::{ClientId, Timestamp};
 use parking_lot::Mutex;
 
 /// What is known of clients that went lately.
 #[derive(Debug)]
-pub(crate) struct Lately<T> {
+pub struct Lately<T> {
     lasts: Duration,
     most: usize,
     known: Mutex<Known<T>>,
@@ -37,13 +36,13 @@ impl<T> Known<T> {
 
 impl<T> Lately<T> {
     /// Remembers each for `lasts`, of `most` at a time; beyond that the oldest is forgotten early.
-    pub(crate) fn new(lasts: Duration, most: usize) -> Self {
+    pub fn new(lasts: Duration, most: usize) -> Self {
         let known = Known { by_client: HashMap::new(), order: BTreeMap::new() };
         Self { lasts, most, known: Mutex::new(known) }
     }
 
     /// A client went. Forgets what is too old or too much.
-    pub(crate) fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
+    pub fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
         let mut known = self.known.lock();
         known.forget(client_id.as_str());
         let nth = known.order.last_key_value().map_or(0, |(last, _)| last + 1);
@@ -58,7 +57,7 @@ impl<T> Lately<T> {
     }
 
     /// What is known of a client, and nothing is from now on.
-    pub(crate) fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
+    pub fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
         let gone = self.known.lock().forget(client_id)?;
         (now.since(gone.at) <= self.lasts).then_some(gone.what)
     }
@@ -66,7 +65,7 @@ impl<T> Lately<T> {
 
 impl<T: Clone> Lately<T> {
     /// When a client went, and what is known of it.
-    pub(crate) fn find(&self, client_id: &str, now: Timestamp) -> Option<(Timestamp, T)> {
+    pub fn find(&self, client_id: &str, now: Timestamp) -> Option<(Timestamp, T)> {
         let found = self.known.lock().by_client.get(client_id).cloned();
         found.filter(|gone| now.since(gone.at) <= self.lasts).map(|gone| (gone.at, gone.what))
     }
