@@ -376,7 +376,7 @@ def test_wrong_methods_and_paths(https, method, path, status):
 
 @pytest.mark.parametrize("query, headers", [
     ("qos=2", {}), ("qos=x", {}), ("retain=maybe", {}), ("messageExpiry=x", {}), ("messageExpiry=-1", {}),
-    ("responseTopic=a%2F%2B", {}), ("responseTopic=%23", {}),
+    ("responseTopic=a%2F%2B", {}), ("responseTopic=%23", {}), ("responseTopic=", {}), ("responseTopic=&retain=true", {}),
     ("", {"x-amz-mqtt5-user-properties": "not base64"}),
     ("", {"x-amz-mqtt5-user-properties": base64.b64encode(b"{}").decode()}),
     ("", {"x-amz-mqtt5-payload-format-indicator": "TEXT"}),

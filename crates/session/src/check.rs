@@ -70,7 +70,8 @@ fn lengths(what: &str, text: &str, fault: Fault, dialect: &Dialect) -> Result<()
     Ok(())
 }
 
-/// The sizes of what travels with a message.
+/// What travels with a message: its sizes, and a Response Topic that is a topic name. What passes can be written to the disk and
+/// read again.
 pub fn properties(properties: &MessageProperties, dialect: &Dialect) -> Result<(), Violation> {
     let limits = dialect.limits();
     let sizes = [
@@ -97,7 +98,13 @@ pub fn properties(properties: &MessageProperties, dialect: &Dialect) -> Result<(
             return Err(Violation::new(Fault::PropertyTooLarge, detail));
         }
     }
-    Ok(())
+    // Over MQTT the decoder has looked; over HTTP nobody has [MQTT-3.3.2-14].
+    match properties.response_topic.clone().map(TopicName::try_from) {
+        Some(Err(error)) => {
+            Err(Violation::new(Fault::TopicInvalid, format!("the Response Topic is not valid: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The payload's size.

@@ -129,6 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::check;
 
     proptest! {
         #[test]
@@ -148,6 +149,34 @@ mod tests {
                 published_by_v5,
             };
             prop_assert_eq!(decode(&encode(&message)), Some(message));
+        }
+
+        /// Who publishes over HTTP has no decoder before him.
+        #[test]
+        fn what_may_be_published_can_be_read_again(
+            response_topic in proptest::option::of("[a/+#$]{0,4}"), content_type in proptest::option::of("[ -~]{0,9}"),
+            correlation in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..9)),
+            payload in proptest::collection::vec(any::<u8>(), 0..9), utf8 in proptest::option::of(any::<bool>()),
+        ) {
+            let text = |text: String| Text::try_from(text).unwrap();
+            let properties = MessageProperties {
+                payload_format_utf8: utf8,
+                content_type: content_type.map(text),
+                response_topic: response_topic.map(text),
+                correlation_data: correlation.map(Bytes::from),
+                ..MessageProperties::default()
+            };
+            let passes = check::properties(&properties, &dialect::Dialect::aws()).is_ok();
+            let message = Message {
+                topic: TopicName::try_from("t").unwrap(),
+                payload: payload.into(),
+                qos: QoS::AtLeastOnce,
+                retain: true,
+                properties: properties.into(),
+                expires_at: None,
+                published_by_v5: true,
+            };
+            prop_assert_eq!(decode(&encode(&message)), passes.then_some(message));
         }
 
         #[test]
