@@ -7,7 +7,8 @@
 
 Needs a nightly compiler, and no cargo-fuzz. The build is optimised and has all assertions and checks of overflow. Seeds are
 written first. What a run finds is in fuzz/artifacts/TARGET; the exit code is 1 then. Time is counted as processor time, so
-that a busy machine does not make it longer than it was. Corpora are kept in fuzz/corpus, outside of git.
+that a busy machine does not make it longer than it was. A line tells HEAD when the run began (`commit`) and when the binaries were
+built (`built`; --built runs what there is, and it is null if nobody knows). Corpora are kept in fuzz/corpus, outside of git.
 """
 
 import argparse
@@ -34,7 +35,16 @@ PATIENCE = 600
 
 def build():
     command = ["cargo", "+nightly", "build", "--release", "--target", TRIPLE, "--features", "whole", "--bins"]
+    # Before: of a build that fails halfway nobody knows.
+    built_at().unlink(missing_ok=True)
+    at = commit()
     subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "RUSTFLAGS": FLAGS})
+    built_at().write_text(at)
+
+
+def built_at():
+    """The file that tells at which commit the binaries beside it were built."""
+    return HERE / "target" / "built"
 
 
 def run(target, seconds):
@@ -63,7 +73,8 @@ def record(target, began, commit, outcome):
     if code and not findings:
         findings = [f"exit code {code}"]
     return {
-        "target": target, "date": began.isoformat(timespec="seconds"), "commit": commit, "cpu_seconds": round(seconds, 1),
+        "target": target, "date": began.isoformat(timespec="seconds"), "commit": commit,
+        "built": built_at().read_text() if built_at().is_file() else None, "cpu_seconds": round(seconds, 1),
         "executions": last(r"stat::number_of_executed_units: (\d+)") or last(r"^#(\d+)\s"), "edges": last(r" cov: (\d+)"),
         "edges_in_all": last(r"\((\d+) inline 8-bit counters\)"), "corpus": len(list((HERE / "corpus" / target).iterdir())),
         "findings": findings,

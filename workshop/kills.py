@@ -5,8 +5,8 @@ Load: a publisher (paho-mqtt, QoS 1, twenty in flight, every 25th message retain
 sessions that last, which come and go, and boto3 that makes things. Half of the connections are mutual TLS. Kill moments are drawn
 from the seed. After each start the retained message must be the last one that was acknowledged, or a later one. At the end
 everything that was acknowledged must be there: each message at the device and at the group, each thing in the registry. Prints one
-JSON line, which --record also appends to a file; the exit code is 1 if
-something was lost, or if `thingcore check` finds damage in the folder, and then its words are printed as well.
+JSON line, which --record also appends to a file; the exit code is 1 if something was lost, if so little was acknowledged that nothing
+could be, or if `thingcore check` finds damage in the folder, and then its words are printed as well.
 
     python3 workshop/kills.py --kills 500                     (target/debug/thingcore)
     THINGCORE_BIN=target/release/thingcore python3 workshop/kills.py --kills 500 --record docs/evidence/kills.jsonl
@@ -40,6 +40,7 @@ IN_FLIGHT = 20
 RETAINED_EVERY = 25
 QUIET = 15.0
 EARLIEST, LATEST = 0.02, 0.4
+LOST = ("lost", "shared_lost", "retained_lost", "things_lost")
 
 
 class Ledger:
@@ -237,6 +238,20 @@ def run(folder, kills, seed):
     }
 
 
+def hollow(result):
+    """Whether the kills show nothing: less than a message acknowledged for each, no thing, or too many kills before there was any."""
+    without = max(2, result["kills"] // 10)
+    return (result["acknowledged"] < result["kills"] or not result["things"]
+            or result["kills_before_any_acknowledgement"] > without)
+
+
+def verdict(result):
+    """The exit code."""
+    if hollow(result):
+        print("too little was acknowledged: this run shows nothing", file=sys.stderr)
+    return int(any(result[what] for what in LOST) or hollow(result) or not result["folder_sound"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=500, help="how many [default: 500]")
@@ -250,8 +265,7 @@ def main():
     if arguments.record:
         with open(arguments.record, "a") as out:
             out.write(json.dumps(result) + "\n")
-    lost = any(result[what] for what in ("lost", "shared_lost", "retained_lost", "things_lost"))
-    return 1 if lost or not result["folder_sound"] else 0
+    return verdict(result)
 
 
 if __name__ == "__main__":

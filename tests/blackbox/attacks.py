@@ -1,21 +1,20 @@
 """What the tests of attackers share: the server under attack, honest clients that must not notice, what an attack costs by /proc.
 
-Whoever imports the fixtures `many_sockets`, `server`, `honest` and `unharmed` has every test of its file judged as an attack. With
-ATTACKS_REPORT=FILE each attack leaves a line there; `python tests/blackbox/attacks.py FILE` makes a table of them."""
+Whoever imports the fixtures `many_sockets`, `server`, `honest` and `unharmed` has every test of its file judged as an attack; a flood
+asks for `newcomers` too. With ATTACKS_REPORT=FILE each case leaves a row there, whether it passed or not: `attack_report.py`."""
 
-import json
 import os
 import resource
 import socket
 import ssl
 import statistics
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+import attack_report
 import signing
 import wire
 from provision import unique
@@ -30,6 +29,7 @@ TRANSPORTS = ["plain", "tls", "websocket"]
 ENDED = (Closed, UpgradeRefused, OSError, ssl.SSLError)
 # Of the server under attack: how long a handshake, a CONNECT, a packet in pieces, a write that goes nowhere may take.
 PATIENCE = 2.0
+LIMITS = {f"{name}_seconds": PATIENCE for name in ("handshake", "first_packet", "partial_packet", "write_stall")}
 HONEST = 100
 # Times that each honest client is served before an attack, to know how long they wait without one.
 CALM = 3
@@ -38,12 +38,23 @@ CALM = 3
 # that is for slower machines, where the system alone keeps somebody waiting: attacker and honest share a process, the build is debug.
 LONGEST, MEDIAN = 4.0, 0.5
 LONGER, LONGER_MEDIAN = 2.0, 0.1
+# How long a newcomer beside a flood may wait, from its first byte to its CONNACK. Measured in three runs of all floods (a debug build on
+# two busy cores): 3 to 77 ms, but for one of 1024 ms. That one was looked for: the queue of a listener is full for a moment when 2000
+# sockets come at once (ListenOverflows in /proc/net/netstat rises), the system drops the SYN, and the client's sends it again after
+# 1 s, then after 2 s more. The bound leaves room for both of them and a second of service.
+NEWCOMER = 4.0
 # What an attack may cost while it goes on, beyond what there was: resident memory, in all and for each of its sockets (a debug
 # build; a socket that has said nothing costs 15 KiB of it), and processor time in all.
 ROOM, OF_SOCKET = 64 * MIB, 24 * 1024
 PROCESSOR = 60.0
-# What an attack may leave behind.
-LEFT = 4
+# What an attack may leave behind: descriptors, and threads of the runtime that have not ended yet.
+LEFT, THREADS = 4, 8
+# The same as the report tells them; what a socket costs is added to the memory of the attack that has it.
+BOUNDS = {
+    "median_ms": MEDIAN * 1000, "longest_ms": LONGEST * 1000, "median_later_ms": LONGER_MEDIAN * 1000, "longest_later_ms": LONGER * 1000,
+    "newcomers_longest_ms": NEWCOMER * 1000, "memory_mib": ROOM / MIB, "memory_of_a_socket_kib": OF_SOCKET / 1024,
+    "processor_s": PROCESSOR, "threads": THREADS, "descriptors": LEFT,
+}
 
 
 class Cost:
@@ -141,14 +152,60 @@ class Honest(threading.Thread):
         self.join(wire.DEADLINE * 2)
 
 
+class Newcomers:
+    """Honest clients that come anew again and again, one at a time on each transport: TLS with a certificate, WebSocket over TLS."""
+
+    def __init__(self, server):
+        self.server, self.device = server, server.account.everything()
+        self.context = wire.tls_context(server, self.device)
+        self.done, self.since, self.failures = threading.Event(), None, []
+        # When each began to come, and how long it took until its CONNACK.
+        self.came = {transport: [] for transport in TRANSPORTS}
+        self.threads = [threading.Thread(target=self._run, args=(transport,), daemon=True) for transport in TRANSPORTS]
+
+    def _run(self, transport):
+        try:
+            while not self.done.wait(0.02):
+                self._come(transport)
+        except BaseException as failure:
+            self.failures.append(f"{transport}: {failure!r}")
+
+    def _come(self, transport):
+        begun, options = time.monotonic(), {"context": self.context} if transport == "tls" else {}
+        with dial(self.server, transport, self.device, **options) as client:
+            connack = client.connect(unique("newcomer"))
+            self.came[transport].append((begun, time.monotonic() - begun))
+            assert connack.code == 0, connack
+            client.send(wire.disconnect(client.version))
+
+    def start_and_wait(self):
+        """Until one has come on each transport. Who begins to come from then on comes beside the attack."""
+        for thread in self.threads:
+            thread.start()
+        until(lambda: all(self.came.values()) or self.failures, "no newcomer comes in before the attack")
+        self.since = time.monotonic()
+
+    def finish(self):
+        """Who is still coming has come; what is to be told of each transport."""
+        self.done.set()
+        for thread in self.threads:
+            thread.join(wire.DEADLINE * 2)
+        waits = {transport: [wait for begun, wait in came if begun >= self.since] for transport, came in self.came.items()}
+        return {transport: {"connects": len(found), "longest_ms": max(found, default=0) * 1000} for transport, found in waits.items()}
+
+    def assert_served(self, came):
+        assert not any(thread.is_alive() for thread in self.threads), "a newcomer still waits"
+        assert self.failures == [], self.failures
+        assert all(one["connects"] for one in came.values()), f"no newcomer came while the attack went on: {came}"
+
+
 # ---- fixtures ----------------------------------------------------------------------------------------------------
 
 
 def attacked(folder, **limits):
     """A server with little patience."""
     config = folder / "thingcore.toml"
-    times = {f"{name}_seconds": PATIENCE for name in ("handshake", "first_packet", "partial_packet", "write_stall")}
-    config.write_text("[limits]\n" + "".join(f"{name} = {value}\n" for name, value in {**times, **limits}.items()))
+    config.write_text("[limits]\n" + "".join(f"{name} = {value}\n" for name, value in {**LIMITS, **limits}.items()))
     server = Server(folder / "server", "--config", config).start()
     server.account.everything()
     return server
@@ -178,27 +235,57 @@ def honest(server):
     honest.finish()
 
 
+@pytest.fixture
+def newcomers(server):
+    """A flood asks for them: `unharmed` has them come while it goes on."""
+    newcomers = Newcomers(server)
+    yield newcomers
+    newcomers.done.set()
+
+
 @pytest.fixture(autouse=True)
 def unharmed(server, honest, request):
     """Around every attack."""
+    newcomers = request.getfixturevalue("newcomers") if "newcomers" in request.fixturenames else None
     honest.served()
     honest.look_again()
     honest.served(CALM)
     calm, before = Waits(honest.latencies), Cost(server)
+    if newcomers:
+        newcomers.start_and_wait()
     honest.look_again()
     yield
+    came = newcomers.finish() if newcomers else {}
     server.assert_alive()
     # Everything it held is let go while the honest go on.
     until(lambda: Cost(server).descriptors <= before.descriptors + LEFT, "descriptors are not given back", within=20)
     honest.served()
-    beside, after = Waits(honest.latencies), Cost(server)
-    report(request.node, honest, (calm, beside), (before, after))
-    assert beside.longest < min(calm.longest + LONGER, LONGEST), f"{beside}; before: {calm}"
-    assert beside.median < min(calm.median + LONGER_MEDIAN, MEDIAN), f"{beside}; before: {calm}"
-    room = ROOM + max(honest.descriptors - before.descriptors, 0) * OF_SOCKET
-    assert honest.memory - before.memory < room, f"{(honest.memory - before.memory) / MIB:.0f} MiB while it went on"
-    assert after.threads <= before.threads + 8
-    assert after.processor - before.processor < PROCESSOR, f"{after.processor - before.processor:.1f} s of processor time"
+    found = found_of(honest, (calm, Waits(honest.latencies)), (before, Cost(server)), came)
+    attack_report.keep(request.node, found)
+    broken = {name: (value, found["bounds"][name]) for name, value in found["measured"].items() if value > found["bounds"][name]}
+    assert not broken, f"beyond their bounds: {broken}; {found}"
+    if newcomers:
+        newcomers.assert_served(came)
+
+
+def found_of(honest, waits, costs, came):
+    """What the row of an attack says: what was measured, and what is allowed for each of the numbers."""
+    (calm, beside), (before, after) = waits, costs
+    sockets = max(honest.descriptors - before.descriptors, 0)
+    measured = {
+        "median_ms": beside.median * 1000, "longest_ms": beside.longest * 1000,
+        "median_later_ms": max(beside.median - calm.median, 0) * 1000, "longest_later_ms": max(beside.longest - calm.longest, 0) * 1000,
+        "memory_mib": max(honest.memory - before.memory, 0) / MIB, "processor_s": after.processor - before.processor,
+        "threads": max(after.threads - before.threads, 0), "descriptors": max(after.descriptors - before.descriptors, 0),
+    }
+    longest = [one["longest_ms"] for one in came.values() if one["connects"]]
+    if longest:
+        measured["newcomers_longest_ms"] = max(longest)
+    bounds = {name: BOUNDS[name] for name in measured}
+    bounds["memory_mib"] += sockets * OF_SOCKET / MIB
+    return {"honest": honest.count, "messages": beside.count, "sockets": sockets, "newcomers": came, "measured": measured,
+            "bounds": bounds, "rule": BOUNDS, "limits": LIMITS,
+            "before": {"median_ms": calm.median * 1000, "longest_ms": calm.longest * 1000}}
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -279,44 +366,3 @@ def assert_all_are_ended(sockets, within):
         except OSError:
             pass
         sock.close()
-
-
-# ---- the report --------------------------------------------------------------------------------------------------
-
-
-def report(node, honest, waits, costs):
-    """Leaves a line of what an attack has cost, if somebody asked for it."""
-    path = os.environ.get("ATTACKS_REPORT")
-    if path:
-        (calm, beside), (before, after) = waits, costs
-        row = dict(
-            attack=node.originalname, honest=honest.count, messages=beside.count, calm_median=calm.median * 1000,
-            median=beside.median * 1000, calm_longest=calm.longest * 1000, longest=beside.longest * 1000,
-            memory=(honest.memory - before.memory) / MIB, descriptors=honest.descriptors - before.descriptors,
-            processor=after.processor - before.processor)
-        with open(path, "a") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-COLUMNS = ["attack", "cases", "honest clients", "their messages", "median, ms", "median before, ms", "before", "beside",
-           "memory, MiB", "sockets", "processor, s"]
-
-
-def table(path):
-    """The lines of a report as a table, the worst case of each attack."""
-    groups = {}
-    for row in map(json.loads, Path(path).read_text().splitlines()):
-        groups.setdefault((row["attack"], row["honest"]), []).append(row)
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---" * len(COLUMNS) + "|")
-    for (attack, honest), rows in groups.items():
-        worst = {name: max(row[name] for row in rows) for name in rows[0] if name not in ("attack", "messages")}
-        waits = [worst[name] for name in ("median", "calm_median", "calm_longest", "longest")]
-        cells = [attack.removeprefix("test_").replace("_", " "), len(rows), honest, sum(row["messages"] for row in rows)]
-        cells += [f"{wait:.1f}" for wait in waits]
-        cells += [f"{max(worst['memory'], 0):.0f}", max(worst["descriptors"], 0), f"{worst['processor']:.1f}"]
-        print("| " + " | ".join(map(str, cells)) + " |")
-
-
-if __name__ == "__main__":
-    table(sys.argv[1])

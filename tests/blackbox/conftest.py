@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from attack_report import pytest_runtest_makereport  # noqa: E402, F401
 from server import Server  # noqa: E402
 from wire import V5, V311, Wire  # noqa: E402
 

@@ -1,10 +1,10 @@
 """Attackers with a plan, on a server of their own, beside a hundred honest clients on every transport that must not notice.
 
 After each attack: the honest were served without an error and in time, memory and descriptors stayed within bounds while it went
-on, and what it held is given back. Here are sockets, handshakes and peers that are slow; `test_attackers_packets.py`,
-`test_attackers_certificates.py` and `test_attackers_replay.py` have the others, and `test_attackers_limit.py` what happens when no
-place is left. `test_floods.py` has noise in quantity, `test_malformed.py` what each packet may not be, `test_doors_bad_input.py`
-frames and requests."""
+on, and what it held is given back. Beside a flood, newcomers come in on every transport all the time. Here are sockets, handshakes
+and peers that are slow; `test_attackers_packets.py`, `test_attackers_certificates.py` and `test_attackers_replay.py` have the others,
+and `test_attackers_limit.py` what happens when no place is left. `test_floods.py` has noise in quantity, `test_malformed.py` what
+each packet may not be, `test_doors_bad_input.py` frames and requests."""
 
 import contextlib
 import resource
@@ -16,8 +16,8 @@ import pytest
 
 import wire
 from attacks import (  # noqa: F401
-    ENDED, LEFT, PATIENCE, TRANSPORTS, Cost, assert_all_are_ended, dial, greeted, honest, is_over, many_sockets, opened, server,
-    unharmed, until)
+    ENDED, LEFT, PATIENCE, TRANSPORTS, Cost, assert_all_are_ended, dial, greeted, honest, is_over, many_sockets, newcomers, opened,
+    server, unharmed, until)
 from provision import unique
 from wire import V5, V311, Closed, Wire
 
@@ -34,7 +34,7 @@ def client_hello():
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1500, marks=slow)])
-def test_tcp_floods(server, count):
+def test_tcp_floods(server, newcomers, count):
     ports = ["plain", "mqtt", "tls", "https"]
     if count * len(ports) + 500 > resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
         pytest.skip("no room for that many sockets here: raise the limit of open files (ulimit -Hn)")
@@ -42,7 +42,7 @@ def test_tcp_floods(server, count):
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=slow)])
-def test_half_handshakes(server, count):
+def test_half_handshakes(server, newcomers, count):
     """A hello without its end, and one whose answer nobody reads: both cost a place, for a while."""
     hello = client_hello()
     data = [hello[:len(hello) // 2], hello]
@@ -50,7 +50,7 @@ def test_half_handshakes(server, count):
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=slow)])
-def test_handshakes_without_a_word_after(server, count):
+def test_handshakes_without_a_word_after(server, newcomers, count):
     device = server.account.everything()
     context = wire.tls_context(server, device)
 
@@ -65,7 +65,7 @@ def test_handshakes_without_a_word_after(server, count):
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(3000, marks=slow)])
-def test_a_flood_of_connects_on_one_client_id(server, count):
+def test_a_flood_of_connects_on_one_client_id(server, newcomers, count):
     """Each takes over from the one before; in the end there is one connection, and it works."""
     name = unique("wanted")
 

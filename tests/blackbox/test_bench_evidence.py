@@ -1,11 +1,15 @@
 """`thingcore-bench soak`, `overload` and `capacity`, small: that they measure, judge, and write the files that the page of
-evidence is made of. The numbers of a few seconds say nothing, so only those rules are asked for that no machine is too slow for."""
+evidence is made of. The numbers of a few seconds say nothing, so only those rules are asked for that no machine is too slow for. And
+by what `workshop/kills.py` judges a run."""
 
+import importlib.util
 import json
 import signal
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from server import GLANCE, binary, clean_environment
 
@@ -86,6 +90,8 @@ def test_overload_is_throttled_as_aws_says_and_nobody_is_thrown_out(tmp_path):
     evidence, done = measure(
         tmp_path, "overload", "--quotas", "aws", "--before", "3", "--seconds", "2", "--after", "3", "--pairs", "8")
     assert value(evidence, "met an error") == value(evidence, "not dropped under a name") == 0, done.stderr
+    assert value(evidence, "QoS 0 messages sent, not delivered and not counted") == 0, done.stderr
+    assert evidence["runs"]["aws"]["qos0_sent_and_not_delivered"] > 0, "discarded, each under a name"
     assert value(evidence, "PUBACK 0x97") > 0 and value(evidence, "no more than the quota") < 1.5
     assert evidence["runs"]["aws"]["capacity"] == 800 and evidence["runs"]["aws"]["offered_per_second"] == 2400
     assert {sample["phase"] for sample in evidence["samples"]} == {"before", "overload", "after"}
@@ -98,3 +104,17 @@ def test_connections_that_fit_are_told_as_an_extrapolation(tmp_path):
     assert [point["connections"] for point in evidence["points"]] == [0, 5, 10, 20]
     assert evidence["result"]["extrapolated"] is True and "extrapolation" in evidence["result"]["how"]
     picture(tmp_path / "evidence" / "capacity.svg")
+
+
+WHOLE = {"kills": 500, "acknowledged": 9_000, "lost": 0, "shared_lost": 0, "retained_lost": 0, "things": 9, "things_lost": 0,
+         "kills_before_any_acknowledgement": 50, "folder_sound": True}
+BROKEN = [("lost", 1), ("shared_lost", 1), ("retained_lost", 1), ("things_lost", 1), ("folder_sound", False), ("acknowledged", 0),
+          ("acknowledged", 499), ("things", 0), ("kills_before_any_acknowledgement", 51)]
+
+
+@pytest.mark.parametrize(("what", "found"), BROKEN)
+def test_kills_that_could_lose_nothing_are_no_success(what, found):
+    spec = importlib.util.spec_from_file_location("kills", Path(__file__).resolve().parents[2] / "workshop" / "kills.py")
+    kills = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kills)
+    assert kills.verdict(WHOLE) == 0 and kills.verdict({**WHOLE, what: found}) == 1

@@ -19,6 +19,8 @@ use crate::soak::world::{Device, World};
 const DESCRIPTORS_TAKEN: f64 = 0.95;
 /// The first point; each is twice the one before.
 const FIRST: u32 = 1_000;
+/// Through two points there is always a line.
+const POINTS: usize = 3;
 /// How far a point may be from the line, by the memory that the connections take at the last point.
 const RESIDUAL: f64 = 0.03;
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -137,6 +139,9 @@ fn fit(points: &[Point], memory: f64) -> Option<Fit> {
         .filter(|point| point.connections > 0)
         .map(|point| (f64::from(point.connections), point.resident as f64))
         .collect();
+    if pairs.len() < POINTS {
+        return None;
+    }
     let (start, each, worst) = line(&pairs)?;
     let last = pairs.last()?;
     let measured = last.1 >= memory;
@@ -147,7 +152,7 @@ fn fit(points: &[Point], memory: f64) -> Option<Fit> {
 fn tell(args: &CapacityArgs, points: &[Point], alive: u64, asked: u64) -> Result<(), BenchError> {
     let memory = args.memory * GIB;
     let found = fit(points, memory)
-        .ok_or_else(|| BenchError::Option("a line needs two points: give more of --points".into()))?;
+        .ok_or_else(|| BenchError::Option("a line needs three points: give more of --points".into()))?;
     let rules = [
         Rule::at_most(
             "the points are a line: largest residual by the memory of all connections",
@@ -234,6 +239,10 @@ mod tests {
         let bent = points(&[(1_000, 30_000_000), (2_000, 60_000_000), (4_000, 61_000_000)]);
         assert!(fit(&bent, 1e9).unwrap().residual > RESIDUAL);
         assert!(fit(&straight[..2], 1e9).is_none());
+        assert!(
+            fit(&straight[..3], 1e9).is_none(),
+            "two points with connections are on a line, whatever they say"
+        );
     }
 
     #[test]

@@ -358,7 +358,7 @@ pub struct EvidenceArgs {
     /// The folder of the evidence; pictures go there too
     #[arg(long, value_name = "FOLDER", default_value = "docs/evidence")]
     pub from: PathBuf,
-    /// The page of attacks, with its table
+    /// The page of attacks: that of bugs is beside it, and the tests are in ../tests/blackbox
     #[arg(long, value_name = "FILE", default_value = "docs/attackers.md")]
     pub attacks: PathBuf,
     /// The folder of the fuzz targets, a file each

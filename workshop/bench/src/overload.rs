@@ -11,6 +11,7 @@ use crate::broker::{Broker, Make, Running};
 use crate::cli::{OverloadArgs, Quotas};
 use crate::evidence;
 use crate::prepared::Prepared;
+use crate::soak::books::FlowReading;
 use crate::soak::crew::{Crew, Sizes};
 use crate::soak::sample::{Sample, Sampler};
 use crate::soak::telemetry::PAYLOAD_BYTES;
@@ -117,9 +118,10 @@ struct Found {
     samples: Vec<(Part, Sample)>,
     errors: u64,
     errors_json: Value,
-    /// QoS 1: acknowledged and never delivered.
-    lost: u64,
-    said: Said,
+    /// QoS 0 and QoS 1 since the search for the capacity, when nothing was on its way any more.
+    flows: [FlowReading; 2],
+    /// What the broker counted in the same time, if it told.
+    said: Option<Said>,
     /// Messages that were due in the overload and never sent: the connections took no more.
     held_back: u64,
 }
@@ -145,7 +147,7 @@ async fn one(args: &OverloadArgs, prepared: &Prepared, quotas: Quotas) -> Result
             "the broker did not keep up with the first rate that was tried".into(),
         ));
     }
-    let before = Said::ask(running.port_of("admin"));
+    let before = (world.books.readings(), Said::ask(running.port_of("admin")));
     let mut course = Course { world: Arc::clone(&world), samples: Vec::new() };
     let mut sampler = Sampler::new(running.pid(), &running.data(), &world);
     let normal = (capacity as f64 * NORMAL) as u64;
@@ -158,9 +160,9 @@ async fn one(args: &OverloadArgs, prepared: &Prepared, quotas: Quotas) -> Result
     course.part(&mut sampler, Part::After, normal, args.after).await;
     world.enter(Phase::Quiet);
     pace::calm(&world).await;
-    let said = Said::ask(running.port_of("admin")).since(&before);
+    let said = Said::ask(running.port_of("admin")).zip(before.1).map(|(now, before)| now.since(&before));
     crew.farewell().await;
-    let [_, qos1] = world.books.readings();
+    let ([now0, now1], [before0, before1]) = (world.books.readings(), &before.0);
     Ok(Found {
         quotas,
         capacity,
@@ -168,7 +170,7 @@ async fn one(args: &OverloadArgs, prepared: &Prepared, quotas: Quotas) -> Result
         samples: course.samples,
         errors: world.books.errors(),
         errors_json: world.books.errors_json(),
-        lost: qos1.acknowledged.saturating_sub(qos1.delivered),
+        flows: [now0.since(before0), now1.since(before1)],
         said,
         held_back,
     })
@@ -214,7 +216,7 @@ impl Found {
         arrived / f64::max(seconds, 0.001)
     }
 
-    fn sum(&self, part: Part, of: fn(&crate::soak::books::FlowReading) -> u64) -> u64 {
+    fn sum(&self, part: Part, of: fn(&FlowReading) -> u64) -> u64 {
         self.of(part).flat_map(|sample| sample.flows.iter()).map(of).sum()
     }
 
@@ -239,11 +241,37 @@ impl Found {
         })
     }
 
-    /// QoS 1 messages that were acknowledged and lost, without those that the broker says it had no room for: a bounded
-    /// queue that is full drops what is new, under its name.
-    fn unexplained(&self) -> f64 {
-        let dropped = self.said.sum("thingcore_deliveries_dropped_total{reason=\"QUEUE_FULL\"}");
-        (self.lost as f64 - dropped).max(0.0)
+    /// QoS 1 messages that were acknowledged and lost.
+    fn lost(&self) -> u64 {
+        let [_, qos1] = &self.flows;
+        qos1.acknowledged.saturating_sub(qos1.delivered)
+    }
+
+    /// These messages, without those that the broker counted under a name. Nobody knows without its counts.
+    fn unexplained(&self, missing: u64, named: impl Fn(&Said) -> f64) -> f64 {
+        self.said.as_ref().map_or(f64::NAN, |said| (missing as f64 - named(said)).max(0.0))
+    }
+
+    /// Nothing vanishes: what was sent came, or has a name.
+    fn named(&self) -> [Rule; 2] {
+        let [qos0, _] = &self.flows;
+        let rule = |text: &str| format!("quotas {}: {text}", self.quotas.name());
+        // A bounded queue that is full drops what is new.
+        let full = "thingcore_deliveries_dropped_total{reason=\"QUEUE_FULL\"}";
+        [
+            Rule::at_most(
+                &rule("QoS 1 messages acknowledged, not delivered and not dropped under a name"),
+                self.unexplained(self.lost(), |said| said.sum(full)),
+                0.0,
+                "messages",
+            ),
+            Rule::at_most(
+                &rule("QoS 0 messages sent, not delivered and not counted as discarded under a name"),
+                self.unexplained(qos0.missing(), Said::qos0_discarded),
+                0.0,
+                "messages",
+            ),
+        ]
     }
 
     fn peak(&self) -> u64 {
@@ -282,13 +310,8 @@ impl Found {
                 "MiB",
             ),
             Rule::at_most(&rule("clients that met an error"), self.errors as f64, 0.0, "errors"),
-            Rule::at_most(
-                &rule("QoS 1 messages acknowledged, not delivered and not dropped under a name"),
-                self.unexplained(),
-                0.0,
-                "messages",
-            ),
         ];
+        rules.extend(self.named());
         if self.quotas == Quotas::Aws {
             let beyond = self.rate(Part::Overload) / self.capacity as f64;
             rules.push(Rule::at_most(
@@ -327,8 +350,9 @@ impl Found {
             "before": part(Part::Before), "overload": part(Part::Overload), "after": part(Part::After),
             "held_back_by_backpressure": self.held_back, "usual_p99_us": self.usual_p99().as_micros() as u64,
             "recovered_after_seconds": finite(self.recovered_after()), "resident_bytes_before": self.resident_before(),
-            "resident_bytes_peak": self.peak(), "qos1_acknowledged_and_lost": self.lost,
-            "errors": self.errors_json, "broker_says": self.said.to_json(),
+            "resident_bytes_peak": self.peak(), "qos1_acknowledged_and_lost": self.lost(),
+            "qos0_sent_and_not_delivered": self.flows.first().map(FlowReading::missing),
+            "errors": self.errors_json, "broker_says": self.said.as_ref().map(Said::to_json),
         })
     }
 
@@ -379,7 +403,6 @@ mod tests {
     use fleet::Summary;
 
     use super::*;
-    use crate::soak::books::FlowReading;
 
     fn sample(arrived: u64, p99: u64) -> Sample {
         let p99 = Duration::from_millis(p99);
@@ -402,8 +425,8 @@ mod tests {
             samples,
             errors: 0,
             errors_json: json!({}),
-            lost: 0,
-            said: Said::default(),
+            flows: Default::default(),
+            said: Some(Said::default()),
             held_back: 0,
         }
     }
@@ -415,5 +438,21 @@ mod tests {
         assert_eq!(found(&[(100, 60), good, (500, 300), good, good, good]).recovered_after(), 3.0);
         assert_eq!(found(&[good, good, (100, 1)]).recovered_after(), f64::INFINITY);
         assert_eq!(found(&[]).rate(Part::Overload), 800.0);
+    }
+
+    #[test]
+    fn what_was_sent_and_vanished_breaks_a_rule() {
+        let mut found = found(&[]);
+        let met = |found: &Found| found.named().map(|rule| rule.met);
+        found.flows = [FlowReading { sent: 5, delivered: 5, ..Default::default() }; 2];
+        assert_eq!(met(&found), [true, true]);
+        found.flows[0].sent = 6;
+        assert_eq!(met(&found), [true, false], "QoS 0");
+        found.flows[1].acknowledged = 6;
+        assert_eq!(met(&found), [false, false], "and QoS 1");
+        found.flows = Default::default();
+        found.said = None;
+        assert_eq!(met(&found), [false, false], "the broker did not tell");
+        assert!(found.named().iter().all(|rule| rule.to_json()["value"].is_null()));
     }
 }

@@ -1,4 +1,4 @@
-//! `evidence`: docs/evidence.md out of what runs have left in docs/evidence and in docs/attackers.md. Every number on the page
+//! `evidence`: docs/evidence.md out of what runs have left in docs/evidence. Every number on the page
 //! is a sum or a ratio of what is in those files; a file that is not there is told as "not run", and so is a fuzz target.
 
 mod attacks;
@@ -63,7 +63,7 @@ fn parts(found: &Sources) -> Vec<Part> {
         flaws::part(found.flaws.as_ref()),
         kills::part(&found.kills),
         fuzz::part(&found.fuzz, &found.targets),
-        attacks::part(found.attacks.as_deref()),
+        attacks::part(found.attacks.as_ref(), &found.attackers),
         load::part(&load::SOAK, found),
         load::part(&load::OVERLOAD, found),
         load::part(&load::CAPACITY, found),
@@ -72,7 +72,7 @@ fn parts(found: &Sources) -> Vec<Part> {
 
 fn page(parts: &[Part], folder: &str) -> String {
     let mut out = String::from(
-        "# Evidence\n\n<!-- Made by `thingcore-bench evidence` of the files in evidence/ and of attackers.md: change those. -->\n\n\
+        "# Evidence\n\n<!-- Made by `thingcore-bench evidence` of the files in evidence/: make those again. -->\n\n\
          What was done to show that nothing is lost and nobody gets in, and how much of it. Each promise has its test in \
          [specification.md](../specification.md); this page counts what ran beside the tests, for longer. What each kind of \
          evidence is: [testing.md](testing.md). Who attacks and what stands against it: [threat-model.md](threat-model.md).\n\n\
@@ -97,7 +97,8 @@ fn page(parts: &[Part], folder: &str) -> String {
 
 /// A whole number with a space between thousands.
 fn spaced(number: f64) -> String {
-    let digits = format!("{:.0}", number.max(0.0));
+    // The sum of nothing is -0.0.
+    let digits = format!("{:.0}", number.max(0.0) + 0.0);
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -161,8 +162,8 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!(
-            [spaced(0.0), spaced(999.0), spaced(1_000.0), spaced(1_234_567.0)],
-            ["0", "999", "1 000", "1 234 567"]
+            [spaced(-0.0), spaced(0.0), spaced(999.0), spaced(1_000.0), spaced(1_234_567.0)],
+            ["0", "0", "999", "1 000", "1 234 567"]
         );
         assert_eq!(
             [time(59.0), time(90.0), time(5_400.0), time(7_200_000.0)],

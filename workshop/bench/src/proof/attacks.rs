@@ -1,21 +1,24 @@
-//! Attackers: the table of docs/attackers.md, judged by the bounds of the same page.
+//! Attackers: docs/evidence/attacks.json, each number judged by the bound beside it, and each attack that the tests have looked for.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use fleet::{Chart, Line, Scale};
+use serde_json::Value;
 
-use super::costs::{self, Costs, Row};
+use super::costs::{Attack, Costs};
 use super::{Part, spaced};
+use crate::results::{number, text};
 
 const TITLE: &str = "Attackers";
-const GOAL: &str = "honest clients see no error, and costs are bounded";
+const GOAL: &str =
+    "every attack passes: honest clients see no error, newcomers come in, and costs are bounded";
 
-/// `page`: the whole of it, if there is one.
-pub(super) fn part(page: Option<&str>) -> Part {
-    match page.and_then(costs::read) {
-        None => Part::not_run(TITLE, GOAL, "pytest tests/blackbox/test_attackers.py"),
-        Some(Err(why)) => Part {
+/// `file`: what the last run left, if there is one; `there`: every attack that there is, as `file::test`.
+pub(super) fn part(file: Option<&Value>, there: &[String]) -> Part {
+    let command = "ATTACKS_REPORT=FILE pytest tests/blackbox/test_attackers*.py";
+    let Some(file) = file else { return Part::not_run(TITLE, GOAL, command) };
+    match Costs::read(file) {
+        Err(why) => Part {
             title: TITLE,
             measured: format!("cannot be told: {why}"),
             goal: GOAL,
@@ -23,84 +26,128 @@ pub(super) fn part(page: Option<&str>) -> Part {
             text: "The page is [attackers.md](attackers.md).\n".into(),
             pictures: Vec::new(),
         },
-        Some(Ok(costs)) => judged(&costs),
+        Ok(costs) => judged(file, &costs, &costs.faults(there)),
     }
 }
 
-fn judged(costs: &Costs) -> Part {
-    let rows = &costs.rows;
-    let broken: Vec<String> = rows.iter().flat_map(|row| costs.bounds.broken_by(row)).collect();
-    let attacks: BTreeSet<&str> = rows.iter().map(|row| row.attack.as_str()).collect();
+fn judged(file: &Value, costs: &Costs, faults: &[String]) -> Part {
+    let attacks = &costs.attacks;
+    let sum = |of: fn(&Attack) -> f64| spaced(attacks.iter().map(of).sum());
     let mut measured = format!(
-        "{} attacks with {} cases beside up to {} honest clients: their longest wait {:.0} ms, before the attacks {:.0} ms",
+        "{} attacks with {} cases, {} passed, beside {} honest clients: their longest wait {:.0} ms, before the attacks {:.0} ms; {} \
+         newcomers beside floods, the longest {:.0} ms",
         attacks.len(),
-        spaced(rows.iter().map(|row| row.cases).sum()),
-        spaced(most(rows, |row| row.honest)),
-        most(rows, |row| row.longest),
-        most(rows, |row| row.longest_before)
+        sum(|attack| attack.cases),
+        sum(|attack| attack.passed),
+        spaced(attacks.iter().map(|attack| attack.honest).fold(f64::INFINITY, f64::min)),
+        most(attacks, "longest_ms"),
+        attacks.iter().map(|attack| attack.longest_before).fold(0.0, f64::max),
+        sum(|attack| attack.newcomers.values().map(|(connects, _)| connects).sum()),
+        most(attacks, "newcomers_longest_ms")
     );
-    if !broken.is_empty() {
-        let _ = write!(measured, "; {} costs beyond their bounds", broken.len());
+    if !faults.is_empty() {
+        let _ = write!(measured, "; **{} things not as they should be**", faults.len());
     }
     Part {
         title: TITLE,
         measured,
         goal: GOAL,
-        met: Some(broken.is_empty()),
-        text: text(costs, &broken),
-        pictures: vec![("attacks.svg", vec![chart(rows)])],
+        met: Some(faults.is_empty()),
+        text: told(file, costs, faults),
+        pictures: vec![("attacks.svg", vec![chart(attacks)])],
     }
 }
 
-fn text(costs: &Costs, broken: &[String]) -> String {
-    let (rows, bounds) = (&costs.rows, &costs.bounds);
-    let mut out = match &costs.measured {
-        Some((date, Some(commit))) => format!("Commit {commit}, {date}. "),
-        Some((date, None)) => format!("Measured on {date}; the page does not tell of which commit. "),
-        None => "The page does not tell when its table was measured, nor of which commit. ".to_owned(),
-    };
-    let _ = writeln!(
-        out,
-        "What each attack does, what it cost and by which rule it is judged: [attackers.md](attackers.md). {} messages of honest \
-         clients came back while attacks went on, none with an error, as such a run leaves no row; the worst median of an attack was \
-         {:.1} ms ({} ms, and {} ms more than before, are allowed), the longest wait of any message {:.0} ms ({} ms, and {} ms more than \
-         before, are allowed); resident memory grew by at most {:.0} MiB ({} MiB are \
-         allowed, and {} KiB for each socket of the attacker), and an attack took at most {:.1} s of processor time ({} s).",
-        spaced(rows.iter().map(|row| row.messages).sum()),
-        most(rows, |row| row.median),
-        spaced(bounds.median),
-        spaced(bounds.median_later),
-        most(rows, |row| row.longest),
-        spaced(bounds.longest),
-        spaced(bounds.longest_later),
-        most(rows, |row| row.memory),
-        spaced(bounds.memory),
-        spaced(bounds.of_socket),
-        most(rows, |row| row.processor),
-        spaced(bounds.processor)
+fn told(file: &Value, costs: &Costs, faults: &[String]) -> String {
+    let load = |at: &str| number(file, &format!("/machine/load_average/{at}")).unwrap_or(0.0);
+    let mut out = format!(
+        "A {} build of commit {}, {}, on a machine with a load average of {:.1} to {:.1}. {} What each attack does and what it cost: \
+         [attackers.md](attackers.md). {} messages of honest clients came back while attacks went on.\n",
+        text(file, "/build"),
+        text(file, "/commit"),
+        text(file, "/date"),
+        load("0"),
+        load("1"),
+        text(file, "/note"),
+        spaced(costs.attacks.iter().map(|attack| attack.messages).sum())
     );
-    if !broken.is_empty() {
-        let _ = writeln!(out, "\nBeyond its bounds: {}.", broken.join("; "));
+    if !faults.is_empty() {
+        let _ = write!(out, "\n**Not as it should be:**\n\n");
+        faults.iter().for_each(|fault| out += &format!("- {fault}\n"));
     }
-    out
+    out + &table(costs) + &limits(costs)
 }
 
-fn most(rows: &[Row], of: fn(&Row) -> f64) -> f64 {
-    rows.iter().map(of).fold(0.0, f64::max)
+const ROWS: [(&str, &str); 9] = [
+    ("median_ms", "half of the messages are back, ms"),
+    ("longest_ms", "all messages are back, ms"),
+    ("median_later_ms", "half of them later than before the attack, ms"),
+    ("longest_later_ms", "any of them later than the latest before it, ms"),
+    ("newcomers_longest_ms", "a newcomer beside a flood has its CONNACK, ms"),
+    ("memory_mib", "growth of resident memory, MiB"),
+    ("processor_s", "processor time, s"),
+    ("threads", "threads more than before"),
+    ("descriptors", "descriptors that are kept afterwards"),
+];
+
+/// Each number of the attack that came nearest to its bound.
+fn table(costs: &Costs) -> String {
+    let mut out = String::from(
+        "\n| beside each attack | nearest to its bound | bound | attack |\n|---|---:|---:|---|\n",
+    );
+    for (name, words) in ROWS {
+        let found = costs.attacks.iter().filter_map(|attack| Some((attack, attack.measured.get(name)?)));
+        let share = |(_, (value, bound)): &(&Attack, &(f64, f64))| value / bound;
+        let _ = match found.max_by(|one, other| share(one).total_cmp(&share(other))) {
+            Some((attack, (value, bound))) => {
+                writeln!(out, "| {words} | {value:.1} | {bound:.0} | {} |", attack.name)
+            }
+            None => writeln!(out, "| {words} | – | | |"),
+        };
+    }
+    let bound = |name: &str| costs.bounds.get(name).copied().unwrap_or(0.0);
+    let (memory, socket) = (bound("memory_mib"), bound("memory_of_a_socket_kib"));
+    out + &format!(
+        "\nThe bound of memory is {memory} MiB and {socket} KiB for each socket of the attacker.\n"
+    )
+}
+
+/// The server has less patience than by default.
+fn limits(costs: &Costs) -> String {
+    let rows = costs
+        .limits
+        .iter()
+        .map(|(name, (short, default))| format!("`{name}` {short} s (by default {default} s)"));
+    let rows: Vec<String> = rows.collect();
+    if rows.is_empty() {
+        return "\nThe file does not tell under which limits the server was.\n".to_owned();
+    }
+    let times = || costs.limits.values().map(|(short, default)| default / short);
+    format!(
+        "\nThe server under attack has shorter limits than by default: {}. By default an attacker holds each of its sockets {} to {} \
+         times longer, and as many times more of them at once if it opens them at the same rate.\n",
+        rows.join(", "),
+        times().fold(f64::INFINITY, f64::min),
+        times().fold(0.0, f64::max)
+    )
+}
+
+fn most(attacks: &[Attack], name: &str) -> f64 {
+    attacks.iter().map(|attack| attack.value(name)).fold(0.0, f64::max)
 }
 
 /// The waits of honest clients, the attacks in order of the longest.
-fn chart(rows: &[Row]) -> Chart {
-    let mut rows: Vec<&Row> = rows.iter().collect();
-    rows.sort_by(|one, other| one.longest.total_cmp(&other.longest));
-    let line = |name: &str, of: fn(&Row) -> f64| {
-        let points = rows.iter().enumerate().map(|(at, row)| ((at + 1) as f64, of(row).max(0.1)));
+fn chart(attacks: &[Attack]) -> Chart {
+    let mut attacks: Vec<&Attack> = attacks.iter().collect();
+    attacks.sort_by(|one, other| one.value("longest_ms").total_cmp(&other.value("longest_ms")));
+    let line = |name: &str, of: fn(&Attack) -> f64| {
+        let points = attacks.iter().enumerate().map(|(at, attack)| ((at + 1) as f64, of(attack).max(0.1)));
         Line { name: name.into(), points: points.collect() }
     };
     let lines = [
-        line("longest", |row| row.longest),
-        line("median", |row| row.median),
-        line("longest before the attack", |row| row.longest_before),
+        line("longest", |attack| attack.value("longest_ms")),
+        line("median", |attack| attack.value("median_ms")),
+        line("longest before the attack", |attack| attack.longest_before),
     ];
     Chart {
         title: "Waits of honest clients beside each attack, in order of the longest".into(),
@@ -112,53 +159,58 @@ fn chart(rows: &[Row]) -> Chart {
 
 #[cfg(test)]
 mod tests {
-    use super::super::costs::tests::{HEAD, page};
+    use serde_json::json;
+
+    use super::super::costs::tests::{attack, file, places};
     use super::*;
 
-    const FLOODS: [&str; 3] = [
-        "floods | 6 | 9 | 270 | 0.2 | 0.1 | 1.5 | 1.8 | 0 | 1 | 0.0",
-        "floods | 2 | 100 | 1000 | 0.3 | 0.1 | 4.0 | 227.9 | 90 | 6000 | 1.5",
-        "bombs | 3 | 9 | 30 | 0.1 | 0.1 | 2.0 | 3.0 | 0 | 1 | 0.0",
-    ];
+    const BOTH: [&str; 2] = ["test_tcp_floods", "test_bombs"];
 
     #[test]
-    fn cases_add_up_an_attack_counts_once_and_the_worst_is_told() {
-        let part = part(Some(&page(HEAD, &FLOODS)));
-        assert_eq!(part.met, Some(true));
+    fn cases_add_up_and_the_worst_is_told_beside_its_bound() {
+        let file = file(&[attack(BOTH[0], 2, 227.9), attack(BOTH[1], 9, 3.0)]);
+        let part = part(Some(&file), &places(&BOTH));
+        assert_eq!(part.met, Some(true), "{}", part.text);
         assert_eq!(
             part.measured,
-            "2 attacks with 11 cases beside up to 100 honest clients: their longest wait 228 ms, before the attacks 4 ms"
+            "2 attacks with 11 cases, 11 passed, beside 100 honest clients: their longest wait 228 ms, before the attacks 4 ms; 210 \
+             newcomers beside floods, the longest 77 ms"
         );
-        assert!(part.text.starts_with("Commit 0123456789, 2026-01-02. "), "{}", part.text);
-        assert!(
-            part.text.contains("1 300 messages") && part.text.contains("at most 90 MiB (64 MiB"),
-            "{}",
-            part.text
-        );
+        let start = "A debug build of commit 0123456789, 2026-01-02T03:04:05+00:00, on a machine with a load average of 1.5 to 4.2. A note.";
+        assert!(part.text.starts_with(start), "{}", part.text);
+        for words in [
+            "2 000 messages",
+            "| all messages are back, ms | 227.9 | 4000 | tcp floods |",
+            "| growth of resident memory, MiB | 80.0 | 88 | ",
+            "is 64 MiB and 24 KiB for each socket",
+            "`handshake_seconds` 2 s (by default 10 s)",
+            "5 to 30 times longer",
+        ] {
+            assert!(part.text.contains(words), "{words}: {}", part.text);
+        }
         assert_eq!(part.pictures[0].1[0].lines.len(), 3);
     }
 
     #[test]
-    fn a_wait_beyond_the_bound_of_the_page_is_missed() {
-        let slow = FLOODS[1].replace("4.0 | 227.9", "4000.2 | 8000.1");
-        let part = part(Some(&page(HEAD, &[FLOODS[0], &slow])));
+    fn a_red_run_is_missed_and_says_why() {
+        let mut red = attack(BOTH[0], 2, 90.0);
+        red["passed"] = json!(1);
+        red["not_passed"] = json!({"test_tcp_floods[9]": "failed: call: let in"});
+        let part = part(Some(&file(&[red])), &places(&BOTH));
         assert_eq!(part.met, Some(false));
-        assert!(part.measured.ends_with("4000 ms; 1 costs beyond their bounds"), "{}", part.measured);
-        assert!(
-            part.text.ends_with("\nBeyond its bounds: floods: 8000.1 ms at the longest.\n"),
-            "{}",
-            part.text
-        );
+        assert!(part.measured.ends_with("; **2 things not as they should be**"), "{}", part.measured);
+        let why = "\n- test_tcp_floods[9]: failed: call: let in\n- test_attackers.py::test_bombs: not run\n";
+        assert!(part.text.contains(why), "{}", part.text);
     }
 
     #[test]
-    fn without_a_table_nothing_is_met() {
-        assert_eq!(part(None).met, None);
-        assert_eq!(part(Some("# Attackers\n")).met, None);
-        let torn = part(Some(&page(HEAD, &["a | 1"])));
-        assert_eq!(torn.met, Some(false));
-        assert!(torn.measured.starts_with("cannot be told: a: "), "{}", torn.measured);
-        let undated = page(HEAD, &FLOODS).replace("Measured", "Once");
-        assert!(part(Some(&undated)).text.starts_with("The page does not tell when"));
+    fn without_a_run_nothing_is_met() {
+        assert_eq!(part(None, &places(&BOTH)).met, None);
+        let empty = part(Some(&json!({})), &places(&BOTH));
+        assert_eq!(empty.met, Some(false));
+        assert!(empty.measured.starts_with("cannot be told: "), "{}", empty.measured);
+        let mut silent = file(&[attack(BOTH[1], 1, 1.0)]);
+        silent["limits"] = json!({});
+        assert!(part(Some(&silent), &[]).text.contains("does not tell under which limits"));
     }
 }

@@ -1,5 +1,4 @@
-//! The files of evidence, read as they are: lines of JSON, whole files of JSON, the page docs/attackers.md, and the names of the
-//! fuzz targets.
+//! The files of evidence, read as they are: lines of JSON, whole files of JSON, and the names of the fuzz targets and of the attacks.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,8 +25,10 @@ pub(super) struct Sources {
     pub fuzz: Vec<Value>,
     /// All fuzz targets that there are.
     pub targets: Vec<String>,
-    /// The page of attacks.
-    pub attacks: Option<String>,
+    /// attacks.json.
+    pub attacks: Option<Value>,
+    /// All attacks that there are, as `file::test`.
+    pub attackers: Vec<String>,
     /// soak.json, overload.json, capacity.json, by name without the ending.
     pub load: BTreeMap<String, Value>,
     /// The names of all pictures in the folder.
@@ -35,7 +36,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads a folder of evidence, the page of attacks and the folder of fuzz targets.
+    /// Reads a folder of evidence, the folder of fuzz targets, and beside the folder of the page of attacks that of the tests.
     ///
     /// # Errors
     /// A file is there and cannot be read, or holds something else.
@@ -54,7 +55,8 @@ impl Sources {
             kills: lines(&folder.join("kills.jsonl"))?,
             fuzz: lines(&folder.join("fuzz.jsonl"))?,
             targets: names(&args.targets, ".rs"),
-            attacks: text(attacks)?,
+            attacks: whole(&folder.join("attacks.json"))?,
+            attackers: attackers(&attacks.with_file_name("../tests/blackbox"))?,
             load,
             pictures: names(folder, ".svg").iter().map(|name| format!("{name}.svg")).collect(),
         })
@@ -65,6 +67,17 @@ impl Sources {
 fn open(page: &str) -> usize {
     let section = page.lines().skip_while(|line| *line != "## Open").skip(1);
     section.take_while(|line| !line.starts_with("## ")).map(|line| line.matches("run --seed ").count()).sum()
+}
+
+/// The functions that are tests in the files of attackers.
+fn attackers(folder: &Path) -> Result<Vec<String>, BenchError> {
+    let mut found = Vec::new();
+    for file in names(folder, ".py").iter().filter(|name| name.starts_with("test_attackers")) {
+        let text = text(&folder.join(format!("{file}.py")))?.unwrap_or_default();
+        let tests = text.lines().filter_map(|line| line.strip_prefix("def test_")?.split('(').next());
+        found.extend(tests.map(|test| format!("{file}.py::test_{test}")));
+    }
+    Ok(found)
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> BenchError {
@@ -102,6 +115,18 @@ fn names(folder: &Path, end: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attacks_are_the_tests_of_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("test_attackers_more.py", "@slow\ndef test_b(server):\n    pass\n\ndef other():\n    pass\n");
+        write("test_attackers.py", "def test_a(\n        server):\n    def test_inner(): pass\n");
+        write("test_floods.py", "def test_other(): pass\n");
+        let found = attackers(folder.path()).unwrap();
+        assert_eq!(found, ["test_attackers.py::test_a", "test_attackers_more.py::test_b"]);
+        assert!(attackers(&folder.path().join("none")).unwrap().is_empty());
+    }
 
     #[test]
     fn a_bad_line_is_named_with_its_file_and_targets_go_by_their_files() {

@@ -30,9 +30,10 @@ pub(super) fn part(soaks: &[Value], open: usize) -> Part {
     let sum = |of: &[Value], name: &str| {
         of.iter().filter_map(|soak| number(soak, name)).fold(0.0, |sum, one| sum + one)
     };
-    let (worlds, cpu) = (sum(soaks_since, "/seeds"), sum(soaks_since, "/cpu_seconds"));
-    let marks = counts(soaks, "marks");
-    let never = marks.values().filter(|count| **count == 0.0).count();
+    let (cpu, again) = (sum(soaks_since, "/cpu_seconds"), repeated(soaks_since));
+    let worlds = sum(soaks_since, "/seeds") - again;
+    let marks = marks(soaks, soaks_since);
+    let never = marks.values().filter(|(_, since)| *since == 0.0).count();
     let mut measured = format!(
         "{} worlds with new seeds, {} virtual hours in {} of processor time, 0 broken promises",
         spaced(worlds),
@@ -46,18 +47,57 @@ pub(super) fn part(soaks: &[Value], open: usize) -> Part {
     if open > 0 {
         let _ = write!(measured, "; {open} of them not mended");
     }
+    if again > 0.0 {
+        let _ = write!(measured, "; **{} seeds ran more than once**", spaced(again));
+    }
+    if never > 0 && !soaks_since.is_empty() {
+        let _ = write!(measured, "; **{never} marks never hit**");
+    }
     Part {
         title: TITLE,
         measured,
         goal: GOAL,
-        met: Some(open == 0 && never == 0 && cpu >= ASKED_HOURS * 3_600.0),
-        text: text_of(soaks, &marks),
+        met: Some(
+            open == 0 && never == 0 && !marks.is_empty() && again == 0.0 && cpu >= ASKED_HOURS * 3_600.0,
+        ),
+        text: text_of(soaks, &marks, !soaks_since.is_empty()),
         pictures: vec![("simulator.svg", vec![chart(soaks)])],
     }
 }
 
 fn failed(soak: &Value) -> usize {
-    soak.get("failures").and_then(Value::as_array).map_or(0, Vec::len)
+    // A line that does not tell is none of a clean soak.
+    soak.get("failures").and_then(Value::as_array).map_or(1, Vec::len)
+}
+
+/// How many seeds these soaks ran that another of them had run: worlds that are not new.
+fn repeated(soaks: &[Value]) -> f64 {
+    let range = |soak: &Value| {
+        let first = number(soak, "/first_seed")?;
+        Some((first, first + number(soak, "/seeds")?))
+    };
+    let mut ranges: Vec<(f64, f64)> = soaks.iter().filter_map(range).collect();
+    ranges.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (mut end, mut again) = (f64::NEG_INFINITY, 0.0);
+    for (first, last) in ranges {
+        again += (last.min(end) - first).max(0.0);
+        end = last.max(end);
+    }
+    again
+}
+
+/// How often each mark was hit in all soaks, and in those since. One that the newest soak does not know cannot be hit any more,
+/// whatever older ones say.
+fn marks(soaks: &[Value], since: &[Value]) -> BTreeMap<String, (f64, f64)> {
+    let (recent, newest) =
+        (counts(since, "marks"), counts(soaks.last().map_or(&[], std::slice::from_ref), "marks"));
+    let now = |name: &str| newest.get(name).and_then(|_| recent.get(name)).copied().unwrap_or(0.0);
+    let all = counts(soaks, "marks").into_iter();
+    all.map(|(name, count)| {
+        let since = now(&name);
+        (name, (count, since))
+    })
+    .collect()
 }
 
 /// Counts by name, summed over all soaks.
@@ -70,7 +110,8 @@ fn counts(soaks: &[Value], part: &str) -> BTreeMap<String, f64> {
     all
 }
 
-fn text_of(soaks: &[Value], marks: &BTreeMap<String, f64>) -> String {
+/// `since`: whether there was a soak since a promise was broken last.
+fn text_of(soaks: &[Value], marks: &BTreeMap<String, (f64, f64)>, since: bool) -> String {
     let mut out = String::from(
         "One seed is one world: random clients, links, disk, policies and clocks around the production broker, with checkers that \
          each watch one promise ([README](../workshop/simulator/README.md)). What it found is in [bugs-found.md](bugs-found.md).\n\n\
@@ -97,9 +138,13 @@ fn text_of(soaks: &[Value], marks: &BTreeMap<String, f64>) -> String {
         .map(|(name, broken)| format!("`{name}` {broken:.0}"))
         .collect();
     let _ = writeln!(out, "\nBroken promises by checker: {}.\n", checkers.join(", "));
-    out += "How often each kind of fault and each rare branch was met:\n\n| mark | worlds' total |\n|---|---:|\n";
-    for (name, count) in marks {
-        let _ = writeln!(out, "| {name} | {} |", spaced(*count));
+    out += "How often each kind of fault and each rare branch was met, in all runs and in those since a promise was broken last, which \
+            count:\n\n| mark | in all | since |\n|---|---:|---:|\n";
+    // Where nothing has run since, nothing is missing yet.
+    let none = if since { "**never**" } else { "–" };
+    for (name, (count, since)) in marks {
+        let since = if *since > 0.0 { spaced(*since) } else { none.to_owned() };
+        let _ = writeln!(out, "| {name} | {} | {since} |", spaced(*count));
     }
     out
 }
@@ -137,16 +182,22 @@ mod tests {
                "marks": {"the process died": crashes}})
     }
 
+    /// The same, from this seed on.
+    fn from(first: u64, mut soak: Value) -> Value {
+        soak["first_seed"] = json!(first);
+        soak
+    }
+
     #[test]
     fn soaks_add_up() {
-        let part = part(&[soak(3_000.0, &json!([]), 5), soak(900.0, &json!([]), 0)], 0);
+        let part = part(&[soak(3_000.0, &json!([]), 5), from(20_007, soak(900.0, &json!([]), 0))], 0);
         assert_eq!(part.met, Some(true));
         assert_eq!(
             part.measured,
             "40 000 worlds with new seeds, 2 469 virtual hours in 1.1 h of processor time, 0 broken promises"
         );
         assert!(
-            part.text.contains("| the process died | 5 |") && part.text.contains("`loss` 0."),
+            part.text.contains("| the process died | 5 | 5 |") && part.text.contains("`loss` 0."),
             "{}",
             part.text
         );
@@ -172,5 +223,51 @@ mod tests {
         let again = part(&[soak(4_000.0, &json!([]), 1), soak(100.0, &failure, 1)], 0);
         assert_eq!(again.met, Some(false), "none since");
         assert_eq!(part(&[soak(100.0, &json!([]), 1)], 0).met, Some(false));
+    }
+
+    #[test]
+    fn a_seed_that_ran_twice_is_no_new_world() {
+        let none = json!([]);
+        let again = part(&[soak(4_000.0, &none, 1), from(19_007, soak(900.0, &none, 1))], 0);
+        assert_eq!(again.met, Some(false));
+        assert!(again.measured.starts_with("39 000 worlds with new seeds"), "{}", again.measured);
+        assert!(again.measured.ends_with("; **1 000 seeds ran more than once**"), "{}", again.measured);
+        let within =
+            [from(1, soak(4_000.0, &none, 1)), from(1, soak(1.0, &none, 1)), from(5, soak(1.0, &none, 1))];
+        assert_eq!(repeated(&within), 20_000.0 + 19_996.0);
+        let failure = json!([{"checker": "loss", "command": "c"}]);
+        assert_eq!(
+            part(&[soak(9.0, &failure, 1), soak(4_000.0, &none, 1)], 0).met,
+            Some(true),
+            "another build since"
+        );
+    }
+
+    #[test]
+    fn a_mark_counts_since_the_last_failure_and_only_while_there_is_one() {
+        let (none, failure) = (json!([]), json!([{"checker": "loss", "command": "c"}]));
+        let gone = part(&[soak(100.0, &failure, 7), soak(4_000.0, &none, 0)], 0);
+        assert_eq!(gone.met, Some(false));
+        assert!(gone.measured.ends_with("; **1 marks never hit**"), "{}", gone.measured);
+        assert!(gone.text.contains("| the process died | 7 | **never** |"), "{}", gone.text);
+        let mut other = from(20_007, soak(100.0, &none, 0));
+        other["marks"] = json!({"another": 3});
+        let unknown = part(&[soak(4_000.0, &none, 7), other], 0);
+        assert_eq!(unknown.met, Some(false), "the newest soak does not know it");
+        assert!(
+            unknown.text.contains("| another | 3 | 3 |\n| the process died | 7 | **never** |"),
+            "{}",
+            unknown.text
+        );
+        let before = part(&[soak(100.0, &failure, 7)], 0);
+        assert!(
+            before.text.contains("| the process died | 7 | – |") && !before.measured.contains("never hit")
+        );
+        let mut silent = soak(4_000.0, &none, 1);
+        silent["failures"] = Value::Null;
+        assert_eq!(part(&[silent], 0).met, Some(false), "nobody knows what broke");
+        let mut bare = soak(4_000.0, &none, 1);
+        bare["marks"] = json!({});
+        assert_eq!(part(&[bare], 0).met, Some(false), "no marks at all");
     }
 }
