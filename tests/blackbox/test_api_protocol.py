@@ -14,7 +14,9 @@ from botocore.config import Config
 
 import wire
 from provision import allow, unique
+from signing import presigned_path
 from test_api_things import pages, refused
+from websocket import Refused, WebSocket, host_of
 from wire import V5, V311
 
 
@@ -68,6 +70,33 @@ def test_dev_mode_takes_test_keys(new_server):
     assert call(server, "GET", "/things", key="test", secret="test")[0] == 200
 
 
+def test_dev_mode_takes_no_websocket_of_a_page_from_elsewhere(new_server):
+    """The key is public, so a page could sign; the port of a page on this machine may be any."""
+    server = new_server("--dev")
+
+    def upgrade(host=None, **headers):
+        host = host or host_of(server)
+        path = presigned_path(server, host, key="test", secret="test")
+        try:
+            with WebSocket.dial(server, path, host=host, **headers):
+                return 101
+        except Refused as refused:
+            return refused.response.status
+    assert [upgrade(), upgrade(origin="http://localhost:3000"), upgrade(origin="https://127.0.0.1")] == [101] * 3
+    mark = server.log_mark()
+    for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
+        assert upgrade(origin=origin) == 403, origin
+        server.wait_for_log("by a page of", "--dev", since=mark)
+    assert upgrade(host="evil.example") == 403
+    server.wait_for_log("at the host", "--dev", since=mark)
+
+
+def test_without_dev_mode_any_page_may_open_a_websocket(server):
+    host = "device.example"
+    with WebSocket.dial(server, presigned_path(server, host), host=host, origin="https://elsewhere.example") as open_:
+        assert open_.response.status == 101
+
+
 def test_tampered_body_is_refused(server):
     base = server.ready["api_url"]
     request = botocore.awsrequest.AWSRequest(method="POST", url=f"{base}/things/tampered", data=b"{}")
@@ -85,6 +114,24 @@ def lowered(headers):
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------
+
+
+def test_what_has_no_operation_is_told_before_its_body_is_kept(server):
+    long = b"x" * (600 * 1024)
+    assert call(server, "POST", "/things/t", long)[0] == 413
+    for method, path, expected in [("POST", "/no/such/path", 404), ("PUT", "/endpoint", 405)]:
+        status, headers, _ = call(server, method, path, long)
+        assert status == expected, (path, headers)
+    at_the_door = f"https://localhost:{server.ports['tls']}"
+    assert call(server, "POST", "/no/such/path", long, service="iotdata", base=at_the_door)[0] == 404
+
+
+def test_a_device_endpoint_takes_no_more_than_a_payload(server):
+    """Whatever the operation: at the API's own port JSON may be longer."""
+    at_the_door = f"https://localhost:{server.ports['tls']}"
+    for base, expected in [(at_the_door, 413), (None, 501)]:
+        status, _, body = call(server, "PUT", "/things/t/jobs/$next", b" " * 200_000, service="iot-jobs-data", base=base)
+        assert status == expected, body
 
 
 def test_every_answer_has_a_request_id(server):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from clients import AwsSdk5, Refused
 from provision import allow, deny, document, unique
@@ -54,6 +56,18 @@ def test_decisions_name_the_policies(server, account, fleet):
     assert ask("PUBLISH", f"topic/{root}-of/{thing}", clientId=thing) == ("ALLOWED", [grouped], [own], [], [])
     assert ask("PUBLISH", f"topic/{root}-of/x", policyNamesToAdd=[grouped])[4] == ["iot:Connection.Thing.ThingName"]
     assert ask("PUBLISH", f"topic/{root}/a", f"topic/elsewhere")[0] == "IMPLICIT_DENY"
+
+
+def test_what_the_certificate_says_counts(server, account, fleet):
+    """Certificates that AWS IoT issues have the common name `AWS IoT Certificate`."""
+    named = account.iot.describe_certificate(certificateId=fleet["device"].certificate_id)["certificateDescription"]["certificatePem"]
+    common, = x509.load_pem_x509_certificate(named.encode()).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    for value, decision in [(common.value, "EXPLICIT_DENY"), ("another", "ALLOWED")]:
+        condition = {"StringEquals": {"iot:Certificate.Subject.CommonName": value}}
+        added = account.policy(deny("iot:Publish", "*", Condition=condition))
+        info = {"actionType": "PUBLISH", "resources": [server.arn(f"topic/{fleet['root']}/a")]}
+        answer = account.iot.test_authorization(principal=fleet["device"].arn, authInfos=[info], policyNamesToAdd=[added])
+        assert answer["authResults"][0]["authDecision"] == decision, answer
 
 
 def test_what_is_said_is_what_the_device_meets(server, account, fleet):

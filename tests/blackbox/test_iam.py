@@ -176,6 +176,91 @@ def test_a_user_may_do_what_its_policy_allows(server, iam):
     assert server.arn("thing/other") not in [thing["thingArn"] for thing in iot.list_things()["things"]]
 
 
+def denied(call, server, *resources):
+    """The call is refused, and with an explicit Deny if resources are given: of one of them."""
+    with pytest.raises(ClientError) as error:
+        call()
+    assert (code(error), status(error)) == ("AccessDeniedException", 403), error.value.response
+    if resources:
+        assert "explicit deny" in message(error), message(error)
+        assert any(f"on resource: {server.arn(resource)} " in message(error) for resource in resources), message(error)
+
+
+def test_an_id_in_capitals_walks_around_no_deny(server, account, iam):
+    device = account.certificate()
+    _, key = iam.user(allow("*", "*"), deny(["iot:UpdateCertificate", "iot:DeleteCertificate"], device.arn))
+    iot = server.boto("iot", **key)
+    for spelling in (device.certificate_id, device.certificate_id.upper()):
+        denied(lambda: iot.update_certificate(certificateId=spelling, newStatus="INACTIVE"), server, f"cert/{device.certificate_id}")
+        denied(lambda: iot.delete_certificate(certificateId=spelling, forceDelete=True), server, f"cert/{device.certificate_id}")
+    seen = iot.describe_certificate(certificateId=device.certificate_id.upper())["certificateDescription"]
+    assert (seen["certificateId"], seen["status"]) == (device.certificate_id, "ACTIVE")
+
+
+def test_what_the_input_names_is_asked_about(server, account, iam):
+    """Not in the path, but in header, query or body."""
+    owner, thing, device = account.iot, unique("thing"), account.certificate()
+    owner.create_thing(thingName=thing)
+    names = {kind: unique(kind) for kind in ("closed", "open", "billing", "policy", "authorizer", "domain")}
+    arns = {kind: owner.create_thing_group(thingGroupName=names[kind])["thingGroupArn"] for kind in ("closed", "open")}
+    owner.create_billing_group(billingGroupName=names["billing"])
+    owner.create_policy(policyName=names["policy"], policyDocument=document(allow("iot:Connect", "*")))
+    domain = owner.create_domain_configuration(domainConfigurationName=names["domain"])["domainConfigurationArn"]
+    group, billing = f"thinggroup/{names['closed']}", f"billinggroup/{names['billing']}"
+    authorizer, cert, domain = f"authorizer/{names['authorizer']}", f"cert/{device.certificate_id}", domain.split(":")[-1]
+    resources = [server.arn(one) for one in (group, billing, authorizer, cert, domain)]
+    _, key = iam.user(allow("*", "*"), deny("iot:*", resources))
+    iot = server.boto("iot", **key)
+    for call, resource in [
+        (lambda: iot.add_thing_to_thing_group(thingName=thing, thingGroupName=names["closed"]), group),
+        (lambda: iot.add_thing_to_thing_group(thingName=thing, thingGroupArn=arns["closed"]), group),
+        (lambda: iot.remove_thing_from_thing_group(thingName=thing, thingGroupName=names["closed"]), group),
+        (lambda: iot.update_thing_groups_for_thing(thingName=thing, thingGroupsToAdd=[names["open"], names["closed"]]), group),
+        (lambda: iot.update_thing_groups_for_thing(thingName=thing, thingGroupsToRemove=[names["closed"]]), group),
+        (lambda: iot.create_thing_group(thingGroupName=unique("child"), parentGroupName=names["closed"]), group),
+        (lambda: iot.add_thing_to_billing_group(thingName=thing, billingGroupName=names["billing"]), billing),
+        (lambda: iot.remove_thing_from_billing_group(thingName=thing, billingGroupName=names["billing"]), billing),
+        (lambda: iot.create_thing(thingName=unique("thing"), billingGroupName=names["billing"]), billing),
+        (lambda: iot.set_default_authorizer(authorizerName=names["authorizer"]), authorizer),
+        (lambda: iot.tag_resource(resourceArn=arns["closed"], tags=[{"Key": "a", "Value": "b"}]), group),
+        (lambda: iot.untag_resource(resourceArn=arns["closed"], tagKeys=["a"]), group),
+        (lambda: iot.list_tags_for_resource(resourceArn=arns["closed"]), group),
+        (lambda: iot.list_attached_policies(target=device.arn), cert),
+        (lambda: iot.attach_policy(policyName=names["policy"], target=device.arn), cert),
+        (lambda: iot.attach_policy(policyName=names["policy"], target=arns["closed"]), group),
+        (lambda: iot.detach_policy(policyName=names["policy"], target=device.arn), cert),
+        (lambda: iot.attach_principal_policy(policyName=names["policy"], principal=device.arn), cert),
+        (lambda: iot.attach_thing_principal(thingName=thing, principal=device.arn), cert),
+        (lambda: iot.detach_thing_principal(thingName=thing, principal=device.arn), cert),
+        (lambda: iot.describe_domain_configuration(domainConfigurationName=names["domain"]), domain),
+        (lambda: iot.delete_domain_configuration(domainConfigurationName=names["domain"]), domain),
+    ]:
+        denied(call, server, resource)
+    iot.add_thing_to_thing_group(thingName=thing, thingGroupName=names["open"])
+    iot.attach_policy(policyName=names["policy"], target=arns["open"])
+    assert owner.list_thing_groups_for_thing(thingName=thing)["thingGroups"][0]["groupName"] == names["open"]
+
+
+def test_each_resource_of_an_operation_is_needed(server, account, iam):
+    thing, group, other, policy = unique("thing"), unique("group"), unique("group"), unique("policy")
+    account.iot.create_thing(thingName=thing)
+    arn, _ = (account.iot.create_thing_group(thingGroupName=name)["thingGroupArn"] for name in (group, other))
+    account.iot.create_policy(policyName=policy, policyDocument=document(allow("iot:Connect", "*")))
+    device = account.certificate()
+    _, key = iam.user(
+        allow("iot:AddThingToThingGroup", [server.arn(f"thing/{thing}"), arn]), allow("iot:AttachPolicy", device.arn),
+        allow("iot:TagResource", arn), allow("iot:AttachThingPrincipal", server.arn(f"thing/{thing}")))
+    iot = server.boto("iot", **key)
+    iot.add_thing_to_thing_group(thingName=thing, thingGroupName=group)
+    iot.attach_policy(policyName=policy, target=device.arn)
+    iot.tag_resource(resourceArn=arn, tags=[{"Key": "a", "Value": "b"}])
+    iot.attach_thing_principal(thingName=thing, principal=device.arn)
+    denied(lambda: iot.add_thing_to_thing_group(thingName=thing, thingGroupName=other), server)
+    denied(lambda: iot.add_thing_to_thing_group(thingName=unique("thing"), thingGroupName=group), server)
+    denied(lambda: iot.attach_policy(policyName=policy, target=arn), server)
+    denied(lambda: iot.list_attached_policies(target=device.arn), server)
+
+
 def test_permissions_change_at_once(server, iam):
     name, key = iam.user()
     iot = server.boto("iot", **key)

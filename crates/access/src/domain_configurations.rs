@@ -361,6 +361,21 @@ impl Access {
         self.site.arn("domainconfiguration", &format!("{}/{}", record.name, record.id))
     }
 
+    /// With its id, which is empty as long as there is none, and without.
+    pub(crate) async fn arns_of_domain_configuration(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Vec<String>, ApiError> {
+        let named = self.site.arn("domainconfiguration", name);
+        let found = self.records.get(&DOMAIN_CONFIGURATIONS, &domain_configuration_key(name), now).await?;
+        let own = match found {
+            Some(found) => self.domain_configuration_arn(&found.value),
+            None => format!("{named}/"),
+        };
+        Ok(vec![own, named])
+    }
+
     async fn domain_configuration(
         &self,
         name: &str,

@@ -17,6 +17,7 @@ mod domains;
 mod functions;
 mod https_guest;
 pub mod iam;
+mod loopback;
 mod server_certificates;
 mod signer;
 
@@ -26,6 +27,7 @@ pub use domains::{Domain, DomainCertificate};
 pub use functions::{FunctionFailed, Functions, Invoking, Line, NoFunctions};
 pub use https_guest::{HttpsAuthorizer, HttpsGuest, http_part};
 pub use iam::SessionKey;
+pub use loopback::{is_loopback, is_loopback_origin};
 pub use signer::{NoSigner, OwnerKeys, Signer};
 
 #[cfg(test)]

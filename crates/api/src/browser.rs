@@ -1,8 +1,7 @@
 //! Keeps browsers out of a server whose access key everybody knows: a page of anybody can sign requests with it, and
 //! reach loopback through the browser of the person who develops here.
 
-use std::net::IpAddr;
-
+use access::is_loopback;
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
@@ -51,18 +50,6 @@ fn refused(why: String) -> Fault {
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let Ok(authority) = authority.parse::<Authority>() else { return false };
-    let host = authority.host().to_ascii_lowercase();
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-    let name = host.strip_suffix('.').unwrap_or(&host);
-    !authority.as_str().contains('@')
-        && match address.parse::<IpAddr>() {
-            Ok(ip) => ip.to_canonical().is_loopback(),
-            Err(_) => name == "localhost" || name.ends_with(".localhost"),
-        }
 }
 
 #[cfg(test)]

@@ -73,9 +73,15 @@ fn json_body(members: &[Member], body: &[u8]) -> Result<Map<String, Value>, Unre
     }
 }
 
+/// Ids of certificates are taken in either case, and have one from here on: policies are asked about what is acted on.
 fn label(member: &Member, labels: &Labels) -> Result<Option<Value>, Unreadable> {
-    let found = labels.iter().find(|(name, _)| *name == member.wire);
-    found.map(|(_, text)| scalar(member, member.shape, text)).transpose()
+    let Some((name, text)) = labels.iter().find(|(name, _)| *name == member.wire) else { return Ok(None) };
+    match *name {
+        "certificateId" | "caCertificateId" => {
+            scalar(member, member.shape, &text.to_ascii_lowercase()).map(Some)
+        }
+        _ => scalar(member, member.shape, text).map(Some),
+    }
 }
 
 fn parameters(query: &str) -> Result<Vec<(String, String)>, Unreadable> {

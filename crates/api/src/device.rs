@@ -19,7 +19,6 @@ use crate::answer::{Fault, Reply};
 use crate::body;
 use crate::exchange::{Caller, Claimed, Exchange, Known, Success, Wire, claims_signature, unrouted};
 use crate::model::{Operation, Service};
-use crate::permissions;
 use crate::route::{self, Labels, Unrouted};
 
 /// Answers requests that came to device endpoints. Cheap to clone.
@@ -75,26 +74,30 @@ impl Exchange {
             }
         };
         let routed = find(&parts);
-        let operation = routed.as_ref().ok().map(|(operation, _)| *operation);
-        let body = self.body(body, operation).await?;
+        let (operation, labels) = match routed {
+            Ok(found) => found,
+            Err(why) => {
+                let fault = unrouted(&why, known.service.unwrap_or(Service::IotData), &parts);
+                return Err(self.unserved(&parts, body, signed.as_ref(), fault).await);
+            }
+        };
+        // Nothing that is served here is longer than the payload of a message.
+        let body = self.body_within(body, self.limits.payload_bytes).await?;
         known.request_bytes = body.len();
         if let Some(claimed) = signed {
-            claimed.verify(&parts, &body, operation)?;
+            claimed.verify(&parts, &body, Some(operation))?;
         }
-        let (operation, labels) =
-            routed.map_err(|why| unrouted(&why, known.service.unwrap_or(Service::IotData), &parts))?;
         known.service = Some(operation.service);
         known.operation = Some(operation.name);
         let origin =
             HttpOrigin { credential: caller, peer: guest.peer, server_name: guest.server_name.clone() };
         self.may_call(operation, &labels, &origin, now).await?;
-        let resources = permissions::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
         known.note(&input);
         let HttpOrigin { credential, peer, server_name } = origin;
         let caller = Caller { credential, peer, server_name };
         if matches!(caller.credential.principal, identity::Principal::Iam(_)) {
-            self.permit(operation, resources, &input, &caller, now).await?;
+            self.permit(operation, &input, &caller, now).await?;
         }
         let reply: Reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))

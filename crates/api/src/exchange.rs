@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use access::iam::{CallFacts, Resource};
+use access::iam::{CallFacts, Resource, Touched};
 use access::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
 use broker::{Credential, HttpOrigin};
 use bytes::Bytes;
@@ -26,7 +26,9 @@ use crate::keys::AccessKeys;
 use crate::model::{Location, Operation, Service};
 use crate::own::OwnOperations;
 use crate::route::{self, Labels, Unrouted};
-use crate::{account, acm, browser, constraints, json_protocol, permissions, record, service_quotas};
+use crate::{
+    account, acm, browser, constraints, json_protocol, permissions, record, resources, service_quotas,
+};
 
 /// The Region of what is not regional.
 const GLOBAL_REGION: &str = "us-east-1";
@@ -69,11 +71,11 @@ pub trait Perform: Send + Sync {
     }
 
     /// Whether the policies of the caller, who is not the account's owner, allow one of the actions (several names of the
-    /// same one).
+    /// same one) on what it touches.
     fn allow<'a>(
         &'a self,
         _actions: Vec<String>,
-        _resource: Resource,
+        _touched: Touched,
         _facts: CallFacts<'a>,
         _caller: &'a Caller,
         _now: Timestamp,
@@ -294,7 +296,15 @@ impl Exchange {
             }
             _ => route::find(service, method, path),
         };
-        let operation = routed.as_ref().ok().map(|(operation, _)| *operation);
+        let is_elsewhere = self.own.find(method, path).is_some() || Service::ACCOUNT.contains(&service);
+        let operation = match &routed {
+            Ok((operation, _)) => Some(*operation),
+            Err(_) if is_elsewhere => None,
+            Err(why) => {
+                let fault = unrouted(why, service, &parts);
+                return Err(self.unserved(&parts, body, Some(&claimed), fault).await);
+            }
+        };
         let body = self.body(body, operation).await?;
         known.request_bytes = body.len();
         claimed.verify(&parts, &body, operation)?;
@@ -312,12 +322,30 @@ impl Exchange {
         }
         let (operation, labels) = routed.map_err(|why| unrouted(&why, service, &parts))?;
         known.operation = Some(operation.name);
-        let resources = permissions::resources(&labels);
         let input = self.input(operation, labels, &parts, body)?;
         known.note(&input);
-        self.permit(operation, resources, &input, &caller, now).await?;
+        self.permit(operation, &input, &caller, now).await?;
         let reply = self.perform.perform(operation, input, caller, now).await?;
         Ok(Success::Aws(operation, reply))
+    }
+
+    /// What is said of a request for which there is no operation. Nothing is kept of its body; without one, a signature that
+    /// is wrong is said first.
+    pub(crate) async fn unserved<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        claimed: Option<&Claimed>,
+        fault: Fault,
+    ) -> Fault
+    where
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
+    {
+        match (body::read(body, 0, self.limits.patience).await, claimed) {
+            (Ok(nothing), Some(claimed)) => claimed.verify(parts, &nothing, None).err().unwrap_or(fault),
+            _ => fault,
+        }
     }
 
     /// An operation of IAM, AWS STS or Amazon Cognito. Their sessions end by the clock that signatures are held against.
@@ -335,7 +363,8 @@ impl Exchange {
         entry.complete(&mut input, &caller)?;
         if !caller.is_owner() {
             for (action, resource) in entry.questions(&input) {
-                self.perform.allow(vec![action], resource, CallFacts::default(), &caller, now).await?;
+                let touched = Touched::on(resource);
+                self.perform.allow(vec![action], touched, CallFacts::default(), &caller, now).await?;
             }
         }
         let output = self.perform.account(entry, input, &caller, now).await?;
@@ -368,7 +397,6 @@ impl Exchange {
     pub(crate) async fn permit(
         &self,
         operation: &Operation,
-        resources: Vec<Resource>,
         input: &Decoded,
         caller: &Caller,
         now: Timestamp,
@@ -377,13 +405,11 @@ impl Exchange {
             return Ok(());
         }
         let facts = permissions::facts(operation, &input.members);
-        for resource in resources {
-            let actions = permissions::actions(operation);
-            let allowed = self.perform.allow(actions, resource, facts, caller, now).await;
-            allowed.map_err(|fault| permissions::in_words_of(operation, fault))?;
-        }
+        let touched = resources::touched(operation, &input.members)?;
+        let allowed = self.perform.allow(permissions::actions(operation), touched, facts, caller, now).await;
+        allowed.map_err(|fault| permissions::in_words_of(operation, fault))?;
         for role in permissions::passed_roles(&input.members) {
-            let (actions, role) = (vec!["iam:PassRole".into()], Resource::Arn(role));
+            let (actions, role) = (vec!["iam:PassRole".into()], Touched::on(Resource::Arn(role)));
             self.perform.allow(actions, role, CallFacts::default(), caller, now).await?;
         }
         Ok(())
@@ -419,7 +445,15 @@ impl Exchange {
     {
         let is_payload =
             operation.is_some_and(|o| o.input.members().iter().any(|m| m.at == Location::Payload));
-        let limit = if is_payload { self.limits.payload_bytes } else { self.limits.json_bytes };
+        self.body_within(body, if is_payload { self.limits.payload_bytes } else { self.limits.json_bytes })
+            .await
+    }
+
+    pub(crate) async fn body_within<B>(&self, body: B, limit: usize) -> Result<Bytes, Fault>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
+    {
         let patience = self.limits.patience;
         body::read(body, limit, patience).await.map_err(|why| match why {
             Unread::TooLarge => Fault::new(

@@ -22,6 +22,7 @@ mod operations;
 mod own;
 mod permissions;
 mod record;
+mod resources;
 mod route;
 mod server;
 mod service_quotas;

@@ -1,43 +1,14 @@
-//! Which action on which resource an operation needs, when it is not the account's owner who calls.
+//! Which action an operation needs, when it is not the account's owner who calls. `resources` says on what.
 //!
 //! Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT*, *AWS IoT Jobs
 //! DataPlane*; IAM user guide, *Grant a user permissions to pass a role to an AWS service*.
 
-use access::iam::{CallFacts, Resource};
+use access::iam::CallFacts;
 use serde_json::{Map, Value};
 use services::ErrorCode;
 
 use crate::answer::Fault;
 use crate::model::{Operation, Service};
-use crate::route::Labels;
-
-/// By the label of a path: the kind of resource that it names. What is not here has no resource of its own.
-const KINDS: [(&str, &str); 24] = [
-    ("authorizerName", "authorizer"),
-    ("billingGroupName", "billinggroup"),
-    ("caCertificateId", "cacert"),
-    ("certificateId", "cert"),
-    ("clientId", "client"),
-    ("commandId", "command"),
-    ("domainConfigurationName", "domainconfiguration"),
-    ("indexName", "index"),
-    ("jobId", "job"),
-    ("jobTemplateId", "jobtemplate"),
-    ("otaUpdateId", "otaupdate"),
-    ("packageName", "package"),
-    ("policyName", "policy"),
-    ("certificateProviderName", "certificateprovider"),
-    ("roleAlias", "rolealias"),
-    ("ruleName", "rule"),
-    ("scheduledAuditName", "scheduledaudit"),
-    ("securityProfileName", "securityprofile"),
-    ("streamId", "stream"),
-    ("templateName", "provisioningtemplate"),
-    ("thingGroupName", "thinggroup"),
-    ("thingName", "thing"),
-    ("thingTypeName", "thingtype"),
-    ("topic", "topic"),
-];
 
 /// The names of the action of an operation. The jobs data plane has two: an older one is still in use.
 pub(crate) fn actions(operation: &Operation) -> Vec<String> {
@@ -47,16 +18,6 @@ pub(crate) fn actions(operation: &Operation) -> Vec<String> {
         Service::IotJobsData => vec![format!("iotjobsdata:{name}"), format!("iot:{name}")],
         other => vec![format!("{}:{name}", other.signing_name())],
     }
-}
-
-/// Every resource that the labels name, else all.
-pub(crate) fn resources(labels: &Labels) -> Vec<Resource> {
-    let named = labels.iter().filter_map(|(label, value)| {
-        let (_, kind) = KINDS.iter().find(|(name, _)| name == label)?;
-        Some(Resource::Iot(format!("{kind}/{value}")))
-    });
-    let named: Vec<_> = named.collect();
-    if named.is_empty() { vec![Resource::All] } else { named }
 }
 
 /// The roles that an input hands over to a service: the caller must be allowed to pass them.
@@ -115,27 +76,13 @@ mod tests {
     use super::*;
     use crate::route;
 
-    fn asked(service: Service, method: &str, path: &str) -> (Vec<String>, Vec<Resource>) {
-        let (operation, labels) = route::find(service, method, path).unwrap();
-        (actions(operation), resources(&labels))
-    }
-
     #[test]
-    fn paths_name_their_resources() {
-        let iot = |name: &str| Resource::Iot(name.to_owned());
-        assert_eq!(
-            asked(Service::Iot, "POST", "/things/a%3Ab"),
-            (vec!["iot:CreateThing".into()], vec![iot("thing/a:b")])
-        );
-        assert_eq!(asked(Service::Iot, "GET", "/things").1, [Resource::All]);
-        assert_eq!(asked(Service::Iot, "GET", "/policies/p/version/1").1, [iot("policy/p")]);
-        assert_eq!(asked(Service::Iot, "DELETE", "/certificates/c").1, [iot("cert/c")]);
-        assert_eq!(asked(Service::IotData, "GET", "/retainedMessage/a/b").1, [iot("topic/a/b")]);
-        assert_eq!(
-            asked(Service::IotJobsData, "GET", "/things/t/jobs").0[0],
-            "iotjobsdata:GetPendingJobExecutions"
-        );
-        assert_eq!(asked(Service::Iot, "GET", "/things/t/jobs/j").1, [iot("thing/t"), iot("job/j")]);
+    fn the_jobs_data_plane_has_two_names_for_an_action() {
+        let (operation, _) = route::find(Service::IotJobsData, "GET", "/things/t/jobs").unwrap();
+        let names = ["iotjobsdata:GetPendingJobExecutions", "iot:GetPendingJobExecutions"];
+        assert_eq!(actions(operation), names);
+        let (operation, _) = route::find(Service::Iot, "POST", "/things/t").unwrap();
+        assert_eq!(actions(operation), ["iot:CreateThing"]);
     }
 
     #[test]

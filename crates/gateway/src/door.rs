@@ -44,6 +44,9 @@ pub struct GatewayParts {
     pub access: Arc<Access>,
     /// Who answers HTTPS requests.
     pub requests: Arc<dyn Requests>,
+    /// Whether to refuse a WebSocket that a page of elsewhere may have asked for: by a host name or from an origin that
+    /// is not loopback's. For a server whose access key is known to everybody.
+    pub guard_against_browsers: bool,
 }
 
 /// A kind of listener.
@@ -89,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) services: Arc<Services>,
     pub(crate) access: Arc<Access>,
     pub(crate) requests: Arc<dyn Requests>,
+    pub(crate) guard_against_browsers: bool,
     shown: ArcSwap<Shown>,
     domains: Domains,
     pub(crate) turns: Semaphore,
@@ -125,6 +129,7 @@ impl Gateway {
             services: parts.services,
             access: parts.access,
             requests: parts.requests,
+            guard_against_browsers: parts.guard_against_browsers,
             shown: ArcSwap::from_pointee(Shown::new(parts.server)?),
             domains: Domains::default(),
             turns: Semaphore::new(parts.limits.handshakes_in_flight.max(1)),

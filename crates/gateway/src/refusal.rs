@@ -238,6 +238,16 @@ impl Refusal {
         )
     }
 
+    /// A page of elsewhere could have sent it, and the server's access key is public.
+    pub(crate) fn foreign_page(why: &str) -> Self {
+        Self::new(
+            "NOT_AUTHENTICATED",
+            format!("the WebSocket was asked for {why}, and the server runs with --dev"),
+            "connect to localhost or a loopback address, or run without --dev, whose access key is public",
+        )
+        .by("AWS_SIGV4")
+    }
+
     /// Nothing says who it is.
     pub(crate) fn no_credential() -> Self {
         Self::new(

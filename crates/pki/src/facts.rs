@@ -8,7 +8,7 @@ use x509_parser::prelude::{
     ASN1Time, AttributeTypeAndValue, FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name,
 };
 
-use crate::PkiFault;
+use crate::{PkiFault, pem};
 
 /// The id under which AWS IoT knows a certificate: the SHA-256 of its DER form.
 pub fn certificate_id(der: &[u8]) -> CertificateId {
@@ -34,6 +34,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// [`PkiFault::Malformed`]: not a certificate, or something follows it.
 pub fn facts(der: &[u8]) -> Result<CertificateFacts, PkiFault> {
     Ok(facts_of(&parse(der)?, der))
+}
+
+/// Reads the facts of the one certificate of a PEM text: what the registry keeps.
+///
+/// # Errors
+/// [`PkiFault::TooLong`], [`PkiFault::Pem`], [`PkiFault::Malformed`].
+pub fn facts_in_pem(text: &str) -> Result<CertificateFacts, PkiFault> {
+    facts(&pem::decode(&[pem::CERTIFICATE], text)?)
 }
 
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PkiFault> {

@@ -22,7 +22,7 @@ mod signature;
 
 pub use authority::{CertificateAuthority, Issued, ServerIdentity};
 pub use certificate::Certificate;
-pub use facts::{certificate_id, facts};
+pub use facts::{certificate_id, facts, facts_in_pem};
 pub use fault::PkiFault;
 pub use issue::Serial;
 pub use keys::{DeviceKeys, KeyKind, PrivateKey};

@@ -20,7 +20,7 @@ use crate::shapes::{
     ActionType, Allowed, AuthDecision, AuthInfo, AuthResult, Denied, ExplicitDeny, ImplicitDeny, Policy,
     TestAuthorizationRequest, TestAuthorizationResponse,
 };
-use crate::{ApiError, Services};
+use crate::{ApiError, ErrorCode, Services};
 
 /// The longest id of a pool or an identity.
 const LONGEST_ID: usize = 100;
@@ -115,9 +115,10 @@ impl Services {
                 let found = self.records.get(&CERTIFICATES, &certificate_key(id), now).await?;
                 let missing = || ApiError::not_found(format!("Certificate {id} does not exist"));
                 let record = found.ok_or_else(missing)?.value;
-                let facts = pki::facts(record.pem.as_bytes()).ok().map(Arc::new);
+                // Without what it says nobody knows what its policies allow.
+                let facts = pki::facts_in_pem(&record.pem).map_err(|fault| unreadable(id, &fault))?;
                 let id = CertificateId::new(id).map_err(|error| ApiError::invalid(error.to_string()))?;
-                Ok(Supposed::Certificate(id, facts))
+                Ok(Supposed::Certificate(id, Some(Arc::new(facts))))
             }
             Target::CognitoIdentity(id) => Ok(Supposed::Identity(id.to_owned())),
             Target::ThingGroup(_) => Ok(Supposed::Nobody),
@@ -243,6 +244,13 @@ fn names(member: &str, names: Option<&[String]>) -> Result<Vec<PolicyName>, ApiE
     }
     let named = names.iter().map(|name| PolicyName::new(name));
     named.collect::<Result<_, _>>().map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+fn unreadable(id: &str, fault: &pki::PkiFault) -> ApiError {
+    ApiError::new(
+        ErrorCode::InternalFailure,
+        format!("The record of certificate {id} cannot be read: {fault}"),
+    )
 }
 
 fn client_id(text: &str) -> Result<ClientId, ApiError> {

@@ -18,15 +18,34 @@ pub enum Resource {
     Iot(String),
     /// `user/NAME` or `role/NAME` of IAM, in this account.
     Iam(String),
+    /// A domain configuration of AWS IoT, by name. Its ARN ends with an id that the caller need not know.
+    DomainConfiguration(String),
     /// The id of an identity pool.
     IdentityPool(String),
     /// An ARN.
     Arn(String),
 }
 
+/// What an operation touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Each must be allowed.
+    pub required: Vec<Resource>,
+    /// None may be denied; nobody need allow them.
+    pub named: Vec<Resource>,
+}
+
+impl Touched {
+    /// One resource that must be allowed.
+    pub fn on(resource: Resource) -> Self {
+        Self { required: vec![resource], named: Vec::new() }
+    }
+}
+
 impl Access {
-    /// Asks the policies of an IAM principal whether one of the actions (several names of the same one) is allowed and
-    /// none is denied. `facts` are what condition keys may ask of the call. The account's owner may do everything.
+    /// Asks the policies of an IAM principal about what an operation touches: of the actions (several names of the same
+    /// one) one must be allowed, and none denied. `facts` are what condition keys may ask of the call. The account's owner
+    /// may do everything.
     ///
     /// # Errors
     /// AccessDenied in AWS's words, followed by the reason; ServiceUnavailable if the store does not answer.
@@ -34,29 +53,56 @@ impl Access {
         &self,
         origin: &HttpOrigin,
         actions: &[&str],
-        resource: &Resource,
+        touched: &Touched,
         facts: CallFacts<'_>,
         now: Timestamp,
     ) -> Result<(), ApiError> {
         if matches!(origin.credential.principal, Principal::AccessKey(_)) {
             return Ok(());
         }
-        let arn = self.resource_arn(resource);
+        for resource in &touched.required {
+            if let Some(refusal) = self.ask_about(origin, actions, resource, facts, now).await? {
+                return Err(refusal);
+            }
+        }
+        for resource in &touched.named {
+            let _nobody_need_allow_it = self.ask_about(origin, actions, resource, facts, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Why nothing allows an action on a resource, if nothing does.
+    ///
+    /// # Errors
+    /// AccessDenied if something denies it; ServiceUnavailable.
+    async fn ask_about(
+        &self,
+        origin: &HttpOrigin,
+        actions: &[&str],
+        resource: &Resource,
+        facts: CallFacts<'_>,
+        now: Timestamp,
+    ) -> Result<Option<ApiError>, ApiError> {
+        let arns = self.arns(resource, now).await?;
         let (mut allowed, mut refusal) = (false, None);
+        let mut questions = Vec::with_capacity(actions.len() * arns.len());
         for action in actions {
-            let decision = self.decide(origin, action, &arn, facts, now).await?;
+            questions.extend(arns.iter().map(|arn| (*action, arn.as_str())));
+        }
+        for (action, arn) in questions {
+            let decision = self.decide(origin, action, arn, facts, now).await?;
             match decision.outcome {
                 Outcome::Allowed => allowed = true,
                 Outcome::ExplicitDeny => {
-                    return Err(self.denied(&origin.credential.principal, action, &arn, &decision));
+                    return Err(self.denied(&origin.credential.principal, action, arn, &decision));
                 }
                 Outcome::ImplicitDeny if refusal.is_none() => {
-                    refusal = Some(self.denied(&origin.credential.principal, action, &arn, &decision));
+                    refusal = Some(self.denied(&origin.credential.principal, action, arn, &decision));
                 }
                 Outcome::ImplicitDeny => {}
             }
         }
-        refusal.filter(|_| !allowed).map_or(Ok(()), Err)
+        Ok(refusal.filter(|_| !allowed))
     }
 
     pub(super) async fn decide(
@@ -73,10 +119,12 @@ impl Access {
         })
     }
 
-    fn resource_arn(&self, resource: &Resource) -> String {
-        match resource {
+    /// The ARNs that a policy may call a resource by: the first is the one that it has.
+    async fn arns(&self, resource: &Resource, now: Timestamp) -> Result<Vec<String>, ApiError> {
+        Ok(vec![match resource {
             Resource::All => "*".to_owned(),
             Resource::Iot(name) => self.site.arn_prefix() + name,
+            Resource::DomainConfiguration(name) => return self.arns_of_domain_configuration(name, now).await,
             Resource::Iam(name) => self.iam_arn(name),
             Resource::IdentityPool(id) => {
                 let (partition, region, account) =
@@ -84,7 +132,7 @@ impl Access {
                 format!("arn:{partition}:cognito-identity:{region}:{account}:identitypool/{id}")
             }
             Resource::Arn(arn) => arn.clone(),
-        }
+        }])
     }
 
     fn denied(&self, who: &Principal, action: &str, arn: &str, decision: &Decision) -> ApiError {

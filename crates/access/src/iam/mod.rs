@@ -14,7 +14,7 @@ pub mod shapes;
 mod sts;
 mod users;
 
-pub use access::Resource;
+pub use access::{Resource, Touched};
 pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration};
 pub use policy::CallFacts;
 pub(crate) use session::{Claims, Holder, TokenFault};

@@ -105,7 +105,7 @@ fn a_store_that_is_down_lets_nobody_in_but_the_owner() {
     let asked = scene.run(scene.access.authorize(
         &origin(who),
         &["iot:ListThings"],
-        &Resource::All,
+        &Touched::on(Resource::All),
         CallFacts::default(),
         NOW,
     ));
@@ -238,7 +238,7 @@ fn older_and_newer_names_of_an_action_both_count() {
         scene.run(scene.access.authorize(
             &caller,
             &actions,
-            &Resource::Iot("thing/t".into()),
+            &Touched::on(Resource::Iot("thing/t".into())),
             CallFacts::default(),
             NOW,
         ))
@@ -255,6 +255,66 @@ fn older_and_newer_names_of_an_action_both_count() {
     assert!(ask().is_ok());
     put("b", allow("iotjobsdata:*").replace("Allow", "Deny"));
     assert!(ask().unwrap_err().message.contains("with an explicit deny"));
+}
+
+/// What a user with these statements is answered, of an action `iot:Do`.
+fn ask_about(scene: &Scene, statements: &str, touched: Touched) -> Result<(), ApiError> {
+    let key = user(scene, "u");
+    let caller = origin(signer(scene, &key.access_key_id, None, NOW).unwrap().principal);
+    let document = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
+    let document = document.replace("ARN:", "arn:aws:iot:eu-west-1:123456789012:");
+    let put = json!({ "UserName": "u", "PolicyName": "p", "PolicyDocument": document });
+    scene.run(scene.access.put_user_policy(input(put), NOW)).unwrap();
+    scene.run(scene.access.authorize(&caller, &["iot:Do"], &touched, CallFacts::default(), NOW))
+}
+
+fn statement(effect: &str, resource: &str) -> String {
+    format!(r#"{{"Effect":"{effect}","Action":"iot:Do","Resource":"{resource}"}}"#)
+}
+
+#[test]
+fn what_is_required_must_be_allowed_and_what_is_named_not_denied() {
+    let (one, other) = (statement("Allow", "ARN:thing/t"), statement("Allow", "ARN:thinggroup/g"));
+    let (all, no) = (statement("Allow", "*"), statement("Deny", "ARN:thinggroup/g"));
+    let (thing, group) = (Resource::Iot("thing/t".into()), Resource::Iot("thinggroup/g".into()));
+    let both = Touched { required: vec![thing.clone(), group.clone()], named: vec![] };
+    let beside = Touched { required: vec![thing], named: vec![group] };
+    for (statements, touched, allowed) in [
+        (format!("{one},{other}"), &both, true),
+        (one.clone(), &both, false),
+        (all.clone(), &both, true),
+        (format!("{all},{no}"), &both, false),
+        (one.clone(), &beside, true),
+        (other, &beside, false),
+        (format!("{one},{no}"), &beside, false),
+        (format!("{all},{no}"), &beside, false),
+    ] {
+        let answer = ask_about(&Scene::new(), &statements, touched.clone());
+        assert_eq!(answer.is_ok(), allowed, "{statements} {touched:?}");
+    }
+}
+
+#[test]
+fn a_domain_configuration_is_asked_about_by_its_arn() {
+    let made = json!({ "domainConfigurationName": "d" });
+    let touched = || Touched::on(Resource::DomainConfiguration("d".into()));
+    let all = statement("Allow", "*");
+    for (statements, allowed_before, allowed_after) in [
+        (statement("Allow", "ARN:domainconfiguration/d/*"), true, true),
+        (statement("Allow", "ARN:domainconfiguration/d"), true, true),
+        (statement("Allow", "ARN:domainconfiguration/d/ID"), false, true),
+        (statement("Allow", "ARN:domainconfiguration/e/*"), false, false),
+        (format!("{all},{}", statement("Deny", "ARN:domainconfiguration/d/*")), false, false),
+        (format!("{all},{}", statement("Deny", "ARN:domainconfiguration/d")), false, false),
+        (format!("{all},{}", statement("Deny", "ARN:domainconfiguration/d/ID")), true, false),
+    ] {
+        assert_eq!(ask_about(&Scene::new(), &statements, touched()).is_ok(), allowed_before, "{statements}");
+        let scene = Scene::new();
+        let arn = scene.run(scene.access.create_domain_configuration(input(made.clone()), NOW)).unwrap();
+        let arn = arn.domain_configuration_arn.unwrap();
+        let statements = statements.replace("d/ID", &format!("d/{}", arn.rsplit_once('/').unwrap().1));
+        assert_eq!(ask_about(&scene, &statements, touched()).is_ok(), allowed_after, "{statements}");
+    }
 }
 
 fn configured(users: &[(&str, &str)]) -> IamConfiguration {

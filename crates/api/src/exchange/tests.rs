@@ -80,18 +80,22 @@ impl Perform for Echo {
     fn allow<'a>(
         &'a self,
         actions: Vec<String>,
-        resource: Resource,
+        touched: Touched,
         _facts: CallFacts<'a>,
         _caller: &'a Caller,
         _now: Timestamp,
     ) -> Allowing<'a> {
-        let allowed = match &resource {
+        let allowed = |resource: &&Resource| match resource {
             Resource::Iot(name) => name.starts_with("thing/a"),
             Resource::Arn(arn) => arn.ends_with(":role/a"),
             _ => false,
         };
-        let refused = || Fault::new(403, "AccessDeniedException", format!("{actions:?} on {resource:?}"));
-        Box::pin(std::future::ready(if allowed { Ok(()) } else { Err(refused()) }))
+        let denied =
+            |resource: &&Resource| matches!(resource, Resource::Iot(name) if name.ends_with("/denied"));
+        let refused = touched.required.iter().find(|one| !allowed(one));
+        let refused = refused.or_else(|| touched.named.iter().find(denied));
+        let fault = |one| Fault::new(403, "AccessDeniedException", format!("{actions:?} on {one:?}"));
+        Box::pin(std::future::ready(refused.map_or(Ok(()), |one| Err(fault(one)))))
     }
 
     fn authenticate<'a>(
@@ -283,6 +287,33 @@ async fn a_body_is_bounded_by_the_kind_of_its_operation() {
 }
 
 #[tokio::test]
+async fn what_has_no_operation_is_answered_before_its_body_is_kept() {
+    // More than any operation takes: whoever reads it says so.
+    let long = "x".repeat(3000);
+    for (service, method, path, expected) in
+        [("iot", "POST", "/nowhere", 404), ("iot", "PUT", "/endpoint", 405), ("acm", "POST", "/", 404)]
+    {
+        let status = refused(request(service, method, path, &long)).await.0;
+        assert_eq!(status, expected, "{method} {path}");
+    }
+    assert_eq!(at_the_door(request("iotdata", "POST", "/nowhere", &long)).await.0, 404);
+    let (status, _) = text(request("sts", "POST", "/", &long)).await;
+    assert_eq!(status, 413, "its operations stand in the body");
+}
+
+#[tokio::test]
+async fn a_device_endpoint_takes_no_more_than_a_payload() {
+    for (target, service) in
+        [("/things/t/jobs/$next", "iot-jobs-data"), ("/connections/c/messages?topic=t", "iotdata")]
+    {
+        let method = if service == "iotdata" { "POST" } else { "PUT" };
+        let of = |length: usize| request(service, method, target, &" ".repeat(length));
+        assert_eq!(at_the_door(of(1001)).await.0, 413, "{target}");
+        assert_eq!(at_the_door(of(1000)).await.0, 200, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn own_operations_are_signed_like_all_others() {
     for service in ["thingcore", "iot", "iotdata"] {
         let (status, _, body) = answered(request(service, "PUT", "/thingcore/echo", "[1]")).await;
@@ -314,6 +345,11 @@ async fn a_user_is_asked_for_every_resource_and_every_role_that_is_passed() {
         StatusCode::FORBIDDEN,
         "the job is another resource"
     );
+    let group = |name: &str| format!(r#"{{"thingGroupsToAdd":["{name}"],"thingName":"a1"}}"#);
+    let change = "/thing-groups/updateThingGroupsForThing";
+    let (open, denied) = (group("g"), group("denied"));
+    assert_eq!(ask("PUT", change, &open).await.0, StatusCode::OK);
+    assert_eq!(ask("PUT", change, &denied).await.0, StatusCode::FORBIDDEN, "the body names it");
     // Publish is decided by the broker, in the words of the data plane.
     let publish = request_by("AKIAUSER", ("iotdata", "eu-west-1"), "POST", "/topics/x", "");
     assert_eq!(answered(publish).await.0, StatusCode::OK);

@@ -25,7 +25,7 @@ mod things;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::iam::{CallFacts, Resource};
+use access::iam::{CallFacts, Touched};
 use access::{Access, HttpsAuthorizer, HttpsGuest};
 use broker::HttpOrigin;
 use customauth::HttpPart;
@@ -166,7 +166,7 @@ impl Perform for Dispatch {
     fn allow<'a>(
         &'a self,
         actions: Vec<String>,
-        resource: Resource,
+        touched: Touched,
         facts: CallFacts<'a>,
         caller: &'a Caller,
         now: Timestamp,
@@ -174,7 +174,7 @@ impl Perform for Dispatch {
         Box::pin(async move {
             let origin = origin(caller.clone());
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-            self.by.access.authorize(&origin, &actions, &resource, facts, now).await.map_err(fault)
+            self.by.access.authorize(&origin, &actions, &touched, facts, now).await.map_err(fault)
         })
     }
 

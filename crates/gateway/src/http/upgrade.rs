@@ -11,11 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use dialect::{Divergence, Fault};
 use http::header::{
-    CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -70,6 +70,11 @@ where
             return refuse(shared, visit, &refusal, StatusCode::FORBIDDEN);
         }
     };
+    if shared.guard_against_browsers
+        && let Err(why) = of_this_machine(&parts.headers)
+    {
+        return refuse(shared, visit, &Refusal::foreign_page(&why), StatusCode::FORBIDDEN);
+    }
     let introduction = match introduce(shared, &parts, visit).await {
         Ok(introduction) => introduction,
         Err(refusal) => return refuse(shared, visit, &refusal, StatusCode::FORBIDDEN),
@@ -123,6 +128,20 @@ async fn introduce(shared: &Shared, parts: &Parts, visit: &HttpVisit) -> Result<
     let http = Some(http_part(&parts.headers, parts.uri.query().unwrap_or_default()));
     let presenting = Presenting::new(server_name, http, authorizer.choice.clone(), None);
     Ok(Introduction::Custom(Box::new(presenting)))
+}
+
+/// What says that a page of elsewhere asks, if anything does. A page cannot choose its Origin, and its browser's Host is
+/// the name that it believes to talk to.
+fn of_this_machine(headers: &HeaderMap) -> Result<(), String> {
+    let named = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+    let hosts: Vec<_> = named(HOST).collect();
+    if hosts.is_empty() || !hosts.iter().all(|host| access::is_loopback(host)) {
+        return Err(format!("at the host {:?}", hosts.join(", ")));
+    }
+    match named(ORIGIN).find(|origin| !access::is_loopback_origin(origin)) {
+        Some(origin) => Err(format!("by a page of {origin:?}")),
+        None => Ok(()),
+    }
 }
 
 /// What was agreed on.
@@ -239,6 +258,30 @@ mod tests {
         elsewhere = parts("", None);
         elsewhere.method = Method::POST;
         assert_eq!(agree(&elsewhere, false).err().map(|(status, _)| status.as_u16()), Some(400));
+    }
+
+    #[test]
+    fn pages_of_elsewhere_are_known_by_host_and_origin() {
+        let asked = |headers: &[(HeaderName, &str)]| {
+            let mut all = HeaderMap::new();
+            for (name, value) in headers {
+                all.append(name.clone(), value.parse().unwrap());
+            }
+            of_this_machine(&all)
+        };
+        let host = (HOST, "localhost:4443");
+        assert_eq!(asked(std::slice::from_ref(&host)), Ok(()));
+        assert_eq!(asked(&[(HOST, "[::1]:4443"), (ORIGIN, "http://localhost:3000")]), Ok(()));
+        for bad in ["https://evil.example", "null", "", "http://localhost.evil.example:4443"] {
+            assert!(asked(&[host.clone(), (ORIGIN, bad)]).unwrap_err().contains("a page of"), "{bad}");
+        }
+        for bad in ["evil.example", "192.0.2.1:4443", ""] {
+            assert!(asked(&[(HOST, bad)]).unwrap_err().contains("at the host"), "{bad}");
+        }
+        assert!(asked(&[]).is_err());
+        let own = (ORIGIN, "http://127.0.0.1");
+        assert!(asked(&[host.clone(), own, (ORIGIN, "http://evil.example")]).is_err(), "all of them count");
+        assert!(asked(&[host, (HOST, "evil.example")]).is_err());
     }
 
     #[test]

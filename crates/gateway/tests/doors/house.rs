@@ -159,6 +159,7 @@ impl House {
             services,
             access,
             requests: Arc::new(Mirror),
+            guard_against_browsers: false,
             observers,
             clock: clock.clone(),
             limits,

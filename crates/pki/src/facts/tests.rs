@@ -55,6 +55,17 @@ fn facts_are_what_the_certificate_says() {
 }
 
 #[test]
+fn the_facts_of_a_text_are_those_of_its_certificate() {
+    let made = params().self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let text = crate::pem::encode(crate::pem::CERTIFICATE, made.der());
+    assert_eq!(facts_in_pem(&text).unwrap(), facts(made.der()).unwrap());
+    assert!(facts(text.as_bytes()).is_err(), "the text is not the certificate");
+    for bad in ["", "-----BEGIN CERTIFICATE-----", &text.repeat(2)] {
+        assert!(facts_in_pem(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn a_certificate_is_read_whole_or_not_at_all() {
     let made = params().self_signed(&KeyPair::generate().unwrap()).unwrap();
     let mut longer = made.der().to_vec();

@@ -100,6 +100,39 @@ fn the_client_id_decides_about_the_thing() {
 }
 
 #[test]
+fn what_a_certificate_says_of_itself_counts() {
+    let (scene, arn) = scene();
+    let condition = |name: &str| {
+        let key = "iot:Certificate.Subject.CommonName";
+        format!(
+            r#"{{"Effect":"Deny","Action":"iot:Publish","Resource":"*","Condition":{{"StringEquals":{{"{key}":"{name}"}}}}}}"#
+        )
+    };
+    write(&scene, "own", &condition("device"));
+    write(&scene, "other", &condition("another"));
+    for (policy, expected) in [("own", AuthDecision::ExplicitDeny), ("other", AuthDecision::Allowed)] {
+        let asked = TestAuthorizationRequest {
+            policy_names_to_add: Some(own(policy)),
+            ..question(&arn, info(ActionType::Publish, &["ARN:topic/a/b"]))
+        };
+        assert_eq!(ask(&scene, asked).unwrap().auth_decision, Some(expected), "{policy}");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_no_answer() {
+    let (scene, arn) = scene();
+    let key = certificate_key(arn.rsplit_once('/').unwrap().1);
+    let mut record = scene.run(CERTIFICATES.get(&scene.store, &key)).unwrap().unwrap().value;
+    record.pem = "damaged".to_owned();
+    let mut batch = store::Batch::new();
+    CERTIFICATES.put(&mut batch, &key, &record);
+    scene.run(store::Store::commit(&scene.store, batch)).unwrap();
+    let asked = question(&arn, info(ActionType::Publish, &["ARN:topic/a/b"]));
+    assert_eq!(code(ask(&scene, asked)), crate::ErrorCode::InternalFailure);
+}
+
+#[test]
 fn all_resources_of_a_question_must_be_allowed() {
     let (scene, arn) = scene();
     let asked = question(&arn, info(ActionType::Publish, &["ARN:topic/a/b", "ARN:topic/other"]));

@@ -320,6 +320,8 @@ fn gateway(
         services: doors.services,
         access: Arc::clone(doors.access),
         requests,
+        // Everybody knows the key of development mode.
+        guard_against_browsers: settings.dev,
     })
     .map_err(ServeProblem::new)
 }
