@@ -149,6 +149,18 @@ def test_no_auth_packet(dial, server, standard):
     assert refused_connect(dial, standard, V5, client_id, **ask).code == 0x8C
 
 
+def test_overlapping_subscriptions_copies(connected, new_server, version, tmp_path):
+    """Each copy comes, also from the journal, and none of them counts as waiting for ever."""
+    text = "[divergences]\noverlapping-subscriptions-copies = true\n[quotas]\nsession-queue-messages = 4\n"
+    server = new_server("--config", write(tmp_path, text))
+    client = connected(version, on=server, clean=False, **(dict(session_expiry=600) if version == V5 else {}))
+    assert client.subscribe("a/b", "a/+") == [1, 1]
+    publisher = connected(version, on=server)
+    for number in range(8):
+        assert publisher.publish("a/b", str(number), qos=1) == 0
+        assert [int(client.message().payload) for _ in range(2)] == [number, number]
+
+
 def test_dup_unsupported(connected, server, standard, topic, version):
     for on, dup in ((server, False), (standard, True)):
         options = dict(session_expiry=600) if version == V5 else {}

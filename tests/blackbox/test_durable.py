@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import wire
+from provision import allow, deny
 from wire import V5, Wire
 
 KILLS = int(os.environ.get("DURABLE_KILLS", "12"))
@@ -57,6 +58,22 @@ def test_subscriptions_and_waiting_messages_survive(plain, version):
     assert sorted(int(device.message().payload) for _ in range(20)) == list(range(20))
     connect("publisher").publish("to/device", "live", qos=1)
     assert device.message().payload == b"live", "the subscription is there too"
+
+
+def test_more_copies_of_one_read_than_the_journal_takes_at_once(plain):
+    """64 messages in one write, for 157 sessions: 10 048 records."""
+    server, connect = plain
+    devices = [connect(f"device-{number}", **persistent(V5)) for number in range(157)]
+    assert all(device.subscribe("to/all", qos=1) == [1] for device in devices)
+    publisher = connect("publisher")
+    publisher.send(b"".join(wire.publish(V5, "to/all", str(n), 1, packet_id=n + 1) for n in range(64)))
+    acks = [publisher.expect(wire.PUBACK) for _ in range(64)]
+    assert [ack.packet_id for ack in acks] == list(range(1, 65)) and {ack.code for ack in acks} == {0}
+    for device in (devices[0], devices[-1]):
+        assert [int(device.message().payload) for _ in range(64)] == list(range(64))
+    restart(server)
+    device = connect("device-78", **persistent(V5))
+    assert [int(device.message().payload) for _ in range(64)] == list(range(64))
 
 
 def test_unacknowledged_messages_survive(plain):
@@ -125,6 +142,27 @@ def test_a_clean_start_forgets_what_was_kept(plain):
     device = connect("device", **persistent(V5))
     assert not device.connack.session_present
     assert not device.is_readable(0.5)
+
+
+def test_a_recovered_will_is_judged_by_what_its_certificate_says(plain):
+    """Certificates that AWS IoT issues have the common name `AWS IoT Certificate`."""
+    server, connect = plain
+    watcher = connect("watcher", **persistent(V5))
+    watcher.subscribe("wills/#", qos=1)
+    devices = []
+    for name, common_name in (("denied", "AWS IoT Certificate"), ("allowed", "another")):
+        device = server.account.device()
+        victim = Wire.dial(server, device)
+        devices.append(victim)
+        assert victim.connect(name, will=dict(topic=f"wills/{name}", payload=name, qos=1)).code == 0
+        condition = {"StringEquals": {"iot:Certificate.Subject.CommonName": common_name}}
+        device.replace_policy(allow("iot:*", "*"), deny("iot:Publish", "*", Condition=condition))
+    restart(server)
+    for victim in devices:
+        victim.close()
+    watcher = connect("watcher", **persistent(V5))
+    assert watcher.message().payload == b"allowed"
+    assert not watcher.is_readable(0.5)
 
 
 def test_kill_in_the_middle_of_load_loses_nothing_acknowledged(plain):

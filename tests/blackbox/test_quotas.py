@@ -8,7 +8,7 @@ import botocore.exceptions
 import pytest
 
 import wire
-from provision import unique
+from provision import allow, unique
 from refusal import connect_refused
 from server import Server
 from test_aws_cli import aws
@@ -201,6 +201,15 @@ def test_subscriptions_of_the_account_have_a_rate(narrow, connected, version):
     codes = client.subscribe(*(unique("rate") for _ in range(8)))
     assert codes[0] == 1 and codes.count(refused) >= 5, codes
     client.ping()
+
+
+def test_subscriptions_that_are_denied_count(narrow, connected):
+    server = narrow(subscribes_per_account=5)
+    stranger = connected(V5, device=server.account.device(allow("iot:Connect", "*")), on=server)
+    codes = sum((stranger.subscribe(*(unique("rate") for _ in range(8))) for _ in range(4)), [])
+    assert codes[:5] == [0x87] * 5 and codes.count(QUOTA_EXCEEDED) >= 20, codes
+    assert stranger.unsubscribe(*(unique("rate") for _ in range(8))) == [0] * 8
+    stranger.ping()
 
 
 def test_shared_groups_and_their_members_are_counted(narrow, connected, version, topic):

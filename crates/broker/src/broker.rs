@@ -174,6 +174,10 @@ impl Broker {
     /// Ends what is due: sessions whose time is over, wills that waited. Returns when to call again at the latest.
     pub fn on_time(&self, now: Timestamp) -> Timestamp {
         self.0.sees(now);
+        // What is due after the end is the next process's business: nothing can be made durable any more.
+        if self.0.committer.is_closed() {
+            return Timestamp::NEVER;
+        }
         for cell in self.0.expiry.due(now) {
             self.0.look_at(&cell, now);
         }

@@ -17,7 +17,6 @@ use crate::cell::{Cell, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
 use crate::lifecycle::Named;
 use crate::link::{Credential, Link};
-use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
 use standing::{Bearer, Granted, Standing};
 
@@ -123,6 +122,10 @@ impl Broker {
         inner.report_notes(client, &notes, clock());
         let standing = inner.identify(&client_id, &credential, &link, clock).await;
         let standing = standing.map_err(|violation| refuse(client, violation))?;
+        if inner.committer.is_closed() {
+            // It would end an older session of the client, and could not keep its own.
+            return Err(refuse(client, Violation::new(Fault::ServerError, "the server is going down")));
+        }
         let now = clock();
         inner.sees(now);
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
@@ -144,10 +147,14 @@ impl Broker {
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now).map_err(|violation| refuse(client, violation))?;
         inner.remember(&seated, lasts).await.map_err(|error| {
+            // A CONNECT that is refused has no will.
+            seated.cell().enter(|seat| {
+                seat.of(seated.generation()).map(|(live, _)| live.talk.terms_mut().will.take())
+            });
             let detail = format!("its session could not be stored: {error}");
             refuse(client, Violation::new(Fault::ServerError, detail))
         })?;
-        inner.accept(&seated);
+        inner.accept(&seated, clock());
         Ok(seated)
     }
 
@@ -208,7 +215,7 @@ impl Broker {
         if let Some((_, standing, will)) =
             taken.suppressed.filter(|(due, ..)| !taken.arrived.resumed || *due <= now)
         {
-            inner.publish_will(&standing, &will, now);
+            inner.publish_will(&cell, &standing, &will, now);
         }
         let Admitted { terms, standing, .. } = admitted;
         inner.await_renewal(&standing);
@@ -229,10 +236,7 @@ impl Broker {
                 (Divergence::CrossVersionNoResume, &"came back with the other version of MQTT");
             inner.diverges(row, connection.client(), "CONNECT", detail, now);
         }
-        inner.provoke_renumbering(connection.cell(), &taken.reports, now);
         inner.provoke_end(&connection, now);
-        inner.report_all(connection.client_id(), &taken.reports, now);
-        inner.look_after(connection.cell());
         // A change that came between the check of the standing and the seat found nobody to turn away.
         if connection.standing.is_condemned() {
             let same = |live: &Live| Arc::ptr_eq(&live.standing, &connection.standing);
@@ -253,16 +257,24 @@ struct Taken {
     over: Option<Kept>,
     /// A will that was waiting for its delay.
     suppressed: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
-    reports: Vec<Report>,
 }
 
 impl Inner {
-    /// Nothing can refuse the connection any more: its groups may have something for it.
-    fn accept(&self, connection: &Connection) {
-        connection.cell().enter(|seat| {
-            seat.accepted |= seat.of(connection.generation()).is_some();
+    /// Nothing can refuse the connection any more: what waits for it may go out. Before, nothing is sent, so that nothing is
+    /// told of and billed that a refused client does not get.
+    fn accept(&self, connection: &Connection, now: Timestamp) {
+        let cell = connection.cell();
+        let reports = cell.enter(|seat| {
+            let Some((live, kept)) = seat.of(connection.generation()) else { return Vec::new() };
+            let standing = live.standing.clone();
+            let reports = self.resume(&mut kept.session, &mut live.talk, &standing, now);
+            seat.accepted = true;
+            reports
         });
-        self.kick_groups_of(connection.cell());
+        self.provoke_renumbering(cell, &reports, now);
+        self.report_all(connection.client_id(), &reports, now);
+        self.look_after(cell);
+        self.kick_groups_of(cell);
     }
 
     /// The client's own id, or a generated one.
@@ -391,9 +403,9 @@ impl Inner {
                 return Some(Err(Violation::new(Fault::TakenOver, detail)));
             }
             seat.arrival = admitted.arrival;
-            seat.accepted = false;
             let oust = !mutation::is(Mutation::KeepsOldConnection);
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
+            seat.accepted = false;
             let (ousted, waker) = ousted.flatten().unzip();
             let lives = |kept: &&Kept| kept.ends_at > now;
             let resumed =
@@ -417,10 +429,6 @@ impl Inner {
             let (session_identifier, bytes) = (name.clone(), admitted.bytes);
             let arrived =
                 Arrived { version_number, resumed, subscriptions, queued, session_identifier, bytes };
-            let reports = match resumed {
-                true => self.resume(&mut kept.session, &mut talk, standing, now),
-                false => Vec::new(),
-            };
             let (session, version) = (kept.id, terms.version);
             let seated = Seated { generation, session, version, session_identifier: name.clone() };
             let standing = standing.clone();
@@ -439,7 +447,7 @@ impl Inner {
                 local: *local,
                 awaited: Vec::new(),
             });
-            Some(Ok(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed, reports }))
+            Some(Ok(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed }))
         })
     }
 

@@ -254,11 +254,13 @@ impl Inner {
             self.conclude(cell, ended, &Departure { will: by.will && !deletion.prevent_will, ..by }, now);
         }
         if let Some((standing, will)) = deleted.will {
-            self.publish_will(&standing, &will, now);
+            self.publish_will(cell, &standing, &will, now);
         }
         if let Some(over) = deleted.over {
             self.unroute(&over);
             self.forget_queue(cell, &over);
+            // The save before may be done already: its journal is forgotten by one that comes after this.
+            self.keep(cell);
             self.settle_future(cell, now);
         }
     }

@@ -341,7 +341,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(Handed, Option<std::task::Waker>), Undelivered> {
         let kept = seat.kept.as_mut().ok_or(Undelivered::NotFound)?;
-        let live = seat.live.as_mut().ok_or(Undelivered::NotConnected)?;
+        let live = seat.live.as_mut().filter(|_| seat.accepted).ok_or(Undelivered::NotConnected)?;
         let topic = &parcel.message.topic;
         let rules = crate::broker::match_rules(&self.dialect);
         let is_subscribed = kept

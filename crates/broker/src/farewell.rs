@@ -22,7 +22,7 @@ use crate::publish::Sender;
 use crate::report::{self, Departure};
 use standing::Standing;
 
-type DueWills = VecDeque<(Arc<Standing>, WillPlan)>;
+type DueWills = VecDeque<(Arc<Cell>, Arc<Standing>, WillPlan)>;
 
 thread_local! {
     /// Wills that wait for the one that is being published on this thread.
@@ -73,8 +73,10 @@ impl Inner {
         }
         self.settle_shares(&ended.settled);
         self.come_back(ended.returned);
-        self.keep(cell);
-        if let Some(will) = ended.will.filter(|_| departure.will) {
+        let will = ended.will.filter(|_| departure.will);
+        // The record of a will that is published goes after it.
+        let mut kept = false;
+        if let Some(will) = will {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
                 departure.fault == Some(Fault::TakenOver) && self.dialect.has(Divergence::TakeoverWill);
@@ -82,13 +84,17 @@ impl Inner {
                 let detail = &"was taken over, and its will did not wait";
                 self.diverges(Divergence::TakeoverWill, client, "CONNECT", detail, now);
             }
-            self.will_due(cell, &ended.standing, will, session_over || taken_over, now);
+            kept = self.will_due(cell, &ended.standing, will, session_over || taken_over, now);
+        }
+        if !kept {
+            self.keep(cell);
         }
         self.provoke_slack(cell, now);
         self.settle_future(cell, now);
     }
 
-    /// Publishes a will now, or keeps it for its delay if the session goes on [MQTT-3.1.3-9].
+    /// Publishes a will now, or keeps it for its delay if the session goes on [MQTT-3.1.3-9]. True if it was published, and
+    /// the cell's records are written after it.
     fn will_due(
         &self,
         cell: &Arc<Cell>,
@@ -96,9 +102,10 @@ impl Inner {
         will: Box<WillPlan>,
         at_once: bool,
         now: Timestamp,
-    ) {
+    ) -> bool {
         if at_once || will.delay.is_zero() || mutation::is(Mutation::WillIgnoresDelay) {
-            return self.publish_will(standing, &will, now);
+            self.publish_will(cell, standing, &will, now);
+            return true;
         }
         let when = now + will.delay;
         let mut will = Some((when, standing.clone(), will));
@@ -113,23 +120,28 @@ impl Inner {
         if will.is_none() {
             self.arm(cell, when);
         }
+        false
     }
 
-    /// Publishes a will by the permissions that its client has now. A will may end another client, whose will may end
-    /// the next: they are taken one after the other, not one inside the other.
-    pub fn publish_will(&self, standing: &Arc<Standing>, will: &WillPlan, now: Timestamp) {
+    /// Publishes a will by the permissions that its client has now, and then writes the client's records: that of the will
+    /// goes. A will may end another client, whose will may end the next: they are taken one after the other, not one inside
+    /// the other.
+    pub fn publish_will(&self, cell: &Arc<Cell>, standing: &Arc<Standing>, will: &WillPlan, now: Timestamp) {
         let first = WILLS.with_borrow_mut(|waiting| {
             let first = waiting.is_none();
-            waiting.get_or_insert_default().push_back((standing.clone(), will.clone()));
+            waiting.get_or_insert_default().push_back((cell.clone(), standing.clone(), will.clone()));
             first
         });
         if !first {
             return;
         }
-        while let Some((standing, will)) = WILLS.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front()) {
+        while let Some((cell, standing, will)) =
+            WILLS.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front())
+        {
             if let Some(job) = self.will_job(&standing, &will, now) {
                 self.committer.submit(job);
             }
+            self.keep(&cell);
         }
         WILLS.set(None);
     }
@@ -145,7 +157,7 @@ impl Inner {
             Ok(permits) => {
                 self.report_will(client, message, now);
                 let outcome = self.distribute(permits, parcel, Sender::will(client), now);
-                (!outcome.is_empty()).then(|| outcome.job(Then::Rest))
+                (!outcome.is_empty()).then(|| Job { is_will: true, ..outcome.job(Then::Rest) })
             }
             Err(denied) => {
                 self.report_will_refused(client, &denied, now);
@@ -215,7 +227,7 @@ impl Inner {
             self.arm(cell, again);
         }
         if let Some((_, standing, will)) = will {
-            self.publish_will(&standing, &will, now);
+            self.publish_will(cell, &standing, &will, now);
         }
         if let Some(kept) = over {
             self.unroute(&kept);

@@ -224,9 +224,22 @@ impl Amount for Rate {
     const MOST: u64 = u32::MAX as u64;
 }
 
+/// Sizes of what is stored: the `oasis` dialect has as much as the store takes, and nobody may have more.
+const STORED: &[QuotaId] = &[
+    QuotaId::ClientIdSize,
+    QuotaId::PayloadSize,
+    QuotaId::ContentTypeSize,
+    QuotaId::CorrelationDataSize,
+    QuotaId::UserPropertiesSize,
+    QuotaId::TopicSize,
+    QuotaId::ShareNameSize,
+];
+
 fn set<A: Amount>(field: &mut A, quota: &'static Quota, value: u64) -> Result<(), InvalidSetting> {
-    if value > A::MOST {
-        return Err(InvalidSetting::OutOfRange { quota: quota.name, least: 0, most: A::MOST });
+    let stored = quota.oasis.filter(|_| STORED.contains(&quota.id));
+    let most = stored.map_or(A::MOST, |most| most.min(A::MOST));
+    if value > most {
+        return Err(InvalidSetting::OutOfRange { quota: quota.name, least: 0, most });
     }
     *field = A::from_quota(value);
     Ok(())

@@ -44,6 +44,11 @@ pub static OPEN_QUESTIONS: &[OpenQuestion] = &[
         reading: "answered like a publish without permission",
         built: true,
     },
+    OpenQuestion {
+        question: "A Deny on a resource that an IoT action names and is not bound to",
+        reading: "it denies; an Allow on what the path names still allows where AWS binds the action to no resource",
+        built: true,
+    },
     OpenQuestion { question: "Denied will topic", reading: "answered like a denied connect", built: true },
     OpenQuestion {
         question: "A client certificate past its end date",

@@ -24,7 +24,7 @@ pub use retained::RetainedRecord;
 
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
 pub const SESSIONS: Keyspace<SessionRecord> = Keyspace::new("sessions");
-/// Key: client id. Wills of connected clients.
+/// Key: client id. Wills of connected clients, and those that wait for their delay.
 pub const WILLS: Keyspace<WillRecord> = Keyspace::new("wills");
 /// Key: topic. Retained messages: [`RetainedRecord`].
 pub const RETAINED: Space = Space::new("retained");
@@ -85,6 +85,12 @@ pub struct WillRecord {
     pub server_name: Option<String>,
     /// Seconds from the disconnect.
     pub expiry: Option<u32>,
+    /// Will Delay Interval, seconds from the disconnect.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delay: u64,
+    /// When it is due, if its connection has ended and it waits for its delay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
     /// What a custom authorizer granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantRecord>,

@@ -91,16 +91,17 @@ impl<M: Weighed> RetainedIndex<M> {
 
     /// All that a filter matches, up to `limit`. It walks the topics that share the filter's literal beginning.
     pub fn matching(&self, filter: &str, rules: MatchRules, limit: usize) -> Vec<Arc<M>> {
-        let literal = filter.split(['+', '#']).next().unwrap_or_default();
-        let start = literal.strip_suffix('/').unwrap_or(literal);
         let held = self.held.read();
-        held.topics
-            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
-            .take_while(|(topic, _)| topic.starts_with(start))
-            .filter(|(topic, _)| mqtt::matches(filter, topic, rules))
-            .take(limit)
-            .map(|(_, message)| message.clone())
-            .collect()
+        let found = held.near(filter).filter(|(topic, _)| mqtt::matches(filter, topic, rules));
+        found.take(limit).map(|(_, message)| message.clone()).collect()
+    }
+
+    /// True if a filter matches a message that is wanted, as far as `most` topics tell: it looks at no more of those that
+    /// share the filter's literal beginning, and says no although there may be one behind them.
+    pub fn finds(&self, filter: &str, rules: MatchRules, most: usize, wanted: impl Fn(&M) -> bool) -> bool {
+        let held = self.held.read();
+        let mut looked_at = held.near(filter).take(most);
+        looked_at.any(|(topic, message)| mqtt::matches(filter, topic, rules) && wanted(message))
     }
 
     /// How many topics have a retained message.
@@ -115,6 +116,16 @@ impl<M: Weighed> RetainedIndex<M> {
 }
 
 impl<M: Weighed> Held<M> {
+    /// The topics that share a filter's literal beginning.
+    fn near<'a>(&'a self, filter: &'a str) -> impl Iterator<Item = (&'a str, &'a Arc<M>)> {
+        let literal = filter.split(['+', '#']).next().unwrap_or_default();
+        let start = literal.strip_suffix('/').unwrap_or(literal);
+        self.topics
+            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
+            .map(|(topic, message)| (&**topic, message))
+            .take_while(move |(topic, _)| topic.starts_with(start))
+    }
+
     fn remove(&mut self, topic: &str) -> bool {
         let gone = self.topics.remove(topic);
         self.bytes -= gone.as_ref().map_or(0, |gone| gone.weight());
@@ -179,5 +190,23 @@ mod tests {
         assert_eq!(found("a/#", MatchRules { hash_matches_parent: true }), ["a", "a/b", "a/b/c"]);
         assert_eq!(found("+/b", AWS), ["a/b"]);
         assert_eq!(found("#", AWS), ["a", "a/b", "a/b/c", "ab"]);
+    }
+
+    #[test]
+    fn a_look_for_one_ends_after_so_many_topics() {
+        let index = RetainedIndex::new(10, 100);
+        for topic in ["a/1", "a/2", "a/3/x", "b"] {
+            index.store(topic, Arc::new(topic)).unwrap();
+        }
+        let looked_at = std::cell::Cell::new(0);
+        let finds = |filter, most| index.finds(filter, AWS, most, |_| true);
+        assert!(finds("a/+/x", 3) && !finds("a/+/x", 2), "it is the third");
+        assert!(finds("#", 1) && !finds("c/#", 10));
+        let unwanted = |_: &&str| {
+            looked_at.set(looked_at.get() + 1);
+            false
+        };
+        assert!(!index.finds("#", AWS, 3, unwanted));
+        assert_eq!(looked_at.get(), 3);
     }
 }

@@ -8,6 +8,11 @@ use mqtt::{MessageProperties, Text, TopicFilter, TopicName};
 use crate::Violation;
 use crate::mutation::{self, Mutation};
 
+/// The longest filter of a shared subscription by which the store can name the queue of its group.
+const STORED_FILTER_BYTES: usize = 960;
+/// The longest share name for which there is room beside a stored message.
+const STORED_SHARE_BYTES: usize = 200;
+
 /// A topic that a client may publish to: legal, short and shallow enough, not reserved for others.
 pub fn publish_topic(topic: Text, retain: bool, dialect: &Dialect) -> Result<TopicName, Violation> {
     let name = TopicName::try_from(topic)
@@ -46,6 +51,7 @@ pub fn subscribe_filter(filter: &Text, dialect: &Dialect) -> Result<TopicFilter,
             format!("the share name is longer than {most} characters"),
         ));
     }
+    stored_share(&filter, dialect)?;
     lengths("topic filter", filter.matcher(), Fault::FilterInvalid, dialect)?;
     if filter.matcher().starts_with('$')
         && let Err(fault) = dialect.subscribe_allowed(filter.matcher())
@@ -54,6 +60,23 @@ pub fn subscribe_filter(filter: &Text, dialect: &Dialect) -> Result<TopicFilter,
         return Err(Violation::new(Fault::FilterReserved, detail));
     }
     Ok(filter)
+}
+
+/// What is stored of a shared subscription has to fit: where groups queue it is the whole filter, else the name beside each
+/// message. AWS's limits are below either, but for a name of many bytes a character.
+fn stored_share(filter: &TopicFilter, dialect: &Dialect) -> Result<(), Violation> {
+    let Some(share) = filter.share_name() else { return Ok(()) };
+    let (what, bytes, most) = match dialect.has(Divergence::SharedGroupQueue) {
+        true => ("filter of the shared subscription", filter.as_str().len(), STORED_FILTER_BYTES),
+        false => ("share name", share.len(), STORED_SHARE_BYTES),
+    };
+    match bytes > most {
+        true => Err(Violation::new(
+            Fault::FilterInvalid,
+            format!("the {what} has {bytes} bytes, the store takes {most}"),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn lengths(what: &str, text: &str, fault: Fault, dialect: &Dialect) -> Result<(), Violation> {

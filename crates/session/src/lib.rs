@@ -6,7 +6,8 @@
 //!
 //! Where to look: [`Terms`] is what CONNECT agreed, [`Session`] is what survives the connection, [`Conversation`] is
 //! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties,
-//! [`group`] is the queue of a shared subscription's group, [`lately`] remembers for a while who went.
+//! [`group`] is the queue of a shared subscription's group, [`lately`] remembers for a while who went,
+//! [`Wakes`] whom to wake.
 
 mod aliases;
 pub mod check;
@@ -24,6 +25,7 @@ pub mod stored;
 pub mod tape;
 mod terms;
 pub mod throttle;
+mod wakes;
 mod will;
 
 pub use conversation::{Conversation, Step};
@@ -36,6 +38,7 @@ pub use session::exactly_once::ExactlyOnce;
 pub use session::in_flight::Unsent;
 pub use session::{Delivered, Dropped, Gate, Offer, PAGE, Place, Session, Subscription};
 pub use terms::Terms;
+pub use wakes::Wakes;
 pub use will::WillPlan;
 
 use std::borrow::Cow;

@@ -327,18 +327,29 @@ impl Session {
         self.backlog.pop_front()
     }
 
-    /// Sends what [`Session::next_ready`] gave.
+    /// Sends what [`Session::next_ready`] gave. If it can't be sent after all it is the next one again.
     pub fn send_next(&mut self, live: &mut Conversation, offer: Offer, now: Timestamp) -> Delivered {
-        let place = offer.place;
-        let delivered = if self.expires && offer.parcel.is_expired(now) {
-            Delivered::Dropped(Dropped::Expired)
-        } else {
-            self.send(live, &offer, now)
+        let dropped = match () {
+            () if self.expires && offer.parcel.is_expired(now) => Dropped::Expired,
+            () if live.is_too_large(&offer) => Dropped::TooLargeForClient,
+            () => {
+                return self.try_send(live, &offer, now).unwrap_or_else(|| {
+                    self.put_first(offer);
+                    Delivered::Queued
+                });
+            }
         };
-        if matches!(delivered, Delivered::Dropped(_)) {
-            self.settle(place);
+        self.settle(offer.place);
+        Delivered::Dropped(dropped)
+    }
+
+    /// Back to where it was taken from: what waits behind it came later.
+    fn put_first(&mut self, offer: Offer) {
+        if offer.place.is_some_and(|place| place.is_backlog) {
+            return self.backlog.push_front(offer);
         }
-        delivered
+        self.queue_bytes += offer.parcel.weight();
+        self.queue.push_front(offer);
     }
 
     /// A waiting message is not to be sent.
@@ -415,9 +426,8 @@ impl Session {
         self.forget_direct();
         let Some(tape) = &mut self.tape else { return };
         for (pages, is_backlog) in [(&mut self.queue, false), (&mut self.backlog, true)] {
-            let number =
-                |offer: Option<&Offer>| offer.and_then(|offer| offer.place).map(|place| place.number);
-            if let (Some(first), Some(last)) = (number(pages.front()), number(pages.back())) {
+            let numbers = || pages.iter().filter_map(|offer| Some(offer.place?.number));
+            if let (Some(first), Some(last)) = (numbers().min(), numbers().max()) {
                 tape.put_back(first, last, is_backlog);
             }
             let back = pages.iter().filter(|offer| offer.place.is_some());

@@ -5,14 +5,14 @@ use std::task::Waker;
 
 /// Receivers of one wake; all are woken when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Wakes(Vec<Waker>);
+pub struct Wakes(Vec<Waker>);
 
 /// Beyond so many some are woken early, so that a large fan-out begins to be written while it goes on.
 const MOST: usize = 64;
 
 impl Wakes {
     /// Its receiver has something to write.
-    pub(crate) fn add(&mut self, waker: Option<Waker>) {
+    pub fn add(&mut self, waker: Option<Waker>) {
         if self.0.len() >= MOST {
             self.now();
         }

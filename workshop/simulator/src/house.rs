@@ -51,8 +51,9 @@ pub fn credential(client: usize) -> Option<Credential> {
 /// Puts the certificate of a client into the registry, ACTIVE.
 pub fn register(disk: &Disk, client: usize) {
     let id = certificate_id(client);
+    let pem = AUTHORITY.as_ref().map(|authority| authority.certificate().pem()).unwrap_or_default();
     let json = serde_json::json!({
-        "id": id, "pem": "", "status": "ACTIVE", "mode": "DEFAULT", "created": START, "modified": START,
+        "id": id, "pem": pem, "status": "ACTIVE", "mode": "DEFAULT", "created": START, "modified": START,
         "not_before": START, "not_after": START, "generation": "g", "version": 1,
     });
     let Ok(record) = serde_json::from_value::<CertificateRecord>(json) else { return };

@@ -4,7 +4,7 @@
 //! each job says comes after. So an acknowledgement never waits alone for a disk, and nothing depends on the
 //! connection that caused a write being there when it is done.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -27,9 +27,11 @@ use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
 const MOST_BYTES: usize = 64 << 20;
-/// What one group takes at most; the journal's own limits are wider.
+/// What one group takes at most, unless its first job has more: see [`append`].
 const GROUP_RECORDS: usize = 4_000;
 const GROUP_BYTES: usize = 8 << 20;
+/// Retained messages that are written with one job when they are written for themselves.
+const TOPICS: usize = 100;
 
 /// A thing to be made durable.
 pub(crate) struct Job {
@@ -39,8 +41,10 @@ pub(crate) struct Job {
     pub saves: Vec<Arc<Cell>>,
     /// The cell of which identifiers of QoS 2 messages are among the appends.
     pub logs: Option<Arc<Cell>>,
-    /// Other records to write.
-    pub batch: Batch,
+    /// Topics of which the retained message is to be written as it is when the write happens.
+    pub retained: Vec<Box<str>>,
+    /// It publishes a will: the record of that goes later.
+    pub is_will: bool,
     /// What comes after.
     pub then: Then,
 }
@@ -70,9 +74,23 @@ impl Then {
 }
 
 impl Job {
+    /// Nothing yet.
+    pub(crate) fn new(then: Then) -> Self {
+        let (appends, saves, retained) = (Vec::new(), Vec::new(), Vec::new());
+        Self { appends, saves, logs: None, retained, is_will: false, then }
+    }
+
     /// Only the records of a cell.
     pub(crate) fn save(cell: &Arc<Cell>, then: Then) -> Self {
-        Self { appends: Vec::new(), saves: vec![cell.clone()], logs: None, batch: Batch::new(), then }
+        Self { saves: vec![cell.clone()], ..Self::new(then) }
+    }
+
+    /// Only the retained messages of topics.
+    pub(crate) fn retained(mut topics: Vec<Box<str>>) -> impl Iterator<Item = Self> {
+        std::iter::from_fn(move || {
+            let some: Vec<_> = topics.drain(..topics.len().min(TOPICS)).collect();
+            (!some.is_empty()).then(|| Self { retained: some, ..Self::new(Then::Rest) })
+        })
     }
 
     fn count(&self) -> usize {
@@ -80,7 +98,7 @@ impl Job {
     }
 
     fn bytes(&self) -> usize {
-        self.appends.iter().map(|(append, _)| append.bytes()).sum::<usize>() + self.batch.bytes() + 64
+        self.appends.iter().map(|(append, _)| append.bytes()).sum::<usize>() + self.retained.len() * 64 + 64
     }
 }
 
@@ -92,14 +110,28 @@ pub(crate) struct Committer {
     congested: AtomicBool,
 }
 
+/// What could not be written, and is written again at the next [`Inner::save_again`].
+#[derive(Default)]
+struct Unsaved {
+    /// Cells with their records.
+    cells: BTreeMap<Box<str>, Arc<Cell>>,
+    /// Topics with their retained messages.
+    topics: BTreeSet<Box<str>>,
+}
+
+impl Unsaved {
+    fn len(&self) -> usize {
+        self.cells.len() + self.topics.len()
+    }
+}
+
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
     /// Journals to be trimmed with the next group; the furthest place counts.
     trims: BTreeMap<Key, u64>,
-    /// Cells whose records could not be written: they are written again at the next [`Inner::save_again`].
-    unsaved: BTreeMap<Box<str>, Arc<Cell>>,
+    unsaved: Unsaved,
     nudged: bool,
     waker: Option<Waker>,
     closed: bool,
@@ -134,16 +166,16 @@ impl Committer {
 
     /// The records of a cell could not be written. There may be an earlier one of that client, which is older.
     fn unsaved(&self, cell: Arc<Cell>) {
-        let before = self.waiting.lock().unsaved.insert(cell.client_id.as_str().into(), cell.clone());
+        let before = self.waiting.lock().unsaved.cells.insert(cell.client_id.as_str().into(), cell.clone());
         if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &cell)) {
             inherit(&before, &cell);
         }
     }
 
-    /// Cells whose records are to be written again. After the end the loop has them, as its last work.
-    fn take_unsaved(&self, at_the_end: bool) -> BTreeMap<Box<str>, Arc<Cell>> {
+    /// Cells and topics whose records are to be written again. After the end the loop has them, as its last work.
+    fn take_unsaved(&self, at_the_end: bool) -> Unsaved {
         let mut waiting = self.waiting.lock();
-        if waiting.closed != at_the_end { BTreeMap::new() } else { std::mem::take(&mut waiting.unsaved) }
+        if waiting.closed != at_the_end { Unsaved::default() } else { std::mem::take(&mut waiting.unsaved) }
     }
 
     /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
@@ -203,6 +235,11 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    /// True from the end on.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.waiting.lock().closed
+    }
+
     /// The next group; `None` at the end.
     async fn next(&self) -> Option<(Vec<Job>, BTreeMap<Key, u64>)> {
         poll_fn(|cx| {
@@ -258,27 +295,34 @@ impl Inner {
         let Some(journal) = self.journal.clone() else { return };
         let mut targets = Vec::new();
         let mut appends = Vec::new();
-        let (mut batches, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut batches, mut later, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // The record of a will goes when the will is where it has to be.
+        let wills = jobs.iter().any(|job| job.is_will);
         for job in &mut jobs {
             for (append, cells) in job.appends.drain(..) {
                 appends.push(append);
                 targets.extend(cells);
             }
-            let mut batch = std::mem::take(&mut job.batch);
+            let (mut batch, mut records) = (self.retained_records(&job.retained), Batch::new());
             let mut added = Vec::new();
             for cell in job.saves.drain(..) {
-                let save::Added { log, abandoned } = save::add(&cell, &mut batch);
+                let into = if wills { &mut records } else { &mut batch };
+                let save::Added { log, abandoned } = save::add(&cell, into);
                 logs.extend(log);
                 added.push((cell, abandoned));
             }
             saved.push(added);
             batches.push(batch);
+            later.push(records);
         }
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
         let committing = join_all(batches.into_iter().map(|batch| self.commit(batch)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
         // not needed any more.
         let (committed, appended, trimmed) = join3(committing, append(&*journal, appends), trimming).await;
+        let later = join_all(later.into_iter().map(|batch| self.commit(batch))).await;
+        let committed: Vec<_> =
+            committed.into_iter().zip(later).map(|(first, then)| first.and(then)).collect();
         let now = clock();
         if committed.iter().all(Result::is_ok) {
             logs.into_iter().for_each(|(key, upto)| self.committer.trim(key, upto));
@@ -287,6 +331,9 @@ impl Inner {
         self.announce(&appended, targets, now);
         for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
             self.saved(saved, committed.is_ok());
+            if committed.is_err() && !mutation::is(Mutation::SavesOnce) {
+                self.committer.waiting.lock().unsaved.topics.extend(job.retained);
+            }
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
@@ -328,7 +375,8 @@ impl Inner {
             cell.enter(|seat| seat.saved = super::Saved { session: true, will: true });
             Job::save(&cell, Then::Rest)
         };
-        self.committer.take_unsaved(at_the_end).into_iter().map(again).collect()
+        let Unsaved { cells, topics } = self.committer.take_unsaved(at_the_end);
+        cells.into_iter().map(again).chain(Job::retained(topics.into_iter().collect())).collect()
     }
 
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
@@ -524,8 +572,21 @@ fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
     });
 }
 
+/// In as many calls as the journal's limits ask for, one after the other. Answers the last position; after the first
+/// error nothing more is written.
 async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Position>, StoreError> {
-    if appends.is_empty() { Ok(None) } else { journal.append(appends).await.map(Some) }
+    let (mut call, mut records, mut bytes, mut last) = (Vec::new(), 0, 0, None);
+    for append in appends {
+        let (count, weight) = (append.to.len().max(1), append.bytes());
+        let is_full = records + count > Append::MAX_RECORDS || bytes + weight > Append::MAX_BYTES;
+        if is_full && !call.is_empty() {
+            last = Some(journal.append(std::mem::take(&mut call)).await?);
+            (records, bytes) = (0, 0);
+        }
+        (records, bytes) = (records + count, bytes + weight);
+        call.push(append);
+    }
+    if call.is_empty() { Ok(last) } else { journal.append(call).await.map(Some) }
 }
 
 /// Acknowledges what is durable now.

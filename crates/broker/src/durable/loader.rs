@@ -104,7 +104,7 @@ impl Inner {
     async fn load(&self, cell: &Arc<Cell>, journal: &dyn Journal, clock: Clock<'_>) {
         let wanted = cell.enter(|seat| {
             seat.wants_page = false;
-            let kept = seat.kept.as_ref().filter(|_| seat.live.is_some())?;
+            let kept = seat.kept.as_ref().filter(|_| seat.live.is_some() && seat.accepted)?;
             Some((
                 kept.session.next_read()?,
                 kept.id,
@@ -133,7 +133,8 @@ impl Inner {
         now: Timestamp,
     ) {
         let (reports, waker) = cell.enter(|seat| {
-            let (Some(kept), Some(live)) = (&mut seat.kept, &mut seat.live) else {
+            // One that may still be refused is handed nothing; it asks again when it is accepted.
+            let (Some(kept), Some(live), true) = (&mut seat.kept, &mut seat.live, seat.accepted) else {
                 return (Vec::new(), None);
             };
             if kept.id != session || !kept.session.take_page(reading, page) {

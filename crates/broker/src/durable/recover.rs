@@ -164,38 +164,43 @@ impl Inner {
         }
     }
 
-    /// The process died: everybody who was connected is lost, and their wills are due.
+    /// The process died: everybody who was connected is lost, and their wills are due, or wait for their delay.
     async fn recover_wills(&self, now: Timestamp) -> Result<(), StoreError> {
-        let mut certificates = HashMap::new();
+        let (mut certificates, mut after) = (HashMap::new(), None);
         loop {
-            let page = WILLS.scan(&*self.store, &Key::EMPTY, None, PAGE).await?;
-            if page.is_empty() {
-                return Ok(());
-            }
+            let page = WILLS.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key.clone());
             let mut gone = Batch::new();
             for stored in page {
-                WILLS.delete(&mut gone, &stored.key);
                 let client_id = stored.key.parts().pop().and_then(|id| ClientId::new(&id).ok());
-                if let Some(client_id) = client_id {
-                    self.recover_will(client_id, &stored.value, &mut certificates, now).await?;
+                let waits = match client_id {
+                    Some(client_id) => {
+                        self.recover_will(client_id, &stored.value, &mut certificates, now).await?
+                    }
+                    None => false,
+                };
+                if !waits {
+                    WILLS.delete(&mut gone, &stored.key);
                 }
             }
             self.commit(gone).await?;
         }
     }
 
+    /// Publishes a will, or has it wait for its delay: true if it does, and its record stays.
     async fn recover_will(
         &self,
         client_id: ClientId,
         record: &WillRecord,
         certificates: &mut HashMap<CertificateId, Option<Arc<identity::CertificateFacts>>>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let message = stored::decode(&Bytes::copy_from_slice(&record.message));
         let Some((principal, message)) = record.principal.principal().zip(message) else {
             let what = format!("the will of client {client_id}");
             self.store_failed(&what, &"its record names nobody or has no message: it is not published", now);
-            return Ok(());
+            return Ok(false);
         };
         let certificate = match &principal {
             Principal::Certificate(id) => self.facts(id, certificates).await?,
@@ -205,7 +210,7 @@ impl Inner {
         let grant = match &record.grant {
             Some(stored) => match stored.grant() {
                 Some(grant) => Some(Granted::new(grant)),
-                None => return Ok(()),
+                None => return Ok(false),
             },
             None => None,
         };
@@ -217,14 +222,45 @@ impl Inner {
             server_name,
             grant,
         };
+        let delay = Duration::from_secs(record.delay);
+        let mut will = WillPlan::restored(message, record.expiry);
+        will.delay = delay;
+        // With a clock that was set back it waits no longer than its delay from now on.
+        let due = record.due.map_or(now + delay, |due| due.min(now + delay));
+        if due > now && self.postpone_will(&bearer, &will, due, now).await? {
+            return Ok(true);
+        }
         let standing = self.principals.momentary(bearer).await.map_err(|unread| self.unread(unread, now))?;
-        let will = WillPlan::restored(message, record.expiry);
         let job = self.will_job(&standing, &will, now);
         // The record goes only after the will is where it has to be.
         if let Some(job) = job {
             self.write_now(job, now).await?;
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Has a will wait in its session, if that is there and goes on.
+    async fn postpone_will(
+        &self,
+        bearer: &Bearer,
+        will: &WillPlan,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(cell) = bearer.client_id.as_ref().and_then(|id| self.directory.find(id.as_str())) else {
+            return Ok(false);
+        };
+        let standing = self.principals.lasting(bearer.clone()).await;
+        let standing = standing.map_err(|unread| self.unread(unread, now))?;
+        let waits = cell.enter(|seat| {
+            seat.saved.will = true;
+            let kept = seat.kept.as_mut().filter(|kept| kept.ends_at > now);
+            kept.map(|kept| kept.will = Some((due, standing, Box::new(will.clone())))).is_some()
+        });
+        if waits {
+            self.arm(&cell, due);
+        }
+        Ok(waits)
     }
 
     async fn facts(
@@ -237,7 +273,11 @@ impl Inner {
         }
         let key = registry::certificates::certificate_key(id.as_str());
         let record = registry::CERTIFICATES.get(&*self.store, &key).await?;
-        let facts = record.and_then(|record| pki::facts(record.value.pem.as_bytes()).ok()).map(Arc::new);
+        // Without what a certificate says nobody knows what its policies deny.
+        let facts = record.map(|record| pki::facts_in_pem(&record.value.pem).map(Arc::new)).transpose();
+        let space = registry::CERTIFICATES.space();
+        let facts =
+            facts.map_err(|why| StoreError::Unreadable { space, key, detail: why.to_string().into() })?;
         known.insert(id.clone(), facts.clone());
         Ok(facts)
     }

@@ -60,10 +60,14 @@ fn session(seat: &Seat) -> Option<SessionRecord> {
     Some(SessionRecord::of(&kept.session, &kept.incarnation, ended))
 }
 
+/// The will of a connection, or one that waits for its delay after its connection has ended.
 fn will(seat: &Seat) -> Option<WillRecord> {
-    let live = seat.live.as_ref().filter(|_| !mutation::is(Mutation::ForgetsWillRecord))?;
-    let will = live.talk.terms().will.as_ref()?;
-    let bearer = &live.standing.bearer;
+    let live = seat.live.as_ref().filter(|_| !mutation::is(Mutation::ForgetsWillRecord));
+    let of_live = live.and_then(|live| Some((None, &live.standing, live.talk.terms().will.as_deref()?)));
+    let waiting = seat.kept.as_ref().filter(|_| seat.live.is_none()).and_then(|kept| kept.will.as_ref());
+    let (due, standing, will) =
+        of_live.or_else(|| waiting.map(|(when, standing, will)| (Some(*when), standing, &**will)))?;
+    let bearer = &standing.bearer;
     // The expiry counts from the disconnect: it is kept beside the message, not in it.
     let mut message = will.message(Timestamp::default(), &dialect::Dialect::oasis());
     message.expires_at = None;
@@ -72,6 +76,8 @@ fn will(seat: &Seat) -> Option<WillRecord> {
         peer: bearer.peer,
         server_name: bearer.server_name.as_deref().map(str::to_owned),
         expiry: will.expiry(),
+        delay: will.delay.as_secs(),
+        due,
         grant: bearer.grant.as_ref().map(|granted| GrantRecord::of(&granted.now())),
         message: stored::encode(&message).to_vec(),
     })

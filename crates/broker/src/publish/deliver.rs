@@ -278,6 +278,10 @@ impl Inner {
             };
             return Some(Offered::new(kept, delivered));
         };
+        // Who may still be refused gets no CONNACK, and no message.
+        if !seat.accepted && offer.qos == QoS::AtMostOnce {
+            return Some(Offered::new(kept, Delivered::Dropped(Dropped::Offline)));
+        }
         let Some(permit) = permit_of(live.glance.view(), offer, now) else {
             let fate = Fate::Denied(offer.share_name.clone());
             return Some(Offered { fate, waker: None, enqueue: None });

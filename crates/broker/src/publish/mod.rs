@@ -7,7 +7,6 @@ mod retain;
 mod route;
 mod share;
 mod volley;
-mod wakes;
 
 use std::sync::Arc;
 
@@ -19,8 +18,8 @@ use session::Parcel;
 pub(crate) use authorise::{Denied, Permits, WayOut};
 pub(crate) use deliver::{Fate, Report};
 pub(crate) use route::{Outcome, Waits};
+pub(crate) use session::Wakes;
 pub(crate) use volley::Volley;
-pub(crate) use wakes::Wakes;
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug)]

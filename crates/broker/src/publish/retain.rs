@@ -15,7 +15,7 @@ use store::{Batch, Key};
 
 use super::{Kept, Outcome};
 use crate::broker::{Inner, match_rules};
-use crate::durable::Then;
+use crate::durable::Job;
 use session::throttle::retain_fault;
 
 /// How long at least between two looks through all retained messages.
@@ -23,6 +23,8 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many retained messages one wildcard filter brings (only where the dialect lets wildcards bring any).
 const MOST: usize = 10_000;
+/// How many topics are looked at to tell that a wildcard filter would have brought some.
+const MOST_LOOKED_AT: usize = 1_000;
 
 impl Inner {
     /// The quotas of retaining: rates, and at the cap of retained messages only deletions and replacements pass
@@ -42,20 +44,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Stores or deletes the topic's retained message.
+    /// Stores or deletes the topic's retained message. What is there when it is written goes to the disk.
     pub fn retain(
         &self,
         _permit: Permit<policy::RetainPublish>,
         parcel: &Arc<Parcel>,
-        batch: &mut Batch,
+        outcome: &mut Outcome,
         now: Timestamp,
     ) {
         let topic = parcel.message.topic.as_str();
-        let key = Key::of(&[topic]);
+        let mut changed = || outcome.retained.extend(self.journal.is_some().then(|| topic.into()));
         if parcel.message.payload.is_empty() {
-            if self.journal.is_some() {
-                batch.delete(RETAINED, key);
-            }
+            changed();
             if self.retained.delete(topic) {
                 self.report_retained_deleted(topic, now);
             }
@@ -65,23 +65,37 @@ impl Inner {
             return;
         }
         // Kept for long: it must not hold on to the buffer that it came in.
-        let value = self.journal.is_some().then(|| RetainedRecord::encode(&parcel.message, now));
         let kept = Kept { parcel: parcel.to_lasting(), stored: now, qos: parcel.message.qos };
         let kept = Arc::new(kept);
-        let mut outcome = self.retained.store(topic, kept.clone());
-        if outcome.is_err() && self.sweep_retained(now) {
-            outcome = self.retained.store(topic, kept);
+        let mut stored = self.retained.store(topic, kept.clone());
+        if stored.is_err() && self.sweep_retained(now) {
+            stored = self.retained.store(topic, kept);
         }
-        let value = value.filter(|_| !mutation::is(Mutation::ForgetsRetained));
-        match outcome {
+        match stored {
             Ok(()) => {
-                value.into_iter().for_each(|value| {
-                    batch.put(RETAINED, key.clone(), value);
-                });
+                changed();
                 self.report_retained_stored(topic, parcel.message.payload.len(), now);
             }
             Err(router::Full) => self.report_retained_full(topic, now),
         }
+    }
+
+    /// The retained messages of topics as they are now, as they go to the disk.
+    pub fn retained_records(&self, topics: &[Box<str>]) -> Batch {
+        let mut batch = Batch::new();
+        for topic in topics {
+            let key = Key::of(&[topic]);
+            match self.retained.get(topic) {
+                Some(_) if mutation::is(Mutation::ForgetsRetained) => {}
+                Some(kept) => {
+                    batch.put(RETAINED, key, RetainedRecord::encode(&kept.parcel.message, kept.stored));
+                }
+                None => {
+                    batch.delete(RETAINED, key);
+                }
+            }
+        }
+        batch
     }
 
     /// Lets go of what has expired, when there is no room. Looks through everything, so not more often than in a while.
@@ -92,29 +106,32 @@ impl Inner {
             return false;
         }
         let gone = self.retained.sweep(|kept| !kept.parcel.is_expired(now));
+        let any = !gone.is_empty();
+        self.write_retained(gone);
+        any
+    }
+
+    /// The retained messages of topics are not on the disk as they are.
+    fn write_retained(&self, topics: Vec<Box<str>>) {
         if self.journal.is_some() {
-            for topics in gone.chunks(Batch::MAX_WRITES / 2) {
-                let mut outcome = Outcome::default();
-                topics.iter().for_each(|topic| {
-                    outcome.batch.delete(RETAINED, Key::of(&[topic]));
-                });
-                self.committer.submit(outcome.job(Then::Rest));
-            }
+            Job::retained(topics).for_each(|job| self.committer.submit(job));
         }
-        !gone.is_empty()
     }
 
     /// The retained message of a topic, unless it has expired.
     pub fn retained_at(&self, topic: &str, now: Timestamp) -> Option<Arc<Kept>> {
         let kept = self.retained.get(topic)?;
         if kept.parcel.is_expired(now) {
-            self.retained.delete_if_same(topic, &kept);
+            if self.retained.delete_if_same(topic, &kept) {
+                self.write_retained(vec![topic.into()]);
+            }
             return None;
         }
         Some(kept)
     }
 
-    /// True if the standard would send retained messages here and the dialect does not (retained-exact-only).
+    /// True if the standard would send retained messages here and the dialect does not (retained-exact-only). It is asked
+    /// for a report only, so it looks at [`MOST_LOOKED_AT`] topics: among more it may miss the one that matches.
     pub fn withholds_retained(&self, filter: &TopicFilter, now: Timestamp) -> bool {
         if !self.observers.wants(events::Kind::DivergenceObserved)
             || !self.dialect.has(Divergence::RetainedExactOnly)
@@ -123,8 +140,8 @@ impl Inner {
         {
             return false;
         }
-        let found = self.retained.matching(filter.as_str(), match_rules(&self.dialect), 1);
-        found.iter().any(|kept| !kept.parcel.is_expired(now))
+        let wanted = |kept: &Kept| !kept.parcel.is_expired(now);
+        self.retained.finds(filter.as_str(), match_rules(&self.dialect), MOST_LOOKED_AT, wanted)
     }
 
     /// What a new subscription brings: AWS sends retained messages for exact filters only (retained-exact-only), and

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dialect::Divergence;
 use events::Origin;
+use hashbrown::HashSet;
 use identity::Timestamp;
 use mqtt::Message;
 use router::{Matches, Route};
@@ -12,7 +13,7 @@ use session::group::Lane;
 use session::mutation::{self, Mutation};
 use session::stored;
 use smallvec::SmallVec;
-use store::{Append, Batch, Recipient};
+use store::{Append, Recipient};
 
 use super::share::{Seen, choose};
 use super::{Permits, Sender, Volley, Wakes};
@@ -53,7 +54,7 @@ impl Inner {
             return;
         }
         if let Some(permit) = retain {
-            self.retain(permit, &parcel, &mut outcome.batch, now);
+            self.retain(permit, &parcel, outcome, now);
         }
         let topic = parcel.message.topic.as_str();
         if known && self.quirks.is_off() {
@@ -137,7 +138,8 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub appends: Vec<(Append, Vec<Waits>)>,
-    pub batch: Batch,
+    /// Topics of which the retained message has changed.
+    pub retained: Vec<Box<str>>,
     /// Who is to write what it got: woken when this is dropped or made a job.
     pub wakes: Wakes,
 }
@@ -145,13 +147,19 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Nothing has to be.
     pub(crate) fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.batch.is_empty()
+        self.appends.is_empty() && self.retained.is_empty()
     }
 
-    /// The message goes once into the journal, for all who wait for it.
+    /// The message goes once into the journal, for all who wait for it. Who waits for more than one copy gets the others
+    /// from the appends behind: one append reaches a queue once.
     pub(crate) fn enqueue(&mut self, message: &Message, mut waiting: Vec<Waiting>) {
         while !waiting.is_empty() {
-            let rest = waiting.split_off(waiting.len().min(Append::MAX_RECORDS / 4));
+            let mut rest = waiting.split_off(waiting.len().min(Append::MAX_RECORDS / 4));
+            if waiting.len() > 1 {
+                let mut named = HashSet::with_capacity(waiting.len());
+                let again = |one: &mut Waiting| !named.insert(one.recipient.session.clone());
+                rest.extend(waiting.extract_if(.., again));
+            }
             let (who, to) = waiting.into_iter().map(|one| (one.waits, one.recipient)).unzip();
             self.appends.push((Append { body: stored::encode(message), to }, who));
             waiting = rest;
@@ -160,7 +168,7 @@ impl Outcome {
 
     /// As a job.
     pub(crate) fn job(self, then: Then) -> Job {
-        Job { appends: self.appends, saves: Vec::new(), logs: None, batch: self.batch, then }
+        Job { appends: self.appends, retained: self.retained, ..Job::new(then) }
     }
 }
 

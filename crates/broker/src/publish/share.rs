@@ -94,7 +94,7 @@ impl Inner {
         let cell = &member.target.cell;
         let (report, waker) = cell.enter(|seat| {
             let kept = seat.kept.as_mut().filter(|kept| kept.id == member.target.session)?;
-            let live = seat.live.as_mut()?;
+            let live = seat.live.as_mut().filter(|_| seat.accepted)?;
             let (standing, version) = (live.standing.clone(), kept.session.version());
             let Some(permit) = permit(&standing, &offer, now) else {
                 let fate = Fate::Denied(offer.share_name.clone());

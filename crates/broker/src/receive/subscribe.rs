@@ -79,11 +79,15 @@ fn code(connection: &Connection, fault: Fault, some: bool) -> Option<ReasonCode>
     }
 }
 
+/// The account's rate, which counts what is asked for: to tell of a denial costs more than to subscribe. Then
 /// iot:Subscribe on the filter as it was sent.
 fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<Asked, Fault> {
+    let throttles = &connection.inner().throttles;
+    let admitted = throttles.subscribe(connection.inner().dialect.limits(), now);
+    admitted.map_err(|violation| refuse(connection, &asked.filter, &violation, now))?;
     let view = connection.standing.view();
     match view.authorizer.subscribe(asked.filter.as_str(), now) {
-        Ok(_permit) => admit(connection, &asked, now).map(|()| asked),
+        Ok(_permit) => admit_member(connection, &asked.filter, now).map(|()| asked),
         Err(denial) => {
             connection.inner().report_subscribe_denied(
                 connection.client(),
@@ -99,22 +103,23 @@ fn authorise(connection: &Connection, asked: Asked, now: Timestamp) -> Result<As
     }
 }
 
-/// The rates of the account and of the shared group, and the numbers of groups and members.
-fn admit(connection: &Connection, asked: &Asked, now: Timestamp) -> Result<(), Fault> {
-    let (inner, filter) = (connection.inner(), &asked.filter);
-    let limits = inner.dialect.limits();
-    let mut admitted = inner.throttles.subscribe(limits, now);
-    if filter.share_name().is_some() {
-        let fault = Fault::SharedSubscriptionThrottled;
-        admitted = admitted
-            .and_then(|()| inner.throttles.shared_request(filter.as_str(), fault, limits, now))
-            .and_then(|()| has_place(connection, filter, fault));
+/// The rate of the shared group, and the numbers of groups and members.
+fn admit_member(connection: &Connection, filter: &TopicFilter, now: Timestamp) -> Result<(), Fault> {
+    if filter.share_name().is_none() {
+        return Ok(());
     }
-    admitted.map_err(|violation| {
-        inner.report_subscribe_refused(connection.client(), filter.as_text(), &violation, now);
-        inner.report_violation(&violation, connection.client(), "SUBSCRIBE", now);
-        violation.fault
-    })
+    let (inner, fault) = (connection.inner(), Fault::SharedSubscriptionThrottled);
+    let admitted = inner.throttles.shared_request(filter.as_str(), fault, inner.dialect.limits(), now);
+    let admitted = admitted.and_then(|()| has_place(connection, filter, fault));
+    admitted.map_err(|violation| refuse(connection, filter, &violation, now))
+}
+
+/// Tells of a filter that breaks a quota.
+fn refuse(connection: &Connection, filter: &TopicFilter, violation: &Violation, now: Timestamp) -> Fault {
+    let (inner, client) = (connection.inner(), connection.client());
+    inner.report_subscribe_refused(client, filter.as_text(), violation, now);
+    inner.report_violation(violation, client, "SUBSCRIBE", now);
+    violation.fault
 }
 
 /// A member is never turned away from its own group. Two who come at once may both find the last place.
@@ -271,7 +276,7 @@ fn conclude(
         for Granted { asked, new } in granted {
             inner.report_subscribed(asker.client(), asked.filter.as_str(), asked.qos, now);
             if wants_retained(inner, &asked, new) {
-                send_retained(asker, inner, &asked, now);
+                send_retained(asker, inner, (&asked, new), now);
             }
             inner.kick_group(asked.filter.as_str());
         }
@@ -349,8 +354,8 @@ fn wants_retained(inner: &Inner, asked: &Asked, new: bool) -> bool {
     }
 }
 
-fn send_retained(asker: &Asker, inner: &Inner, asked: &Asked, now: Timestamp) {
-    if inner.withholds_retained(&asked.filter, now) {
+fn send_retained(asker: &Asker, inner: &Inner, (asked, new): (&Asked, bool), now: Timestamp) {
+    if new && inner.withholds_retained(&asked.filter, now) {
         let detail = &format_args!("relies on retained messages through {}", asked.filter.as_str());
         inner.diverges(Divergence::RetainedExactOnly, asker.client(), "SUBSCRIBE", detail, now);
     }
@@ -409,8 +414,13 @@ fn forget_one(connection: &Connection, filter: &Text, now: Timestamp) -> (Reason
     if let Some(gone) = &gone {
         inner.reconcile(connection.cell(), connection.session(), &gone.filter, Timestamp::default());
     }
-    inner.report_unsubscribed(connection.client(), filter, gone.is_some(), now);
-    if gone.is_none() && connection.version() == Version::V5 && inner.dialect.has(Divergence::UnsubackCodes) {
+    // What was there had been subscribed within its rate.
+    let told = gone.is_some() || inner.throttles.tells_unsubscribed(now);
+    if told {
+        inner.report_unsubscribed(connection.client(), filter, gone.is_some(), now);
+    }
+    let shows = told && gone.is_none() && connection.version() == Version::V5;
+    if shows && inner.dialect.has(Divergence::UnsubackCodes) {
         let detail = &format_args!("unsubscribed from {filter}, which it had not subscribed to");
         inner.diverges(Divergence::UnsubackCodes, connection.client(), "UNSUBSCRIBE", detail, now);
     }
@@ -431,6 +441,8 @@ fn throttled(connection: &Connection, filter: &TopicFilter, now: Timestamp) -> O
     let (fault, limits) = (Fault::UnsubscribeThrottled, inner.dialect.limits());
     let violation = inner.throttles.shared_request(filter.as_str(), fault, limits, now).err()?;
     let code = inner.dialect.answer(fault, connection.version()).code()?;
-    inner.report_subscribe_refused(connection.client(), filter.as_text(), &violation, now);
+    if inner.throttles.tells_unsubscribed(now) {
+        inner.report_subscribe_refused(connection.client(), filter.as_text(), &violation, now);
+    }
     Some(code)
 }

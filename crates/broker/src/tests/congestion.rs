@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use mqtt::Version;
-use store::{Batch, Key, Space};
+use store::Append;
 
 use super::house::House;
 use crate::durable::{Job, Then};
@@ -26,15 +26,8 @@ fn who_was_not_read_from_is_woken_when_the_disk_has_caught_up() {
     let house = House::on(Arc::new(store::memory::MemoryStore::new()), Some(journal), |_| {});
     let mut client = house.client("c", Version::V5);
     assert!(client.is_read());
-    let mut batch = Batch::new();
-    batch.put(Space::new("test"), Key::of(&["large"]), vec![0; 65 << 20]);
-    house.broker.0.committer.submit(Job {
-        appends: Vec::new(),
-        saves: Vec::new(),
-        logs: None,
-        batch,
-        then: Then::Rest,
-    });
+    let large = Append { body: vec![0; 65 << 20].into(), to: Vec::new() };
+    house.broker.0.committer.submit(Job { appends: vec![(large, Vec::new())], ..Job::new(Then::Rest) });
     let bell = Arc::new(Bell::default());
     client.sleeps(&Waker::from(bell.clone()));
     assert!(!client.is_read());

@@ -1,7 +1,7 @@
 //! A broker with a registry, and clients that speak to it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -22,6 +22,12 @@ use super::metering::Bill;
 use crate::{Broker, BrokerParts, Clock, Connection, Credential, Flow, Link, LinkEnd, Refused, Turn};
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
+
+/// What every certificate is, whatever its id: its common name is `house`.
+static PEM: LazyLock<String> = LazyLock::new(|| {
+    let made = pki::CertificateAuthority::generate("house", pki::Serial::from_random([7; 16]), START);
+    made.unwrap().certificate().pem()
+});
 
 /// Remembers every event as a sentence, and what AWS counts.
 #[derive(Default)]
@@ -130,9 +136,18 @@ impl House {
     }
 
     pub(super) fn set_certificate(&self, id: &CertificateId, status: CertificateStatus) {
+        self.put_certificate(id, status, &PEM);
+    }
+
+    /// The record of an active certificate is damaged.
+    pub(super) fn set_pem(&self, id: &CertificateId, pem: &str) {
+        self.put_certificate(id, CertificateStatus::Active, pem);
+    }
+
+    fn put_certificate(&self, id: &CertificateId, status: CertificateStatus, pem: &str) {
         let record = CertificateRecord {
             id: id.clone(),
-            pem: String::new(),
+            pem: pem.to_owned(),
             status,
             mode: CertificateMode::Default,
             ca_certificate_id: None,

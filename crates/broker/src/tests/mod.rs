@@ -12,6 +12,7 @@ mod grants;
 mod house;
 mod iam;
 mod lifecycle;
+mod many;
 mod metering;
 mod policies;
 mod quirks;

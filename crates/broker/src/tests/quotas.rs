@@ -321,6 +321,35 @@ fn the_account_subscribes_so_often_in_a_second() {
 }
 
 #[test]
+fn what_is_denied_counts_as_a_subscription_that_was_asked_for() {
+    let house = aws(|dialect| dialect.limits_mut().subscribes_per_account = Rate::per_second(2));
+    let mute = house.device(
+        "mute",
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"}]}"#,
+    );
+    let mut mute = house.try_connect(House::credential(&mute), connect("mute", Version::V5)).unwrap();
+    mute.connack();
+    let codes: Vec<u8> = (0..20).map(|_| subscribed(&mut mute, "a")).collect();
+    assert_eq!((&codes[..2], &codes[2..]), (&[0x87; 2][..], &[0x97; 18][..]));
+    let denied = || house.events().iter().filter(|event| event.starts_with("subscribe.denied")).count();
+    assert_eq!(denied(), 2, "{:?}", house.events());
+    house.pass(1);
+    assert_eq!((subscribed(&mut mute, "a"), denied()), (0x87, 3));
+}
+
+#[test]
+fn what_is_unsubscribed_without_being_there_is_answered_and_not_told_of_for_ever() {
+    let house = aws(|dialect| dialect.limits_mut().subscribes_per_account = Rate::per_second(2));
+    let mut client = house.client("c", Version::V5);
+    subscribed(&mut client, "a");
+    let told = || house.events().iter().filter(|event| event.starts_with("unsubscribe.accepted")).count();
+    assert!((0..20).all(|_| unsubscribed(&mut client, "b") == 0));
+    assert_eq!(told(), 2);
+    assert_eq!((unsubscribed(&mut client, "a"), told()), (0, 3), "what was there is told of");
+    assert_eq!(subscribed(&mut client, "a"), 1, "it takes nothing from the rate of subscriptions");
+}
+
+#[test]
 fn shared_groups_and_their_members_are_counted() {
     let house = aws(|dialect| {
         dialect.limits_mut().shared_groups = 2;

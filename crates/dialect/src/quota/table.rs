@@ -62,7 +62,7 @@ macro_rules! word {
 
 quotas! {
     "AWS IoT Core endpoints and quotas: message broker" {
-        ClientIdSize = "client-id-bytes" "L-E2D9C89C" "Client ID size", 128 128 65_535 Bytes,
+        ClientIdSize = "client-id-bytes" "L-E2D9C89C" "Client ID size", 128 128 960 Bytes,
             fixed Connection, "CONNECT is refused (client identifier not valid)";
         ConnectsPerAccount = "connects-per-account" "L-AEA1E176" "Connect requests per second per account",
             3000 100 unlimited PerSecond, adjustable Account, "CONNECT is refused (quota exceeded)";
@@ -120,7 +120,7 @@ quotas! {
         RetainedPerTopic = "retained-publishes-per-topic" "L-771FD74A"
             "Inbound publishes with RETAIN per second per topic", 1 1 unlimited PerSecond,
             fixed Topic, "discarded, no PUBACK (MQTT 5: PUBACK 0x97)";
-        PayloadSize = "payload-bytes" "L-13573643" "MQTT payload size", 131_072 131_072 16_777_216 Bytes,
+        PayloadSize = "payload-bytes" "L-13573643" "MQTT payload size", 131_072 131_072 786_432 Bytes,
             fixed Request, "the connection is closed (PAYLOAD_LIMIT_EXCEEDED)";
         PacketSize = "packet-bytes" "L-78413E12" "Maximum MQTT 5 packet size", 149_504 149_504 16_777_216 Bytes,
             fixed Request, "the connection is closed";
@@ -131,12 +131,12 @@ quotas! {
         CorrelationDataSize = "correlation-data-bytes" "L-7E9783FF" "Maximum MQTT 5 Correlation Data length",
             8192 8192 65_535 Bytes, fixed Request, "the connection is closed (quota exceeded)";
         UserPropertiesSize = "user-properties-bytes" "L-7201B389" "Maximum total length of MQTT 5 User Properties",
-            8192 8192 1_048_576 Bytes, fixed Request, "the connection is closed (quota exceeded)";
+            8192 8192 65_535 Bytes, fixed Request, "the connection is closed (quota exceeded)";
         TopicAliasMax = "topic-alias-maximum" "L-C0EA6C17" "Maximum MQTT 5 Topic Alias value", 8 8 1024 Count,
             adjustable Connection, "DISCONNECT 0x94";
         MessageExpiryMax = "message-expiry-maximum" "L-BD70FE3A" "Maximum Message Expiry Interval",
             604_800 604_800 4_294_967_295 Seconds, fixed Request, "a longer interval is lowered to this";
-        TopicSize = "topic-bytes" "L-ECD9BEEF" "Topic size", 256 256 65_535 Bytes,
+        TopicSize = "topic-bytes" "L-ECD9BEEF" "Topic size", 256 256 960 Bytes,
             fixed Request, "refused with 0x90 (topic) or 0x8F (filter); MQTT 3.1.1: closed";
         TopicSlashes = "topic-slashes" "L-AD5A8D4F" "Maximum number of slashes in topic and topic filter",
             7 7 65_535 Count, fixed Request, "refused with 0x90 (topic) or 0x8F (filter); MQTT 3.1.1: closed";
@@ -171,7 +171,7 @@ quotas! {
         RetryWindowV3 = "retry-window-v3" - "Retry window of QoS 1 messages for MQTT 3.1.1 clients",
             3600 3600 4_294_967_295 Seconds, fixed Connection,
             "a message that an MQTT 3.1.1 client did not acknowledge is dropped";
-        ShareNameSize = "share-name-characters" - "Length of the name of a shared subscription", 128 128 65_535
+        ShareNameSize = "share-name-characters" - "Length of the name of a shared subscription", 128 128 128
             Characters, fixed Request, "refused with 0x8F; MQTT 3.1.1: closed";
         MessageExpiryMin = "message-expiry-minimum" - "Minimum Message Expiry Interval", 1 1 0 Seconds,
             fixed Request, "a shorter interval is raised to this";

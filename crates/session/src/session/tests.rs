@@ -8,8 +8,9 @@ use mqtt::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::throttle::AccountPace;
 use crate::{Notes, Step, Terms, Unsent, Violation};
-use dialect::{Fault, QuotaId};
+use dialect::{Fault, QuotaId, Rate};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -694,6 +695,48 @@ fn the_backlog_goes_first_where_it_has_no_pace() {
         }
     }
     assert_eq!(sent, ["0", "1", "2", "live"]);
+}
+
+/// Of an account that lets so many messages a second out, somebody else takes the one that was there for this client.
+#[test]
+fn what_another_client_was_faster_for_is_the_next_one_again() {
+    for (is_backlog, is_gone) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut client = Client::new(Version::V5, |_| {});
+        client.session = Session::journaled(Version::V5, 1000, &client.dialect);
+        client.session.replay_pause = Duration::from_millis(1);
+        let account = Arc::new(AccountPace::new(Rate::per_second(10)));
+        client.talk.share(&Arc::new(AccountPace::new(Rate::UNLIMITED)), &account);
+        let mut journal = Journal::default();
+        for payload in ["5", "6", "7"] {
+            client.session.deliver(None, &offer(payload, QoS::AtLeastOnce), NOW);
+            journal.append(&mut client.session, payload);
+        }
+        if is_backlog {
+            client.session.attach();
+        }
+        journal.fill(&mut client.session);
+        let bytes = client.session.queue_bytes;
+        let next = client.session.next_ready(&client.talk, NOW).unwrap();
+        while account.take(NOW) {}
+        assert_eq!(client.session.send_next(&mut client.talk, next, NOW), Delivered::Queued);
+        assert_eq!((client.session.queue_bytes, client.session.queued()), (bytes, 3));
+        assert!(client.session.next_ready(&client.talk, NOW).is_none(), "nothing overtakes it");
+        if is_gone {
+            client.session.detach();
+            client.session.attach();
+        }
+        let mut sent = Vec::new();
+        for second in 1..5 {
+            let now = NOW + Duration::from_secs(second);
+            journal.fill(&mut client.session);
+            while let Some(next) = client.session.next_ready(&client.talk, now) {
+                assert_eq!(client.session.send_next(&mut client.talk, next, now), Delivered::Sent);
+            }
+            sent.extend(client.publishes(now));
+        }
+        let sent: Vec<_> = sent.iter().map(|publish| &publish.payload[..]).collect();
+        assert_eq!(sent, [b"5", b"6", b"7"], "backlog {is_backlog}, gone {is_gone}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub struct Throttles {
     connects: AccountPace,
     asked_requests: AccountPace,
     subscribes: AccountPace,
+    told_unsubscribes: AccountPace,
     retained: AccountPace,
     queued: AccountPace,
     /// Of publishes that come in; shared with every connection.
@@ -47,6 +48,7 @@ impl Throttles {
             connects: AccountPace::new(limits.connects_per_account),
             asked_requests: AccountPace::new(limits.connects_per_account),
             subscribes: AccountPace::new(limits.subscribes_per_account),
+            told_unsubscribes: AccountPace::new(limits.subscribes_per_account),
             retained: AccountPace::new(limits.retained_per_account),
             queued: AccountPace::new(limits.queued_per_account),
             publishes_in: Arc::new(AccountPace::new(limits.publishes_in_per_account)),
@@ -102,12 +104,18 @@ impl Throttles {
         exceeded(self.retained.take(now), fault, QuotaId::RetainedPerAccount, limits)
     }
 
-    /// A permitted filter of a SUBSCRIBE.
+    /// A filter of a SUBSCRIBE, whether the policies allow it or not.
     ///
     /// # Errors
     /// The rate is exceeded: the fault, and the quota in words.
     pub fn subscribe(&self, limits: &Limits, now: Timestamp) -> Result<(), Violation> {
         exceeded(self.subscribes.take(now), Fault::SubscribeThrottled, QuotaId::SubscribesPerAccount, limits)
+    }
+
+    /// A filter of an UNSUBSCRIBE that no subscription has, or that is refused: true if it is to be told of. AWS names no
+    /// quota of UNSUBSCRIBE; it is the rate of SUBSCRIBE, without taking anything from that.
+    pub fn tells_unsubscribed(&self, now: Timestamp) -> bool {
+        self.told_unsubscribes.take(now)
     }
 
     /// A request to subscribe or unsubscribe to a shared group, named by the whole filter.

@@ -13,15 +13,13 @@ use crate::book::Book;
 use crate::fact::Fact;
 use crate::heard::Heard;
 
-/// The place of a fact among all.
-type Place = u64;
-
 /// A subscription that a session may have had.
 struct Had {
     filter: String,
-    from: Place,
-    /// When its end was answered.
-    until: Place,
+    /// The place of the fact by which it began, among all facts.
+    from: u64,
+    /// That of the answer to its end.
+    until: u64,
     /// The wire of a session that begins anew: if that comes to nothing, the one before is back.
     over_with: Option<usize>,
 }
@@ -31,14 +29,14 @@ struct Leaving {
     filters: Vec<String>,
     /// Those of which the broker said that they are gone.
     gone: BTreeSet<String>,
-    at: Place,
+    at: u64,
 }
 
 /// A message as it was handed in.
 struct Born {
     topic: String,
     /// First.
-    at: Place,
+    at: u64,
     qos: QoS,
     /// How often.
     times: usize,
@@ -46,7 +44,7 @@ struct Born {
 
 #[derive(Default)]
 pub(super) struct Deliveries {
-    place: Place,
+    place: u64,
     /// By client.
     had: BTreeMap<usize, Vec<Had>>,
     leaving: BTreeMap<(usize, u16), Leaving>,
@@ -56,8 +54,8 @@ pub(super) struct Deliveries {
     told: BTreeMap<(usize, String), u64>,
     /// What each wire's packet identifiers stand for.
     given: BTreeMap<(usize, u16), String>,
-    /// What each client has acknowledged.
-    settled: BTreeSet<(usize, String)>,
+    /// What each client has acknowledged, and how often.
+    settled: BTreeMap<(usize, String), usize>,
     wills: usize,
 }
 
@@ -75,7 +73,7 @@ impl Deliveries {
             Packet::Unsubscribe(unsubscribe) => self.leaves(wire, unsubscribe),
             Packet::PubAck(ack) | Packet::PubRec(ack) => {
                 if let Some(message) = self.given.remove(&(wire, ack.packet_id.get())) {
-                    self.settled.insert((client, message));
+                    *self.settled.entry((client, message)).or_insert(0) += 1;
                 }
             }
             _ => {}
@@ -95,7 +93,7 @@ impl Deliveries {
         had.extend(subscribe.filters.iter().map(|request| Had {
             filter: request.filter.as_str().to_owned(),
             from: self.place,
-            until: Place::MAX,
+            until: u64::MAX,
             over_with: None,
         }));
     }
@@ -195,12 +193,11 @@ impl Deliveries {
         let most = book.dialect().limits().session_queue_messages;
         let had: Vec<_> = self.had.get(&client).into_iter().flatten().collect();
         let is_for = |born: &Born| had.iter().any(|had| book.matches(plain(&had.filter), &born.topic));
-        let waits = |(message, born): &(&String, &Born)| {
-            born.qos != QoS::AtMostOnce
-                && is_for(born)
-                && !self.settled.contains(&(client, (*message).clone()))
+        let waits = |(message, born): (&String, &Born)| {
+            let settled = self.settled.get(&(client, message.clone())).copied().unwrap_or(0);
+            if born.qos != QoS::AtMostOnce && is_for(born) { born.times.saturating_sub(settled) } else { 0 }
         };
-        let handed: usize = self.born.iter().filter(waits).map(|(_, born)| born.times).sum();
+        let handed: usize = self.born.iter().map(waits).sum();
         match handed + had.len() + self.wills < most {
             true => Err(format!(
                 "the queue of client {client} was full with {handed} messages for it, and may hold {most}"
@@ -214,6 +211,8 @@ impl Deliveries {
         self.told.clear();
         self.given.clear();
         self.leaving.clear();
+        // What was acknowledged and not trimmed is back.
+        self.settled.clear();
         self.had.values_mut().flatten().for_each(|had| had.over_with = None);
     }
 }

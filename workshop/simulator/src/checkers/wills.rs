@@ -18,6 +18,9 @@ use crate::heard::Heard;
 /// How late a will may be.
 const SLACK: Duration = Duration::from_secs(3);
 
+/// Longer than any world.
+const LONG: Duration = Duration::from_secs(1 << 30);
+
 /// A will that is to come.
 #[derive(Clone, Copy, Debug)]
 struct Due {
@@ -27,6 +30,14 @@ struct Due {
     until: Timestamp,
     /// It has to come; else it may.
     must: bool,
+    /// The process died, and the next one does not run yet: how long it waits from then on, at the least and at the most.
+    waits: Option<(Duration, Duration)>,
+}
+
+impl Due {
+    fn may_come(&self, at: Timestamp) -> bool {
+        at >= self.from || self.waits.is_some_and(|(least, _)| least.is_zero())
+    }
 }
 
 /// By wire.
@@ -35,6 +46,10 @@ pub(super) struct Wills {
     due: BTreeMap<usize, Due>,
     /// Ended, and the disk may still hold their wills.
     lingering: BTreeSet<usize>,
+    /// Their CONNECT was refused because of the disk, which may have their wills all the same.
+    refused: BTreeSet<usize>,
+    /// The same, by a process before this one.
+    doubtful: BTreeSet<usize>,
     running: bool,
 }
 
@@ -53,11 +68,10 @@ impl Wills {
         let taken_over = heard.reason == Some(DisconnectReason::DuplicateClientId);
         let at_once = taken_over && book.dialect().has(Divergence::TakeoverWill);
         let delay = if at_once { 0 } else { delay(&seat.connect, will.delay_interval, book) };
-        let (least, most) = book.sessions.get(&seat.client).map_or((0, 0), Session::outlives);
-        // [MQTT-3.1.3-9] the session's end or the delay's, whichever is first.
-        let wait = |session: u32| Duration::from_secs(delay.min(session).into());
-        let (from, until) = (heard.at + wait(least), now + wait(most));
-        self.due.insert(wire, Due { client: seat.client, from, until, must: true });
+        let session = book.sessions.get(&seat.client);
+        let (least, most) = wait(delay, session.map_or((0, 0), Session::outlives));
+        let (from, until) = (heard.at + least, now + most);
+        self.due.insert(wire, Due { client: seat.client, from, until, must: true, waits: None });
     }
 
     fn published(&mut self, heard: &Heard, book: &Book) -> Result<(), String> {
@@ -65,12 +79,12 @@ impl Wills {
         // Its record leaves the disk after it is where it has to be: a start that fails in between brings it again.
         self.lingering.insert(wire);
         match self.due.remove(&wire) {
-            Some(due) if heard.at >= due.from || is_thrown_away(due.client, book) => Ok(()),
+            Some(due) if due.may_come(heard.at) || is_thrown_away(due.client, book) => Ok(()),
             Some(due) => {
                 let early = due.from.since(heard.at).as_millis();
                 Err(format!("the will of {} on wire {wire} came {early} ms before its time", heard.client))
             }
-            None if heard.kind == Kind::WillRefused => Ok(()),
+            None if heard.kind == Kind::WillRefused || self.doubtful.contains(&wire) => Ok(()),
             None => {
                 let goodbye = book.seats.get(&wire).and_then(|seat| seat.goodbye);
                 Err(format!(
@@ -90,20 +104,46 @@ impl Wills {
         }
     }
 
-    /// Whoever was connected is lost, and its will is due when the process starts again.
+    /// Whoever was connected is lost, and its will is due when the process starts again, or waits for its delay then.
     fn died(&mut self, graceful: bool, book: &Book) {
         self.running = false;
+        self.doubtful.append(&mut self.refused);
         for (wire, seat) in book.seats.iter().filter(|(_, seat)| seat.accepted) {
-            let lingers = self.lingering.contains(wire) || self.due.contains_key(wire);
-            if seat.connect.will.is_none() || (seat.ended && !lingers) {
+            let (lingers, waiting) = (self.lingering.contains(wire), self.due.get(wire).copied());
+            let Some(will) = &seat.connect.will else { continue };
+            if seat.ended && !lingers && waiting.is_none() {
                 continue;
             }
-            let must = !graceful && is_certain(seat) && !lingers;
-            // At once, and the next process may have its clock set back.
-            let from = Timestamp::default();
-            self.due.insert(*wire, Due { client: seat.client, from, until: Timestamp::NEVER, must });
+            let asked = delay(&seat.connect, will.delay_interval, book);
+            // A session that is not there after the start keeps no will waiting.
+            let session = book.sessions.get(&seat.client);
+            let (least, most) = session.map_or((0, 0), Session::outlives);
+            let least = if session.is_some_and(|session| session.sure) { least } else { 0 };
+            // What lingers may be back with its session, which nobody knows any more.
+            let may_only = lingers || waiting.is_some_and(|due| !due.must);
+            let waits = if may_only { (Duration::ZERO, LONG) } else { wait(asked, (least, most)) };
+            let until = Timestamp::NEVER;
+            let due = match waiting.filter(|_| !lingers) {
+                Some(due) => Due { until, waits: due.waits.or(Some(waits)), ..due },
+                None => {
+                    let must = !graceful && is_certain(seat) && !lingers;
+                    let from = if lingers { Timestamp::default() } else { Timestamp::NEVER };
+                    Due { client: seat.client, from, until, must, waits: Some(waits) }
+                }
+            };
+            self.due.insert(*wire, due);
         }
         self.lingering.clear();
+    }
+
+    /// Those that wait go on to, by the clock of the process that runs now, which may be behind that of the one before.
+    fn started(&mut self, since: Timestamp, now: Timestamp) {
+        self.running = true;
+        for due in self.due.values_mut() {
+            if let Some((least, most)) = due.waits.take() {
+                (due.from, due.until) = (due.from.min(since + least), now + most);
+            }
+        }
     }
 
     fn overdue(&mut self, now: Timestamp) -> Result<(), String> {
@@ -134,6 +174,12 @@ fn is_certain(seat: &Seat) -> bool {
     seat.welcomed && !seat.ended && seat.goodbye.is_none()
 }
 
+/// [MQTT-3.1.3-9] The delay's end or the session's, whichever is first: at the least and at the most.
+fn wait(delay: u32, (least, most): (u32, u32)) -> (Duration, Duration) {
+    let wait = |session: u32| Duration::from_secs(delay.min(session).into());
+    (wait(least), wait(most))
+}
+
 fn delay(connect: &Connect, asked: Option<u32>, book: &Book) -> u32 {
     let ignored = book.dialect().has(Divergence::WillDelayIgnored);
     if ignored || !connect.version.is_v5() { 0 } else { asked.unwrap_or(0) }
@@ -152,13 +198,12 @@ impl Checker for Wills {
                 Kind::Connected => self.came_back(heard, now),
                 _ => {}
             },
-            Fact::Died { graceful } => self.died(*graceful, book),
-            Fact::Started { .. } => {
-                self.running = true;
-                for due in self.due.values_mut().filter(|due| due.until == Timestamp::NEVER) {
-                    due.until = now;
-                }
+            Fact::Refused { wire } => {
+                self.due.remove(wire);
+                self.refused.insert(*wire);
             }
+            Fact::Died { graceful } => self.died(*graceful, book),
+            Fact::Started { since } => self.started(*since, now),
             Fact::Idle => {
                 self.running = true;
                 self.lingering.clear();
