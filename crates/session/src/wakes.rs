@@ -12,6 +12,7 @@ const MOST: usize = 64;
 
 impl Wakes {
     /// Its receiver has something to write.
+    #[inline]
     pub fn add(&mut self, waker: Option<Waker>) {
         if self.0.len() >= MOST {
             self.now();
@@ -25,6 +26,7 @@ impl Wakes {
 }
 
 impl Drop for Wakes {
+    #[inline]
     fn drop(&mut self) {
         self.now();
     }
