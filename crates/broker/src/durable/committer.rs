@@ -88,7 +88,7 @@ impl Job {
     /// Only the retained messages of topics.
     pub(crate) fn retained(mut topics: Vec<Box<str>>) -> impl Iterator<Item = Self> {
         std::iter::from_fn(move || {
-            let some: Vec<_> = topics.drain(..topics.len().min(TOPICS)).collect();
+            let some = topics.split_off(topics.len().saturating_sub(TOPICS));
             (!some.is_empty()).then(|| Self { retained: some, ..Self::new(Then::Rest) })
         })
     }
@@ -303,24 +303,28 @@ impl Inner {
                 appends.push(append);
                 targets.extend(cells);
             }
-            let (mut batch, mut records) = (self.retained_records(&job.retained), Batch::new());
+            let (mut first, mut records) = (self.retained_records(&job.retained), Batch::new());
             let mut added = Vec::new();
             for cell in job.saves.drain(..) {
-                let into = if wills { &mut records } else { &mut batch };
-                let save::Added { log, abandoned } = save::add(&cell, into);
+                let save::Added { log, abandoned } = save::add(&cell, &mut records);
                 logs.extend(log);
                 added.push((cell, abandoned));
             }
             saved.push(added);
-            batches.push(batch);
-            later.push(records);
+            if wills {
+                later.push(vec![records])
+            } else {
+                first.push(records)
+            }
+            batches.push(first);
         }
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
-        let committing = join_all(batches.into_iter().map(|batch| self.commit(batch)));
+        let committing = join_all(batches.into_iter().map(|batches| self.commit_all(batches)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
         // not needed any more.
         let (committed, appended, trimmed) = join3(committing, append(&*journal, appends), trimming).await;
-        let later = join_all(later.into_iter().map(|batch| self.commit(batch))).await;
+        let later = join_all(later.into_iter().map(|batches| self.commit_all(batches))).await;
+        let later = later.into_iter().chain(std::iter::repeat_with(|| Ok(())));
         let committed: Vec<_> =
             committed.into_iter().zip(later).map(|(first, then)| first.and(then)).collect();
         let now = clock();
@@ -396,6 +400,14 @@ impl Inner {
         if let Some(error) = first {
             self.store_failed("trimming the queues of sessions", &error, now);
         }
+    }
+
+    /// One after the other, until one fails.
+    async fn commit_all(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
+        for batch in batches {
+            self.commit(batch).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dialect::{Divergence, QuotaId};
 use identity::Timestamp;
 use mqtt::{Message, TopicFilter};
@@ -80,22 +81,28 @@ impl Inner {
         }
     }
 
-    /// The retained messages of topics as they are now, as they go to the disk.
-    pub fn retained_records(&self, topics: &[Box<str>]) -> Batch {
-        let mut batch = Batch::new();
+    /// The retained messages of topics as they are now, as they go to the disk: in as many batches as the store wants.
+    pub fn retained_records(&self, topics: &[Box<str>]) -> Vec<Batch> {
+        let (mut batches, mut batch) = (Vec::new(), Batch::new());
         for topic in topics {
-            let key = Key::of(&[topic]);
-            match self.retained.get(topic) {
+            let (key, kept) = (Key::of(&[topic]), self.retained.get(topic));
+            let record = kept.as_ref().map(|kept| RetainedRecord::encode(&kept.parcel.message, kept.stored));
+            let weight = topic.len() + record.as_ref().map_or(0, Bytes::len);
+            if batch.bytes() + weight > Batch::MAX_BYTES / 2 {
+                batches.push(std::mem::take(&mut batch));
+            }
+            match record {
                 Some(_) if mutation::is(Mutation::ForgetsRetained) => {}
-                Some(kept) => {
-                    batch.put(RETAINED, key, RetainedRecord::encode(&kept.parcel.message, kept.stored));
+                Some(record) => {
+                    batch.put(RETAINED, key, record);
                 }
                 None => {
                     batch.delete(RETAINED, key);
                 }
             }
         }
-        batch
+        batches.push(batch);
+        batches
     }
 
     /// Lets go of what has expired, when there is no room. Looks through everything, so not more often than in a while.

@@ -446,3 +446,23 @@ fn what_may_be_said_can_be_stored() {
         assert!(name.as_bytes().len() <= Key::MAX_BYTES, "{} bytes", name.as_bytes().len());
     }
 }
+
+/// As much as one read of a client brings is more than one batch of the store takes.
+#[test]
+fn many_large_retained_messages_of_one_read_are_written() {
+    let disk = Disk::new();
+    let house = House::on(Arc::new(disk.0.clone()), Some(disk.1.clone()), |d| *d = Dialect::oasis());
+    let mut client = house.client("c", Version::V5);
+    let large = |number: usize| {
+        let mut packet = publish(&format!("t/{number}"), "", QoS::AtLeastOnce, true);
+        if let Packet::Publish(publish) = &mut packet {
+            publish.payload = vec![b'x'; 700_000].into();
+        }
+        packet
+    };
+    client.send((0..40).map(large));
+    house.work();
+    assert_eq!(house.broker.waiting_writes().0, 0, "{:?}", house.events());
+    let next = House::on(Arc::new(disk.0.clone()), Some(disk.1.clone()), |_| {});
+    assert_eq!(next.drive(next.broker.recover(next.now())).unwrap(), (0, 40));
+}
