@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -217,18 +218,26 @@ def steps(options):
         yield "black-box tests", lambda: blackbox(options), False
 
 
+def is_fresh():
+    """Nothing was set up or built in this checkout before."""
+    return not (VENV.exists() or (ROOT / "target").exists() or "CARGO_TARGET_DIR" in os.environ)
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(description="Sets up what thingcore's tests need and runs them.")
     parser.add_argument("--only", action="append", choices=PARTS, help="run only this part (may be repeated)")
     parser.add_argument("-k", dest="keyword", metavar="EXPRESSION", help="black-box tests: only names that match")
     parser.add_argument("--workers", type=int, default=2, help="black-box tests: processes (default 2)")
     parser.add_argument("--no-system-packages", action="store_true", help="never call apt-get")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what each step took (JSON): docs/evidence/test.json")
     parser.add_argument("pytest", nargs="*", help="after --: more arguments for pytest")
     return parser.parse_args(arguments)
 
 
 def main(arguments):
     options, results = parse(arguments), []
+    started, fresh = datetime.now(timezone.utc), is_fresh()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     for name, action, essential in steps(options):
         if any(stop for _, problem, _, stop in results if problem):
             results.append((name, "not run: an earlier step it needs has failed", 0.0, False))
@@ -245,7 +254,14 @@ def main(arguments):
     for name, problem, seconds, _ in results:
         print(f"{'FAILED' if problem else 'ok':7}{name:20}{seconds:7.1f} s{'  ' + problem if problem else ''}")
     failed = sum(1 for _, problem, _, _ in results if problem)
-    print(f"steps: {len(results) - failed} passed, {failed} failed", flush=True)
+    total = sum(seconds for _, _, seconds, _ in results)
+    print(f"steps: {len(results) - failed} passed, {failed} failed, {total / 60:.1f} min", flush=True)
+    if options.record:
+        taken = [{"name": name, "seconds": round(seconds, 1), "problem": problem} for name, problem, seconds, _ in results]
+        line = {"kind": "tests", "date": started.isoformat(timespec="seconds"),
+                "commit": (output_of(["git", "rev-parse", "--short=10", "HEAD"]) or "").strip(), "fresh": fresh,
+                "processors": os.cpu_count(), "load_average": load, "seconds": round(total, 1), "steps": taken}
+        options.record.write_text(json.dumps(line, indent=2) + "\n")
     return 1 if failed else 0
 
 

@@ -8,6 +8,7 @@ mod fuzz;
 mod kills;
 mod load;
 mod sources;
+mod suite;
 mod worlds;
 
 use std::fs;
@@ -67,6 +68,7 @@ fn parts(found: &Sources) -> Vec<Part> {
         load::part(&load::SOAK, found),
         load::part(&load::OVERLOAD, found),
         load::part(&load::CAPACITY, found),
+        suite::part(found.suite.as_ref()),
     ]
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Sources {
     pub open: usize,
     /// flaws.json.
     pub flaws: Option<Value>,
+    /// test.json: the last recorded run of the test command.
+    pub suite: Option<Value>,
     /// kills.jsonl, a line for each run.
     pub kills: Vec<Value>,
     /// fuzz.jsonl, a line for each run.
@@ -52,6 +54,7 @@ impl Sources {
             worlds: lines(&folder.join("simulator.jsonl"))?,
             open: open(&text(&attacks.with_file_name("bugs-found.md"))?.unwrap_or_default()),
             flaws: whole(&folder.join("flaws.json"))?,
+            suite: whole(&folder.join("test.json"))?,
             kills: lines(&folder.join("kills.jsonl"))?,
             fuzz: lines(&folder.join("fuzz.jsonl"))?,
             targets: names(&args.targets, ".rs"),
