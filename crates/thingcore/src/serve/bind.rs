@@ -4,9 +4,13 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::{Port, Ports};
+
+/// Connections that may wait to be accepted, if the system permits as many (Linux: `net.core.somaxconn`). Beyond that a client's
+/// system tries again after a second.
+const BACKLOG: u32 = 4_096;
 
 /// All listeners, bound and not yet accepting.
 pub struct Bound {
@@ -56,29 +60,38 @@ impl std::error::Error for Unbound {}
 
 impl Bound {
     /// Binds everything or nothing.
-    pub async fn bind(ports: &Ports) -> Result<Self, Unbound> {
+    pub fn bind(ports: &Ports) -> Result<Self, Unbound> {
         let plain = match &ports.plain {
-            Some(port) => Some(bind(port).await?),
+            Some(port) => Some(bind(port)?),
             None => None,
         };
         Ok(Self {
-            mqtt: bind(&ports.mqtt).await?,
-            tls: bind(&ports.tls).await?,
-            https: bind(&ports.https).await?,
-            api: bind(&ports.api).await?,
-            admin: bind(&ports.admin).await?,
+            mqtt: bind(&ports.mqtt)?,
+            tls: bind(&ports.tls)?,
+            https: bind(&ports.https)?,
+            api: bind(&ports.api)?,
+            admin: bind(&ports.admin)?,
             plain,
         })
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart does not wait for connections that have just ended. On Windows it would let others take the port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// The first of the port's candidates that can be bound; otherwise what was wrong with the last.
-async fn bind(port: &Port) -> Result<TcpListener, Unbound> {
+fn bind(port: &Port) -> Result<TcpListener, Unbound> {
     let mut last = None;
     for number in &port.numbers {
         for address in &port.addresses {
             let address = SocketAddr::new(*address, *number);
-            match TcpListener::bind(address).await {
+            match listen(address) {
                 Ok(listener) => return Ok(listener),
                 Err(error) if is_without_ipv6(&error, address.ip()) => {}
                 Err(error) => {
@@ -113,17 +126,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_port_names_its_option() {
-        let taken = bind(&port(vec![0])).await.unwrap();
+        let taken = bind(&port(vec![0])).unwrap();
         let number = taken.local_addr().unwrap().port();
-        let error = bind(&port(vec![number])).await.unwrap_err().to_string();
+        let error = bind(&port(vec![number])).unwrap_err().to_string();
         assert!(error.contains("in use") && error.contains("--mqtt-port"), "{error}");
     }
 
     #[tokio::test]
     async fn the_second_choice_is_taken_when_the_first_is_busy() {
-        let taken = bind(&port(vec![0])).await.unwrap();
+        let taken = bind(&port(vec![0])).unwrap();
         let number = taken.local_addr().unwrap().port();
-        let second = bind(&port(vec![number, 0])).await.unwrap();
+        let second = bind(&port(vec![number, 0])).unwrap();
         assert_ne!(second.local_addr().unwrap().port(), number);
     }
 }

@@ -103,7 +103,7 @@ async fn serve(
     warnings: &[(&str, Option<String>)],
 ) -> Result<(), ServeProblem> {
     let mut signals = StopSignals::catch().map_err(ServeProblem::new)?;
-    let bound = Bound::bind(&settings.ports).await.map_err(ServeProblem::new)?;
+    let bound = Bound::bind(&settings.ports).map_err(ServeProblem::new)?;
     let card = Card::new(settings, &data);
     let ready = card.ready(&bound).map_err(ServeProblem::new)?;
     let place = data.place();
