@@ -7,6 +7,7 @@ import http.server
 import json
 import subprocess
 import threading
+import socket
 import time
 import urllib.request
 
@@ -155,6 +156,10 @@ def test_a_collector_that_is_away_costs_nothing(new_server, tmp_path):
     collector = Collector()
     port = collector.server.server_address[1]
     collector.close()
+    # Bound and not listening: nobody is there, and nobody else takes the port.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", port))
     server = new_server(*configured(tmp_path, collector))
     failed = json.loads(server.wait_for_log('"event":"export.failed"'))
     assert str(port) in failed["details"] and "of [otlp] runs" in failed["remedy"]
@@ -171,6 +176,7 @@ def test_a_collector_that_is_away_costs_nothing(new_server, tmp_path):
         server.wait_for_log('"event":"export.resumed"')
     finally:
         collector.close()
+        held.close()
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 10

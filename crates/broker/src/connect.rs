@@ -146,15 +146,19 @@ impl Broker {
         };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now).map_err(|violation| refuse(client, violation))?;
-        inner.remember(&seated, lasts).await.map_err(|error| {
+        let unstored = |error| {
             // A CONNECT that is refused has no will.
             seated.cell().enter(|seat| {
                 seat.of(seated.generation()).map(|(live, _)| live.talk.terms_mut().will.take())
             });
             let detail = format!("its session could not be stored: {error}");
             refuse(client, Violation::new(Fault::ServerError, detail))
-        })?;
-        inner.accept(&seated, clock());
+        };
+        inner.remember(&seated, lasts).await.map_err(unstored)?;
+        if inner.accept(&seated, clock()) {
+            // [MQTT-4.3.3-6] what is given up is released, which must be on the disk before the client hears of it.
+            inner.remember(&seated, true).await.map_err(unstored)?;
+        }
         Ok(seated)
     }
 
@@ -262,7 +266,9 @@ struct Taken {
 impl Inner {
     /// Nothing can refuse the connection any more: what waits for it may go out. Before, nothing is sent, so that nothing is
     /// told of and billed that a refused client does not get.
-    fn accept(&self, connection: &Connection, now: Timestamp) {
+    ///
+    /// True if messages of QoS 2 that the client may have were given up.
+    fn accept(&self, connection: &Connection, now: Timestamp) -> bool {
         let cell = connection.cell();
         let reports = cell.enter(|seat| {
             let Some((live, kept)) = seat.of(connection.generation()) else { return Vec::new() };
@@ -275,6 +281,7 @@ impl Inner {
         self.report_all(connection.client_id(), &reports, now);
         self.look_after(cell);
         self.kick_groups_of(cell);
+        reports.iter().any(|report| report.qos == mqtt::QoS::ExactlyOnce && report.is_given_up())
     }
 
     /// The client's own id, or a generated one.

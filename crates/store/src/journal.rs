@@ -122,3 +122,23 @@ pub trait Journal: Send + Sync {
     /// [`StoreError::Unavailable`].
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>>;
 }
+
+/// In as many calls as the journal's limits ask for, one after the other. Answers the last position; after the first
+/// error nothing more is written.
+///
+/// # Errors
+/// Those of [`Journal::append`].
+pub async fn append_all(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Position>, StoreError> {
+    let (mut call, mut records, mut bytes, mut last) = (Vec::new(), 0, 0, None);
+    for append in appends {
+        let (count, weight) = (append.to.len().max(1), append.bytes());
+        let is_full = records + count > Append::MAX_RECORDS || bytes + weight > Append::MAX_BYTES;
+        if is_full && !call.is_empty() {
+            last = Some(journal.append(std::mem::take(&mut call)).await?);
+            (records, bytes) = (0, 0);
+        }
+        (records, bytes) = (records + count, bytes + weight);
+        call.push(append);
+    }
+    if call.is_empty() { Ok(last) } else { journal.append(call).await.map(Some) }
+}

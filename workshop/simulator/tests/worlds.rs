@@ -189,6 +189,14 @@ fn what_was_found_stays_mended() {
                 50, 81, 82, 83, 84, 87, 89, 91, 92, 93, 97, 98,
             ],
         ),
+        // A write that is a difference to one that failed.
+        (100_011_933, vec![3, 14, 15, 18, 43, 44, 45, 59, 62]),
+        (120_115_166, vec![14, 45, 48, 50, 56, 92, 93, 99, 130]),
+        // What was given up of QoS 2 was released before it was on the disk.
+        (
+            100_208_701,
+            vec![49, 50, 52, 53, 57, 59, 60, 63, 65, 66, 83, 85, 86, 87, 88, 91, 92, 106, 120, 122],
+        ),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

@@ -16,7 +16,7 @@ use identity::Timestamp;
 use parking_lot::Mutex;
 use session::Session;
 use session::mutation::{self, Mutation};
-use store::{Append, Batch, CommitError, Journal, Key, Position, StoreError, Ticket};
+use store::{Append, Batch, CommitError, Key, Position, StoreError, Ticket, append_all};
 
 use super::save;
 use crate::Clock;
@@ -27,7 +27,7 @@ use crate::receive::Acknowledgement;
 
 /// Bytes that wait above which clients' input is not read.
 const MOST_BYTES: usize = 64 << 20;
-/// What one group takes at most, unless its first job has more: see [`append`].
+/// What one group takes at most, unless its first job has more: see [`append_all`].
 const GROUP_RECORDS: usize = 4_000;
 const GROUP_BYTES: usize = 8 << 20;
 /// Retained messages that are written with one job when they are written for themselves.
@@ -119,12 +119,6 @@ struct Unsaved {
     topics: BTreeSet<Box<str>>,
 }
 
-impl Unsaved {
-    fn len(&self) -> usize {
-        self.cells.len() + self.topics.len()
-    }
-}
-
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
@@ -161,7 +155,8 @@ impl Committer {
     /// What waits: jobs and bytes. A record that could not be written counts as a job.
     pub(crate) fn size(&self) -> (usize, usize) {
         let waiting = self.waiting.lock();
-        (waiting.jobs.len() + waiting.unsaved.len(), waiting.bytes)
+        let unsaved = waiting.unsaved.cells.len() + waiting.unsaved.topics.len();
+        (waiting.jobs.len() + unsaved, waiting.bytes)
     }
 
     /// The records of a cell could not be written. There may be an earlier one of that client, which is older.
@@ -235,7 +230,6 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// True from the end on.
     pub(crate) fn is_closed(&self) -> bool {
         self.waiting.lock().closed
     }
@@ -322,7 +316,8 @@ impl Inner {
         let committing = join_all(batches.into_iter().map(|batches| self.commit_all(batches)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
         // not needed any more.
-        let (committed, appended, trimmed) = join3(committing, append(&*journal, appends), trimming).await;
+        let (committed, appended, trimmed) =
+            join3(committing, append_all(&*journal, appends), trimming).await;
         let later = join_all(later.into_iter().map(|batches| self.commit_all(batches))).await;
         let later = later.into_iter().chain(std::iter::repeat_with(|| Ok(())));
         let committed: Vec<_> =
@@ -333,7 +328,12 @@ impl Inner {
         }
         self.trimmed(trims, trimmed, now);
         self.announce(&appended, targets, now);
+        let mut failed = Vec::new();
         for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
+            let committed = committed.and_then(|()| depends(&saved, &failed));
+            if let Err(error) = &committed {
+                failed.extend(saved.iter().map(|(cell, _)| (Arc::as_ptr(cell), error.clone())));
+            }
             self.saved(saved, committed.is_ok());
             if committed.is_err() && !mutation::is(Mutation::SavesOnce) {
                 self.committer.waiting.lock().unsaved.topics.extend(job.retained);
@@ -356,7 +356,11 @@ impl Inner {
             if is_written {
                 abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
             } else {
-                cell.enter(|seat| seat.abandoned.extend(abandoned));
+                cell.enter(|seat| {
+                    seat.abandoned.extend(abandoned);
+                    // What the store holds of it is not known.
+                    seat.saved = super::Saved { session: true, will: true };
+                });
                 if !mutation::is(Mutation::SavesOnce) {
                     self.committer.unsaved(cell);
                 }
@@ -374,10 +378,7 @@ impl Inner {
         let again = |(client_id, cell): (Box<str>, Arc<Cell>)| {
             let heir = self.directory.find(&client_id).filter(|heir| !Arc::ptr_eq(heir, &cell));
             heir.iter().for_each(|heir| inherit(&cell, heir));
-            let cell = heir.unwrap_or(cell);
-            // What the store holds of it is not known.
-            cell.enter(|seat| seat.saved = super::Saved { session: true, will: true });
-            Job::save(&cell, Then::Rest)
+            Job::save(&heir.unwrap_or(cell), Then::Rest)
         };
         let Unsaved { cells, topics } = self.committer.take_unsaved(at_the_end);
         cells.into_iter().map(again).chain(Job::retained(topics.into_iter().collect())).collect()
@@ -570,10 +571,19 @@ impl Inner {
     }
 }
 
+/// A cell's records are written as a difference to those of the write before: if that failed, this one has not been enough.
+fn depends(saved: &[(Arc<Cell>, Vec<Key>)], failed: &[(*const Cell, StoreError)]) -> Result<(), StoreError> {
+    let before = failed.iter().find(|(cell, _)| saved.iter().any(|(own, _)| Arc::as_ptr(own) == *cell));
+    before.map_or(Ok(()), |(_, error)| Err(error.clone()))
+}
+
 /// A cell that left the directory leaves its unfinished business to another of its client.
 fn inherit(from: &Arc<Cell>, to: &Arc<Cell>) {
     let abandoned = from.enter(|seat| std::mem::take(&mut seat.abandoned));
-    to.enter(|seat| seat.abandoned.extend(abandoned));
+    to.enter(|seat| {
+        seat.abandoned.extend(abandoned);
+        seat.saved = super::Saved { session: true, will: true };
+    });
 }
 
 fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
@@ -582,23 +592,6 @@ fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
             visit(&mut kept.session);
         }
     });
-}
-
-/// In as many calls as the journal's limits ask for, one after the other. Answers the last position; after the first
-/// error nothing more is written.
-async fn append(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Position>, StoreError> {
-    let (mut call, mut records, mut bytes, mut last) = (Vec::new(), 0, 0, None);
-    for append in appends {
-        let (count, weight) = (append.to.len().max(1), append.bytes());
-        let is_full = records + count > Append::MAX_RECORDS || bytes + weight > Append::MAX_BYTES;
-        if is_full && !call.is_empty() {
-            last = Some(journal.append(std::mem::take(&mut call)).await?);
-            (records, bytes) = (0, 0);
-        }
-        (records, bytes) = (records + count, bytes + weight);
-        call.push(append);
-    }
-    if call.is_empty() { Ok(last) } else { journal.append(call).await.map(Some) }
 }
 
 /// Acknowledges what is durable now.

@@ -46,6 +46,11 @@ impl Report {
     pub(super) fn new(offer: &Offer, version: Version, standing: Option<&Arc<Standing>>, fate: Fate) -> Self {
         Self { parcel: offer.parcel.clone(), qos: offer.qos, standing: standing.cloned(), version, fate }
     }
+
+    /// The client gets it no more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(self.fate, Fate::Dropped(_) | Fate::Denied(_))
+    }
 }
 
 impl Report {
