@@ -5,9 +5,9 @@ The collector speaks OTLP over HTTP with JSON bodies (opentelemetry-proto, *coll
 
 import http.server
 import json
+import socket
 import subprocess
 import threading
-import socket
 import time
 import urllib.request
 
