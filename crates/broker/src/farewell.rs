@@ -73,10 +73,9 @@ impl Inner {
         }
         self.settle_shares(&ended.settled);
         self.come_back(ended.returned);
-        let will = ended.will.filter(|_| departure.will);
         // The record of a will that is published goes after it.
         let mut kept = false;
-        if let Some(will) = will {
+        if let Some(will) = ended.will.filter(|_| departure.will) {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
                 departure.fault == Some(Fault::TakenOver) && self.dialect.has(Divergence::TakeoverWill);

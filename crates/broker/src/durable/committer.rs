@@ -4,7 +4,7 @@
 //! each job says comes after. So an acknowledgement never waits alone for a disk, and nothing depends on the
 //! connection that caused a write being there when it is done.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -41,8 +41,8 @@ pub(crate) struct Job {
     pub saves: Vec<Arc<Cell>>,
     /// The cell of which identifiers of QoS 2 messages are among the appends.
     pub logs: Option<Arc<Cell>>,
-    /// Topics of which the retained message is to be written as it is when the write happens.
-    pub retained: Vec<Box<str>>,
+    /// Topics of which the retained message is to be written as it is when the write happens, and how much it is.
+    pub retained: Vec<(Box<str>, usize)>,
     /// It publishes a will: the record of that goes later.
     pub is_will: bool,
     /// What comes after.
@@ -76,8 +76,7 @@ impl Then {
 impl Job {
     /// Nothing yet.
     pub(crate) fn new(then: Then) -> Self {
-        let (appends, saves, retained) = (Vec::new(), Vec::new(), Vec::new());
-        Self { appends, saves, logs: None, retained, is_will: false, then }
+        Self { appends: vec![], saves: vec![], logs: None, retained: vec![], is_will: false, then }
     }
 
     /// Only the records of a cell.
@@ -86,7 +85,7 @@ impl Job {
     }
 
     /// Only the retained messages of topics.
-    pub(crate) fn retained(mut topics: Vec<Box<str>>) -> impl Iterator<Item = Self> {
+    pub(crate) fn retained(mut topics: Vec<(Box<str>, usize)>) -> impl Iterator<Item = Self> {
         std::iter::from_fn(move || {
             let some = topics.split_off(topics.len().saturating_sub(TOPICS));
             (!some.is_empty()).then(|| Self { retained: some, ..Self::new(Then::Rest) })
@@ -98,7 +97,8 @@ impl Job {
     }
 
     fn bytes(&self) -> usize {
-        self.appends.iter().map(|(append, _)| append.bytes()).sum::<usize>() + self.retained.len() * 64 + 64
+        let retained = self.retained.iter().map(|(topic, bytes)| topic.len() + bytes);
+        self.appends.iter().map(|(append, _)| append.bytes()).chain(retained).sum::<usize>() + 64
     }
 }
 
@@ -115,8 +115,8 @@ pub(crate) struct Committer {
 struct Unsaved {
     /// Cells with their records.
     cells: BTreeMap<Box<str>, Arc<Cell>>,
-    /// Topics with their retained messages.
-    topics: BTreeSet<Box<str>>,
+    /// Topics with their retained messages, and how much these are.
+    topics: BTreeMap<Box<str>, usize>,
 }
 
 #[derive(Default)]
@@ -230,6 +230,7 @@ impl Committer {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    /// True from the end on.
     pub(crate) fn is_closed(&self) -> bool {
         self.waiting.lock().closed
     }
@@ -305,11 +306,8 @@ impl Inner {
                 added.push((cell, abandoned));
             }
             saved.push(added);
-            if wills {
-                later.push(vec![records])
-            } else {
-                first.push(records)
-            }
+            later.push(if wills { std::mem::take(&mut records) } else { Batch::new() });
+            first.push(records);
             batches.push(first);
         }
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
@@ -318,8 +316,7 @@ impl Inner {
         // not needed any more.
         let (committed, appended, trimmed) =
             join3(committing, append_all(&*journal, appends), trimming).await;
-        let later = join_all(later.into_iter().map(|batches| self.commit_all(batches))).await;
-        let later = later.into_iter().chain(std::iter::repeat_with(|| Ok(())));
+        let later = join_all(later.into_iter().map(|batch| self.commit(batch))).await;
         let committed: Vec<_> =
             committed.into_iter().zip(later).map(|(first, then)| first.and(then)).collect();
         let now = clock();

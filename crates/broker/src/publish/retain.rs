@@ -54,7 +54,8 @@ impl Inner {
         now: Timestamp,
     ) {
         let topic = parcel.message.topic.as_str();
-        let mut changed = || outcome.retained.extend(self.journal.is_some().then(|| topic.into()));
+        let weight = parcel.weight();
+        let mut changed = || outcome.retained.extend(self.journal.is_some().then(|| (topic.into(), weight)));
         if parcel.message.payload.is_empty() {
             changed();
             if self.retained.delete(topic) {
@@ -82,9 +83,9 @@ impl Inner {
     }
 
     /// The retained messages of topics as they are now, as they go to the disk: in as many batches as the store wants.
-    pub fn retained_records(&self, topics: &[Box<str>]) -> Vec<Batch> {
+    pub fn retained_records(&self, topics: &[(Box<str>, usize)]) -> Vec<Batch> {
         let (mut batches, mut batch) = (Vec::new(), Batch::new());
-        for topic in topics {
+        for (topic, _) in topics {
             let (key, kept) = (Key::of(&[topic]), self.retained.get(topic));
             let record = kept.as_ref().map(|kept| RetainedRecord::encode(&kept.parcel.message, kept.stored));
             let weight = topic.len() + record.as_ref().map_or(0, Bytes::len);
@@ -118,9 +119,10 @@ impl Inner {
         any
     }
 
-    /// The retained messages of topics are not on the disk as they are.
-    fn write_retained(&self, topics: Vec<Box<str>>) {
+    /// The retained messages of topics are gone, and still on the disk.
+    fn write_retained(&self, gone: Vec<Box<str>>) {
         if self.journal.is_some() {
+            let topics = gone.into_iter().map(|topic| (topic, 0)).collect();
             Job::retained(topics).for_each(|job| self.committer.submit(job));
         }
     }

@@ -104,7 +104,7 @@ impl Inner {
                 waiting.extend(self.share(shared, *seen, parcel, (sender, &mut outcome.wakes), now));
             }
         }
-        outcome.enqueue(&parcel.message, waiting);
+        outcome.enqueue(&parcel.message, waiting, true);
     }
 }
 
@@ -138,8 +138,8 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub appends: Vec<(Append, Vec<Waits>)>,
-    /// Topics of which the retained message has changed.
-    pub retained: Vec<Box<str>>,
+    /// Topics of which the retained message has changed, and how much it is.
+    pub retained: Vec<(Box<str>, usize)>,
     /// Who is to write what it got: woken when this is dropped or made a job.
     pub wakes: Wakes,
 }
@@ -150,12 +150,12 @@ impl Outcome {
         self.appends.is_empty() && self.retained.is_empty()
     }
 
-    /// The message goes once into the journal, for all who wait for it. Who waits for more than one copy gets the others
-    /// from the appends behind: one append reaches a queue once.
-    pub(crate) fn enqueue(&mut self, message: &Message, mut waiting: Vec<Waiting>) {
+    /// The message goes once into the journal, for all who wait for it. If somebody may wait for more than one copy, the
+    /// others come with the appends behind: one append reaches a queue once.
+    pub(crate) fn enqueue(&mut self, message: &Message, mut waiting: Vec<Waiting>, may_repeat: bool) {
         while !waiting.is_empty() {
             let mut rest = waiting.split_off(waiting.len().min(Append::MAX_RECORDS / 4));
-            if waiting.len() > 1 {
+            if may_repeat && waiting.len() > 1 {
                 let mut named = HashSet::with_capacity(waiting.len());
                 let again = |one: &mut Waiting| !named.insert(one.recipient.session.clone());
                 rest.extend(waiting.extract_if(.., again));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use dialect::Divergence;
 use identity::Timestamp;
 use policy::Permit;
 use session::Parcel;
@@ -58,8 +59,9 @@ impl Inner {
                     row.push(waits);
                 }
             }
+            let copies = self.dialect.has(Divergence::OverlappingSubscriptionsCopies);
             for (parcel, row) in parcels.iter().zip(rows) {
-                outcome.enqueue(&parcel.message, row);
+                outcome.enqueue(&parcel.message, row, copies);
             }
         }
         volley.clear();

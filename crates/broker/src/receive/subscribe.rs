@@ -368,7 +368,7 @@ fn send_retained(asker: &Asker, inner: &Inner, (asked, new): (&Asked, bool), now
         let (qos, no_local, retain_as_published) = (asked.qos, false, false);
         let route = Route { target, qos, no_local, retain_as_published, identifiers };
         let waiting = inner.deliver_retained(&route, &kept.parcel, &mut outcome.wakes, now);
-        outcome.enqueue(&kept.parcel.message, waiting.into_iter().collect());
+        outcome.enqueue(&kept.parcel.message, waiting.into_iter().collect(), false);
     }
     if !outcome.is_empty() {
         inner.committer.submit(outcome.job(Then::Rest));

@@ -16,7 +16,8 @@ use mqtt::{UserProperties, Version};
 use registry::attachments::{AttachmentRecord, TARGET_POLICIES, target_policy_key};
 use registry::policies::{POLICIES, PolicyRecord, policy_key};
 use registry::{CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus};
-use store::{Batch, Journal, Store, block_on};
+use store::memory::MemoryJournal;
+use store::{Append, Batch, Boxed, Journal, Key, Position, Record, Store, StoreError, block_on};
 
 use super::metering::Bill;
 use crate::{Broker, BrokerParts, Clock, Connection, Credential, Flow, Link, LinkEnd, Refused, Turn};
@@ -481,4 +482,38 @@ pub(super) fn subscribe(filters: &[(&str, QoS)]) -> Packet {
         user_properties: UserProperties::default(),
         filters: filters.iter().map(request).collect(),
     })
+}
+
+/// A journal in memory that tells a test of each append, and may fail to trim.
+pub(super) struct Watched<F> {
+    pub journal: MemoryJournal,
+    pub appends: F,
+    pub trims: bool,
+}
+
+impl<F: Fn() + Send + Sync> Journal for Watched<F> {
+    fn append(&self, appends: Vec<Append>) -> Boxed<'_, Result<Position, StoreError>> {
+        (self.appends)();
+        self.journal.append(appends)
+    }
+
+    fn read<'a>(
+        &'a self,
+        session: &'a Key,
+        after: Position,
+        limit: usize,
+    ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
+        self.journal.read(session, after, limit)
+    }
+
+    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
+        self.journal.queues(after, limit)
+    }
+
+    fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {
+        if self.trims {
+            return self.journal.trim(session, upto);
+        }
+        Box::pin(async { Err(StoreError::unavailable("not now")) })
+    }
 }

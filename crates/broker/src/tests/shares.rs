@@ -7,9 +7,9 @@ use dialect::{Dialect, Divergence, QuotaProfile};
 use mqtt::{Connect, Packet, Publish, QoS, Text, Unsubscribe, UserProperties, Version};
 use proptest::prelude::*;
 use store::memory::{MemoryJournal, MemoryStore};
-use store::{Append, Boxed, Journal, Key, Position, Record, Store, StoreError, block_on};
+use store::{Journal, Key, Position, Store, block_on};
 
-use super::house::{Client, House, connect, subscribe};
+use super::house::{Client, House, Watched, connect, subscribe};
 
 const GROUP: &str = "$share/g/work";
 const ONE: QoS = QoS::AtLeastOnce;
@@ -305,33 +305,6 @@ fn a_group_that_loses_its_last_member_forgets_what_waits() {
     assert!(drain(&house, &mut a, 3).is_empty());
 }
 
-/// A journal that can't be trimmed for now.
-#[derive(Default)]
-struct Untrimmable(MemoryJournal);
-
-impl Journal for Untrimmable {
-    fn append(&self, appends: Vec<Append>) -> Boxed<'_, Result<Position, StoreError>> {
-        self.0.append(appends)
-    }
-
-    fn read<'a>(
-        &'a self,
-        session: &'a Key,
-        after: Position,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
-        self.0.read(session, after, limit)
-    }
-
-    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
-        self.0.queues(after, limit)
-    }
-
-    fn trim<'a>(&'a self, _: &'a Key, _: Position) -> Boxed<'a, Result<(), StoreError>> {
-        Box::pin(async { Err(StoreError::unavailable("not now")) })
-    }
-}
-
 fn unsubscribe() -> Packet {
     Packet::Unsubscribe(Unsubscribe {
         packet_id: mqtt::PacketId::new(7).unwrap(),
@@ -342,7 +315,10 @@ fn unsubscribe() -> Packet {
 
 #[test]
 fn a_new_group_does_not_find_what_the_one_of_its_name_before_left() {
-    let disk = Disk { store: Arc::new(MemoryStore::new()), journal: Arc::new(Untrimmable::default()) };
+    let disk = Disk {
+        store: Arc::new(MemoryStore::new()),
+        journal: Arc::new(Watched { journal: MemoryJournal::new(), appends: || {}, trims: false }),
+    };
     let house = disk.house(|_| {});
     let mut a = member(&house, "a");
     publish(&house, &["unacknowledged"]);

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use dialect::Dialect;
 use mqtt::{Connect, Packet, QoS, ReasonCode, Version};
 use store::memory::{MemoryJournal, MemoryStore};
-use store::{Append, Boxed, Journal, Key, Position, Recipient, Record, Store, StoreError, block_on};
+use store::{Append, Journal, Key, Recipient, Store, block_on};
 
 use super::feed::following;
-use super::house::{House, connect, publish, will};
+use super::house::{House, Watched, connect, publish, will};
 use crate::Deletion;
 
 const WIDE: &str =
@@ -300,47 +300,25 @@ fn a_retained_message_that_has_expired_leaves_the_disk_when_somebody_looks() {
     assert_eq!(stored(), 0);
 }
 
-/// A journal that looks, whenever something is appended, whether there are wills in the store.
-struct Watch(Arc<MemoryJournal>, MemoryStore, AtomicBool);
-
-impl Journal for Watch {
-    fn append(&self, appends: Vec<Append>) -> Boxed<'_, Result<Position, StoreError>> {
-        let wills = block_on(self.1.scan(records::WILLS.space(), &[], None, 10)).unwrap();
-        self.2.store(!wills.is_empty(), Ordering::Relaxed);
-        self.0.append(appends)
-    }
-
-    fn read<'a>(
-        &'a self,
-        session: &'a Key,
-        after: Position,
-        limit: usize,
-    ) -> Boxed<'a, Result<Vec<Record>, StoreError>> {
-        self.0.read(session, after, limit)
-    }
-
-    fn queues<'a>(&'a self, after: Option<&'a Key>, limit: usize) -> Boxed<'a, Result<Vec<Key>, StoreError>> {
-        self.0.queues(after, limit)
-    }
-
-    fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>> {
-        self.0.trim(session, upto)
-    }
-}
-
 /// The process may die between the two.
 #[test]
 fn the_record_of_a_will_goes_after_the_will_is_where_it_has_to_be() {
     let store = MemoryStore::new();
-    let watch = Arc::new(Watch(Arc::default(), store.clone(), AtomicBool::new(false)));
-    let house = House::on(Arc::new(store.clone()), Some(watch.clone()), |_| {});
+    let (seen, disk) = (Arc::new(AtomicBool::new(false)), store.clone());
+    let note = seen.clone();
+    let appends = move || {
+        let wills = block_on(disk.scan(records::WILLS.space(), &[], None, 10)).unwrap();
+        note.store(!wills.is_empty(), Ordering::Relaxed);
+    };
+    let journal = Watched { journal: MemoryJournal::new(), appends, trims: true };
+    let house = House::on(Arc::new(store.clone()), Some(Arc::new(journal)), |_| {});
     let mut heir = house.client_with("heir", Version::V311, |connect| connect.clean_start = false);
     heir.subscribe("gone", QoS::AtLeastOnce);
     heir.cut();
     let mut client = house.client_with("c", Version::V5, |connect| connect.will = will("gone", "c"));
     client.cut();
     house.work();
-    assert!(watch.2.load(Ordering::Relaxed), "the record was there when the will went into the journal");
+    assert!(seen.load(Ordering::Relaxed), "the record was there when the will went into the journal");
     assert!(block_on(store.scan(records::WILLS.space(), &[], None, 10)).unwrap().is_empty());
     let mut heir = house.client_with("heir", Version::V311, |connect| connect.clean_start = false);
     assert_eq!(heir.payloads(), ["c"]);
