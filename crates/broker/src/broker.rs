@@ -63,7 +63,7 @@ pub enum Durability {
 /// How much a broker keeps of its clients. Nothing outlives their sessions but moments that are still to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// Clients that are connected or have a session.
+    /// Clients that are connected or have a session, or whose session's end is not on the disk yet.
     pub clients: usize,
     /// Subscriptions.
     pub subscriptions: usize,

@@ -51,6 +51,8 @@ pub(crate) struct Seat {
     pub dice: Dice,
     /// What the store holds of it.
     pub saved: Saved,
+    /// Writes of its records that are under way: what the store holds of it is known when they are done.
+    pub writing: u16,
     /// Journals of sessions that are over, to be forgotten when the store knows that they are.
     pub abandoned: Vec<store::Key>,
     /// It stands in the loader's queue.
@@ -268,9 +270,16 @@ impl Seat {
         (ended, talk)
     }
 
-    /// True if nothing keeps the cell in the directory.
+    /// True if the store holds something of it, or may, or its journals.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.saved.session || self.saved.will || self.writing > 0 || !self.abandoned.is_empty()
+    }
+
+    /// True if nothing keeps the cell in the directory. What the store still holds does: who comes before the end of a
+    /// session is written waits for that, or the session could come back.
     pub(crate) fn is_vacant(&self) -> bool {
-        self.kept.is_none() && self.live.is_none()
+        let stored = self.is_stored() && !mutation::is(Mutation::VacatesBeforeTheDisk);
+        self.kept.is_none() && self.live.is_none() && !stored && !mutation::is(Mutation::KeepsVacantCells)
     }
 }
 

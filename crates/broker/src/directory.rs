@@ -14,7 +14,7 @@ const STRIPES: usize = 64;
 
 type Stripe = Mutex<HashMap<ClientId, Arc<Cell>, foldhash::quality::RandomState>>;
 
-/// All clients that are connected or have a session.
+/// All clients that are connected or have a session, or had one as far as the disk knows.
 #[derive(Debug)]
 pub(crate) struct Directory {
     stripes: Box<[Stripe]>,

@@ -177,17 +177,24 @@ impl Inner {
 
     /// Arms the session's end, or takes a vacant cell out of the directory.
     pub fn settle_future(&self, cell: &Arc<Cell>, now: Timestamp) {
-        let (ends_at, vacant) = cell.enter(|seat| {
-            let vacant = seat.is_vacant() && !mutation::is(Mutation::KeepsVacantCells);
-            seat.retired |= vacant;
-            let ends_at = seat.kept.as_ref().map_or(Timestamp::NEVER, |kept| kept.ends_at);
-            (if seat.live.is_some() { Timestamp::NEVER } else { ends_at }, vacant)
+        let ends_at = cell.enter(|seat| {
+            let away = seat.kept.as_ref().filter(|_| seat.live.is_none());
+            away.map_or(Timestamp::NEVER, |kept| kept.ends_at)
         });
-        if vacant {
-            self.directory.remove(cell);
-        }
+        self.vacate(cell);
         if ends_at > now {
             self.arm(cell, ends_at);
+        }
+    }
+
+    /// Takes a cell out of the directory, if it is vacant.
+    pub fn vacate(&self, cell: &Arc<Cell>) {
+        let retired = cell.enter(|seat| {
+            seat.retired |= seat.is_vacant();
+            seat.retired
+        });
+        if retired {
+            self.directory.remove(cell);
         }
     }
 

@@ -91,6 +91,8 @@ pub enum Mutation {
     IgnoresUnsubscribe,
     /// A session's queue is full when it is half full.
     HalvesQueueBound,
+    /// A client whose session is over leaves the directory before the disk knows.
+    VacatesBeforeTheDisk,
 }
 
 impl Mutation {
@@ -139,6 +141,7 @@ impl Mutation {
         Self::DeliversUntold,
         Self::IgnoresUnsubscribe,
         Self::HalvesQueueBound,
+        Self::VacatesBeforeTheDisk,
     ];
 }
 

@@ -310,6 +310,8 @@ impl Book {
     /// The record of when a session's connection ended may not have reached the disk: then it counts from the start. That
     /// is when the process read the clock; until it had read the disk, too, a while may have passed.
     fn started(&mut self, since: Timestamp) {
+        // What the process before saw by a clock that was ahead says nothing of the times of this one.
+        self.idle = self.idle.min(since);
         for session in self.sessions.values_mut() {
             // With a clock that was set back it counts from the start, too.
             session.ended = session.ended.map(|(first, _)| (first.min(since), since));

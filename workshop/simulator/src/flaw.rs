@@ -124,7 +124,7 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::LeavesQueueBehind | M::TrimsOnce | M::ForgetsAbandoned | M::ForgetsGroupRows => {
             &["growth", "groups"]
         }
-        M::SavesOnce => &["wills", "expiry", "growth", "loss"],
+        M::SavesOnce | M::VacatesBeforeTheDisk => &["deliveries", "wills", "expiry", "growth", "loss"],
         M::LiveOvertakesBacklog => &["order"],
         M::SeatsTheOlder => &["seats"],
         M::KeepsFirstAlias => &["loss", "groups", "retained", "permits", "expiry", "answers", "redelivery"],

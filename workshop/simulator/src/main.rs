@@ -4,7 +4,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use thingcore_simulator::flaw::Flaw;
@@ -152,10 +152,10 @@ fn tell_of(case: &Case, failure: &Failure, shrinks: bool) {
 }
 
 fn soak(first: u64, steps: usize, time: Duration, record: Option<&Path>) -> ExitCode {
-    let begun = Instant::now();
+    let run = record::Run::begin();
     let totals = many(first, steps, time, 5);
     if let Some(path) = record {
-        let line = record::soak(first, steps, begun.elapsed(), &totals);
+        let line = record::soak(&run, first, steps, &totals);
         record::append(path, &line);
     }
     for (case, failure) in &totals.failures {
@@ -173,7 +173,7 @@ fn print_totals(first: u64, totals: &Totals) {
 }
 
 fn flaws(seeds: u64, first: Option<u64>, only: Option<&str>, record: Option<&Path>) -> ExitCode {
-    let (mut missed, mut all) = (0, Vec::new());
+    let (run, mut missed, mut all) = (record::Run::begin(), 0, Vec::new());
     for flaw in Flaw::all().into_iter().filter(|flaw| only.is_none_or(|only| flaw.name() == only)) {
         let first = first.unwrap_or(flaw.first_seed());
         let mut entry = record::Flaw { name: flaw.name(), first, seen: None };
@@ -194,6 +194,6 @@ fn flaws(seeds: u64, first: Option<u64>, only: Option<&str>, record: Option<&Pat
         }
         all.push(entry);
     }
-    record.into_iter().for_each(|path| record::write(path, &record::flaws(&all)));
+    record.into_iter().for_each(|path| record::write(path, &record::flaws(&run, &all)));
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

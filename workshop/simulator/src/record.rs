@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use thingcore_simulator::checkers;
@@ -39,8 +39,21 @@ fn complain(path: &Path, outcome: io::Result<()>) {
     }
 }
 
+/// A run that goes on. What is recorded of it names the commit at which it began: while it runs others may be made.
+pub struct Run {
+    began: Instant,
+    commit: String,
+}
+
+impl Run {
+    /// It begins now.
+    pub fn begin() -> Self {
+        Self { began: Instant::now(), commit: commit() }
+    }
+}
+
 /// The line of a soak.
-pub fn soak(first: u64, steps: usize, took: Duration, totals: &Totals) -> Value {
+pub fn soak(run: &Run, first: u64, steps: usize, totals: &Totals) -> Value {
     let failures: Vec<Value> = totals
         .failures
         .iter()
@@ -52,8 +65,8 @@ pub fn soak(first: u64, steps: usize, took: Duration, totals: &Totals) -> Value 
     };
     let marks = Mark::ALL.iter().map(|mark| (mark.text().to_owned(), json!(totals.marks.count(*mark))));
     json!({
-        "date": now(), "commit": commit(), "assertions": cfg!(debug_assertions),
-        "wall_seconds": tenths(took.as_secs_f64()), "cpu_seconds": cpu().map(|time| tenths(time.as_secs_f64())),
+        "date": now(), "commit": run.commit, "assertions": cfg!(debug_assertions),
+        "wall_seconds": tenths(run.began.elapsed().as_secs_f64()), "cpu_seconds": cpu().map(|time| tenths(time.as_secs_f64())),
         "virtual_hours": tenths(totals.lived.as_secs_f64() / 3600.0), "first_seed": first, "seeds": totals.seeds,
         "steps": steps, "failures": failures,
         "broken_by_checker": checkers::names().into_iter().map(verdict).collect::<Map<_, _>>(),
@@ -62,13 +75,13 @@ pub fn soak(first: u64, steps: usize, took: Duration, totals: &Totals) -> Value 
 }
 
 /// The file of the mistakes.
-pub fn flaws(all: &[Flaw]) -> Value {
+pub fn flaws(run: &Run, all: &[Flaw]) -> Value {
     let row = |flaw: &Flaw| {
         let (seed, checker) = flaw.seen.unzip();
         let worlds = seed.map(|seed| seed + 1 - flaw.first);
         json!({ "flaw": flaw.name, "first_seed": flaw.first, "seed": seed, "worlds": worlds, "checker": checker })
     };
-    json!({ "date": now(), "commit": commit(), "flaws": all.iter().map(row).collect::<Vec<_>>() })
+    json!({ "date": now(), "commit": run.commit, "flaws": all.iter().map(row).collect::<Vec<_>>() })
 }
 
 fn tenths(number: f64) -> f64 {

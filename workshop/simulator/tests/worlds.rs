@@ -197,6 +197,25 @@ fn what_was_found_stays_mended() {
             100_208_701,
             vec![49, 50, 52, 53, 57, 59, 60, 63, 65, 66, 83, 85, 86, 87, 88, 91, 92, 106, 120, 122],
         ),
+        // A client whose session was over left the directory before the disk knew, and heard that it had none.
+        (100_248_033, vec![4, 5, 14, 69, 79, 80, 83, 88, 96, 108, 111]),
+        (
+            100_115_524,
+            vec![39, 44, 45, 47, 49, 51, 52, 58, 78, 80, 85, 94, 95, 96, 99, 100, 101, 102, 105, 110, 118],
+        ),
+        (
+            120_111_198,
+            vec![52, 64, 72, 75, 85, 87, 91, 92, 93, 94, 96, 98, 100, 101, 103, 104, 105, 106, 114, 120],
+        ),
+        (
+            120_220_920,
+            vec![
+                13, 14, 15, 17, 19, 20, 24, 25, 26, 29, 33, 35, 36, 37, 38, 39, 40, 42, 43, 44, 48, 51, 52,
+                54, 81, 82, 83, 89,
+            ],
+        ),
+        // The model took a moment of a process whose clock was ahead for one of the next process.
+        (120_027_423, vec![15, 25, 26, 46, 58, 92, 94, 98, 105, 106, 109, 110]),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

@@ -159,14 +159,6 @@ impl Committer {
         (waiting.jobs.len() + unsaved, waiting.bytes)
     }
 
-    /// The records of a cell could not be written. There may be an earlier one of that client, which is older.
-    fn unsaved(&self, cell: Arc<Cell>) {
-        let before = self.waiting.lock().unsaved.cells.insert(cell.client_id.as_str().into(), cell.clone());
-        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &cell)) {
-            inherit(&before, &cell);
-        }
-    }
-
     /// Cells and topics whose records are to be written again. After the end the loop has them, as its last work.
     fn take_unsaved(&self, at_the_end: bool) -> Unsaved {
         let mut waiting = self.waiting.lock();
@@ -314,8 +306,8 @@ impl Inner {
         let committing = join_all(batches.into_iter().map(|batches| self.commit_all(batches)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
         // not needed any more.
-        let (committed, appended, trimmed) =
-            join3(committing, append_all(&*journal, appends), trimming).await;
+        let appending = append_all(&*journal, appends);
+        let (committed, appended, trimmed) = join3(committing, appending, trimming).await;
         let later = join_all(later.into_iter().map(|batch| self.commit(batch))).await;
         let committed: Vec<_> =
             committed.into_iter().zip(later).map(|(first, then)| first.and(then)).collect();
@@ -350,17 +342,20 @@ impl Inner {
     /// become is not on the disk, and it would come back as it was after a restart.
     fn saved(&self, cells: Vec<(Arc<Cell>, Vec<Key>)>, is_written: bool) {
         for (cell, abandoned) in cells {
+            cell.enter(|seat| {
+                seat.writing = seat.writing.saturating_sub(1);
+                if !is_written {
+                    seat.abandoned.extend(abandoned.iter().cloned());
+                    // What the store holds of it is not known; of one that has left the directory it holds nothing.
+                    seat.saved = super::Saved { session: !seat.retired, will: !seat.retired };
+                }
+            });
             if is_written {
                 abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
-            } else {
-                cell.enter(|seat| {
-                    seat.abandoned.extend(abandoned);
-                    // What the store holds of it is not known.
-                    seat.saved = super::Saved { session: true, will: true };
-                });
-                if !mutation::is(Mutation::SavesOnce) {
-                    self.committer.unsaved(cell);
-                }
+                self.vacate(&cell);
+            } else if !mutation::is(Mutation::SavesOnce) {
+                let client_id = cell.client_id.as_str().into();
+                self.committer.waiting.lock().unsaved.cells.insert(client_id, cell);
             }
         }
     }
@@ -370,15 +365,10 @@ impl Inner {
         self.unsaved_again(false).into_iter().for_each(|job| self.committer.submit(job));
     }
 
-    /// A cell that has left the directory may have an heir: then it is the heir's state that counts.
     fn unsaved_again(&self, at_the_end: bool) -> Vec<Job> {
-        let again = |(client_id, cell): (Box<str>, Arc<Cell>)| {
-            let heir = self.directory.find(&client_id).filter(|heir| !Arc::ptr_eq(heir, &cell));
-            heir.iter().for_each(|heir| inherit(&cell, heir));
-            Job::save(&heir.unwrap_or(cell), Then::Rest)
-        };
         let Unsaved { cells, topics } = self.committer.take_unsaved(at_the_end);
-        cells.into_iter().map(again).chain(Job::retained(topics.into_iter().collect())).collect()
+        let saves = cells.values().map(|cell| Job::save(cell, Then::Rest));
+        saves.chain(Job::retained(topics.into_iter().collect())).collect()
     }
 
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
@@ -542,7 +532,7 @@ impl Inner {
         self.journal.is_some()
             && cell.enter(|seat| {
                 let journaled = seat.kept.as_ref().is_some_and(|kept| kept.session.is_journaled());
-                journaled || seat.saved.session || seat.saved.will || !seat.abandoned.is_empty()
+                journaled || seat.is_stored()
             })
     }
 
@@ -572,15 +562,6 @@ impl Inner {
 fn depends(saved: &[(Arc<Cell>, Vec<Key>)], failed: &[(*const Cell, StoreError)]) -> Result<(), StoreError> {
     let before = failed.iter().find(|(cell, _)| saved.iter().any(|(own, _)| Arc::as_ptr(own) == *cell));
     before.map_or(Ok(()), |(_, error)| Err(error.clone()))
-}
-
-/// A cell that left the directory leaves its unfinished business to another of its client.
-fn inherit(from: &Arc<Cell>, to: &Arc<Cell>) {
-    let abandoned = from.enter(|seat| std::mem::take(&mut seat.abandoned));
-    to.enter(|seat| {
-        seat.abandoned.extend(abandoned);
-        seat.saved = super::Saved { session: true, will: true };
-    });
 }
 
 fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {

@@ -35,6 +35,7 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
         let before = seat.saved;
         let (session, will) = (session(seat), will(seat));
         seat.saved = Saved { session: session.is_some(), will: will.is_some() };
+        seat.writing = seat.writing.saturating_add(1);
         let log = seat.kept.as_mut().filter(|kept| kept.session.is_journaled()).and_then(|kept| {
             let upto = kept.session.trim_log()?;
             Some((received_key(&cell.client_id, &kept.incarnation), upto))

@@ -369,6 +369,33 @@ fn a_will_that_waits_for_its_delay_waits_on_after_a_restart() {
     }
 }
 
+/// If the process died within that write the session would be back, although its client had heard that there is none.
+#[test]
+fn who_comes_before_the_end_of_a_session_is_written_waits_for_that() {
+    let disk = Disk::new();
+    let house = disk.house();
+    let lasting = |connect: &mut Connect| connect.properties.session_expiry_interval = Some(60);
+    house.client_with("c", Version::V5, lasting).cut();
+    house.work();
+    disk.0.fail("full");
+    house.pass(61);
+    house.work();
+    assert!(house.heard("session.expired"), "{:?}", house.events());
+    assert!(
+        house.try_connect(House::anybody(), connect("c", Version::V5)).is_err(),
+        "it may be stored still"
+    );
+    assert_eq!(house.broker.footprint().clients, 1);
+    disk.0.recover();
+    house.pass(1);
+    house.work();
+    assert_eq!(house.broker.footprint().clients, 0, "written, and gone");
+    let house = disk.house();
+    assert_eq!(house.broker.footprint().clients, 0);
+    let mut client = house.try_connect(House::anybody(), connect("c", Version::V5)).unwrap();
+    assert!(!client.connack().session_present);
+}
+
 #[test]
 fn who_is_refused_for_the_disk_is_sent_nothing_and_nothing_is_told() {
     let disk = Disk::new();
