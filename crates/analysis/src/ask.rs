@@ -61,13 +61,18 @@ impl<'a> Analyst<'a> {
     }
 
     pub(crate) fn answer(&self, question: &Question<'_>) -> Answer {
-        let mut budget = self.budget.clone();
         let Some(world) = self.world(question, &[]) else { return Answer::Unknown(TOO_LARGE.into()) };
         if question.connects && self.has_no_two_clients(&world) {
             return Answer::No;
         }
-        let Some(products) = (question.build)(&world) else { return Answer::Unknown(TOO_LARGE.into()) };
-        let differ = self.differing(&world);
+        self.answer_in(&world, question)
+    }
+
+    /// The same in a world of the question's, in which its devices can connect.
+    pub(crate) fn answer_in(&self, world: &World<'_>, question: &Question<'_>) -> Answer {
+        let mut budget = self.budget.clone();
+        let Some(products) = (question.build)(world) else { return Answer::Unknown(TOO_LARGE.into()) };
+        let differ = self.differing(world);
         let (proof, tries) = (RefCell::new(None), Cell::new(0));
         let spent = RefCell::new(budget.clone());
         for (shape, machines) in products {
@@ -83,7 +88,7 @@ impl<'a> Analyst<'a> {
                 if is_real(found) && proof.borrow().is_none() {
                     tries.set(tries.get() + 1);
                     let mut budget = spent.borrow_mut();
-                    *proof.borrow_mut() = self.try_values(question, &world, found, &mut budget);
+                    *proof.borrow_mut() = self.try_values(question, world, found, &mut budget);
                 }
                 proof.borrow().is_some() || tries.get() >= TRIES
             };
@@ -97,7 +102,7 @@ impl<'a> Analyst<'a> {
         }
         match tries.get() {
             0 => Answer::No,
-            _ => Answer::Unknown(unproved(&world)),
+            _ => Answer::Unknown(unproved(world)),
         }
     }
 
@@ -118,7 +123,7 @@ impl<'a> Analyst<'a> {
     }
 
     /// True if a device cannot connect, or two devices only with the same client id.
-    fn has_no_two_clients(&self, world: &World<'_>) -> bool {
+    pub(crate) fn has_no_two_clients(&self, world: &World<'_>) -> bool {
         let ids: Vec<Vec<String>> = (0..world.devices.len())
             .filter_map(|device| world.variable(device, CLIENT_ID))
             .filter_map(|variable| world.languages.get(usize::from(variable)))

@@ -18,19 +18,37 @@ pub(crate) const DEAD: u16 = u16::MAX;
 
 /// More states than this are not built: the language is then taken wider than it is.
 pub(crate) const MOST_STATES: usize = 2048;
+/// Nor is what takes more work than this, of which a state is its weight for each letter: patterns of some hundred
+/// wildcards have states that weigh as much.
+const MOST_WORK: usize = 1 << 22;
+
+/// A text, as one more character behind another.
+struct Text {
+    state: u16,
+    last: char,
+    before: usize,
+    bytes: usize,
+}
 
 impl Dfa {
-    /// Explores an automaton given by its start, its step and its end; nothing if it has too many states.
+    /// Explores an automaton given by its start, its step and its end; nothing if it has too many states, or steps from
+    /// them are too much work: `weight` says how much one is.
     pub(crate) fn explore<K: Clone + Eq + Hash>(
         letters: &Letters,
         start: K,
         step: impl Fn(&K, Letter) -> Option<K>,
         accepts: impl Fn(&K) -> bool,
+        weight: impl Fn(&K) -> usize,
     ) -> Option<Self> {
         let mut numbers: HashMap<K, u16> = HashMap::from_iter([(start.clone(), 0)]);
         let mut keys = vec![start];
         let mut next: Vec<Vec<u16>> = Vec::new();
+        let mut work = 0;
         while let Some(key) = keys.get(next.len()).cloned() {
+            work += weight(&key).saturating_mul(letters.len());
+            if work > MOST_WORK {
+                return None;
+            }
             let mut row = Vec::with_capacity(letters.len());
             for (letter, _) in letters.iter() {
                 let Some(reached) = step(&key, letter) else {
@@ -64,25 +82,37 @@ impl Dfa {
 
     /// Ways that lead nowhere are cut off.
     fn trimmed(mut self) -> Self {
-        let mut alive = self.accepting.clone();
-        loop {
-            let before = alive.iter().filter(|is| **is).count();
-            for (state, row) in self.next.iter().enumerate() {
-                let leads = row.iter().any(|to| alive.get(usize::from(*to)).copied().unwrap_or(false));
-                if let Some(slot) = alive.get_mut(state) {
-                    *slot |= leads;
-                }
-            }
-            if alive.iter().filter(|is| **is).count() == before {
-                break;
-            }
-        }
+        let distances = self.distances();
         for to in self.next.iter_mut().flatten() {
-            if !alive.get(usize::from(*to)).copied().unwrap_or(false) {
+            if distances.get(usize::from(*to)).is_none_or(|distance| *distance == usize::MAX) {
                 *to = DEAD;
             }
         }
         self
+    }
+
+    /// By state: how many characters the nearest end is away.
+    fn distances(&self) -> Vec<usize> {
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.next.len()];
+        for (state, row) in self.next.iter().enumerate() {
+            for to in row {
+                before.get_mut(usize::from(*to)).into_iter().for_each(|before| before.push(state));
+            }
+        }
+        let mut distances = vec![usize::MAX; self.next.len()];
+        let ends = self.accepting.iter().enumerate().filter(|(_, is)| **is).map(|(state, _)| state);
+        let (mut front, mut away): (Vec<usize>, usize) = (ends.collect(), 0);
+        while !front.is_empty() {
+            let mut next = Vec::new();
+            for state in front {
+                if let Some(distance) = distances.get_mut(state).filter(|distance| **distance == usize::MAX) {
+                    *distance = away;
+                    next.extend(before.get(state).into_iter().flatten());
+                }
+            }
+            (front, away) = (next, away + 1);
+        }
+        distances
     }
 
     pub(crate) fn step(&self, state: u16, letter: Letter) -> Option<u16> {
@@ -99,36 +129,47 @@ impl Dfa {
         self.accepting.get(usize::from(state)).copied().unwrap_or(false)
     }
 
-    /// Up to `count` of the shortest texts that `wanted` likes, of at most `longest` bytes. Bounded by `longest`
-    /// rounds over the states.
+    /// Up to `count` of the shortest texts, of at most `longest` bytes. Bounded by `longest` rounds over the states.
     pub(crate) fn shortest(&self, letters: &Letters, count: usize, longest: usize) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut front: Vec<(u16, String)> = vec![(0, String::new())];
-        for _ in 0..longest {
-            let mut next: Vec<(u16, String)> = Vec::new();
-            let mut seen: HashMap<u16, usize> = HashMap::new();
-            for (state, text) in &front {
-                for (letter, c) in letters.iter() {
-                    let Some(to) = self.step(*state, letter) else { continue };
-                    let ways = seen.entry(to).or_default();
-                    if *ways >= count || text.len() + c.len_utf8() > longest {
+        let distances = self.distances();
+        let mut texts = vec![Text { state: 0, last: '\0', before: 0, bytes: 0 }];
+        let (mut found, mut done) = (Vec::new(), 0);
+        while done < texts.len() && found.len() < count {
+            let round = done..texts.len();
+            done = texts.len();
+            let mut ways = vec![0; self.next.len()];
+            for before in round {
+                let Some(&Text { state, bytes, .. }) = texts.get(before) else { continue };
+                for (letter, last) in letters.iter() {
+                    let Some(to) = self.step(state, letter) else { continue };
+                    let bytes = bytes + last.len_utf8();
+                    let (Some(ways), Some(more)) =
+                        (ways.get_mut(usize::from(to)), distances.get(usize::from(to)))
+                    else {
                         continue;
+                    };
+                    if *ways < count && bytes.saturating_add(*more) <= longest {
+                        *ways += 1;
+                        texts.push(Text { state: to, last, before, bytes });
                     }
-                    *ways += 1;
-                    next.push((to, format!("{text}{c}")));
                 }
             }
-            found.extend(
-                next.iter().filter(|(state, _)| self.accepts_at(*state)).map(|(_, text)| text.clone()),
-            );
-            if found.len() >= count || next.is_empty() {
-                break;
-            }
-            front = next;
+            let round = texts.iter().enumerate().skip(done);
+            let ending = round.filter(|(_, text)| self.accepts_at(text.state)).map(|(place, _)| place);
+            found.extend(ending);
         }
         found.truncate(count);
-        found
+        found.into_iter().map(|place| spelled(&texts, place)).collect()
     }
+}
+
+fn spelled(texts: &[Text], mut place: usize) -> String {
+    let mut reversed = Vec::new();
+    while let Some(text) = texts.get(place).filter(|_| place > 0) {
+        reversed.push(text.last);
+        place = text.before;
+    }
+    reversed.into_iter().rev().collect()
 }
 
 #[cfg(test)]
@@ -146,7 +187,26 @@ mod tests {
             (1, l) if l == a => Some(2),
             _ => None,
         };
-        let dfa = Dfa::explore(&letters, 0_u8, step, |state| *state == 2).unwrap();
+        let dfa = Dfa::explore(&letters, 0_u8, step, |state| *state == 2, |_| 1).unwrap();
         assert_eq!(dfa.shortest(&letters, 3, 128), ["aa", "aba", "abba"]);
+        assert_eq!(dfa.shortest(&letters, 3, 3), ["aa", "aba"]);
+        assert!(dfa.shortest(&letters, 3, 1).is_empty());
+        let heavy = |_: &u8| MOST_WORK / 3;
+        assert!(Dfa::explore(&letters, 0_u8, step, |state| *state == 2, heavy).is_none(), "too much work");
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_cut_off() {
+        let letters = Letters::of(["ab"]).unwrap();
+        let (a, b) = (letters.place('a').unwrap(), letters.place('b').unwrap());
+        // a, or b and then for ever.
+        let step = |state: &u8, letter: Letter| match (*state, letter) {
+            (0, l) if l == a => Some(1),
+            (0 | 2, l) if l == b => Some(2),
+            _ => None,
+        };
+        let dfa = Dfa::explore(&letters, 0_u8, step, |state| *state == 1, |_| 1).unwrap();
+        assert_eq!((dfa.step(0, a).is_some(), dfa.step(0, b)), (true, None));
+        assert_eq!(dfa.shortest(&letters, 3, 128), ["a"]);
     }
 }

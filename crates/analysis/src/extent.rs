@@ -100,6 +100,10 @@ impl Analyst<'_> {
         let Some(world) = self.world(&question, &[]) else {
             return (Vec::new(), Some(crate::ask::TOO_LARGE.into()));
         };
+        // The world of every part's question. It is the same, and may be much work.
+        if self.has_no_two_clients(&world) {
+            return (Vec::new(), None);
+        }
         let (action, more) = actions(scene.deed);
         let firsts = grants(&world, action);
         let seconds = more.map(|more| grants(&world, more)).unwrap_or_default();
@@ -110,20 +114,20 @@ impl Analyst<'_> {
         let missing = (pairs.len() > MOST)
             .then(|| format!("there are {} combinations of statements; {MOST} were looked at", pairs.len()));
         let parts = pairs.into_iter().take(MOST).filter_map(|(one, other)| {
-            let answer = self.is_there(scene, one, other);
+            let answer = self.is_there(scene, &world, one, other);
             (answer != Answer::No).then(|| scene.part(&world, one, other, answer))
         });
         (parts.collect(), missing)
     }
 
     /// Whether anything belongs to a part.
-    fn is_there(&self, scene: &Scene<'_>, one: &Grant, other: Option<&Grant>) -> Answer {
+    fn is_there(&self, scene: &Scene<'_>, world: &World<'_>, one: &Grant, other: Option<&Grant>) -> Answer {
         let other = other.map(|other| other.place);
         let build = |world: &World<'_>| building(world, scene.deed, one.place, other, scene.topics);
         let check = |actors: &[Actor], found: &Found| {
             actors.first().is_some_and(|actor| does(actor, scene.deed, found))
         };
-        self.answer(&scene.question(&build, &check))
+        self.answer_in(world, &scene.question(&build, &check))
     }
 }
 

@@ -62,14 +62,19 @@ impl Reader {
         (0..self.patterns.len()).filter_map(|p| Some((u16::try_from(p).ok()?, 0))).collect()
     }
 
+    /// The places that are reached without reading, in order, as `places` are.
     fn closed(&self, places: &Places) -> Places {
-        let mut all = places.clone();
-        let mut index = 0;
-        while let Some(&(pattern, node)) = all.get(index) {
-            if self.node((pattern, node)) == Node::Any && !all.contains(&(pattern, node + 1)) {
-                all.push((pattern, node + 1));
+        let mut all = Places::new();
+        for &(pattern, mut node) in places {
+            // It was reached from the one before, and all that is reached from it.
+            if all.last().is_some_and(|last| *last >= (pattern, node)) {
+                continue;
             }
-            index += 1;
+            all.push((pattern, node));
+            while self.node((pattern, node)) == Node::Any {
+                node += 1;
+                all.push((pattern, node));
+            }
         }
         all
     }
@@ -121,7 +126,8 @@ fn client_ids(world: &World<'_>, device: usize) -> Option<Dfa> {
         let ended: Vec<bool> = readers.iter().zip(&state.1).map(|(r, places)| r.ends(places)).collect();
         state.0 && allows(&ended)
     };
-    let exact = Dfa::explore(letters, (false, start), step, accepts);
+    let weight = |state: &(bool, Vec<Places>)| state.1.iter().map(SmallVec::len).sum::<usize>() + 1;
+    let exact = Dfa::explore(letters, (false, start), step, accepts, weight);
     Some(exact.unwrap_or_else(|| Dfa::of_characters(letters, |c| c != '$', all)))
 }
 
