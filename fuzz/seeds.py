@@ -54,6 +54,7 @@ PEERS = [
     "\x02" + UPGRADE.format("", "other, mqtt", AUTHORIZER) + FRAME,
     "\x82" + UPGRADE.format("", "mqttv3.1", AUTHORIZER) + FRAME,
     "\x04" + UPGRADE.format("", "mqtt", ""),
+    "\x42" + UPGRADE.format("", "mqtt", AUTHORIZER + "Origin: http://localhost:8080\r\n"),
     "\0POST /topics/a?qos=1 HTTP/1.1\r\nHost: h\r\n" + AUTHORIZER + "Content-Length: 2\r\n\r\nhi" + "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
     "\0POST /topics/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
     "\x10GET /things HTTP/1.0\r\n\r\n",

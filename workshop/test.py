@@ -188,6 +188,13 @@ def blackbox(options):
     run(command + options.pytest, env=environment)
 
 
+def fuzz_targets():
+    """That they still fit what they are targets of. The fuzzer itself needs a nightly compiler, and one of C++."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")))
+    run(["cargo", "check", "--manifest-path", ROOT / "fuzz" / "Cargo.toml", "--no-default-features", "--features", "whole", "--bins",
+         "--locked"], env=environment)
+
+
 def instruction_counts():
     """Instructions of the engines against the checked-in counts; valgrind counts them, whatever else the machine does."""
     if shutil.which("valgrind") is None:
@@ -210,6 +217,7 @@ def steps(options):
         yield "clippy", lambda: run(
             ["cargo", "clippy", "--workspace", "--all-targets", "--features", "thingcore/mimalloc", "--locked",
              "--", "-D", "warnings"]), False
+        yield "fuzz targets", fuzz_targets, False
     if "rust" in parts:
         yield "cargo test", lambda: run(["cargo", "test", "--workspace", "--locked", "--no-fail-fast"]), False
         yield "instruction counts", instruction_counts, False

@@ -143,12 +143,13 @@ pub(crate) mod door {
         pub(crate) services: Services,
         pub(crate) access: Access,
         pub(crate) requests: Requests,
+        pub(crate) guard_against_browsers: bool,
         /// How many came in.
         pub(crate) guests: AtomicUsize,
     }
 
     impl Shared {
-        pub(crate) fn new(dialect: &'static Dialect) -> Self {
+        pub(crate) fn new(dialect: &'static Dialect, guard_against_browsers: bool) -> Self {
             Self {
                 broker: Broker(dialect),
                 clock: Clock,
@@ -156,6 +157,7 @@ pub(crate) mod door {
                 services: Services(Site { region: Region }),
                 access: Access,
                 requests: Requests,
+                guard_against_browsers,
                 guests: AtomicUsize::new(0),
             }
         }

@@ -38,7 +38,7 @@ thread_local! {
         Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
 }
 
-/// The first byte says how the peer is to show who it is, what is taken, and in which dialect.
+/// The first byte says how the peer is to show who it is, what is taken, whether pages of other hosts are, and in which dialect.
 pub(crate) fn visit(input: &[u8]) {
     let Some((terms, bytes)) = input.split_first() else { return };
     RUNTIME.with(|runtime| runtime.block_on(speak(*terms, bytes)));
@@ -46,7 +46,7 @@ pub(crate) fn visit(input: &[u8]) {
 
 async fn speak(terms: u8, bytes: &[u8]) {
     let (near, mut far) = tokio::io::duplex(1 << 20);
-    let shared = Arc::new(Shared::new(&DIALECTS[usize::from(terms >> 7)]));
+    let shared = Arc::new(Shared::new(&DIALECTS[usize::from(terms >> 7)], terms & 0x40 != 0));
     let serving = gateway_http::serve(Arc::clone(&shared), near, visit_of(terms));
     let began = Instant::now();
     let asking = async {
