@@ -93,6 +93,8 @@ pub enum Mutation {
     HalvesQueueBound,
     /// A client whose session is over leaves the directory before the disk knows.
     VacatesBeforeTheDisk,
+    /// A will that waits for its delay is not written to the disk.
+    ForgetsWaitingWill,
 }
 
 impl Mutation {
@@ -142,6 +144,7 @@ impl Mutation {
         Self::IgnoresUnsubscribe,
         Self::HalvesQueueBound,
         Self::VacatesBeforeTheDisk,
+        Self::ForgetsWaitingWill,
     ];
 }
 

@@ -114,7 +114,11 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::SendsAcknowledgedAgain | M::ReusesPacketIds => &["redelivery", "quotas"],
         M::DeliversTwiceInGroup | M::ForgetsReturned => &["groups"],
         M::ForgetsRetained | M::KeepsOldRetained | M::WithholdsRetained => &["retained"],
-        M::WillAfterGoodbye | M::NoWillOnTakeover | M::ForgetsWillRecord | M::WillIgnoresDelay => &["wills"],
+        M::WillAfterGoodbye
+        | M::NoWillOnTakeover
+        | M::ForgetsWillRecord
+        | M::WillIgnoresDelay
+        | M::ForgetsWaitingWill => &["wills"],
         M::IgnoresExpiry | M::ExpiresTooEarly | M::HalvesExpiry => &["expiry"],
         M::SessionsLastForEver | M::SessionsEndAtOnce => &["expiry"],
         M::KeepsVacantCells | M::LeavesRoutesBehind => &["growth"],

@@ -65,7 +65,8 @@ fn session(seat: &Seat) -> Option<SessionRecord> {
 fn will(seat: &Seat) -> Option<WillRecord> {
     let live = seat.live.as_ref().filter(|_| !mutation::is(Mutation::ForgetsWillRecord));
     let of_live = live.and_then(|live| Some((None, &live.standing, live.talk.terms().will.as_deref()?)));
-    let waiting = seat.kept.as_ref().filter(|_| seat.live.is_none()).and_then(|kept| kept.will.as_ref());
+    let away = seat.live.is_none() && !mutation::is(Mutation::ForgetsWaitingWill);
+    let waiting = seat.kept.as_ref().filter(|_| away).and_then(|kept| kept.will.as_ref());
     let (due, standing, will) =
         of_live.or_else(|| waiting.map(|(when, standing, will)| (Some(*when), standing, &**will)))?;
     let bearer = &standing.bearer;
