@@ -16,18 +16,17 @@ use router::{RetainedIndex, RouteTable};
 use standing::{Principals, Standing};
 use store::{Journal, Store, StoreError};
 
-use crate::cell::Subscriber;
+use crate::cell::{Cell, Subscriber};
 use crate::connections::{self, Departed};
 use crate::direct::Confirmations;
-use crate::directory::Directory;
 use crate::durable::{Committer, Loader};
-use crate::expiry::Expiry;
 use crate::groups::Groups;
 use crate::lifecycle;
 use crate::publish::Kept;
 use crate::renew::Renewals;
 use session::lately::Lately;
 use session::throttle::Throttles;
+use session::{Directory, Moments};
 
 /// Bytes of retained messages that are kept in memory. AWS counts messages only; a process has to count bytes too.
 const RETAINED_BYTES: usize = 1 << 30;
@@ -91,7 +90,7 @@ pub(crate) struct Inner {
     pub committer: Committer,
     pub loader: Loader,
     pub observers: Observers,
-    pub directory: Directory,
+    pub directory: Directory<Cell>,
     pub routes: RouteTable<Subscriber>,
     pub groups: Groups,
     pub retained: RetainedIndex<Kept>,
@@ -100,7 +99,7 @@ pub(crate) struct Inner {
     pub renewals: Renewals,
     /// Who learns later of changes (policy-propagation).
     pub late: Mutex<Vec<(Timestamp, Arc<Standing>)>>,
-    pub expiry: Expiry,
+    pub expiry: Moments<Cell>,
     pub throttles: Throttles,
     /// `versionNumber` of whoever comes back.
     pub versions: Lately<u64>,
@@ -146,7 +145,7 @@ impl Broker {
             principals,
             renewals: Renewals::default(),
             late: Mutex::default(),
-            expiry: Expiry::default(),
+            expiry: Moments::default(),
             throttles,
             versions: lifecycle::versions(),
             quirks: Arc::default(),

@@ -12,7 +12,7 @@ use quirks::Dice;
 use router::Route;
 use session::group::GroupPlace;
 use session::mutation::{self, Mutation};
-use session::{Conversation, Offer, Paper, Session, Subscription, WillPlan};
+use session::{Conversation, Named, Offer, Paper, Session, Subscription, WillPlan};
 
 use crate::connections::LastTerms;
 use crate::direct::Awaited;
@@ -53,6 +53,8 @@ pub(crate) struct Seat {
     pub saved: Saved,
     /// Writes of its records that are under way: what the store holds of it is known when they are done.
     pub writing: u16,
+    /// Wills that were taken out and are not where they have to be yet: until then the record of one stays.
+    pub wills: u8,
     /// Journals of sessions that are over, to be forgotten when the store knows that they are.
     pub abandoned: Vec<store::Key>,
     /// It stands in the loader's queue.
@@ -113,6 +115,9 @@ pub(crate) struct Ended {
     pub will: Option<Box<WillPlan>>,
     /// The session that ended with it, to be unrouted.
     pub over: Option<Kept>,
+    /// The session's id, and the place of its CONNECT in the order of arrival.
+    pub session: u64,
+    pub arrival: u64,
     /// Messages of shared subscriptions' groups: done with, and not acknowledged.
     pub settled: Vec<Arc<GroupPlace>>,
     pub returned: Vec<Offer>,
@@ -127,11 +132,17 @@ thread_local! {
     static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-impl Cell {
-    pub(crate) fn new(client_id: ClientId) -> Self {
+impl Named for Cell {
+    fn new(client_id: ClientId) -> Self {
         Self { client_id, presence: AtomicU8::new(0), seat: Mutex::new(Seat::default()) }
     }
 
+    fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+}
+
+impl Cell {
     /// True if a connection has the seat, and was accepted. A hint: it may be over in a moment.
     pub(crate) fn is_online(&self) -> bool {
         self.presence.load(Ordering::Relaxed) & ONLINE != 0
@@ -236,6 +247,8 @@ impl Seat {
         let version = talk.terms().version;
         let terms = LastTerms::of(talk.terms());
         let will = talk.terms_mut().will.take();
+        self.wills = self.wills.saturating_add(u8::from(will.is_some()));
+        let (session, arrival) = (self.kept.as_ref().map_or(0, |kept| kept.id), self.arrival);
         let mut over = None;
         let (mut settled, mut returned) = (Vec::new(), Vec::new());
         if let Some(kept) = &mut self.kept {
@@ -262,12 +275,19 @@ impl Seat {
             session_identifier,
             will,
             over,
+            session,
+            arrival,
             settled,
             returned,
             awaited,
             terms,
         };
         (ended, talk)
+    }
+
+    /// A will that was taken out is where it has to be, or is to be nowhere.
+    pub(crate) fn will_done(&mut self) {
+        self.wills = self.wills.saturating_sub(1);
     }
 
     /// True if the store holds something of it, or may, or its journals.

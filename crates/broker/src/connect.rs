@@ -216,9 +216,7 @@ impl Broker {
         if let Some(over) = &taken.over {
             inner.replaced(&cell, over, now);
         }
-        if let Some((_, standing, will)) =
-            taken.suppressed.filter(|(due, ..)| !taken.arrived.resumed || *due <= now)
-        {
+        if let Some((_, standing, will)) = taken.will {
             inner.publish_will(&cell, &standing, &will, now);
         }
         let Admitted { terms, standing, .. } = admitted;
@@ -259,8 +257,8 @@ struct Taken {
     waker: Option<Waker>,
     /// A session that was thrown away.
     over: Option<Kept>,
-    /// A will that was waiting for its delay.
-    suppressed: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
+    /// A will that was waiting for its delay, and does not wait any more.
+    will: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
 }
 
 impl Inner {
@@ -409,17 +407,18 @@ impl Inner {
                 let detail = "a newer CONNECT of this client id had the seat before this one was decided";
                 return Some(Err(Violation::new(Fault::TakenOver, detail)));
             }
-            seat.arrival = admitted.arrival;
             let oust = !mutation::is(Mutation::KeepsOldConnection);
             let ousted = oust.then(|| seat.oust(Fault::TakenOver, trace, &self.dialect, now));
-            seat.accepted = false;
+            (seat.accepted, seat.arrival) = (false, admitted.arrival);
             let (ousted, waker) = ousted.flatten().unzip();
             let lives = |kept: &&Kept| kept.ends_at > now;
             let resumed =
                 seat.kept.as_ref().filter(lives).is_some_and(|kept| self.resumes(&kept.session, terms));
             let mut over = if resumed { None } else { seat.kept.replace(self.fresh(fresh_id, terms)) };
             let kept = seat.kept.as_mut()?;
-            let suppressed = over.as_mut().unwrap_or(kept).will.take();
+            let will = over.as_mut().unwrap_or(kept).will.take();
+            let will = will.filter(|(due, ..)| !resumed || *due <= now);
+            seat.wills = seat.wills.saturating_add(u8::from(will.is_some()));
             let kept = seat.kept.as_mut()?;
             kept.session.resume_as(terms.version, terms.session_expiry, &self.dialect);
             kept.ends_at = Timestamp::NEVER;
@@ -454,7 +453,7 @@ impl Inner {
                 local: *local,
                 awaited: Vec::new(),
             });
-            Some(Ok(Taken { seated, arrived, ousted, waker: waker.flatten(), over, suppressed }))
+            Some(Ok(Taken { seated, arrived, ousted, waker: waker.flatten(), over, will }))
         })
     }
 

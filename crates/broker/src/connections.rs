@@ -239,6 +239,7 @@ impl Inner {
         let ends = deletion.clean_session;
         let will = kept.will.take_if(|_| ends || deletion.prevent_will);
         let will = will.filter(|_| !deletion.prevent_will).map(|(_, standing, will)| (standing, will));
+        seat.wills = seat.wills.saturating_add(u8::from(will.is_some()));
         let over = if ends { seat.kept.take() } else { None };
         Some(Deleted { ended: None, over, will })
     }

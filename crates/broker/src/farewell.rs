@@ -13,7 +13,7 @@ use session::mutation::{self, Mutation};
 use session::{Parcel, WillPlan};
 
 use crate::broker::Inner;
-use crate::cell::{Cell, Ended, Kept, Live};
+use crate::cell::{Cell, Ended, Kept, Live, Seat};
 use crate::connections::Departed;
 use crate::direct::Awaited;
 use crate::durable::{Job, Then};
@@ -75,6 +75,9 @@ impl Inner {
         self.come_back(ended.returned);
         // The record of a will that is published goes after it.
         let mut kept = false;
+        if ended.will.is_some() && !departure.will {
+            cell.enter(Seat::will_done);
+        }
         if let Some(will) = ended.will.filter(|_| departure.will) {
             // takeover-will: a takeover does not wait for the delay.
             let taken_over =
@@ -83,7 +86,8 @@ impl Inner {
                 let detail = &"was taken over, and its will did not wait";
                 self.diverges(Divergence::TakeoverWill, client, "CONNECT", detail, now);
             }
-            kept = self.will_due(cell, &ended.standing, will, session_over || taken_over, now);
+            let (at_once, of) = (session_over || taken_over, (ended.session, ended.arrival));
+            kept = self.will_due(cell, (&ended.standing, will), at_once, of, now);
         }
         if !kept {
             self.keep(cell);
@@ -92,34 +96,36 @@ impl Inner {
         self.settle_future(cell, now);
     }
 
-    /// Publishes a will now, or keeps it for its delay if the session goes on [MQTT-3.1.3-9]. True if it was published, and
-    /// the cell's records are written after it.
+    /// Publishes a will now, or keeps it for its delay if the session goes on [MQTT-3.1.3-9]: the one that it was of, with its
+    /// id and the last CONNECT that the connection knew of. True if it was published, and the cell's records are written
+    /// after it.
     fn will_due(
         &self,
         cell: &Arc<Cell>,
-        standing: &Arc<Standing>,
-        will: Box<WillPlan>,
+        (standing, will): (&Arc<Standing>, Box<WillPlan>),
         at_once: bool,
+        (session, arrival): (u64, u64),
         now: Timestamp,
     ) -> bool {
-        if at_once || will.delay.is_zero() || mutation::is(Mutation::WillIgnoresDelay) {
-            self.publish_will(cell, standing, &will, now);
-            return true;
-        }
+        let delayed = !at_once && !will.delay.is_zero() && !mutation::is(Mutation::WillIgnoresDelay);
         let when = now + will.delay;
         let mut will = Some((when, standing.clone(), will));
-        cell.enter(|seat| {
-            if let Some(kept) = &mut seat.kept
-                && seat.live.is_none()
-            {
-                kept.will = will.take();
-            }
-        });
-        // The client is back already: a will that was to wait is not sent.
-        if will.is_none() {
-            self.arm(cell, when);
+        let goes_on = delayed
+            && cell.enter(|seat| {
+                let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == session) else { return false };
+                // If the client has been back, a will that was to wait is not sent.
+                if seat.live.is_none() && seat.arrival == arrival {
+                    kept.will = will.take();
+                }
+                seat.will_done();
+                true
+            });
+        match will {
+            None => self.arm(cell, when),
+            Some((_, standing, will)) if !goes_on => self.publish_will(cell, &standing, &will, now),
+            Some(_) => {}
         }
-        false
+        !goes_on
     }
 
     /// Publishes a will by the permissions that its client has now, and then writes the client's records: that of the will
@@ -137,10 +143,13 @@ impl Inner {
         while let Some((cell, standing, will)) =
             WILLS.with_borrow_mut(|waiting| waiting.as_mut()?.pop_front())
         {
-            if let Some(job) = self.will_job(&standing, &will, now) {
-                self.committer.submit(job);
+            match self.will_job(&standing, &will, now) {
+                Some(job) => self.committer.submit(Job { saves: vec![cell], ..job }),
+                None => {
+                    cell.enter(Seat::will_done);
+                    self.keep(&cell);
+                }
             }
-            self.keep(&cell);
         }
         WILLS.set(None);
     }
@@ -222,6 +231,7 @@ impl Inner {
             let ended = seat.kept.as_ref().is_some_and(|kept| kept.ends_at <= now);
             let due =
                 seat.kept.as_mut().and_then(|kept| kept.will.take_if(|(when, ..)| ended || *when <= now));
+            seat.wills = seat.wills.saturating_add(u8::from(due.is_some()));
             let over = if ended { seat.kept.take() } else { None };
             let next =
                 |kept: &Kept| kept.will.as_ref().map_or(kept.ends_at, |(when, ..)| kept.ends_at.min(*when));

@@ -73,7 +73,8 @@ impl Inner {
                 group: None,
                 identifiers,
             };
-            cell.enter(|seat| self.offer(seat, route.target.session, &offer, now));
+            let offered = cell.enter(|seat| self.offer(seat, route.target.session, &offer, now));
+            offered.and_then(|offered| offered.waker).into_iter().for_each(std::task::Waker::wake);
         }
         let what = "got a message before the one ahead of it";
         if self.provoke(cell, Quirk::UnorderedDelivery, "PUBLISH", what, now).is_some() {

@@ -7,13 +7,16 @@
 //! Where to look: [`Terms`] is what CONNECT agreed, [`Session`] is what survives the connection, [`Conversation`] is
 //! what ends with it, `on/` has a file for each kind of packet, [`check`] has AWS's limits on topics and properties,
 //! [`group`] is the queue of a shared subscription's group, [`lately`] remembers for a while who went,
-//! [`Wakes`] whom to wake.
+//! [`Wakes`] whom to wake, [`Moments`] whom to look at later, [`Directory`] who
+//! is there.
 
 mod aliases;
 pub mod check;
 mod conversation;
+mod directory;
 pub mod group;
 pub mod lately;
+mod moments;
 pub mod mutation;
 mod on;
 mod outbox;
@@ -29,6 +32,8 @@ mod wakes;
 mod will;
 
 pub use conversation::{Conversation, Step};
+pub use directory::{Directory, Named};
+pub use moments::Moments;
 pub use on::publish::Inbound;
 pub use on::subscribe::{Asked, SubscribeAsked, UnsubscribeAsked};
 pub use outbox::Outbox;

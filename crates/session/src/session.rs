@@ -370,10 +370,11 @@ impl Session {
         }
     }
 
-    /// A message did not get into the journal: it does not count as one that waits.
-    pub fn missed(&mut self) {
+    /// A message of this weight did not get into the journal: it does not count as one that waits.
+    pub fn missed(&mut self, weight: usize) {
         if let Some(tape) = &mut self.tape {
             tape.missed();
+            self.unread_bytes = self.unread_bytes.saturating_sub(weight);
             if tape.waiting() == 0 {
                 self.unread_bytes = 0;
             }
@@ -441,11 +442,14 @@ impl Session {
 
     /// Up to where the journal may forget, if it is worth a write now.
     pub fn trim(&mut self) -> Option<u64> {
-        let upto = self.tape.as_deref_mut().and_then(Tape::trim)?;
+        self.tape.as_deref_mut().and_then(Tape::trim)
+    }
+
+    /// The journal has forgotten what is there up to `upto`.
+    pub fn trimmed(&mut self, upto: u64) {
         if self.exact.is_there() {
-            self.exact.trim(upto);
+            self.exact.trimmed(upto);
         }
-        Some(upto)
     }
 
     /// True if something waits that a write could make room for.

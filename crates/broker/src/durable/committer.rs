@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
+use dialect::Divergence;
 use futures_util::future::{join_all, join3};
 use hashbrown::HashMap;
 use identity::Timestamp;
@@ -21,7 +22,7 @@ use store::{Append, Batch, CommitError, Key, Position, StoreError, Ticket, appen
 use super::save;
 use crate::Clock;
 use crate::broker::{Durability, Inner};
-use crate::cell::Cell;
+use crate::cell::{Cell, Seat};
 use crate::publish::Waits;
 use crate::receive::Acknowledgement;
 
@@ -117,6 +118,25 @@ struct Unsaved {
     cells: BTreeMap<Box<str>, Arc<Cell>>,
     /// Topics with their retained messages, and how much these are.
     topics: BTreeMap<Box<str>, usize>,
+    /// Wills, and how much they are.
+    wills: Vec<Job>,
+    bytes: usize,
+}
+
+/// What is written at once, by job where it is not said otherwise.
+#[derive(Default)]
+struct Group {
+    /// Of all.
+    appends: Vec<Append>,
+    targets: Vec<Waits>,
+    /// What is retained, and records if they need not wait for it.
+    batches: Vec<Vec<Batch>>,
+    /// Records that do.
+    later: Vec<Batch>,
+    logs: Vec<(Key, u64)>,
+    saved: Vec<Vec<(Arc<Cell>, Vec<Key>)>>,
+    /// There is a will: the record of that goes when the will is where it has to be.
+    wills: bool,
 }
 
 #[derive(Default)]
@@ -155,7 +175,8 @@ impl Committer {
     /// What waits: jobs and bytes. A record that could not be written counts as a job.
     pub(crate) fn size(&self) -> (usize, usize) {
         let waiting = self.waiting.lock();
-        let unsaved = waiting.unsaved.cells.len() + waiting.unsaved.topics.len();
+        let unsaved = &waiting.unsaved;
+        let unsaved = unsaved.cells.len() + unsaved.topics.len() + unsaved.wills.len();
         (waiting.jobs.len() + unsaved, waiting.bytes)
     }
 
@@ -280,48 +301,37 @@ impl Inner {
 
     async fn write(&self, mut jobs: Vec<Job>, trims: BTreeMap<Key, u64>, clock: Clock<'_>) {
         let Some(journal) = self.journal.clone() else { return };
-        let mut targets = Vec::new();
-        let mut appends = Vec::new();
-        let (mut batches, mut later, mut logs, mut saved) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        // The record of a will goes when the will is where it has to be.
-        let wills = jobs.iter().any(|job| job.is_will);
-        for job in &mut jobs {
-            for (append, cells) in job.appends.drain(..) {
-                appends.push(append);
-                targets.extend(cells);
-            }
-            let (mut first, mut records) = (self.retained_records(&job.retained), Batch::new());
-            let mut added = Vec::new();
-            for cell in job.saves.drain(..) {
-                let save::Added { log, abandoned } = save::add(&cell, &mut records);
-                logs.extend(log);
-                added.push((cell, abandoned));
-            }
-            saved.push(added);
-            later.push(if wills { std::mem::take(&mut records) } else { Batch::new() });
-            first.push(records);
-            batches.push(first);
-        }
+        let Group { appends, mut targets, batches, later, logs, saved, wills } = self.put_together(&mut jobs);
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
         let committing = join_all(batches.into_iter().map(|batches| self.commit_all(batches)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
         // not needed any more.
         let appending = append_all(&*journal, appends);
         let (committed, appended, trimmed) = join3(committing, appending, trimming).await;
-        let later = join_all(later.into_iter().map(|batch| self.commit(batch))).await;
-        let committed: Vec<_> =
-            committed.into_iter().zip(later).map(|(first, then)| first.and(then)).collect();
+        let will_failed = appended.as_ref().err().filter(|_| wills);
+        let commit_later = |(first, batch): (Result<(), StoreError>, Batch)| async {
+            first.and(will_failed.map_or(Ok(()), |error| Err(error.clone())))?;
+            self.commit(batch).await
+        };
+        let committed = join_all(committed.into_iter().zip(later).map(commit_later)).await;
         let now = clock();
         if committed.iter().all(Result::is_ok) {
             logs.into_iter().for_each(|(key, upto)| self.committer.trim(key, upto));
         }
         self.trimmed(trims, trimmed, now);
+        if appended.is_ok() {
+            let wills = jobs.iter_mut().flat_map(|job| job.appends.drain(..));
+            targets.extend(wills.flat_map(|(_, cells)| cells));
+        }
         self.announce(&appended, targets, now);
         let mut failed = Vec::new();
         for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
             let committed = committed.and_then(|()| depends(&saved, &failed));
             if let Err(error) = &committed {
                 failed.extend(saved.iter().map(|(cell, _)| (Arc::as_ptr(cell), error.clone())));
+            }
+            if job.is_will && appended.is_err() {
+                self.will_again(job.appends, saved.iter().map(|(cell, _)| cell.clone()).collect());
             }
             self.saved(saved, committed.is_ok());
             if committed.is_err() && !mutation::is(Mutation::SavesOnce) {
@@ -338,19 +348,69 @@ impl Inner {
         }
     }
 
+    /// What a group writes: of the records what they are now.
+    fn put_together(&self, jobs: &mut [Job]) -> Group {
+        let mut group = Group { wills: jobs.iter().any(|job| job.is_will), ..Group::default() };
+        // Records go in their order, also where some have to wait for what is retained.
+        let waits = group.wills || jobs.iter().any(|job| !job.retained.is_empty());
+        for job in jobs {
+            if job.is_will {
+                // It may have to be written again.
+                group.appends.extend(job.appends.iter().map(|(append, _)| append.clone()));
+            } else {
+                for (append, cells) in job.appends.drain(..) {
+                    group.appends.push(append);
+                    group.targets.extend(cells);
+                }
+            }
+            let (mut records, mut added) = (Batch::new(), Vec::new());
+            for cell in job.saves.drain(..) {
+                if job.is_will {
+                    cell.enter(Seat::will_done);
+                }
+                let save::Added { log, abandoned } = save::add(&cell, &mut records);
+                group.logs.extend(log);
+                added.push((cell, abandoned));
+            }
+            group.saved.push(added);
+            let mut first = self.retained_records(&job.retained);
+            group.later.push(if waits { std::mem::take(&mut records) } else { Batch::new() });
+            first.push(records);
+            group.batches.push(first);
+        }
+        group
+    }
+
+    /// A will that could not be written is written again, and its record goes after that. There is a bound on how much waits
+    /// for that: beyond it a will is given up.
+    fn will_again(&self, appends: Vec<(Append, Vec<Waits>)>, saves: Vec<Arc<Cell>>) {
+        let job = Job { appends, saves, is_will: true, ..Job::new(Then::Rest) };
+        let bytes = self.committer.waiting.lock().unsaved.bytes + job.bytes();
+        if bytes > MOST_BYTES || mutation::is(Mutation::SavesOnce) {
+            return self.missed(job.appends.into_iter().flat_map(|(_, cells)| cells).collect());
+        }
+        job.saves.iter().for_each(|cell| cell.enter(|seat| seat.wills = seat.wills.saturating_add(1)));
+        let unsaved = &mut self.committer.waiting.lock().unsaved;
+        unsaved.bytes = bytes;
+        unsaved.wills.push(job);
+    }
+
     /// Records were written: journals of sessions that are over may be forgotten. Or they were not: what a session has
     /// become is not on the disk, and it would come back as it was after a restart.
     fn saved(&self, cells: Vec<(Arc<Cell>, Vec<Key>)>, is_written: bool) {
         for (cell, abandoned) in cells {
-            cell.enter(|seat| {
+            let is_done = cell.enter(|seat| {
                 seat.writing = seat.writing.saturating_sub(1);
-                if !is_written {
-                    seat.abandoned.extend(abandoned.iter().cloned());
-                    // What the store holds of it is not known; of one that has left the directory it holds nothing.
-                    seat.saved = super::Saved { session: !seat.retired, will: !seat.retired };
+                // Of one that has left the directory nothing was to be written.
+                if is_written || seat.retired {
+                    return true;
                 }
+                seat.abandoned.extend(abandoned.iter().cloned());
+                // What the store holds of it is not known.
+                seat.saved = super::Saved { session: true, will: true };
+                false
             });
-            if is_written {
+            if is_done {
                 abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
                 self.vacate(&cell);
             } else if !mutation::is(Mutation::SavesOnce) {
@@ -366,9 +426,9 @@ impl Inner {
     }
 
     fn unsaved_again(&self, at_the_end: bool) -> Vec<Job> {
-        let Unsaved { cells, topics } = self.committer.take_unsaved(at_the_end);
+        let Unsaved { cells, topics, wills, .. } = self.committer.take_unsaved(at_the_end);
         let saves = cells.values().map(|cell| Job::save(cell, Then::Rest));
-        saves.chain(Job::retained(topics.into_iter().collect())).collect()
+        wills.into_iter().chain(saves).chain(Job::retained(topics.into_iter().collect())).collect()
     }
 
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
@@ -376,7 +436,10 @@ impl Inner {
         let mut first = None;
         for ((key, upto), outcome) in trims.into_iter().zip(outcomes) {
             match outcome {
-                Ok(()) => self.groups.is_trimmed(&key, upto),
+                Ok(()) => {
+                    self.groups.is_trimmed(&key, upto);
+                    self.session_trimmed(&key, upto);
+                }
                 Err(error) => {
                     if !mutation::is(Mutation::TrimsOnce) {
                         self.committer.trim(key, upto);
@@ -387,6 +450,20 @@ impl Inner {
         }
         if let Some(error) = first {
             self.store_failed("trimming the queues of sessions", &error, now);
+        }
+    }
+
+    /// What a session remembers of QoS 2 messages so that its journal does not bring them again is not needed any more.
+    fn session_trimmed(&self, key: &Key, upto: u64) {
+        let owner = if self.dialect.has(Divergence::NoQos2) { None } else { records::owner(key) };
+        let Some((client_id, incarnation)) = owner else { return };
+        if *key == records::journal_key(&client_id, &incarnation)
+            && let Some(cell) = self.directory.find(client_id.as_str())
+        {
+            cell.enter(|seat| {
+                let kept = seat.kept.as_mut().filter(|kept| *kept.incarnation == *incarnation);
+                kept.into_iter().for_each(|kept| kept.session.trimmed(upto));
+            });
         }
     }
 
@@ -458,8 +535,8 @@ impl Inner {
         };
         let mut seen = HashMap::new();
         for target in targets {
-            let target = match target {
-                Waits::Session(target) => target,
+            let (target, journal) = match target {
+                Waits::Session(target, journal, _) => (target, journal),
                 Waits::Group(group, lane) => {
                     self.arrived_for(&group, lane, number);
                     continue;
@@ -470,13 +547,17 @@ impl Inner {
             }
             let wants = target.cell.enter(|seat| {
                 let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == target.session) else {
-                    return false;
+                    // It is over, and its journal may have been trimmed before this.
+                    seat.abandoned.push(journal);
+                    return None;
                 };
                 kept.session.arrived(number);
-                seat.live.is_some() && !std::mem::replace(&mut seat.wants_page, true)
+                Some(seat.live.is_some() && !std::mem::replace(&mut seat.wants_page, true))
             });
-            if wants {
-                self.loader.want(target.cell);
+            match wants {
+                Some(true) => self.loader.want(target.cell),
+                Some(false) => {}
+                None => self.keep(&target.cell),
             }
         }
     }
@@ -486,9 +567,9 @@ impl Inner {
     fn missed(&self, targets: Vec<Waits>) {
         for target in targets {
             match target {
-                Waits::Session(target) => target.cell.enter(|seat| {
+                Waits::Session(target, _, weight) => target.cell.enter(|seat| {
                     let kept = seat.kept.as_mut().filter(|kept| kept.id == target.session);
-                    kept.into_iter().for_each(|kept| kept.session.missed());
+                    kept.into_iter().for_each(|kept| kept.session.missed(weight));
                 }),
                 Waits::Group(group, lane) => self.missed_for(&group, lane),
             }

@@ -31,16 +31,16 @@ pub(crate) struct Added {
 /// Adds the records of a cell to a batch.
 pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
     let key = client_key(&cell.client_id);
-    let (session, will, before, added) = cell.enter(|seat| {
-        let before = seat.saved;
+    let (session, will, before, held, added) = cell.enter(|seat| {
+        let (before, held) = (seat.saved, seat.wills > 0 && seat.saved.will);
         let (session, will) = (session(seat), will(seat));
-        seat.saved = Saved { session: session.is_some(), will: will.is_some() };
+        seat.saved = Saved { session: session.is_some(), will: held || will.is_some() };
         seat.writing = seat.writing.saturating_add(1);
         let log = seat.kept.as_mut().filter(|kept| kept.session.is_journaled()).and_then(|kept| {
             let upto = kept.session.trim_log()?;
             Some((received_key(&cell.client_id, &kept.incarnation), upto))
         });
-        (session, will, before, Added { log, abandoned: std::mem::take(&mut seat.abandoned) })
+        (session, will, before, held, Added { log, abandoned: std::mem::take(&mut seat.abandoned) })
     });
     match session {
         Some(record) => SESSIONS.put(batch, &key, &record),
@@ -48,6 +48,8 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
         None => {}
     }
     match will {
+        // The record is that of a will which is nowhere else yet.
+        _ if held => {}
         Some(record) => WILLS.put(batch, &key, &record),
         None if before.will => WILLS.delete(batch, &key),
         None => {}

@@ -72,7 +72,7 @@ impl Report {
 /// What came of an offer.
 pub(crate) struct Offered {
     fate: Fate,
-    waker: Option<Waker>,
+    pub(crate) waker: Option<Waker>,
     /// The session's incarnation, if the message is to be journaled for it.
     enqueue: Option<Arc<str>>,
 }
@@ -255,7 +255,7 @@ impl Inner {
         let tag = Tag { qos, retain, share_name, identifiers };
         let session = journal_key(&cell.client_id, &incarnation);
         Some(Waiting {
-            waits: Waits::Session(route.target.clone()),
+            waits: Waits::Session(route.target.clone(), session.clone(), offer.parcel.weight()),
             recipient: Recipient { session, tag: tag.encode(Recipient::MAX_TAG_BYTES) },
         })
     }

@@ -13,7 +13,7 @@ use session::group::Lane;
 use session::mutation::{self, Mutation};
 use session::stored;
 use smallvec::SmallVec;
-use store::{Append, Recipient};
+use store::{Append, Key, Recipient};
 
 use super::share::{Seen, choose};
 use super::{Permits, Sender, Volley, Wakes};
@@ -122,8 +122,8 @@ impl Inner {
 
 /// Who waits for a message in the journal.
 pub(crate) enum Waits {
-    /// A session.
-    Session(Subscriber),
+    /// A session, by its journal; and how much the message weighs in its queue.
+    Session(Subscriber, Key, usize),
     /// A group of a shared subscription.
     Group(Arc<Group>, Lane),
 }

@@ -12,7 +12,7 @@ use identity::Timestamp;
 use mqtt::{Packet, PacketId, QoS, ReasonCode};
 use records::received_key;
 use session::mutation::{self, Mutation};
-use session::{Conversation, Notes, Session, Step};
+use session::{Conversation, Inbound, Notes, Session, Step};
 use store::{Append, Recipient};
 
 use crate::broker::{Durability, Inner};
@@ -48,7 +48,16 @@ pub(crate) fn packets(connection: &mut Connection, packets: &mut Vec<Packet>, no
     let mut taken = Taken { volley, at_rest, ..Taken::default() };
     let ground = Ground::of(connection);
     let goes_on = |step| carry_out(connection, &ground, step, &mut taken, now) == Flow::Continue;
-    let flow = if steps.into_iter().all(goes_on) { Flow::Continue } else { Flow::Close };
+    let mut steps = steps.into_iter();
+    let flow = if steps.by_ref().all(goes_on) { Flow::Continue } else { Flow::Close };
+    // What stood behind the end was not taken: of QoS 2 it is new when it comes again.
+    for step in steps {
+        if let Step::Publish(Inbound { message, packet_id: Some(packet_id) }) = step
+            && message.qos == QoS::ExactlyOnce
+        {
+            publish::forget(connection, packet_id);
+        }
+    }
     taken.fire(connection, now);
     std::mem::take(&mut taken.volley).end().keep_in(&mut connection.matches);
     taken.end_acknowledged(connection, now);

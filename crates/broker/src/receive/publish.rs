@@ -87,10 +87,11 @@ pub(super) fn refused(
 }
 
 /// [MQTT-4.3.3-9] an identifier whose message was refused stands for a new message the next time.
-fn forget(connection: &Connection, packet_id: PacketId) {
-    let generation = connection.generation();
+pub(super) fn forget(connection: &Connection, packet_id: PacketId) {
+    let session = connection.session();
     connection.cell().enter(|seat| {
-        if let Some((_, kept)) = seat.of(generation) {
+        // The client may be back already.
+        if let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == session) {
             kept.session.forget_received(packet_id);
         }
     });

@@ -491,10 +491,12 @@ pub(super) struct Watched<F> {
     pub trims: bool,
 }
 
-impl<F: Fn() + Send + Sync> Journal for Watched<F> {
+impl<F: Fn() -> bool + Send + Sync> Journal for Watched<F> {
     fn append(&self, appends: Vec<Append>) -> Boxed<'_, Result<Position, StoreError>> {
-        (self.appends)();
-        self.journal.append(appends)
+        match (self.appends)() {
+            true => self.journal.append(appends),
+            false => Box::pin(async { Err(StoreError::unavailable("full")) }),
+        }
     }
 
     fn read<'a>(

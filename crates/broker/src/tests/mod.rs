@@ -1,5 +1,6 @@
 //! The broker over the in-memory store, spoken to in packets. Time is a number that the test moves.
 
+mod between;
 mod congestion;
 mod connections;
 mod conversations;

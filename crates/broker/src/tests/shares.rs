@@ -317,7 +317,7 @@ fn unsubscribe() -> Packet {
 fn a_new_group_does_not_find_what_the_one_of_its_name_before_left() {
     let disk = Disk {
         store: Arc::new(MemoryStore::new()),
-        journal: Arc::new(Watched { journal: MemoryJournal::new(), appends: || {}, trims: false }),
+        journal: Arc::new(Watched { journal: MemoryJournal::new(), appends: || true, trims: false }),
     };
     let house = disk.house(|_| {});
     let mut a = member(&house, "a");

@@ -309,6 +309,7 @@ fn the_record_of_a_will_goes_after_the_will_is_where_it_has_to_be() {
     let appends = move || {
         let wills = block_on(disk.scan(records::WILLS.space(), &[], None, 10)).unwrap();
         note.store(!wills.is_empty(), Ordering::Relaxed);
+        true
     };
     let journal = Watched { journal: MemoryJournal::new(), appends, trims: true };
     let house = House::on(Arc::new(store.clone()), Some(Arc::new(journal)), |_| {});

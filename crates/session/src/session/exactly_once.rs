@@ -58,8 +58,6 @@ pub(super) struct Memory {
     log_trimmed: u64,
     pub(super) released: VecDeque<Released>,
     finished: BTreeSet<u64>,
-    /// Up to where the journal was trimmed the last time.
-    trimmed: u64,
 }
 
 static NOTHING: Memory = Memory {
@@ -68,7 +66,6 @@ static NOTHING: Memory = Memory {
     log_trimmed: 0,
     released: VecDeque::new(),
     finished: BTreeSet::new(),
-    trimmed: 0,
 };
 
 impl Rare for Memory {
@@ -88,10 +85,9 @@ impl Memory {
         self.released.push_back(released);
     }
 
-    /// The journal is trimmed: what the trim before has forgotten by now need not be remembered.
-    pub(super) fn trim(&mut self, upto: u64) {
-        self.finished = self.finished.split_off(&self.trimmed.saturating_add(1));
-        self.trimmed = upto;
+    /// The journal does not bring these again.
+    pub(super) fn trimmed(&mut self, upto: u64) {
+        self.finished = self.finished.split_off(&upto.saturating_add(1));
     }
 
     pub(super) fn is_finished(&self, number: u64) -> bool {
@@ -239,7 +235,6 @@ impl Session {
             log_trimmed: 0,
             released: released.map(|packet_id| Released::unsent(packet_id, None)).collect(),
             finished: stored.finished.iter().copied().collect(),
-            trimmed: 0,
         });
     }
 }

@@ -745,8 +745,17 @@ fn what_did_not_get_into_the_journal_does_not_wait() {
     client.session = Session::journaled(Version::V5, 1000, &client.dialect);
     assert_eq!(client.session.deliver(None, &offer("lost", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
     assert_eq!(client.session.queued(), 1);
-    client.session.missed();
+    let weight = offer("lost", QoS::AtLeastOnce).parcel.weight();
+    client.session.missed(weight);
     assert_eq!((client.session.queued(), client.session.unread_bytes), (0, 0));
+    // Nor does it fill the queue beside one that waits.
+    let first = offer("waits", QoS::AtLeastOnce);
+    assert_eq!(client.session.deliver(None, &first, NOW), Delivered::Enqueue);
+    for _ in 0..3 {
+        assert_eq!(client.session.deliver(None, &offer("lost", QoS::AtLeastOnce), NOW), Delivered::Enqueue);
+        client.session.missed(weight);
+    }
+    assert_eq!((client.session.queued(), client.session.unread_bytes), (1, first.parcel.weight()));
 }
 
 #[derive(Clone, Debug)]

@@ -1,0 +1,235 @@
+//! What others do between two steps of one: another thread, a group of writes that ends there, a disk that fails for a moment.
+//! By hand, step by step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use bytes::Bytes;
+use dialect::{Dialect, DisconnectReason, Divergence};
+use identity::ClientId;
+use mqtt::{Connect, Packet, PacketId, Publish, QoS, ReasonCode, Text, Version};
+use quirks::{Quirk, Rule, Rules};
+use router::Matches;
+use store::memory::{MemoryJournal, MemoryStore};
+use store::{Append, Journal, Recipient, Store, block_on};
+
+use super::house::{House, Watched, connect, publish, will};
+use crate::cell::{Cell, Ended, Subscriber};
+use crate::durable::{Job, Then};
+use crate::publish::{Fate, Report, Waits};
+use crate::report::Departure;
+
+const NARROW: &str = r#"{"Version":"2012-10-17","Statement":[
+    {"Effect":"Allow","Action":["iot:Connect","iot:Subscribe","iot:Receive"],"Resource":"*"},
+    {"Effect":"Allow","Action":"iot:Publish","Resource":"arn:aws:iot:eu-west-1:123456789012:topic/may/*"}]}"#;
+
+fn wills(store: &MemoryStore) -> usize {
+    block_on(store.scan(records::WILLS.space(), &[], None, 10)).unwrap().len()
+}
+
+/// Somebody with a session for the topic goes away.
+fn heir(house: &Arc<House>, topic: &str) {
+    let mut heir = house.client_with("heir", Version::V311, |connect| connect.clean_start = false);
+    heir.subscribe(topic, QoS::ExactlyOnce);
+    heir.cut();
+}
+
+/// What waits for them.
+fn inherited(house: &Arc<House>) -> Vec<String> {
+    let mut heir = house.client_with("heir", Version::V311, |connect| connect.clean_start = false);
+    house.work();
+    heir.payloads()
+}
+
+/// The link of a client breaks, up to where its cell is left; its will is in our hands.
+fn breaks(house: &House, client_id: &str) -> (Arc<Cell>, Ended) {
+    let (cell, now) = (house.broker.0.directory.find(client_id).unwrap(), house.now());
+    let ended = cell.enter(|seat| {
+        let live = seat.live.take().unwrap();
+        seat.conclude(live, now).0
+    });
+    (cell, ended)
+}
+
+fn conclude(house: &House, (cell, ended): (Arc<Cell>, Ended)) {
+    let departure = Departure::because(DisconnectReason::ConnectionLost, &"its link broke");
+    house.broker.0.conclude(&cell, ended, &departure, house.now());
+    house.work();
+}
+
+#[test]
+fn the_record_of_a_will_stays_while_the_will_is_in_somebodys_hands() {
+    let store = MemoryStore::new();
+    let house = House::on(Arc::new(store.clone()), Some(Arc::<MemoryJournal>::default()), |_| {});
+    heir(&house, "gone");
+    let _client = house.client_with("c", Version::V5, |connect| connect.will = will("gone", "c"));
+    let broken = breaks(&house, "c");
+    // A write of its records that was asked for before, or by DeleteConnection.
+    house.broker.0.committer.submit(Job::save(&broken.0, Then::Rest));
+    house.work();
+    assert_eq!(wills(&store), 1, "the will is nowhere else");
+    conclude(&house, broken);
+    assert_eq!(wills(&store), 0);
+    assert_eq!(inherited(&house), ["c"]);
+}
+
+#[test]
+fn a_will_that_could_not_be_written_is_written_again_and_its_record_goes_then() {
+    let (store, works) = (MemoryStore::new(), Arc::new(AtomicBool::new(true)));
+    let does = works.clone();
+    let appends = move || does.load(Ordering::Relaxed);
+    let journal = Watched { journal: MemoryJournal::new(), appends, trims: true };
+    let house = House::on(Arc::new(store.clone()), Some(Arc::new(journal)), |_| {});
+    heir(&house, "gone");
+    let mut client = house.client_with("c", Version::V5, |connect| connect.will = will("gone", "c"));
+    works.store(false, Ordering::Relaxed);
+    client.cut();
+    house.pass(1);
+    house.work();
+    assert!(house.broker.waiting_writes().0 > 0, "it waits for another try");
+    assert_eq!(wills(&store), 1, "if the process died now it would be published by the next one");
+    works.store(true, Ordering::Relaxed);
+    house.pass(1);
+    house.work();
+    assert_eq!((house.broker.waiting_writes().0, wills(&store)), (0, 0));
+    assert_eq!(inherited(&house), ["c"]);
+}
+
+fn oasis() -> Arc<House> {
+    House::on(Arc::new(MemoryStore::new()), Some(Arc::<MemoryJournal>::default()), |dialect| {
+        *dialect = Dialect::oasis();
+    })
+}
+
+fn with_delayed_will(connect: &mut Connect) {
+    connect.clean_start = false;
+    connect.properties.session_expiry_interval = Some(600);
+    connect.will = will("gone", "c");
+    connect.will.iter_mut().for_each(|will| will.delay_interval = Some(60));
+}
+
+#[test]
+fn a_delayed_will_goes_out_if_its_session_is_over_before_anybody_could_keep_it() {
+    let house = oasis();
+    let _client = house.client_with("c", Version::V5, with_delayed_will);
+    let broken = breaks(&house, "c");
+    let _again = house.client("c", Version::V5);
+    conclude(&house, broken);
+    assert!(house.heard("will.published"), "[MQTT-3.1.3-9] {:?}", house.events());
+}
+
+#[test]
+fn a_delayed_will_does_not_go_out_if_its_client_was_back_before_anybody_could_keep_it() {
+    let house = oasis();
+    let _client = house.client_with("c", Version::V5, with_delayed_will);
+    let broken = breaks(&house, "c");
+    let mut again = house.client_with("c", Version::V5, |connect| {
+        with_delayed_will(connect);
+        connect.will = None;
+    });
+    again.goodbye(ReasonCode::Success);
+    conclude(&house, broken);
+    house.pass(100);
+    house.work();
+    assert!(!house.heard("will.published"), "{:?}", house.events());
+}
+
+#[test]
+fn what_comes_late_into_the_journal_of_a_session_that_is_over_is_forgotten() {
+    let (store, memory) = (MemoryStore::new(), Arc::new(MemoryJournal::new()));
+    let house = House::on(Arc::new(store), Some(memory.clone()), |_| {});
+    let client = house.client("c", Version::V5);
+    let inner = &house.broker.0;
+    let cell = inner.directory.find("c").unwrap();
+    let session = records::journal_key(&ClientId::new("c").unwrap(), "before");
+    let target = Subscriber { cell, session: 4711, from: Default::default() };
+    let to = vec![Recipient { session: session.clone(), tag: Bytes::new() }];
+    let appends = vec![(Append { body: Bytes::new(), to }, vec![Waits::Session(target, session, 1)])];
+    inner.committer.submit(Job { appends, ..Job::new(Then::Rest) });
+    for _ in 0..2 {
+        house.work();
+        house.pass(1);
+    }
+    assert!(block_on(memory.queues(None, 10)).unwrap().is_empty());
+    drop(client);
+}
+
+#[test]
+fn what_of_qos_2_stood_behind_the_end_of_its_connection_is_new_when_it_comes_again() {
+    let house = House::on(Arc::new(MemoryStore::new()), Some(Arc::<MemoryJournal>::default()), |dialect| {
+        *dialect = Dialect::oasis();
+        dialect.set(Divergence::DisconnectOnDenyV3, true);
+    });
+    let device = house.device("narrow", NARROW);
+    let mut reader = house.client("r", Version::V5);
+    reader.subscribe("may/a", QoS::ExactlyOnce);
+    let comes = || {
+        let mut asked = connect("c", Version::V311);
+        asked.clean_start = false;
+        let mut client = house.try_connect(House::credential(&device), asked).unwrap();
+        client.connack();
+        client
+    };
+    let exactly = |topic, dup| {
+        Packet::Publish(Box::new(Publish {
+            qos: QoS::ExactlyOnce,
+            dup,
+            topic: Text::from_static(topic),
+            packet_id: PacketId::new(7),
+            payload: Bytes::from_static(b"x"),
+            ..Publish::default()
+        }))
+    };
+    let mut client = comes();
+    client.send([publish("may/not", "x", QoS::AtMostOnce, false), exactly("may/a", false)]);
+    assert_eq!(reader.payloads(), ["x"], "it is allowed");
+    client.send([Packet::PubRel(mqtt::Ack::new(PacketId::new(7).unwrap(), ReasonCode::Success))]);
+    client.send([publish("never", "x", QoS::AtLeastOnce, false), exactly("may/a", false)]);
+    house.work();
+    assert!(reader.payloads().is_empty(), "it stood behind the end");
+    let mut client = comes();
+    client.send([exactly("may/a", true)]);
+    house.work();
+    assert_eq!(reader.payloads(), ["x"]);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Counts(AtomicUsize);
+
+impl Wake for Counts {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_gets_a_message_twice_on_demand_is_woken_for_the_second_one() {
+    let house = House::new();
+    let mut odd = house.client("odd", Version::V5);
+    odd.subscribe("t", QoS::AtMostOnce);
+    let row = Quirk::Qos0Duplicates.id().to_owned();
+    let rule = Rule { row, client: "odd".to_owned(), probability: 1.0, seed: 0, up_to_seconds: None };
+    house.broker.quirks().replace(Rules::new(vec![rule]).unwrap());
+    let inner = &house.broker.0;
+    let mut found = Matches::<Subscriber>::default();
+    inner.routes.matches("t", &mut |_| None, &mut found);
+    let message = mqtt::Message {
+        topic: mqtt::TopicName::try_from("t").unwrap(),
+        payload: Bytes::new(),
+        qos: QoS::AtMostOnce,
+        retain: false,
+        properties: mqtt::Carried::default(),
+        expires_at: None,
+        published_by_v5: true,
+    };
+    let parcel = Arc::new(session::Parcel::new(message));
+    let (qos, version) = (QoS::AtMostOnce, Version::V5);
+    let report = Report { parcel, qos, standing: None, version, fate: Fate::Sent };
+    // The first copy has gone out, and the driver went to sleep, before the second is asked for.
+    let counts = Arc::new(Counts::default());
+    odd.sleeps(&Waker::from(counts.clone()));
+    inner.provoke_delivery(&found.direct[0], &report, false, house.now());
+    assert_eq!(counts.0.load(Ordering::Relaxed), 1);
+}
