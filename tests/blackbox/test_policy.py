@@ -224,10 +224,12 @@ def test_changed_thing_attribute_takes_effect(connected, account, server):
 
 def test_exclusive_thing_belongs_to_the_certificate_whatever_the_client_id(connected, account, server):
     device = account.device(
-        allow("iot:Connect", "*"), allow("iot:Publish", server.arn("topic/${iot:Connection.Thing.ThingName}")),
+        allow("iot:Connect", server.arn("client/*"), Condition={"Bool": {"iot:Connection.Thing.IsAttached": "true"}}),
+        allow("iot:Publish", server.arn("topic/${iot:Connection.Thing.ThingName}")),
         thing=True, exclusive=True)
     client = connected(V5, client_id=unique("anything"), device=device)
     assert client.publish(device.name, "x", qos=1) == 0
+    assert client.publish(client.client_id, "x", qos=1) == 0x87
 
 
 def test_certificate_variable(connected, account, server):

@@ -45,7 +45,7 @@ fn context(text: &str, documents: &[Value]) -> ConnectionContext {
     let (association, known) = facts(text);
     let id = &known["iot:clientid"];
     let mut context = ConnectionContext { client_id: ClientId::new(id).ok(), ..Default::default() };
-    context.is_attached = Some(association == Association::Attached);
+    context.is_attached = Some(association != Association::None);
     if association == Association::Attached {
         let name = ThingName::new(id).unwrap();
         context.thing = Some(Arc::new(ThingFacts { name, type_name: None, attributes: BTreeMap::new() }));

@@ -78,7 +78,7 @@ faults! {
     PropertyTooLarge,
     /// A publish of QoS 2.
     Qos2Publish,
-    /// A topic alias of 0 or above the maximum, or one that was never set.
+    /// A topic alias of 0 or above the maximum. One that was never set is a protocol error.
     TopicAliasInvalid,
     /// A SUBSCRIBE with a subscription identifier.
     SubscriptionIdentifier,

@@ -309,7 +309,7 @@ pub static REFUSALS: [RefusalRow; Fault::COUNT] = [
         metric: Some(Metric::PublishInClientError),
         log_reason: "TOPIC_ALIAS_INVALID",
         text: "Topic alias is not valid",
-        remedy: "keep topic aliases within the Topic Alias Maximum of the CONNACK; name the topic once before its alias",
+        remedy: "keep topic aliases within 1 and the Topic Alias Maximum of the CONNACK",
     },
     RefusalRow {
         fault: Fault::SubscriptionIdentifier,

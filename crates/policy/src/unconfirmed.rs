@@ -80,6 +80,12 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
         "No: it has no value.",
     ),
     open(
+        "exclusive-attached",
+        "Is iot:Connection.Thing.IsAttached true for a certificate that a thing holds alone, if the client id is another \
+         than the thing's name? Do the policies of the thing's groups count?",
+        "Yes to both: the connection is associated with that thing.",
+    ),
+    open(
         "certificate-index",
         "Does the index of certificate variables start at 0 or at 1?",
         "At 0, as in the worked example: .1 is the second value. No index is the first value.",

@@ -117,12 +117,14 @@ impl Claim {
     /// chose it, where the caller says that it may, and never where `..` takes back what stands before it: a signature
     /// for the topic `b` would else be good for `x/../b`.
     ///
-    /// On ports other than 443 some sign the Host header without its port, which is how it looks at AWS.
+    /// On ports other than 443 some sign the Host header without its port, which is how it looks at AWS. Who sends `:443` and
+    /// does not sign it is refused there.
     fn forms(&self, request: &Request<'_>, paths: SignedPath) -> Vec<Form<'static>> {
         const SIGNED_TOKEN: &[&str] = &["X-Amz-Signature"];
         const LATE_TOKEN: &[&str] = &["X-Amz-Signature", "X-Amz-Security-Token"];
         let queries: &[&[&str]] = if self.presigned.is_some() { &[SIGNED_TOKEN, LATE_TOKEN] } else { &[&[]] };
-        let hosts: &[bool] = if self.presigned.is_some() { &[false, true] } else { &[false] };
+        let elsewhere = request.header("host").is_some_and(|host| !host.ends_with(":443"));
+        let hosts: &[bool] = if self.presigned.is_some() && elsewhere { &[false, true] } else { &[false] };
         let with = |path| {
             let named = queries.iter().flat_map(|names| hosts.iter().map(move |bare| (names, *bare)));
             named.map(move |(names, bare_host)| Form { path, unsigned_parameters: names, bare_host })

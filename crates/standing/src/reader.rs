@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
         let exclusive = held.into_iter().find(|entry| entry.value.kind == ThingPrincipalType::Exclusive);
         let exclusive = exclusive.and_then(|entry| entry.key.parts().pop());
         let own = self.get(&THING_PRINCIPALS, thing_principal_key(client_id.as_str(), arn)).await?.is_some();
-        context.is_attached = Some(own);
+        context.is_attached = Some(own || exclusive.is_some());
         let name = if own { Some(client_id.as_str().to_owned()) } else { exclusive.clone() };
         self.is_exclusive = name.is_some() && name == exclusive;
         let Some(name) = name else { return Ok(nothing) };
