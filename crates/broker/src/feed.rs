@@ -14,17 +14,27 @@ use standing::{Standing, Unread};
 
 impl Broker {
     /// Applies changes for ever. `clock` tells the time; returns when the store is closed.
+    ///
+    /// # Errors
+    /// The store does not say where it is. Call it again: what changed meanwhile is found.
     pub async fn follow_feed(&self, clock: Clock<'_>) -> Result<(), StoreError> {
         let inner = &self.0;
-        let start = inner.store.revision().await?;
-        inner.principals.follow_from(start);
-        let mut feed = inner.store.feed(start);
         loop {
-            match feed.next().await {
-                Ok(changes) => inner.apply(&changes, clock()).await,
-                Err(FeedError::Lagged) => inner.catch_up(clock()).await?,
-                Err(FeedError::Closed) => return Ok(()),
+            let start = inner.store.revision().await?;
+            inner.principals.follow_from(start);
+            let mut feed = inner.store.feed(start);
+            // What was changed before is not known: everything that counts for somebody is read again.
+            for standing in inner.principals.everyone(start) {
+                inner.refresh(&standing, clock()).await;
             }
+            loop {
+                match feed.next().await {
+                    Ok(changes) => inner.apply(&changes, clock()).await,
+                    Err(FeedError::Lagged) => break,
+                    Err(FeedError::Closed) => return Ok(()),
+                }
+            }
+            inner.emit(clock(), &events::FeedLagged {}.into());
         }
     }
 }
@@ -95,16 +105,6 @@ impl Inner {
         let Some(cell) = client_id.and_then(|id| self.directory.find(id.as_str())) else { return };
         let same = |live: &crate::cell::Live| Arc::ptr_eq(&live.standing, standing);
         self.oust(&cell, same, fault, detail, now);
-    }
-
-    /// The feed lost its place: everything known is read again.
-    async fn catch_up(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.emit(now, &events::FeedLagged {}.into());
-        let revision = self.store.revision().await?;
-        for standing in self.principals.everyone(revision) {
-            self.refresh(&standing, now).await;
-        }
-        Ok(())
     }
 
     pub fn store_failed(&self, what: &str, detail: &dyn std::fmt::Display, now: Timestamp) {

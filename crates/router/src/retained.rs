@@ -50,6 +50,14 @@ impl<M: Weighed> RetainedIndex<M> {
         Ok(())
     }
 
+    /// One that is stored already has its place, whatever the limits have become since.
+    pub fn restore(&self, topic: &str, message: Arc<M>) {
+        let mut held = self.held.write();
+        held.bytes += message.weight();
+        let before = held.topics.insert(topic.into(), message);
+        held.bytes -= before.map_or(0, |before| before.weight());
+    }
+
     /// True if there was one.
     pub fn delete(&self, topic: &str) -> bool {
         self.held.write().remove(topic)
@@ -165,6 +173,18 @@ mod tests {
         assert_eq!(index.store("b", Arc::new(101)), Err(Full), "too heavy");
         index.store("b", Arc::new(100)).unwrap();
         assert_eq!(index.store("d", Arc::new(1)), Err(Full), "no room beside it");
+    }
+
+    #[test]
+    fn what_is_stored_has_its_place_whatever_the_limits_are() {
+        let index = RetainedIndex::new(1, 3);
+        for (topic, message) in [("a", 2), ("b", 3), ("b", 4)] {
+            index.restore(topic, Arc::new(message));
+        }
+        assert_eq!((index.len(), index.get("b").as_deref()), (2, Some(&4)));
+        assert_eq!(index.store("c", Arc::new(1)), Err(Full));
+        assert!(index.delete("b") && index.delete("a"));
+        index.store("c", Arc::new(3)).unwrap();
     }
 
     #[test]

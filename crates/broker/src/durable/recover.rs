@@ -156,7 +156,8 @@ impl Inner {
                     continue;
                 }
                 let kept = Arc::new(publish::Kept { parcel, stored, qos });
-                count += usize::from(self.retained.store(&topic, kept).is_ok());
+                self.retained.restore(&topic, kept);
+                count += 1;
             }
             if !gone.is_empty() {
                 self.commit(gone).await?;

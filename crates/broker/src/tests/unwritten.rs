@@ -138,6 +138,24 @@ fn a_stored_session_has_its_place_whatever_the_limit_has_become() {
 }
 
 #[test]
+fn a_stored_retained_message_has_its_place_whatever_the_limit_has_become() {
+    let disk = Disk::new();
+    let house = disk.house();
+    let mut client = house.client("c", Version::V5);
+    client.send(["r/1", "r/2"].map(|topic| publish(topic, "kept", QoS::AtLeastOnce, true)));
+    house.work();
+    let house = House::on(Arc::new(disk.0.clone()), Some(disk.1.clone()), |dialect| {
+        dialect.limits_mut().retained_messages = 1;
+    });
+    house.drive(house.broker.recover(house.now())).unwrap();
+    let mut reader = house.client("r", Version::V5);
+    for topic in ["r/1", "r/2"] {
+        let found = reader.subscribe(topic, QoS::AtMostOnce);
+        assert!(found.iter().any(|packet| matches!(packet, Packet::Publish(_))), "{found:?}");
+    }
+}
+
+#[test]
 fn the_rows_of_a_group_without_members_are_found_at_the_start() {
     let disk = Disk::new();
     let house = disk.house();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use events::{Event, Listening, Observers};
+use events::{Event, Listening, Observers, StoreFailed};
 use gateway::{Clock, Door, Gateway};
 use store_redb::RedbStore;
 use telemetry::{LogThread, OtlpThread};
@@ -60,7 +60,7 @@ impl Running {
             lock,
         } = house;
         // First of all: from here on no change passes a live connection by.
-        let feed = tokio::spawn(follow(broker.clone(), clock.clone()));
+        let feed = tokio::spawn(follow(broker.clone(), clock.clone(), observers.clone()));
         let ticking = Ticking { gateway: gateway.clone(), observers: observers.clone(), certificate };
         tokio::spawn(tick(broker.clone(), clock.clone(), ticking));
         admin.spawn(logging.run());
@@ -128,12 +128,18 @@ impl Running {
     }
 }
 
-/// Applies the store's changes to live connections. It ends only if that is not possible any more: a broker that
-/// goes on would decide by policies that are not in force.
-async fn follow(broker: Broker, clock: Clock) -> String {
-    match broker.follow_feed(&move || clock.now()).await {
-        Ok(()) => "the store was closed under the broker".to_owned(),
-        Err(error) => format!("the store's changes cannot be followed: {error}"),
+/// Applies the store's changes to live connections. While a store does not say where it is nothing can be changed in it, so
+/// what is in force is what was: it is asked again. It ends only if the store is closed: a broker that goes on would decide
+/// by policies that are not in force.
+async fn follow(broker: Broker, clock: Clock, observers: Observers) -> String {
+    loop {
+        let ours = clock.clone();
+        let Err(error) = broker.follow_feed(&move || ours.now()).await else {
+            return "the store was closed under the broker".to_owned();
+        };
+        let (what, detail) = ("the store's changes", &error as &dyn std::fmt::Display);
+        observers.emit(clock.now(), &Event::StoreFailed(StoreFailed { what, detail }));
+        tokio::time::sleep(TICK).await;
     }
 }
 
