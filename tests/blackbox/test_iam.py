@@ -2,6 +2,8 @@
 
 import base64
 import json
+import urllib.error
+import urllib.request
 
 import botocore
 import botocore.config
@@ -10,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from provision import allow, deny, document, unique
 from test_aws_cli import aws
+from test_domain_configurations import Bought, host
 
 TRUST_ACCOUNT = "arn:aws:iam::{}:root"
 
@@ -261,6 +264,37 @@ def test_each_resource_of_an_operation_is_needed(server, account, iam):
     denied(lambda: iot.list_attached_policies(target=device.arn), server)
 
 
+def test_a_certificate_of_acm_is_asked_about(server, iam):
+    owner = server.boto("acm")
+    new = lambda: Bought(host()).members()  # noqa: E731
+    closed, opened = (owner.import_certificate(**new())["CertificateArn"] for _ in range(2))
+    before = owner.get_certificate(CertificateArn=closed)
+    _, but_one = iam.user(allow("acm:*", "*"), deny("acm:*", closed))
+    _, only_one = iam.user(allow("acm:*", opened))
+    calls = [lambda acm, arn: acm.describe_certificate(CertificateArn=arn), lambda acm, arn: acm.get_certificate(CertificateArn=arn),
+             lambda acm, arn: acm.list_tags_for_certificate(CertificateArn=arn),
+             lambda acm, arn: acm.import_certificate(CertificateArn=arn, **new()), lambda acm, arn: acm.delete_certificate(CertificateArn=arn)]
+    for key, why in [(but_one, "with an explicit deny"), (only_one, "because no identity-based policy allows")]:
+        acm = server.boto("acm", **key)
+        for call in calls:
+            with pytest.raises(ClientError) as error:
+                call(acm, closed)
+            assert code(error) == "AccessDeniedException", error.value.response
+            assert f"on resource: {closed} {why}" in message(error), message(error)
+    assert owner.get_certificate(CertificateArn=closed)["Certificate"] == before["Certificate"], "nobody has replaced it"
+    acm = server.boto("acm", **only_one)
+    for call in [lambda: acm.import_certificate(**new()), acm.list_certificates]:  # They name none: they are on all.
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == "AccessDeniedException", error.value.response
+    for call in calls:
+        call(acm, opened)
+    acm = server.boto("acm", **but_one)
+    acm.delete_certificate(CertificateArn=acm.import_certificate(**new())["CertificateArn"])
+    assert closed in [one["CertificateArn"] for one in acm.list_certificates(Includes={"keyTypes": ["EC_prime256v1"]})["CertificateSummaryList"]]
+    owner.delete_certificate(CertificateArn=closed)
+
+
 def test_permissions_change_at_once(server, iam):
     name, key = iam.user()
     iot = server.boto("iot", **key)
@@ -338,7 +372,6 @@ def test_own_operations_are_the_owners(server, iam):
     import botocore.auth
     import botocore.awsrequest
     import botocore.credentials
-    import urllib.request
     credentials = botocore.credentials.Credentials(key["aws_access_key_id"], key["aws_secret_access_key"])
     request = botocore.awsrequest.AWSRequest("GET", server.ready["api_url"] + "/thingcore/divergences")
     botocore.auth.SigV4Auth(credentials, "thingcore", server.region).add_auth(request)
@@ -525,6 +558,23 @@ def test_what_vouches_for_nobody(server, iam):
     with pytest.raises(ClientError) as error:
         iam.cognito.get_open_id_token_for_developer_identity(IdentityPoolId=pool, Logins={"other": "alice"})
     assert code(error) == "NotAuthorizedException"
+
+
+def test_what_does_not_fit_is_not_repeated(new_server):
+    """It may be a token, and refusals are logged. Of many the log has some only: a server of its own."""
+    server, token = new_server(), unique("eyJ-token")
+    for body, why in [({"IdentityId": "x", "Logins": token}, "invalid type: string, expected a map"),
+                      ({"IdentityId": "x", "Logins": {"a": [token]}}, "invalid type: sequence, expected a string"),
+                      ({"IdentityId": {token: 1}}, "invalid type: map, expected a string")]:
+        headers = {"X-Amz-Target": "AWSCognitoIdentityService.GetCredentialsForIdentity", "Content-Type": "application/x-amz-json-1.1"}
+        request = urllib.request.Request(server.ready["api_url"] + "/", json.dumps(body).encode(), headers)
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(request)
+        answer = json.loads(error.value.read())
+        assert (error.value.code, answer["__type"]) == (400, "InvalidParameterException"), answer
+        assert answer["message"] == f"The request does not fit the operation: {why}."
+        server.wait_for_log("GetCredentialsForIdentity", why)
+    assert token not in server.log_text()
 
 
 def test_pools(server, iam):

@@ -26,6 +26,8 @@ mod resources;
 mod route;
 mod server;
 mod service_quotas;
+mod unfit;
+mod workbench;
 
 pub use body::BodyLimits;
 pub use coverage::coverage_markdown;

@@ -1,14 +1,18 @@
 //! Which resources an operation touches: those it must be allowed on, and what else its input names.
 //!
-//! Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT*. Where it binds an action to
-//! resources, each of them that the input gives must be allowed: those of the path, or those of [`BOUND`]. Whatever else an
-//! input names must not be denied. UNCONFIRMED, as the reference says nothing of it, and chosen so that a Deny is never
-//! walked around:
+//! Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT* and *for AWS Certificate
+//! Manager*. Where it binds an action to resources, each of them that the input gives must be allowed: those of the path,
+//! those of [`BOUND`], or the certificate of ACM. Whatever else an input names must not be denied. UNCONFIRMED, as the
+//! reference says nothing of it, and chosen so that a Deny is never walked around:
 //! * AWS may not look at what an action is not bound to. Here a Deny on it counts, one with NotResource too, and an Allow on
 //!   it is not needed.
 //! * AttachThingPrincipal, DetachThingPrincipal, ListThingPrincipals and ListCertificatesByCA are bound to nothing at AWS,
 //!   which means `*`. Here an Allow on what their path names is enough.
 //! * The ARN of a domain configuration ends with its id. An Allow on the name alone is enough here, and a Deny on it counts.
+//! * A certificate that is imported to ACM for the first time has no ARN yet, and needs an Allow on `*`.
+//!
+//! What an input of AWS IoT names of other services (functions, certificates of ACM, identity pools) is not looked at: no
+//! action of AWS IoT is about it. Roles are asked about as `iam:PassRole`.
 //!
 //! What RegisterThing makes is named by its template, and not looked at: AWS binds that action to nothing.
 
@@ -16,7 +20,7 @@ use access::iam::{Resource, Touched};
 use serde_json::{Map, Value};
 
 use crate::answer::Fault;
-use crate::model::{Kind, Location, Member, Operation, Shape};
+use crate::model::{Kind, Location, Member, Operation, Service, Shape};
 
 /// More resources than any operation can use. Each costs a decision.
 const MOST: usize = 256;
@@ -56,7 +60,8 @@ const KINDS: [(&str, &str); 30] = [
 ];
 
 /// Members that hold the ARN of a resource, or several. An identity of Amazon Cognito stands there by its id.
-const ARNS: [&str; 8] = [
+const ARNS: [&str; 9] = [
+    "CertificateArn",
     "billingGroupArn",
     "principal",
     "resourceArn",
@@ -87,6 +92,9 @@ const BOUND: [(&str, &[&str]); 16] = [
     ("UpdateThingGroupsForThing", &["thingName"]),
 ];
 
+/// What the operations of ACM are bound to, as far as they are to anything. Some have the names of AWS IoT's.
+const BOUND_OF_ACM: &[&str] = &["CertificateArn"];
+
 /// A resource that an input names.
 struct Named {
     /// The label or the member that does.
@@ -103,7 +111,7 @@ pub(crate) fn touched(operation: &Operation, members: &Map<String, Value>) -> Re
         let many = named.len();
         return Err(Fault::invalid(format!("The request names {many} resources, at most {MOST} may be")));
     }
-    let bound = BOUND.iter().find(|(name, _)| *name == operation.name).map(|(_, members)| *members);
+    let bound = bound(operation);
     let is_bound = |one: &Named| bound.map_or(one.is_of_path, |members| members.contains(&one.by));
     let (required, others): (Vec<_>, Vec<_>) = named.into_iter().partition(is_bound);
     let resources = |all: Vec<Named>| all.into_iter().map(|one| one.resource).collect::<Vec<_>>();
@@ -112,6 +120,14 @@ pub(crate) fn touched(operation: &Operation, members: &Map<String, Value>) -> Re
         touched.required.push(Resource::All);
     }
     Ok(touched)
+}
+
+/// The members with what it is bound to; `None` if that is what its path names.
+fn bound(operation: &Operation) -> Option<&'static [&'static str]> {
+    if operation.service == Service::Acm {
+        return Some(BOUND_OF_ACM);
+    }
+    BOUND.iter().find(|(name, _)| *name == operation.name).map(|(_, members)| *members)
 }
 
 /// Goes by the shape of the input: keys of maps are the caller's own words, and name nothing.

@@ -2,8 +2,10 @@
 //!
 //! Sources: API reference, *CreateKeysAndCertificate* and its neighbours; developer guide, *X.509 client certificates*.
 
+use std::fmt;
+
 use identity::{CertificateFacts, Timestamp};
-use pki::{Certificate, SigningRequest};
+use pki::{Certificate, Issued, SigningRequest};
 use registry::attachments::TARGET_POLICIES;
 use registry::certificates::{
     CERTIFICATES, CertificateMode, CertificateRecord, CertificateStatus, SIGNED_PARTS, certificate_key,
@@ -42,20 +44,37 @@ impl Entry {
     }
 }
 
+/// A new key pair and the certificate for it, which is not registered yet.
+pub struct IssuedKeys(Issued);
+
+impl fmt::Debug for IssuedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IssuedKeys").field(self.0.certificate.id()).finish()
+    }
+}
+
 impl Services {
-    /// `CreateKeysAndCertificate`. Makes an RSA key, which takes the thread for a noticeable fraction of a second.
-    /// The private key is in the answer and nowhere else.
+    /// The first part of `CreateKeysAndCertificate`. Makes an RSA key, which takes the thread for a noticeable fraction of a
+    /// second: not for a thread that others wait for.
     ///
     /// # Errors
-    /// InternalFailure; the store's.
+    /// InternalFailure.
+    pub fn issue_keys(&self, now: Timestamp) -> Result<IssuedKeys, ApiError> {
+        let issued = self.authority.issue_device(entropy::serial(&*self.entropy), now);
+        issued.map(IssuedKeys).map_err(|fault| error::certificate("certificate", &fault))
+    }
+
+    /// `CreateKeysAndCertificate`. The private key is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// The store's.
     pub async fn create_keys_and_certificate(
         &self,
         input: CreateKeysAndCertificateRequest,
+        IssuedKeys(issued): IssuedKeys,
         now: Timestamp,
     ) -> Result<CreateKeysAndCertificateResponse, ApiError> {
         let entry = Entry::issued(input.set_as_active)?;
-        let issued = self.authority.issue_device(entropy::serial(&*self.entropy), now);
-        let issued = issued.map_err(|fault| error::certificate("certificate", &fault))?;
         self.register(&issued.certificate, &entry, now).await?;
         let key_pair = KeyPair {
             public_key: Some(issued.keys.public_key_pem()),

@@ -48,6 +48,7 @@ mod things;
 mod throttle;
 
 pub use attribution::Attribution;
+pub use certificates::IssuedKeys;
 pub use endpoint::EndpointAddress;
 pub use entropy::Entropy;
 pub use error::{ApiError, ErrorCode};

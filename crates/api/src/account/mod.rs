@@ -23,7 +23,7 @@ use services::{ApiError, ErrorCode};
 use crate::answer::Fault;
 use crate::exchange::Caller;
 use crate::model::Service;
-use crate::permissions;
+use crate::{permissions, unfit};
 
 pub(crate) use query::parameters;
 pub(crate) use xml::{failure, success};
@@ -179,11 +179,8 @@ impl Entry {
 /// The members as the input structure of a service.
 fn read<T: DeserializeOwned>(input: Map<String, Value>) -> Result<T, Fault> {
     serde_json::from_value(Value::Object(input)).map_err(|error| {
-        Fault::new(
-            400,
-            ErrorCode::Validation.name(),
-            format!("The request does not fit the operation: {error}."),
-        )
+        let message = format!("The request does not fit the operation: {}.", unfit::why(&error));
+        Fault::new(400, ErrorCode::Validation.name(), message)
     })
 }
 

@@ -80,6 +80,28 @@ fn what_is_asked_follows_from_the_input() {
     assert_eq!(asked[1], ("iam:PassRole".to_owned(), Resource::Arn("arn:aws:iam::1:role/r".into())));
 }
 
+#[test]
+fn what_does_not_fit_is_not_repeated() {
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Input {
+        logins: std::collections::BTreeMap<String, services::shapes::Secret>,
+    }
+    let refused = |input: Value| {
+        let fault = read::<Input>(input.as_object().unwrap().clone()).unwrap_err();
+        assert_eq!((fault.status, &*fault.error_type), (400, "ValidationException"));
+        fault.message
+    };
+    let message = refused(json!({"logins": "eyJ-token"}));
+    assert_eq!(&*message, "The request does not fit the operation: invalid type: string, expected a map.");
+    let message = refused(json!({"logins": {"provider": ["eyJ-token"]}}));
+    assert!(!message.contains("eyJ") && message.contains("expected a string"), "{message}");
+    for body in [&b"{\"Logins\": {\"a\": eyJ-token"[..], b"\"eyJ-token\"", b"{\"Logins\": \"eyJ-token"] {
+        let message = cognito::input(body).unwrap_err().message;
+        assert!(!message.contains("eyJ"), "{message}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_form_panics(form in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), text in "[a-z=&%+0-9]{0,40}") {

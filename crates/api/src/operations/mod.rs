@@ -35,11 +35,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use services::{ApiError, Services};
 
-use crate::account;
 use crate::answer::{Fault, Reply};
 use crate::decode::Decoded;
 use crate::exchange::{Allowing, Authenticating, Authorising, Caller, Perform, Performing};
 use crate::model::{Operation, Service};
+use crate::workbench::Workbench;
+use crate::{account, unfit};
+
+/// Keys that are made at a time. Each takes a processor, of which devices want some too.
+const KEYS_AT_A_TIME: usize = 2;
 
 /// How an operation is performed.
 type Call = for<'a> fn(&'a Performers, Decoded, Caller, Timestamp) -> Performing<'a>;
@@ -48,6 +52,8 @@ type Call = for<'a> fn(&'a Performers, Decoded, Caller, Timestamp) -> Performing
 pub(crate) struct Performers {
     services: Arc<Services>,
     access: Arc<Access>,
+    /// Where keys are made.
+    keys: Workbench,
 }
 
 /// One built operation.
@@ -91,6 +97,7 @@ use built_for_caller;
 /// Every built operation, resource by resource.
 pub(crate) const BUILT: &[&[Entry]] = &[
     certificates::BUILT,
+    certificates::KEYS,
     ca_certificates::BUILT,
     policies::BUILT,
     attachments::BUILT,
@@ -130,7 +137,7 @@ impl Dispatch {
     pub fn new(services: Arc<Services>, access: Arc<Access>) -> Self {
         let entries = BUILT.iter().flat_map(|entries| entries.iter());
         let calls = entries.map(|entry| ((entry.service, entry.name), entry.call)).collect();
-        Self { by: Performers { services, access }, calls }
+        Self { by: Performers { services, access, keys: Workbench::new(KEYS_AT_A_TIME) }, calls }
     }
 }
 
@@ -226,8 +233,9 @@ pub(crate) fn origin(caller: Caller) -> HttpOrigin {
 
 /// The members as the input structure of a service.
 fn read<T: DeserializeOwned>(input: Decoded) -> Result<T, Fault> {
-    serde_json::from_value(Value::Object(input.members))
-        .map_err(|error| Fault::invalid(format!("The request does not fit the operation's input: {error}.")))
+    serde_json::from_value(Value::Object(input.members)).map_err(|error| {
+        Fault::invalid(format!("The request does not fit the operation's input: {}.", unfit::why(&error)))
+    })
 }
 
 /// The output of a service as members.

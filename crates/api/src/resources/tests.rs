@@ -1,10 +1,11 @@
 //! What each operation is asked for, however its input names it.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 
 use super::*;
-use crate::model::Service;
-use crate::{decode, route};
+use crate::{acm, decode, operations, permissions, route};
 
 fn iot(names: &[&str]) -> Vec<Resource> {
     names.iter().map(|name| Resource::Iot((*name).to_owned())).collect()
@@ -134,6 +135,24 @@ fn more_than_can_be_asked_about_is_refused() {
 }
 
 #[test]
+fn a_certificate_of_acm_is_what_its_operations_are_bound_to() {
+    let arn = "arn:aws:acm:eu-west-1:123456789012:certificate/c";
+    let asked = |name: &str, input: serde_json::Value| {
+        let operation = acm::OPERATIONS.iter().find(|operation| operation.name == name).unwrap();
+        touched(operation, input.as_object().unwrap()).unwrap()
+    };
+    for operation in &acm::OPERATIONS {
+        let names_one = operation.input.members().iter().any(|member| member.name == "CertificateArn");
+        let found = asked(operation.name, serde_json::json!({ "CertificateArn": arn }));
+        let expected = if names_one { Resource::Arn(arn.into()) } else { Resource::All };
+        assert_eq!(found, Touched::on(expected), "{}", operation.name);
+    }
+    let tags = serde_json::json!({ "Tags": [{ "Key": "CertificateArn", "Value": arn }] });
+    assert_eq!(asked("ImportCertificate", tags), Touched::on(Resource::All));
+    assert_eq!(asked("ListCertificates", serde_json::json!({})), Touched::on(Resource::All));
+}
+
+#[test]
 fn every_row_of_the_tables_is_of_a_model() {
     for (name, members) in BOUND {
         let all = route::operations(Service::Iot);
@@ -142,4 +161,129 @@ fn every_row_of_the_tables_is_of_a_model() {
             assert!(operation.input.members().iter().any(|one| one.name == *member), "{name} {member}");
         }
     }
+}
+
+/// Members that hold a text and name nothing that a policy on the operation could speak of, and why not.
+const UNASKED: [(&str, &[&str]); 8] = [
+    (PASSED, &["provisioningRoleArn", "roleArn"]),
+    (
+        "of another service, which no action of AWS IoT is about",
+        &[
+            "authorizerFunctionArn",
+            "clientCertificateCallbackArn",
+            "cognitoIdentityPoolId",
+            "ocspAuthorizedResponderArn",
+            "ocspLambdaArn",
+            "serverCertificateArns",
+            "targetArn",
+            "validationCertificateArn",
+        ],
+    ),
+    ("a part of what another member names", &["payloadVersion", "policyVersionId"]),
+    ("asked about one by one in the answer, and not touched", &["resources"]),
+    ("looked at where the log level of a group is set", &["targetName"]),
+    (
+        "not a resource with an ARN",
+        &[
+            "ContextId",
+            "QuotaCode",
+            "ServiceCode",
+            "attributeName",
+            "domainName",
+            "endpointType",
+            "eventType",
+            "logDestination",
+            "namePrefixFilter",
+            "securityPolicy",
+            "serverName",
+            "tokenKeyName",
+            "username",
+        ],
+    ),
+    (
+        "the caller's own words, or data that names nothing by itself",
+        &[
+            "Key",
+            "Value",
+            "attributeValue",
+            "attributes",
+            "billingGroupDescription",
+            "connectionAttribute",
+            "contentType",
+            "correlationData",
+            "description",
+            "headers",
+            "parameters",
+            "queryString",
+            "responseTopic",
+            "searchableAttributes",
+            "tagKeys",
+            "thingAttribute",
+            "thingGroupDescription",
+            "thingTypeDescription",
+            "userProperties",
+            "userPropertyKey",
+        ],
+    ),
+    (
+        "a credential, a document or the place in a list",
+        &[
+            "NextToken",
+            "caCertificate",
+            "caCertificatePem",
+            "certificatePem",
+            "certificateSigningRequest",
+            "marker",
+            "nextToken",
+            "policyDocument",
+            "templateBody",
+            "token",
+            "tokenSignature",
+            "tokenSigningPublicKeys",
+            "verificationCertificate",
+        ],
+    ),
+];
+
+const PASSED: &str = "a role, asked about as iam:PassRole";
+
+/// By the name that a resource is looked up under: texts that are not enumerated, and whether they are looked at.
+fn texts(
+    shape: &'static Shape,
+    (by, is_walked): (&'static str, bool),
+    found: &mut Vec<(&'static str, bool)>,
+) {
+    match shape.kind {
+        Kind::Structure(members) => {
+            for member in members {
+                let by = if member.at == Location::Uri { member.wire } else { member.name };
+                texts(member.shape, (by, is_walked), found);
+            }
+        }
+        Kind::List(element) => texts(element, (by, is_walked), found),
+        Kind::Map(_, element) => texts(element, (by, false), found),
+        Kind::Text if shape.values.is_empty() => found.push((by, is_walked)),
+        _ => {}
+    }
+}
+
+#[test]
+fn whatever_an_input_names_is_asked_about_or_excused() {
+    let mut unasked = BTreeMap::new();
+    for service in Service::ALL.into_iter().chain(Service::JSON) {
+        for operation in route::operations(service).iter().filter(|one| operations::is_built(one)) {
+            let mut found = Vec::new();
+            texts(operation.input, ("", true), &mut found);
+            found.retain(|(by, is_walked)| !is_walked || resource(by, "x").is_none());
+            unasked.extend(found.into_iter().map(|(by, _)| (by, operation.name)));
+        }
+    }
+    for (why, members) in UNASKED {
+        for member in members {
+            assert!(unasked.remove(member).is_some(), "{member} is asked about, or in no input: {why}");
+            let input = Map::from_iter([((*member).to_owned(), "r".into())]);
+            assert_eq!(permissions::passed_roles(&input).is_empty(), why != PASSED, "{member}");
+        }
+    }
+    assert!(unasked.is_empty(), "give each a row in KINDS or ARNS, or in UNASKED with a reason: {unasked:?}");
 }

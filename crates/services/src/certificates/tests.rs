@@ -29,7 +29,9 @@ fn delete(scene: &Scene, id: &str, force: bool) -> Result<(), ApiError> {
 fn keys_and_certificate_are_made_and_the_key_is_not_kept() {
     let scene = Scene::new();
     let input = CreateKeysAndCertificateRequest { set_as_active: Some(true) };
-    let made = scene.run(scene.services.create_keys_and_certificate(input, NOW)).unwrap();
+    let issued = scene.services.issue_keys(NOW).unwrap();
+    assert!(!format!("{issued:?}").contains("RSA PRIVATE"));
+    let made = scene.run(scene.services.create_keys_and_certificate(input, issued, NOW)).unwrap();
     let keys = made.key_pair.unwrap();
     assert!(keys.private_key.as_ref().unwrap().0.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
     assert!(keys.public_key.as_ref().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
