@@ -178,6 +178,61 @@ def test_a_restore_puts_nothing_over_a_folder_that_is_used(new_server, tmp_path)
     assert done.returncode == PROBLEM and b"no such data folder" in done.stderr, done
 
 
+class Halted:
+    """A backup that has begun its file and waits for the rest of `session-key`, until the test gives it."""
+
+    def __init__(self, server, backup):
+        self.key, aside = server.data_dir / "session-key", server.folder / "session-key"
+        self.content = self.key.read_bytes()
+        self.key.rename(aside)
+        os.mkfifo(self.key, 0o600)
+        self.process = subprocess.Popen([servers.binary(), "backup", str(backup), "--data-dir", str(server.data_dir)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=servers.clean_environment())
+        self.pipe = retried(lambda: os.open(self.key, os.O_WRONLY | os.O_NONBLOCK))
+        aside.rename(self.key)
+
+    def finish(self):
+        os.write(self.pipe, self.content)
+        os.close(self.pipe)
+        said = self.process.communicate(timeout=60)
+        return self.process.returncode, b"".join(said).decode()
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+        os.close(self.pipe)
+
+
+def test_two_backups_to_one_file_are_each_whole(new_server, tmp_path):
+    """Also if one is begun and done while the other is written."""
+    server, folder = new_server(), tmp_path / "backups"
+    folder.mkdir()
+    backup = folder / "b"
+    halted = Halted(server, backup)
+    assert cli("backup", backup, "--data-dir", server.data_dir).returncode == 0
+    assert cli("check", "--backup", backup).returncode == SOUND
+    backup.write_text("of the other")
+    code, text = halted.finish()
+    assert code == 0 and "bytes" in text, text
+    assert cli("check", "--backup", backup).returncode == SOUND and mode(backup) == 0o600
+    assert [path.name for path in folder.iterdir()] == ["b"]
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_one(new_server, tmp_path):
+    server, folder = new_server(), tmp_path / "backups"
+    folder.mkdir()
+    backup = folder / "b"
+    halted = Halted(server, backup)
+    halted.kill()
+    left = [path.name for path in folder.iterdir()]
+    assert len(left) == 1 and left[0].startswith("b.") and left[0].endswith(".partial"), left
+    assert cli("backup", folder / "c", "--data-dir", server.data_dir).returncode == 0
+    assert sorted(path.name for path in folder.iterdir()) == [*left, "c"], "it may be somebody else's"
+    done = cli("backup", backup, "--data-dir", server.data_dir)
+    assert done.returncode == 0 and b"partial" not in done.stdout + done.stderr, done
+    assert sorted(path.name for path in folder.iterdir()) == ["b", "c"]
+
+
 def test_check_looks_at_what_a_running_server_holds(new_server):
     server = new_server()
     server.boto("iot").create_thing(thingName="kept")

@@ -143,14 +143,18 @@ impl RedbStore {
         look(&snapshot).map_err(|error| StoreError::unavailable(reason(&error)))
     }
 
-    /// Of a store that is down the writer is asked whether the file can be opened again. Otherwise whoever reads before it writes
-    /// would be refused for ever.
     async fn snapshot(&self) -> Result<ReadTransaction, StoreError> {
         if let Ok(snapshot) = self.shared.slot.snapshot() {
             return Ok(snapshot);
         }
-        self.submit(0, |answer| Job::Append(Vec::new(), answer)).await.map(drop)?;
+        self.open_again().await?;
         self.shared.slot.snapshot()
+    }
+
+    /// Of a store that is down the writer is asked whether the file can be opened again. Otherwise whoever reads
+    /// before it writes would be refused for ever.
+    async fn open_again(&self) -> Result<(), StoreError> {
+        self.submit(0, |answer| Job::Append(Vec::new(), answer)).await.map(drop)
     }
 
     async fn submit<T, E: From<StoreError>>(
@@ -242,11 +246,10 @@ impl Store for RedbStore {
 
     fn revision(&self) -> Boxed<'_, Result<Revision, StoreError>> {
         Box::pin(async move {
-            let down = self.shared.slot.down();
-            down.map_or_else(
-                || Ok(self.shared.recent.lock().latest()),
-                |why| Err(StoreError::unavailable(why)),
-            )
+            if self.shared.slot.down().is_some() {
+                self.open_again().await?;
+            }
+            Ok(self.shared.recent.lock().latest())
         })
     }
 

@@ -99,6 +99,26 @@ fn a_disk_that_is_gone_comes_back_for_readers_too() {
     assert_eq!(store.problem(), None);
 }
 
+/// Who follows the feed asks where the store is before it reads anything. What was in doubt is settled by then.
+#[test]
+fn a_disk_that_is_gone_comes_back_for_who_asks_where_it_is() {
+    let disk = Disk::new();
+    let store = disk.open(Options { retry_after: Duration::ZERO, ..Options::default() }).unwrap();
+    put(&store, "a", vec![1]).unwrap();
+    let mut feed = store.feed(Revision(1));
+    disk.trouble(Trouble::PowerCut(1));
+    put(&store, "b", vec![2]).unwrap_err();
+    assert!(block_on(store.revision()).is_err());
+    disk.restart(&mut sim::Dice::new(1));
+    assert_eq!(block_on(store.revision()), Ok(Revision(1)));
+    assert_eq!(store.problem(), None);
+    let revision = put(&store, "c", vec![3]).unwrap();
+    let changes = block_on(feed.next()).unwrap();
+    assert_eq!(changes.into_iter().map(|change| change.revision).collect::<Vec<_>>(), [revision]);
+    store.close();
+    assert!(block_on(store.revision()).unwrap_err().to_string().ends_with("it is closed"));
+}
+
 #[test]
 fn a_writer_that_died_is_named() {
     let disk = Disk::new();

@@ -144,6 +144,8 @@ fn queues_that_contradict_themselves_are_told() {
     let uses = all.iter().position(|row| row.part == Part::Uses).unwrap();
     let miscounted = broken("miscounted", &|rows| rows[uses].value = 9_u32.to_be_bytes().to_vec());
     assert!(miscounted.iter().any(|problem| problem.contains("9 are noted")), "{miscounted:?}");
+    let uncounted = broken("uncounted", &|rows| drop(rows.remove(uses)));
+    assert_eq!(uncounted, ["message 1: 1 sessions wait for it, and their number is not noted"]);
     let blocks = all.iter().position(|row| row.part == Part::Blocks).unwrap();
     let torn = broken("torn", &|rows| rows[blocks].value.truncate(5));
     assert!(torn.iter().any(|problem| problem.contains("cut short")), "{torn:?}");

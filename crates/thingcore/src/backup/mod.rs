@@ -5,6 +5,7 @@
 
 mod archive;
 mod check;
+mod draft;
 mod restore;
 mod source;
 mod take;

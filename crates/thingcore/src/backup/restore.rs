@@ -10,8 +10,9 @@ use store_redb::{Part, Rebuild, Row};
 
 use super::archive::{FILE, Piece, Reader};
 use super::check::{Report, look};
+use super::draft::create;
 use super::source::Source;
-use super::take::{self, create};
+use super::take;
 use super::{BackupProblem, FILES, NEEDED, is_pipe};
 use crate::cli::RestoreArgs;
 use crate::data_dir::STORE_FILE;

@@ -1,10 +1,11 @@
 //! `thingcore backup`: one moment of the store, and the files beside it, into one file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::archive::{FILE, Writer};
+use super::draft::{self, Draft};
 use super::source::Source;
 use super::{BackupProblem, FILES, NEEDED, is_pipe};
 use crate::cli::BackupArgs;
@@ -26,12 +27,13 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupProblem> {
         let failed = |error| BackupProblem::io(Path::new("standard output"), "write the backup", &error);
         return write(folder, &source, io::stdout().lock(), &failed).map(drop);
     }
-    let draft = draft(&args.file);
-    let written = to_file(folder, &source, &draft, &args.file);
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
+    for left in draft::clear_up(&args.file) {
+        eprintln!(
+            "thingcore: {}: a backup that was killed left this, unless one is written there now: remove it",
+            left.display()
+        );
     }
-    let bytes = written?;
+    let bytes = to_file(folder, &source, &args.file)?;
     println!(
         "{}: {bytes} bytes; it holds the keys of the data folder: keep it as safe as that",
         args.file.display()
@@ -39,39 +41,11 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupProblem> {
     Ok(())
 }
 
-/// The name of what is not whole yet.
-fn draft(file: &Path) -> PathBuf {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    file.with_file_name(name)
-}
-
-fn to_file(folder: &Path, source: &Source, draft: &Path, file: &Path) -> Result<u64, BackupProblem> {
+fn to_file(folder: &Path, source: &Source, file: &Path) -> Result<u64, BackupProblem> {
     let failed = |error| BackupProblem::io(file, "write the backup", &error);
-    // One that a killed run left may have another mode.
-    match fs::remove_file(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let out = create(draft).map_err(failed)?;
-    let out = write(folder, source, BufWriter::new(out), &failed)?;
-    let out = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    let finish = || {
-        out.sync_all()?;
-        fs::rename(draft, file)?;
-        ready::sync_folder(file)?;
-        Ok(out.metadata()?.len())
-    };
-    finish().map_err(failed)
-}
-
-/// A new file for its owner only.
-pub fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let draft = Draft::make(file).map_err(failed)?;
+    write(folder, source, BufWriter::new(&draft.out), &failed).map(drop)?;
+    draft.publish(file).map_err(failed)
 }
 
 /// Writes the backup into whatever takes it.
