@@ -1,5 +1,8 @@
 //! What is written down once a second, as lines of JSON: names once, counters whenever they changed (absolute, so that a
 //! line read twice does no harm), minutes and hours when they end.
+//!
+//! What was counted in the minute and the hour that run is no line of its own: it is by how much the counters grew since the
+//! last line of a minute, or of an hour. A fresh file tells for this where they stood at the begin of both.
 
 use identity::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,7 +29,7 @@ pub enum Record {
     },
     /// What rows say.
     Counts {
-        /// When they were read.
+        /// When they were read, or the end of the minute that this still counts for if that is earlier.
         at: Timestamp,
         /// Numbers and counters.
         rows: Vec<(u32, Counts)>,

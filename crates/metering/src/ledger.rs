@@ -12,6 +12,7 @@ use crate::Switches;
 use crate::item::Item;
 use crate::journal::Record;
 use crate::meter::Meter;
+use crate::replay::{Open, Replay};
 use crate::tallies::Tallies;
 use crate::usage::{Counts, Name, OTHERS, Usage, UsageRow};
 
@@ -134,19 +135,28 @@ impl Current {
         Self { from: Timestamp(now.millis() / length * length), length, rows: Tallies::default() }
     }
 
+    /// The last moment of it.
+    fn last(&self) -> Timestamp {
+        Timestamp(self.from.millis().saturating_add(self.length - 1))
+    }
+
     /// Ends it if it is over.
     fn turn(&mut self, now: Timestamp, entries: &[Entry]) -> Option<Period> {
-        if now.millis() < self.from.millis().saturating_add(self.length) {
+        if now <= self.last() {
             return None;
         }
-        let ended = std::mem::replace(self, Self::new(now, self.length));
-        let rows = ended.rows.read();
+        std::mem::replace(self, Self::new(now, self.length)).ended(entries)
+    }
+
+    /// It as a past one, if anything was counted.
+    fn ended(self, entries: &[Entry]) -> Option<Period> {
+        let rows = self.rows.read();
         if rows.is_empty() {
             return None;
         }
         let counted = rows.iter().filter_map(|(row, _)| entries.get(*row as usize));
         let devices = devices(counted.map(|entry| (entry.item, &*entry.who.client)));
-        Some(Period { from: ended.from, rows: heaviest(rows, entries), devices })
+        Some(Period { from: self.from, rows: heaviest(rows, entries), devices })
     }
 }
 
@@ -191,34 +201,40 @@ impl Ledger {
     /// the records; when more than half of the meter's rows would be taken, light ones become part of the rest.
     pub fn restore(meter: &Meter, switches: Switches, records: Vec<Record>, now: Timestamp) -> Self {
         let mut ledger = Self::new(switches, now);
-        let mut numbers: HashMap<u32, Name> = HashMap::new();
-        let mut counts: HashMap<u32, Counts> = HashMap::new();
-        let mut periods = Vec::new();
-        for record in records {
-            match record {
-                Record::Begin { since, .. } => ledger.since = since,
-                Record::Name { row, name } => drop(numbers.insert(row, name)),
-                Record::Counts { rows, .. } => counts.extend(rows),
-                Record::Minute(period) => periods.push((true, period)),
-                Record::Hour(period) => periods.push((false, period)),
-            }
-        }
-        let mut heavy: Vec<(u32, Counts)> = counts.into_iter().collect();
-        heavy.sort_unstable_by_key(|(row, counts)| (std::cmp::Reverse(counts.units), *row));
+        let mut replay = Replay::of(records);
+        ledger.since = replay.since.unwrap_or(now);
         let (mut moved, mut known) = (HashMap::new(), Names::default());
-        for (place, (row, counts)) in heavy.into_iter().enumerate() {
-            let Some(name) = numbers.get(&row) else { continue };
+        for (place, (row, counts)) in replay.heavy().into_iter().enumerate() {
+            let Some(name) = replay.names.get(&row) else { continue };
             let room = place < crate::table::MOST_ROWS / 2;
             let name = if room { name.clone() } else { Name::others(name.item) };
             moved.insert(row, ledger.enter(meter, &mut known, name, counts));
         }
-        for (is_minute, period) in periods {
-            ledger.keep(is_minute, period, |row| {
-                let others = numbers.get(&row).map(|name| name.item as u32);
-                moved.get(&row).copied().or(others)
-            });
+        let names = replay.names;
+        let now_at = |row| {
+            let others = names.get(&row).map(|name| name.item as u32);
+            moved.get(&row).copied().or(others)
+        };
+        for (is_minute, periods) in [(true, replay.minutes), (false, replay.hours)] {
+            periods.ended.into_iter().for_each(|period| ledger.keep(is_minute, period, now_at));
+            periods.open.into_iter().for_each(|open| ledger.reopen(is_minute, &open, now_at));
         }
         ledger
+    }
+
+    /// A period that ran when an earlier run ended: it goes on, or it is over meanwhile.
+    fn reopen(&mut self, is_minute: bool, open: &Open, row: impl Fn(u32) -> Option<u32>) {
+        let current = if is_minute { &mut self.minute } else { &mut self.hour };
+        let mut reopened = Current::new(open.at, current.length);
+        for (old, counts) in &open.rows {
+            row(*old).into_iter().for_each(|row| reopened.rows.add(row, *counts));
+        }
+        // A clock that was put back ends it, too: what comes now is not of a time to come.
+        if reopened.from == current.from {
+            *current = reopened;
+        } else if let Some(period) = reopened.ended(&self.entries) {
+            self.keep(is_minute, period, Some);
+        }
     }
 
     /// One row of an earlier run: the number of its entry now.
@@ -290,7 +306,7 @@ impl Ledger {
             }
         }
         if !changed.is_empty() {
-            records.push(Record::Counts { at: now, rows: changed });
+            records.push(Record::Counts { at: self.in_minute(now), rows: changed });
         }
         if let Some(period) = self.minute.turn(now, &self.entries) {
             records.push(Record::Minute(period.clone()));
@@ -304,15 +320,37 @@ impl Ledger {
         records
     }
 
+    /// The moment of the running minute that is nearest to `at`. What a look finds after the end of a minute is that
+    /// minute's. A kill may cut off the line that says so; the time of the counters says it, too.
+    fn in_minute(&self, at: Timestamp) -> Timestamp {
+        at.clamp(self.minute.from, self.minute.last())
+    }
+
     /// Everything that is known, as records: what a fresh file begins with.
     pub fn whole(&self) -> Vec<Record> {
         let mut records = vec![Record::Begin { since: self.since, kilobyte: self.switches.kilobyte }];
         let names = (0u32..).zip(&self.entries).map(|(row, entry)| Record::Name { row, name: entry.name() });
         records.extend(names);
-        let rows: Vec<_> = (0u32..).zip(&self.entries).map(|(row, entry)| (row, entry.counts)).collect();
-        records.push(Record::Counts { at: self.read, rows });
-        records.extend(self.minutes.iter().cloned().map(Record::Minute));
+        // Where the counters stood when the running hour began, what they grew by until the running minute began, and in it.
+        let open = |current: &Current| current.rows.read().into_iter().collect::<HashMap<_, _>>();
+        let (minute, hour) = (open(&self.minute), open(&self.hour));
+        let counts = |but: Option<&HashMap<u32, Counts>>, of: Option<&HashMap<u32, Counts>>| {
+            let rows =
+                (0u32..).zip(&self.entries).filter(|(row, _)| of.is_none_or(|of| of.contains_key(row)));
+            let less = |row| but.and_then(|but| but.get(&row)).copied().unwrap_or_default();
+            rows.map(|(row, entry)| (row, entry.counts - less(row))).collect::<Vec<_>>()
+        };
+        records.push(Record::Counts { at: self.hour.from, rows: counts(Some(&hour), None) });
         records.extend(self.hours.iter().cloned().map(Record::Hour));
+        if !hour.is_empty() {
+            let rows = counts(Some(&minute), Some(&hour));
+            records.push(Record::Counts { at: self.minute.from, rows });
+        }
+        records.extend(self.minutes.iter().cloned().map(Record::Minute));
+        if !minute.is_empty() {
+            let rows = counts(None, Some(&minute));
+            records.push(Record::Counts { at: self.in_minute(self.read), rows });
+        }
         records
     }
 
@@ -399,111 +437,4 @@ fn limited(mut rows: Vec<UsageRow>) -> Vec<UsageRow> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use events::{Acknowledged, Client, Observer};
-    use identity::Principal;
-
-    fn acknowledge(meter: &Meter, client: &str) {
-        let principal = Principal::Plain("p".into());
-        let client =
-            Client { client_id: client, principal: &principal, peer: None, version: None, standing: 0 };
-        meter.observe(Timestamp(0), &Acknowledged { client, packet_id: 1, bytes: 0 }.into());
-    }
-
-    fn units(usage: &Usage) -> u64 {
-        usage.rows.iter().map(|row| row.counts.units).sum()
-    }
-
-    #[test]
-    fn a_past_minute_keeps_its_heaviest_rows_and_its_sums() {
-        let meter = Meter::new(1024, 2);
-        let mut ledger = Ledger::new(Switches::default(), Timestamp(HOUR));
-        for client in 0..MOST_KEPT + 50 {
-            let times = if client == 7 { 5 } else { 1 };
-            (0..times).for_each(|_| acknowledge(&meter, &format!("c{client}")));
-        }
-        ledger.read(&meter, Timestamp(HOUR + 500));
-        assert_eq!(units(&ledger.usage(Span::Minute)), MOST_KEPT as u64 + 54);
-        let records = ledger.read(&meter, Timestamp(HOUR + MINUTE));
-        let Some(Record::Minute(period)) = records.first() else { panic!("{records:?}") };
-        assert_eq!(period.rows.len(), MOST_KEPT + 1);
-        let kept = &ledger.minutes[0].rows;
-        assert!(kept.capacity() < kept.len() + 8, "{} places for {} rows", kept.capacity(), kept.len());
-        assert_eq!(units(&ledger.usage(Span::Minute)), 0);
-        let past = ledger.usage(Span::Between(Timestamp(HOUR), Timestamp(HOUR + MINUTE)));
-        assert_eq!((units(&past), past.rows[0].counts.units), (MOST_KEPT as u64 + 54, 50));
-        assert!(past.rows[0].name.client == OTHERS && past.rows[1].name.client == "c7");
-        let later = ledger.usage(Span::Between(Timestamp(HOUR + MINUTE), Timestamp::NEVER));
-        assert_eq!(units(&later), 0);
-    }
-
-    #[test]
-    fn devices_of_a_past_minute_are_counted_beyond_the_rows_that_are_kept() {
-        let meter = Meter::new(1024, 2);
-        let mut ledger = Ledger::new(Switches::default(), Timestamp(HOUR));
-        let principal = Principal::Plain("p".into());
-        let many = MOST_KEPT as u64 + 100;
-        for number in 0..many {
-            let (name, identifier) = (format!("c{number}"), format!("s{number}"));
-            let client =
-                Client { client_id: &name, principal: &principal, peer: None, version: None, standing: 0 };
-            let (session_identifier, bytes) = (identifier.as_str(), 0);
-            let (keep_alive, session_expiry, clean, session_present) = (30, 0, true, false);
-            let connected = events::Connected {
-                thing_name: "",
-                client,
-                keep_alive,
-                session_expiry,
-                clean,
-                session_present,
-                session_identifier,
-                bytes,
-            };
-            meter.observe(Timestamp(HOUR), &connected.into());
-        }
-        ledger.read(&meter, Timestamp(HOUR + 1));
-        let all = ledger.usage(Span::All);
-        assert_eq!((all.devices, all.devices_at_least), (many, false));
-        ledger.read(&meter, Timestamp(HOUR + MINUTE));
-        let past = |ledger: &Ledger| ledger.usage(Span::Between(Timestamp(HOUR), Timestamp(HOUR + MINUTE)));
-        assert_eq!((past(&ledger).devices, past(&ledger).devices_at_least), (many, true));
-        let again = Meter::new(1024, 2);
-        let text = crate::written_records(&ledger.whole());
-        let records = crate::read_records(&text).unwrap();
-        let restored = Ledger::restore(&again, Switches::default(), records, Timestamp(2 * HOUR));
-        assert_eq!(past(&restored).devices, many);
-    }
-
-    #[test]
-    fn minutes_that_are_gone_are_told_by_hours() {
-        let meter = Meter::new(1024, 2);
-        let mut ledger = Ledger::new(Switches::default(), Timestamp(0));
-        for minute in 0..(MINUTES as u64 + 120) {
-            acknowledge(&meter, "c");
-            ledger.read(&meter, Timestamp(minute * MINUTE + 1));
-        }
-        assert_eq!(ledger.minutes.len(), MINUTES);
-        let all = ledger.usage(Span::Between(Timestamp(0), Timestamp::NEVER));
-        assert_eq!(units(&all), MINUTES as u64 + 120);
-        let recent = Timestamp((MINUTES as u64 + 60) * MINUTE);
-        // What is read when a minute is over is the old minute's.
-        assert_eq!(units(&ledger.usage(Span::Between(recent, Timestamp::NEVER))), 59);
-    }
-
-    #[test]
-    fn what_is_restored_goes_on() {
-        let meter = Meter::new(1024, 2);
-        let mut ledger = Ledger::new(Switches::default(), Timestamp(5));
-        acknowledge(&meter, "c");
-        ledger.read(&meter, Timestamp(MINUTE));
-        let again = Meter::new(1024, 2);
-        let mut restored =
-            Ledger::restore(&again, Switches::default(), ledger.whole(), Timestamp(2 * MINUTE));
-        acknowledge(&again, "c");
-        restored.read(&again, Timestamp(2 * MINUTE + 1));
-        let usage = restored.usage(Span::All);
-        assert_eq!((usage.from, usage.rows.len(), units(&usage)), (Timestamp(5), 1, 2));
-        assert_eq!(units(&restored.usage(Span::Minute)), 1);
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ mod meter;
 mod money;
 mod prices;
 mod project;
+mod replay;
 mod sketch;
 mod switches;
 mod table;

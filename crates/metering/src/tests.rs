@@ -231,12 +231,158 @@ proptest! {
             found.retain(|(item, _, _), _| *item != "ping-beyond");
         }
         prop_assert_eq!(found, expected);
-        // Minutes and hours add up to the whole.
-        let sum = |span| ledger.usage(span).items().into_iter()
-            .filter(|(_, counts)| counts.units > 0).map(|(item, counts)| (item, counts.units)).collect::<BTreeMap<_, _>>();
-        if !facts.iter().any(|fact| fact.name == "killed") {
-            prop_assert_eq!(sum(Span::Between(Timestamp(0), Timestamp::NEVER)), sum(Span::All));
+        // Minutes add up to the whole.
+        let sum = |span| ledger.usage(span).items();
+        prop_assert_eq!(sum(Span::Between(Timestamp(0), Timestamp::NEVER)), sum(Span::All));
+    }
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Told to: it looks once more, and writes that down.
+    Stop,
+    /// Killed between two looks.
+    Kill,
+    /// Killed while it writes: of the last lines this part is there, in thousandths.
+    Torn(usize),
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![Just(End::Stop), Just(End::Kill), (0..1000usize).prop_map(End::Torn)]
+}
+
+type Sums = BTreeMap<crate::Item, crate::Counts>;
+
+fn less(sums: &Sums, but: &Sums) -> Sums {
+    let before = |item| but.get(item).copied().unwrap_or_default();
+    let rest = sums.iter().map(|(item, counts)| (*item, *counts - before(item)));
+    rest.filter(|(_, counts)| !counts.is_zero()).collect()
+}
+
+/// A ledger with its file, and a plain list of what each look brought.
+struct Books {
+    meter: Meter,
+    ledger: Ledger,
+    file: String,
+    /// Where the lines of the last look begin in the file.
+    last_lines: usize,
+    /// When the ledger looked or began.
+    last: u64,
+    /// What was counted, and when the look before was: in the minute and hour of that one it stands.
+    looks: Vec<(u64, Sums)>,
+    known: Sums,
+}
+
+impl Books {
+    /// Books that begin. `by_hours`: a day of minutes in which nothing was is kept, so that a time before it is told by
+    /// hours.
+    fn new(by_hours: bool, now: u64) -> Self {
+        let mut records = Ledger::new(Switches::default(), Timestamp(now)).whole();
+        let empty = || Record::Minute(crate::Period { from: Timestamp(1), rows: Vec::new(), devices: 0 });
+        records.extend((0..if by_hours { 24 * 60 } else { 0 }).map(|_| empty()));
+        let meter = Meter::new(1024, 8);
+        let ledger = Ledger::restore(&meter, Switches::default(), records, Timestamp(now));
+        let file = written_records(&ledger.whole());
+        let (last_lines, looks, known) = (file.len(), Vec::new(), Sums::new());
+        Self { meter, ledger, file, last_lines, last: now, looks, known }
+    }
+
+    fn look(&mut self, now: u64) {
+        self.last_lines = self.file.len();
+        self.file += &written_records(&self.ledger.read(&self.meter, Timestamp(now)));
+        let known = self.ledger.items();
+        self.looks.push((self.last, less(&known, &self.known)));
+        (self.known, self.last) = (known, now);
+    }
+
+    /// The file is written anew.
+    fn rewrite(&mut self) {
+        self.file = written_records(&self.ledger.whole());
+        self.last_lines = self.file.len();
+    }
+
+    fn restart(&mut self, end: End, now: u64) {
+        match end {
+            End::Stop => self.look(now),
+            End::Kill => {}
+            End::Torn(part) => {
+                let last = self.file.len() - self.last_lines;
+                // Names are ASCII here.
+                self.file.truncate(self.last_lines + last * part / 1000);
+            }
         }
+        let records = read_records(&self.file).unwrap();
+        self.meter = Meter::new(1024, 8);
+        self.ledger = Ledger::restore(&self.meter, Switches::default(), records, Timestamp(now));
+        let known = self.ledger.items();
+        if known != self.known {
+            // The counters of the last look are not there, and nothing else is missing.
+            let (_, lost) = self.looks.pop().unwrap();
+            assert_eq!(less(&self.known, &known), lost);
+        }
+        (self.known, self.last) = (known, now);
+        self.rewrite();
+    }
+
+    /// What was counted before a time, by periods of a length.
+    fn expected(&self, length: u64, from: u64, to: u64) -> Sums {
+        let within = |at: u64| (from..to).contains(&(at / length * length));
+        let mut sums = Sums::new();
+        for (item, counts) in self.looks.iter().filter(|(at, _)| within(*at)).flat_map(|(_, sums)| sums) {
+            *sums.entry(*item).or_default() += *counts;
+        }
+        sums
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// However often it was stopped and killed, each minute and each hour has what was counted in it and written down.
+    #[test]
+    fn no_restart_loses_a_part_of_a_minute_or_hour(
+        steps in prop::collection::vec((step(), prop::bool::weighted(0.1), prop::option::weighted(0.1, end())), 1..120),
+        by_hours: bool,
+    ) {
+        // Long breaks pass hours.
+        let facts = steps.iter().map(|((gap, fact), long, end)| {
+            let name = if end.is_some() { "killed" } else { fact.name };
+            (gap * if *long { 40 } else { 1 }, Fact { name, ..fact.clone() })
+        });
+        let (facts, finish) = timed(facts.collect());
+        let mut ends = steps.iter().filter_map(|(_, _, end)| *end).chain(std::iter::repeat(End::Stop));
+        let mut books = Books::new(by_hours, 1_000_000);
+        let mut since = BTreeMap::new();
+        for (place, fact) in facts.iter().enumerate() {
+            match fact.name {
+                "killed" => books.restart(ends.next().unwrap(), fact.at),
+                _ => {
+                    if fact.name == "connect.accepted" {
+                        since.insert(fact.connection, fact.at);
+                    }
+                    tell(&books.meter, fact, &since);
+                }
+            }
+            if place % 3 == 0 {
+                books.look(fact.at);
+            }
+            if place % 50 == 49 {
+                books.look(fact.at);
+                books.rewrite();
+            }
+        }
+        books.look(finish - 60_000);
+        let running = books.ledger.usage(Span::Minute).items();
+        prop_assert_eq!(running, books.expected(60_000, (finish - 60_000) / 60_000 * 60_000, u64::MAX));
+        let length = if by_hours { 3_600_000 } else { 60_000 };
+        let begins: std::collections::BTreeSet<u64> =
+            books.looks.iter().map(|(at, _)| at / length * length).chain([u64::MAX]).collect();
+        for to in begins {
+            let found = books.ledger.usage(Span::Between(Timestamp(0), Timestamp(to))).items();
+            prop_assert_eq!(found, books.expected(length, 0, to), "before {}", to);
+        }
+        prop_assert_eq!(books.expected(length, 0, u64::MAX), less(&books.ledger.items(), &Sums::new()));
     }
 }
 
@@ -307,13 +453,15 @@ fn nobody_heavy_stays_among_the_others() {
         match record {
             Record::Name { row, name } => drop(names.insert(row, name.client)),
             Record::Counts { rows: all, .. } => {
-                for (row, counts) in all {
-                    *rows.entry(names[&row].clone()).or_insert(0) += counts.units;
-                }
+                rows.extend(all.into_iter().map(|(row, counts)| (row, counts.units)));
             }
             _ => {}
         }
     }
+    let rows = rows.into_iter().fold(BTreeMap::new(), |mut sums, (row, units)| {
+        *sums.entry(names[&row].clone()).or_insert(0) += units;
+        sums
+    });
     let rest: u64 = rows.get(crate::OTHERS).copied().unwrap_or(0);
     assert!(rest > 0);
     let lacking = (600_000 / crate::HEAVY_PART).max(crate::HEAVY_LEAST);
