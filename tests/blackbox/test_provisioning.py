@@ -331,12 +331,14 @@ def test_subject_does_not_write_the_policy_of_its_device(new_server, dial):
     body = json.loads(jitp(policy={"Fn::Sub": text}))
     body["Resources"]["thing"] = thing(things)
     owner = Owner(account).register({"templateBody": json.dumps(body), "roleArn": ROLE})
-    thief = owner.device(unique("x") + '", "*')
-    mark = server.log_mark()
-    turned_away(server, thief)
-    server.wait_for_log("has the character", thief.certificate_id, since=mark)
-    assert status_of(iot, thief) == "PENDING_ACTIVATION"
-    assert iot.list_attached_policies(target=thief.arn)["policies"] == []
+    # Not as a filter either, which would be everybody's.
+    for more in ['", "*', "+", "#"]:
+        thief = owner.device(unique("x") + more)
+        mark = server.log_mark()
+        turned_away(server, thief)
+        server.wait_for_log("has the character", thief.certificate_id, since=mark)
+        assert status_of(iot, thief) == "PENDING_ACTIVATION"
+        assert iot.list_attached_policies(target=thief.arn)["policies"] == []
     device = owner.device()
     turned_away(server, device)
     assert dial(device, on=server).connect(device.name).code == 0

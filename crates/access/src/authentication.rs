@@ -16,6 +16,7 @@ use customauth::{Answer, AuthorizerChoice, Grant, InvalidAnswer, Presented, choo
 use identity::{CustomPrincipal, Principal, Timestamp};
 use pki::RsaPublicKey;
 use registry::authorizers::{AUTHORIZERS, AuthorizerRecord, AuthorizerStatus, authorizer_key};
+use store::{Revision, Stored};
 
 use crate::{Access, FunctionFailed, Line};
 
@@ -37,6 +38,8 @@ pub struct Authenticated {
     pub grant: Grant,
     /// `enableCachingForHttp`: further requests on the same HTTP connection need not be asked about.
     pub cache_for_http: bool,
+    /// When the authorizer was written that vouches.
+    revision: Revision,
 }
 
 impl Authenticated {
@@ -206,7 +209,26 @@ impl Access {
         now: Timestamp,
     ) -> Result<Authenticated, AuthenticationRefused> {
         let name = self.chosen(presented, choice, now).await?;
-        self.authenticate_by(&name, presented, Line::Entry, now).await
+        let is_proven = presented.tls.as_ref().is_some_and(|tls| tls.principal_id.is_some());
+        let line = if is_proven { Line::Proven } else { Line::Entry };
+        self.authenticate_by(&name, presented, line, now).await
+    }
+
+    /// Whether the authorizer is still the one that vouched: neither changed nor deleted since.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    pub(crate) async fn still_vouches(
+        &self,
+        answer: &Authenticated,
+        now: Timestamp,
+    ) -> Result<bool, AuthenticationRefused> {
+        let found = self.records.get(&AUTHORIZERS, &authorizer_key(&answer.authorizer), now).await;
+        let found = found.map_err(|error| {
+            let name = Some(&*answer.authorizer);
+            AuthenticationRefused::new(RefusalReason::RegistryUnavailable, name, error.to_string())
+        })?;
+        Ok(found.is_some_and(|found| found.revision == answer.revision))
     }
 
     /// Asks the authorizer that let a client in about the same client, whichever others there are by now. It does not wait
@@ -233,13 +255,14 @@ impl Access {
         now: Timestamp,
     ) -> Result<Authenticated, AuthenticationRefused> {
         let refused = |(reason, detail): Why| AuthenticationRefused::new(reason, Some(name), detail);
-        let record = self.usable(name, now).await.map_err(refused)?;
+        let Stored { value: record, revision, .. } = self.usable(name, now).await.map_err(refused)?;
         let token = verified(&record, presented).map_err(refused)?;
         let answer = self.ask(&record, presented, token.as_deref(), line).await;
         let answer = answer.map_err(|failed| refused(failure(&failed)))?;
         let x509 = presented.tls.as_ref().and_then(|tls| tls.principal_id.as_deref());
         let grant = Answer::parse(&answer, x509).map_err(|fault| refused(invalid(&fault)))?;
-        Ok(Authenticated { authorizer: name.into(), grant, cache_for_http: record.caching_for_http })
+        let (authorizer, cache_for_http) = (name.into(), record.caching_for_http);
+        Ok(Authenticated { authorizer, grant, cache_for_http, revision })
     }
 
     async fn chosen(
@@ -266,16 +289,16 @@ impl Access {
     }
 
     /// The authorizer, if clients may use it.
-    async fn usable(&self, name: &str, now: Timestamp) -> Result<AuthorizerRecord, Why> {
+    async fn usable(&self, name: &str, now: Timestamp) -> Result<Stored<AuthorizerRecord>, Why> {
         let unknown = || (RefusalReason::UnknownAuthorizer, "there is no such authorizer".to_owned());
         if !is_authorizer_name(name) {
             return Err(unknown());
         }
         let found = self.records.get(&AUTHORIZERS, &authorizer_key(name), now).await;
         let found = found.map_err(|error| (RefusalReason::RegistryUnavailable, error.to_string()))?;
-        let record = found.ok_or_else(unknown)?.value;
-        match record.status {
-            AuthorizerStatus::Active => Ok(record),
+        let stored = found.ok_or_else(unknown)?;
+        match stored.value.status {
+            AuthorizerStatus::Active => Ok(stored),
             AuthorizerStatus::Inactive => {
                 Err((RefusalReason::InactiveAuthorizer, "the authorizer is INACTIVE".to_owned()))
             }

@@ -29,7 +29,7 @@ impl Access {
         let record = self.authorizer(&input.authorizer_name, now).await?.value;
         let presented = self.presented(&input)?;
         let token = token(&record, &input, &presented)?;
-        let answer = self.ask(&record, &presented, token.as_deref(), Line::Entry).await;
+        let answer = self.ask(&record, &presented, token.as_deref(), Line::Test).await;
         let answer = answer.map_err(|failed| failure(&record, &failed))?;
         let answer = Answer::read(&answer, None)
             .map_err(|fault| ApiError::new(ErrorCode::InvalidResponse, fault.message()))?;

@@ -21,7 +21,8 @@ struct Answer {
 }
 
 impl Access {
-    /// Asks a domain's function about a client certificate, by its id. `chain` is in DER form, the client's own first.
+    /// Asks a domain's function about a client certificate whose key was proved, by its id. `chain` is in DER form, the
+    /// client's own first.
     ///
     /// # Errors
     /// Why the client is not let in: anything but a plain yes.
@@ -40,12 +41,30 @@ impl Access {
             "clientCertificateChain": chain.iter().take(LONGEST_CHAIN).map(pem).collect::<Vec<_>>(),
         });
         let answer =
-            self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT, Line::Entry).await;
+            self.functions.invoke(arn, Bytes::from(event.to_string()), FUNCTION_LIMIT, Line::Proven).await;
         let answer = answer.map_err(|failed| failed.to_string())?;
         match serde_json::from_slice::<Answer>(&answer) {
             Ok(Answer { is_authenticated: true }) => Ok(()),
             Ok(_) => Err("the function answered isAuthenticated false".to_owned()),
             Err(error) => Err(format!("the function's answer is none: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Line;
+    use crate::tests::{FUNCTION, Scene};
+
+    #[test]
+    fn a_certificate_does_not_wait_behind_strangers() {
+        let scene = Scene::new();
+        let id = identity::CertificateId::new(&"ab".repeat(32)).unwrap();
+        let ask = || scene.run(scene.access.validate_client_certificate(FUNCTION, &id, None, &[]));
+        scene.functions.answer(Ok(r#"{"isAuthenticated":true}"#));
+        assert_eq!(ask(), Ok(()));
+        scene.functions.answer(Ok(r#"{"isAuthenticated":false}"#));
+        assert!(ask().is_err());
+        assert_eq!(scene.functions.lines(), [Line::Proven, Line::Proven]);
     }
 }

@@ -13,15 +13,20 @@ pub type Invoking<'a> = Pin<Box<dyn Future<Output = Result<Bytes, FunctionFailed
 /// For whom a function is invoked. Each has places of its own: who knocks at the door turns nobody out who is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// For somebody who wants to come in, and for tests of a function.
+    /// For somebody who wants to come in, and may be anybody.
     Entry,
+    /// For somebody who wants to come in and has proved a certificate: strangers cannot stand there.
+    Proven,
     /// For a connection that was let in, and is to stay.
     Renewal,
+    /// For an operator who tries a function.
+    Test,
 }
 
 /// Invokes functions, wherever they run.
 ///
-/// How many run at a time is bounded by who implements it, for each [`Line`]; others wait, within their own limit.
+/// How many run at a time is bounded by who implements it, for each [`Line`]; others wait, within their own limit, or are
+/// refused at once if that is not enough.
 pub trait Functions: Send + Sync {
     /// Invokes the function with this Lambda ARN, and answers what it answered. It ends within `limit`, waiting
     /// included, and what it began is stopped when the future is dropped.
@@ -45,7 +50,8 @@ pub enum FunctionFailed {
     NotConfigured,
     /// It did not answer within the limit.
     TimedOut,
-    /// There was no place for it within the limit: others ran. It is not known what the function would say.
+    /// There was no place for it within the limit, or there would have been none: others ran. It is not known what the
+    /// function would say.
     Busy {
         /// How many may run at a time.
         places: usize,
@@ -67,7 +73,7 @@ impl fmt::Display for FunctionFailed {
             ),
             Self::TimedOut => f.write_str("the function did not answer in time"),
             Self::Busy { places } => {
-                write!(f, "the function could not be invoked: {places} others ran all the time, which is the limit")
+                write!(f, "the function could not be invoked: {places} others run, which is the limit, and too many wait")
             }
             Self::Refused(detail) => write!(f, "the function could not be invoked: {detail}"),
             Self::FunctionError(detail) => write!(f, "the function encountered an error: {detail}"),

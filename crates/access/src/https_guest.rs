@@ -43,7 +43,7 @@ pub struct HttpsAuthorizer {
     cached: Mutex<Option<Cached>>,
 }
 
-/// An answer, for what it was given, and how long it serves.
+/// An answer, for what it was given, and how long it serves at most: a change of its authorizer ends it before.
 #[derive(Debug)]
 struct Cached {
     asked: HttpPart,
@@ -86,6 +86,10 @@ impl Access {
     /// Asks the custom authorizer that is responsible for a request of a guest, or takes what it said of such a request
     /// before on the same connection.
     ///
+    /// Such an answer counts for as long as its authorizer is as it was, which is looked up for each request, as
+    /// certificates and IAM keys are. What AWS does is not known. This is the safe side: an operator who switches an
+    /// authorizer off or changes the keys of its tokens means those as well who are in.
+    ///
     /// # Errors
     /// Why nobody is authenticated; [`RefusalReason::Throttled`] before anybody is asked.
     pub async fn authenticate_request(
@@ -96,7 +100,9 @@ impl Access {
         now: Timestamp,
     ) -> Result<Credential, AuthenticationRefused> {
         let asked = without_length(&http);
-        if let Some(answer) = authorizer.cached(&asked, now) {
+        if let Some(answer) = authorizer.cached(&asked, now)
+            && self.still_vouches(&answer, now).await?
+        {
             return Ok(credential(answer, guest.certificate.as_ref()));
         }
         if !self.broker.may_ask_for_request(now) {
@@ -127,44 +133,112 @@ fn credential(answer: Authenticated, certificate: Option<&Credential>) -> Creden
 
 #[cfg(test)]
 mod tests {
-    use services::shapes::{AuthorizerStatus, CreateAuthorizerRequest};
+    use services::shapes::{
+        AuthorizerStatus, CreateAuthorizerRequest, DeleteAuthorizerRequest, UpdateAuthorizerRequest,
+    };
 
     use super::*;
+    use crate::Line;
     use crate::tests::{FUNCTION, NOW, Scene};
+
+    /// An authorizer `kept`, whose answers may be, and a connection on which it decides.
+    struct Kept {
+        scene: Scene,
+        authorizer: HttpsAuthorizer,
+        guest: HttpsGuest,
+    }
+
+    impl Kept {
+        fn new() -> Self {
+            let scene = Scene::new();
+            let choice = AuthorizerChoice { default: Some("kept".into()), allow_override: false };
+            let guest = HttpsGuest {
+                peer: ([127, 0, 0, 1], 9).into(),
+                server_name: None,
+                certificate: None,
+                takes_signature: false,
+                authorizer: None,
+            };
+            let kept = Self { scene, authorizer: HttpsAuthorizer::new(choice, None), guest };
+            kept.create();
+            kept.scene
+                .functions
+                .answer(Ok(r#"{"isAuthenticated":true,"principalId":"p1","policyDocuments":[]}"#));
+            kept
+        }
+
+        fn create(&self) {
+            let input = CreateAuthorizerRequest {
+                authorizer_name: "kept".into(),
+                authorizer_function_arn: FUNCTION.into(),
+                signing_disabled: Some(true),
+                status: Some(AuthorizerStatus::Active),
+                enable_caching_for_http: Some(true),
+                ..Default::default()
+            };
+            self.scene.run(self.scene.access.create_authorizer(input, NOW)).unwrap();
+        }
+
+        fn update(&self, input: UpdateAuthorizerRequest) {
+            let input = UpdateAuthorizerRequest { authorizer_name: "kept".into(), ..input };
+            self.scene.run(self.scene.access.update_authorizer(input, NOW)).unwrap();
+        }
+
+        fn request(&self, headers: &[(&str, &str)]) -> Result<(), RefusalReason> {
+            let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let http = HttpPart { headers: headers.collect(), query: String::new() };
+            let asked = self.scene.access.authenticate_request(&self.guest, &self.authorizer, http, NOW);
+            self.scene.run(asked).map(|_| ()).map_err(|refused| refused.reason)
+        }
+
+        /// How often the function was asked for a request that is let in.
+        fn asked(&self, headers: &[(&str, &str)]) -> usize {
+            self.request(headers).unwrap();
+            self.scene.functions.asked().len()
+        }
+    }
 
     #[test]
     fn an_answer_is_kept_for_the_same_headers_only() {
-        let scene = Scene::new();
-        let input = CreateAuthorizerRequest {
-            authorizer_name: "kept".into(),
-            authorizer_function_arn: FUNCTION.into(),
-            signing_disabled: Some(true),
-            status: Some(AuthorizerStatus::Active),
-            enable_caching_for_http: Some(true),
-            ..Default::default()
-        };
-        scene.run(scene.access.create_authorizer(input, NOW)).unwrap();
-        scene.functions.answer(Ok(r#"{"isAuthenticated":true,"principalId":"p1","policyDocuments":[]}"#));
-        let choice = AuthorizerChoice { default: Some("kept".into()), allow_override: false };
-        let authorizer = HttpsAuthorizer::new(choice, None);
-        let guest = HttpsGuest {
-            peer: ([127, 0, 0, 1], 9).into(),
-            server_name: None,
-            certificate: None,
-            takes_signature: false,
-            authorizer: None,
-        };
-        let asked = |headers: &[(&str, &str)]| {
-            let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let http = HttpPart { headers: headers.collect(), query: String::new() };
-            scene.run(scene.access.authenticate_request(&guest, &authorizer, http, NOW)).unwrap();
-            scene.functions.asked().len()
-        };
-        assert_eq!([asked(&[("content-length", "1")]), asked(&[("content-length", "2")])], [1, 0]);
+        let kept = Kept::new();
+        assert_eq!([kept.asked(&[("content-length", "1")]), kept.asked(&[("content-length", "2")])], [1, 0]);
         for name in ["date", "content-type", "x-amz-mqtt5-user-properties", "authorization"] {
-            assert_eq!(asked(&[(name, "mine")]), 1, "{name}");
-            assert_eq!(asked(&[(name, "mine"), ("content-length", "7")]), 0, "{name}");
-            assert_eq!(asked(&[(name, "yours")]), 1, "{name}");
+            assert_eq!(kept.asked(&[(name, "mine")]), 1, "{name}");
+            assert_eq!(kept.asked(&[(name, "mine"), ("content-length", "7")]), 0, "{name}");
+            assert_eq!(kept.asked(&[(name, "yours")]), 1, "{name}");
         }
+    }
+
+    #[test]
+    fn an_answer_does_not_outlive_its_authorizer() {
+        let kept = Kept::new();
+        let status = |status| UpdateAuthorizerRequest { status: Some(status), ..Default::default() };
+        assert_eq!([kept.asked(&[]), kept.asked(&[])], [1, 0]);
+        kept.update(UpdateAuthorizerRequest { token_key_name: Some("new".into()), ..Default::default() });
+        assert_eq!([kept.asked(&[]), kept.asked(&[])], [1, 0], "a change is asked about once");
+        kept.update(status(AuthorizerStatus::Inactive));
+        assert_eq!(kept.request(&[]), Err(RefusalReason::InactiveAuthorizer));
+        kept.update(status(AuthorizerStatus::Active));
+        assert_eq!(kept.asked(&[]), 1, "what was said before counts no more");
+        kept.update(status(AuthorizerStatus::Inactive));
+        let input = DeleteAuthorizerRequest { authorizer_name: "kept".into() };
+        kept.scene.run(kept.scene.access.delete_authorizer(input, NOW)).unwrap();
+        assert_eq!(kept.request(&[]), Err(RefusalReason::UnknownAuthorizer));
+        kept.create();
+        assert_eq!(kept.asked(&[]), 1, "another one of the same name");
+        kept.scene.store.fail("unplugged");
+        assert_eq!(kept.request(&[]), Err(RefusalReason::RegistryUnavailable));
+    }
+
+    #[test]
+    fn a_request_with_a_certificate_does_not_wait_behind_strangers() {
+        let mut kept = Kept::new();
+        let id = identity::CertificateId::new(&"ab".repeat(32)).unwrap();
+        let answer = format!(r#"{{"isAuthenticated":true,"principalId":"{id}","policyDocuments":[]}}"#);
+        kept.asked(&[]);
+        kept.guest.certificate = Some(Credential::of(identity::Principal::Certificate(id)));
+        kept.scene.functions.answer(Ok(&answer));
+        kept.asked(&[("a", "b")]);
+        assert_eq!(kept.scene.functions.lines(), [Line::Entry, Line::Proven]);
     }
 }

@@ -4,6 +4,7 @@
 
 mod command;
 mod endpoint;
+mod hall;
 mod place;
 
 use std::collections::HashMap;
@@ -12,16 +13,21 @@ use std::time::Duration;
 
 use access::{FunctionFailed, Functions, Invoking, Line};
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+
+use hall::Hall;
 
 pub use command::Program;
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use place::Place;
 
-/// Invocations for who wants to come in that run at a time; others wait within their limit.
+/// Invocations for strangers who want to come in ([`Line::Entry`]) that run at a time; others wait within their limit.
 pub const IN_FLIGHT: usize = 32;
+/// The same for certificates that are proven ([`Line::Proven`]).
+pub const PROVEN_IN_FLIGHT: usize = 16;
 /// The same for connections that are to stay ([`Line::Renewal`]).
 pub const RENEWALS_IN_FLIGHT: usize = 16;
+/// The same for operators who try a function ([`Line::Test`]).
+pub const TESTS_IN_FLIGHT: usize = 4;
 /// Bytes that an answer may have.
 pub const ANSWER_MAX: usize = 1024 * 1024;
 
@@ -30,8 +36,10 @@ pub struct ConfiguredFunctions {
     /// Where every function is that has no place of its own.
     endpoint: Option<Endpoint>,
     places: HashMap<String, Place>,
-    entries: Semaphore,
-    renewals: Semaphore,
+    entries: Hall,
+    proven: Hall,
+    renewals: Hall,
+    tests: Hall,
 }
 
 impl fmt::Debug for ConfiguredFunctions {
@@ -49,8 +57,10 @@ impl ConfiguredFunctions {
         Self {
             endpoint,
             places: places.into_iter().collect(),
-            entries: Semaphore::new(IN_FLIGHT),
-            renewals: Semaphore::new(RENEWALS_IN_FLIGHT),
+            entries: Hall::new(IN_FLIGHT),
+            proven: Hall::new(PROVEN_IN_FLIGHT),
+            renewals: Hall::new(RENEWALS_IN_FLIGHT),
+            tests: Hall::new(TESTS_IN_FLIGHT),
         }
     }
 
@@ -63,27 +73,19 @@ impl ConfiguredFunctions {
         }
     }
 
-    async fn within(
-        &self,
-        arn: &str,
-        payload: Bytes,
-        limit: Duration,
-        line: Line,
-    ) -> Result<Bytes, FunctionFailed> {
-        let end = tokio::time::Instant::now() + limit;
-        let (running, places) = match line {
-            Line::Entry => (&self.entries, IN_FLIGHT),
-            Line::Renewal => (&self.renewals, RENEWALS_IN_FLIGHT),
-        };
-        let place = tokio::time::timeout_at(end, running.acquire()).await;
-        let Ok(Ok(_place)) = place else { return Err(FunctionFailed::Busy { places }) };
-        tokio::time::timeout_at(end, self.run(arn, payload)).await.unwrap_or(Err(FunctionFailed::TimedOut))
+    fn hall(&self, line: Line) -> &Hall {
+        match line {
+            Line::Entry => &self.entries,
+            Line::Proven => &self.proven,
+            Line::Renewal => &self.renewals,
+            Line::Test => &self.tests,
+        }
     }
 }
 
 impl Functions for ConfiguredFunctions {
     fn invoke<'a>(&'a self, arn: &'a str, payload: Bytes, limit: Duration, line: Line) -> Invoking<'a> {
-        Box::pin(self.within(arn, payload, limit, line))
+        Box::pin(self.hall(line).run(arn, limit, self.run(arn, payload)))
     }
 }
 

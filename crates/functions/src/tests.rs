@@ -106,17 +106,23 @@ async fn no_place_is_not_configured() {
 }
 
 #[tokio::test]
-async fn who_gets_no_place_in_time_is_refused() {
-    let functions = shell("cat");
-    let _all = functions.entries.acquire_many(u32::try_from(IN_FLIGHT).unwrap()).await.unwrap();
-    let waited = invoke(&functions, Duration::from_millis(20)).await;
-    assert_eq!(waited, Err(FunctionFailed::Busy { places: IN_FLIGHT }));
-    // Who is in does not wait behind them.
-    let renewed = functions.invoke(ARN, Bytes::from_static(b"x"), LONG, Line::Renewal).await;
-    assert_eq!(renewed, Ok(Bytes::from_static(b"x")));
-    let _all = functions.renewals.acquire_many(u32::try_from(RENEWALS_IN_FLIGHT).unwrap()).await.unwrap();
-    let waited = functions.invoke(ARN, Bytes::new(), Duration::from_millis(20), Line::Renewal).await;
-    assert_eq!(waited, Err(FunctionFailed::Busy { places: RENEWALS_IN_FLIGHT }));
+async fn a_line_that_is_full_holds_up_no_other() {
+    const LINES: [(Line, usize); 4] = [
+        (Line::Entry, IN_FLIGHT),
+        (Line::Proven, PROVEN_IN_FLIGHT),
+        (Line::Renewal, RENEWALS_IN_FLIGHT),
+        (Line::Test, TESTS_IN_FLIGHT),
+    ];
+    let functions = &shell("cat");
+    let ask = |line, limit| functions.invoke(ARN, Bytes::from_static(b"x"), limit, line);
+    for (full, places) in LINES {
+        let _all = functions.hall(full).all(places).await;
+        let waited = ask(full, Duration::from_millis(20)).await;
+        assert_eq!(waited, Err(FunctionFailed::Busy { places }), "{full:?}");
+        for (line, _) in LINES.into_iter().filter(|(line, _)| *line != full) {
+            assert_eq!(ask(line, LONG).await, Ok(Bytes::from_static(b"x")), "{line:?} behind {full:?}");
+        }
+    }
 }
 
 /// A server that answers one request with these bytes; gives its URL, and what it was asked.

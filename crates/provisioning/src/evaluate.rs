@@ -104,17 +104,19 @@ impl<'a> Scope<'a> {
 
     /// The same, where the text is JSON. What is put between other text must not end a text of it: a value with a
     /// quotation mark, a backslash or a control character fails, and where a device may choose the values (all templates
-    /// but those of RegisterThing) one with `*`, `?` or `$` as well: it would widen a policy. Defaults and `Mappings` are
-    /// the template's own words.
+    /// but those of RegisterThing) one with `*`, `?`, `$`, `+` or `#` as well: it would widen a policy, the last two where
+    /// it names a filter. These are the characters that a certificate's values may not have as policy variables either.
+    /// `/` may be there, as in them: a topic or filter that has it is still a single one, whether another device's or not
+    /// is for the template to rule out, and companies are called A/S. Defaults and `Mappings` are the template's own words.
     pub fn evaluate_json(&self, expression: &Expression, place: &Place<'_>) -> Result<String, Fault> {
         for name in expression.embedded() {
             let value = self.parameters.get(name).map(String::as_str).unwrap_or_default();
-            let widens = |it: char| !self.keeps_missing && matches!(it, '*' | '?' | '$');
+            let widens = |it: char| !self.keeps_missing && matches!(it, '*' | '?' | '$' | '+' | '#');
             let hostile = |it: &char| matches!(it, '"' | '\\') || it.is_control() || widens(*it);
             if let Some(found) = value.chars().find(hostile) {
                 let detail = format!(
                     "the value of the parameter {name} has the character {found:?}: what is put into a document may \
-                     have no quotation marks, backslashes and control characters, nor * ? $ if a device chooses it"
+                     have no quotation marks, backslashes and control characters, nor * ? $ + # if a device chooses it"
                 );
                 return Err(Fault::at(place, detail));
             }

@@ -275,11 +275,15 @@ fn a_value_stays_inside_its_text_of_a_policy_document() {
                 .any(|it| matches!(it, PolicySource::Document { document, .. } if document == expected)),
             "{document}"
         );
-        for hostile in [r#"x","Resource":"*"#, r"x\", "x\ny", "x\u{1}", "*", "lamp-?", "${iot:ClientId}"] {
+        for hostile in
+            [r#"x","Resource":"*"#, r"x\", "x\ny", "x\u{1}", "*", "lamp-?", "${iot:ClientId}", "+", "a/#"]
+        {
             let fault = plan(&document, hostile).unwrap_err();
             assert_eq!(fault.place, "Resources.policy.Properties.PolicyDocument", "{document}");
             assert!(fault.detail.contains(SUBJECT), "{fault}");
         }
+        // One topic, whoever's it is.
+        assert!(plan(&document, "A/S").is_ok(), "{document}");
     }
     // The whole document, and texts that are no documents, are nobody's JSON string.
     assert!(plan(&name, r#"{"Version":"2012-10-17"}"#).is_ok());

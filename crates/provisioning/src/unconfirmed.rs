@@ -40,8 +40,8 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
         "values-in-documents",
         "What becomes of a parameter's value with quotation marks that Fn::Join or Fn::Sub puts into a PolicyDocument?",
         "It fails the plan, as does one with a backslash or a control character: a device that chooses the value must \
-         not write its own policy. Where a device may choose values (not in RegisterThing) *, ? and $ fail too: they \
-         would widen it. A Ref that is the whole document is taken as it is.",
+         not write its own policy. Where a device may choose values (not in RegisterThing) *, ?, $, + and # fail too: \
+         they would widen it. A Ref that is the whole document is taken as it is.",
     ),
     open(
         "repeated-subject-attribute",

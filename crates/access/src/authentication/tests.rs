@@ -182,6 +182,7 @@ fn beside_a_certificate_the_answer_names_the_certificate() {
     presented.tls = Some(TlsPart { principal_id: Some("p1".into()), ..TlsPart::default() });
     scene.functions.answer(Ok(r#"{"isAuthenticated":true,"principalId":"p1"}"#));
     assert!(ask(&scene, &presented).unwrap().grant.documents.is_empty());
+    assert_eq!(scene.functions.lines(), [Line::Proven], "not behind strangers");
     presented.tls = Some(TlsPart { principal_id: Some("p2".into()), ..TlsPart::default() });
     assert_eq!(reason(&scene, &presented), RefusalReason::InvalidPrincipal);
 }

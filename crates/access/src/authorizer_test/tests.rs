@@ -116,6 +116,7 @@ fn contexts_are_passed_on_as_they_are() {
     let input =
         TestInvokeAuthorizerRequest { mqtt_context: Some(mqtt), ..with_tls(with_query("open", "?a=b")) };
     test(&scene, input).unwrap();
+    assert_eq!(scene.functions.lines(), [Line::Test], "not behind strangers");
     let [(_, event)] = scene.functions.asked().try_into().unwrap();
     assert_eq!(event["protocols"], json!(["tls", "http", "mqtt"]));
     assert_eq!(
