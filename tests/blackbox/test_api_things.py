@@ -1,5 +1,6 @@
 """The registry through boto3: things, types, groups, principals, tags (API reference of AWS IoT)."""
 
+import base64
 import json
 
 import pytest
@@ -197,6 +198,33 @@ def test_groups_are_listed_by_parent_and_prefix(iot):
     assert sorted(g["groupName"] for g in everything) == sorted(children + [grandchild]) and count >= 2
     named = iot.list_thing_groups(namePrefixFilter=f"{root}-")["thingGroups"]
     assert {g["groupName"] for g in named} == {*children, grandchild}
+
+
+def test_a_made_up_token_shows_no_group_outside_of_the_one_that_was_named(iot):
+    # A token is the caller's word; who may list one group of things may list no other by it.
+    mine, inner, deep, other, below = (unique(kind) for kind in ("mine", "inner", "deep", "other", "below"))
+    for group, parent in ((mine, None), (inner, mine), (deep, inner), (other, None), (below, other)):
+        iot.create_thing_group(thingGroupName=group, **({"parentGroupName": parent} if parent else {}))
+        thing = f"in-{group}"
+        iot.create_thing(thingName=thing)
+        iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+    identity = {group: iot.describe_thing_group(thingGroupName=group)["thingGroupId"] for group in (mine, inner, other)}
+    outside = [["walk", other, ""], ["walk", "", "", other, ""], ["walk", "", "", below, ""],
+               ["walk", other, identity[other], below, ""], ["walk", inner, identity[inner], below, ""],
+               ["walk", mine, identity[mine], other, ""]]
+    for parts in outside:
+        token = base64.b64encode("".join(part + "\0" for part in parts).encode()).decode()
+        refused(iot, "InvalidRequestException", 400, "list_things_in_thing_group",
+                thingGroupName=mine, recursive=True, nextToken=token)
+        refused(iot, "InvalidRequestException", 400, "list_thing_groups", parentGroup=mine, nextToken=token)
+    page, found = iot.list_things_in_thing_group(thingGroupName=mine, recursive=True, maxResults=1), []
+    while "nextToken" in page:
+        # Good for its own tree only.
+        refused(iot, "InvalidRequestException", 400, "list_things_in_thing_group",
+                thingGroupName=other, recursive=True, nextToken=page["nextToken"])
+        found += page["things"]
+        page = iot.list_things_in_thing_group(thingGroupName=mine, recursive=True, maxResults=1, nextToken=page["nextToken"])
+    assert found + page["things"] == [f"in-{group}" for group in (mine, inner, deep)]
 
 
 def test_thing_group_depth_is_limited_to_seven(iot):

@@ -47,6 +47,9 @@ pub struct BillingGroupRecord {
     /// See [`crate::guard`].
     #[serde(default)]
     pub closing: bool,
+    /// Its things leave, and it goes after the last of them: nothing else changes it any more.
+    #[serde(default)]
+    pub emptying: bool,
 }
 
 /// Checks the name of a billing group: the rule is that of thing groups.

@@ -76,6 +76,7 @@ mod tests {
             version: 1,
             created: Timestamp(0),
             closing: false,
+            emptying: false,
         }
     }
 

@@ -74,6 +74,9 @@ pub struct ThingGroupRecord {
     /// See [`crate::guard`].
     #[serde(default)]
     pub closing: bool,
+    /// Its members leave, and it goes after the last of them: nothing else changes it any more.
+    #[serde(default)]
+    pub emptying: bool,
 }
 
 impl ThingGroupRecord {

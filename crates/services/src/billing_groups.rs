@@ -1,5 +1,7 @@
 //! Billing groups: the groups themselves. Which things are in them is the business of `billing_memberships`.
 //!
+//! A deletion goes in the steps of that of a thing group: see `thing_groups`.
+//!
 //! Source: API reference, *CreateBillingGroup* and its neighbours.
 
 use identity::Timestamp;
@@ -10,9 +12,9 @@ use registry::guard::Guarded;
 use registry::thing_types::check_description;
 use registry::things::{THINGS, thing_key};
 use registry::{FIRST_VERSION, check_expected, limits};
-use store::{Batch, Key, Stored};
+use store::{Batch, Condition, Key, Stored};
 
-use crate::commit::{Attempts, until_committed};
+use crate::commit::{Attempts, keep_open, until_committed};
 use crate::page::Page;
 use crate::shapes::{
     BillingGroupMetadata, BillingGroupProperties, CreateBillingGroupRequest, CreateBillingGroupResponse,
@@ -48,6 +50,7 @@ impl Services {
             version: FIRST_VERSION,
             created: now,
             closing: false,
+            emptying: false,
         };
         check_description(record.description.as_deref())?;
         until_committed!(self.records, now, |batch| self
@@ -70,6 +73,9 @@ impl Services {
             billing_group_name: Some(name.to_owned()),
         };
         if let Some(present) = self.records.get(&BILLING_GROUPS, &key, now).await? {
+            if present.value.emptying {
+                return Err(ApiError::exists(being_deleted(name), name, arn));
+            }
             if present.value.description == record.description {
                 return Ok(created(&present.value.id));
             }
@@ -121,6 +127,7 @@ impl Services {
         check_description(description.as_deref())?;
         until_committed!(self.records, now, |batch| async {
             let mut stored = self.billing_group(&input.billing_group_name, now).await?;
+            check_stays(&stored.value)?;
             let group = &mut stored.value;
             check_expected(input.expected_version, group.version)?;
             if description.is_some() {
@@ -136,8 +143,8 @@ impl Services {
     /// `DeleteBillingGroup`: its things leave it, and stay. A group that is not there is deleted already. (Whether AWS
     /// deletes a group that has things is unconfirmed; this is what it says of thing groups.)
     ///
-    /// The things leave in several batches before the group itself goes, so a crash in between leaves a group with
-    /// fewer things, never a thing in a group that is gone.
+    /// The things of a large group leave in several batches before the group itself goes, so a crash in between leaves
+    /// a group with fewer things that only a deletion can change, never a thing in a group that is gone.
     ///
     /// # Errors
     /// VersionConflict.
@@ -149,52 +156,62 @@ impl Services {
         let (name, mut attempts) = (&input.billing_group_name, Attempts::default());
         loop {
             let found = self.records.get(&BILLING_GROUPS, &billing_group_key(name), now).await?;
-            let Some(mut stored) = found else { return Ok(DeleteBillingGroupResponse {}) };
+            let Some(stored) = found else { return Ok(DeleteBillingGroupResponse {}) };
             check_expected(input.expected_version, stored.value.version)?;
             let mut batch = Batch::new();
-            // See `registry::guard`: who joins after the mark takes it off, and the deletion begins anew.
-            let is_marked = stored.value.closing;
-            if is_marked {
-                self.expel_things(name, &mut attempts, now).await?;
-                BILLING_GROUPS.delete_if(&mut batch, &stored.key, stored.revision);
-                forget_tags(&self.records, &self.billing_group_arn(name), now, &mut batch).await?;
-            } else {
-                stored.value.closing = true;
-                BILLING_GROUPS.put_if(&mut batch, &stored.key, stored.revision, &stored.value);
-            }
-            if self.records.commit(batch, &mut attempts, now).await? && is_marked {
+            let is_last = self.plan_step_of_billing_deletion(stored, now, &mut batch).await?;
+            if self.records.commit(batch, &mut attempts, now).await? && is_last {
                 return Ok(DeleteBillingGroupResponse {});
             }
         }
     }
 
-    async fn expel_things(
+    /// See `thing_groups`. `true`: the group is gone with it.
+    async fn plan_step_of_billing_deletion(
+        &self,
+        mut stored: Stored<BillingGroupRecord>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<bool, ApiError> {
+        if !stored.value.closing {
+            stored.value.closing = true;
+            BILLING_GROUPS.put_if(batch, &stored.key, stored.revision, &stored.value);
+            return Ok(false);
+        }
+        let name = stored.value.name.clone();
+        let some_remain = self.plan_expelled_things(&name, now, batch).await?;
+        if !some_remain {
+            BILLING_GROUPS.delete_if(batch, &stored.key, stored.revision);
+            forget_tags(&self.records, &self.billing_group_arn(&name), now, batch).await?;
+        } else if stored.value.emptying {
+            BILLING_GROUPS.check(batch, &stored.key, Condition::Revision(stored.revision));
+        } else {
+            stored.value.emptying = true;
+            BILLING_GROUPS.put_if(batch, &stored.key, stored.revision, &stored.value);
+        }
+        Ok(!some_remain)
+    }
+
+    /// Lets as many things leave as fit into a batch. `true`: there are more.
+    async fn plan_expelled_things(
         &self,
         group: &str,
-        attempts: &mut Attempts,
         now: Timestamp,
-    ) -> Result<(), ApiError> {
-        let prefix = Key::of(&[group]);
-        loop {
-            let rows =
-                self.records.scan(&BILLING_GROUP_THINGS, &prefix, None, (THINGS_PER_BATCH, now)).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mut batch = Batch::new();
-            for row in &rows {
-                BILLING_GROUP_THINGS.delete_if(&mut batch, &row.key, row.revision);
-                let Some(thing) = row.key.parts().pop() else { continue };
-                let found = self.records.get(&THINGS, &thing_key(&thing), now).await?;
-                let Some(mut found) = found.filter(|it| it.value.billing_group.as_deref() == Some(group))
-                else {
-                    continue;
-                };
-                found.value.billing_group = None;
-                THINGS.put_if(&mut batch, &found.key, found.revision, &found.value);
-            }
-            self.records.commit(batch, attempts, now).await?;
+        batch: &mut Batch,
+    ) -> Result<bool, ApiError> {
+        let limit = (THINGS_PER_BATCH + 1, now);
+        let rows = self.records.scan(&BILLING_GROUP_THINGS, &Key::of(&[group]), None, limit).await?;
+        for row in rows.iter().take(THINGS_PER_BATCH) {
+            BILLING_GROUP_THINGS.delete_if(batch, &row.key, row.revision);
+            let Some(thing) = row.key.parts().pop() else { continue };
+            let found = self.records.get(&THINGS, &thing_key(&thing), now).await?;
+            let Some(mut found) = found.filter(|it| it.value.billing_group.as_deref() == Some(group)) else {
+                continue;
+            };
+            found.value.billing_group = None;
+            THINGS.put_if(batch, &found.key, found.revision, &found.value);
         }
+        Ok(rows.len() > THINGS_PER_BATCH)
     }
 
     /// `ListBillingGroups`: all, or those whose names begin in some way. By name.
@@ -241,6 +258,30 @@ impl Services {
         let found = self.records.get(&BILLING_GROUPS, &billing_group_key(name), now).await?;
         found.ok_or_else(|| ApiError::not_found(format!("Billing group {name} does not exist")))
     }
+}
+
+/// Demands that a group stays, and is as it was read, while a thing joins it; see `thing_groups`.
+///
+/// # Errors
+/// ResourceNotFound for a group whose things leave already.
+pub(crate) fn keep_billing_group(
+    group: &Stored<BillingGroupRecord>,
+    batch: &mut Batch,
+) -> Result<(), ApiError> {
+    check_stays(&group.value)?;
+    keep_open(&BILLING_GROUPS, group, |group| &mut group.closing, batch);
+    Ok(())
+}
+
+fn check_stays(group: &BillingGroupRecord) -> Result<(), ApiError> {
+    if group.emptying {
+        return Err(ApiError::not_found(being_deleted(&group.name)));
+    }
+    Ok(())
+}
+
+fn being_deleted(name: &str) -> String {
+    format!("Billing group {name} is being deleted; if that was interrupted, DeleteBillingGroup finishes it")
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 //! Source: API reference, *AddThingToBillingGroup* and its neighbours.
 
 use identity::Timestamp;
-use registry::billing_groups::{
-    BILLING_GROUP_THINGS, BILLING_GROUPS, BilledThingRow, billed_thing_key, check_join,
-};
+use registry::billing_groups::{BILLING_GROUP_THINGS, BilledThingRow, billed_thing_key, check_join};
 use registry::things::THINGS;
 use store::{Batch, Key};
 
-use crate::commit::{keep_open, until_committed};
+use crate::billing_groups::keep_billing_group;
+use crate::commit::until_committed;
 use crate::page::Page;
 use crate::shapes::{
     AddThingToBillingGroupRequest, AddThingToBillingGroupResponse, ListThingsInBillingGroupRequest,
@@ -55,7 +54,7 @@ impl Services {
         batch: &mut Batch,
     ) -> Result<(), ApiError> {
         let stored = self.billing_group(group, now).await?;
-        keep_open(&BILLING_GROUPS, &stored, |group| &mut group.closing, batch);
+        keep_billing_group(&stored, batch)?;
         BILLING_GROUP_THINGS.put(batch, &billed_thing_key(group, thing), &BilledThingRow {});
         Ok(())
     }

@@ -7,7 +7,7 @@ use registry::certificates::certificate_key;
 use registry::thing_groups::{THING_GROUPS, thing_group_key};
 use store::{Batch, Condition};
 
-use crate::commit::keep_open;
+use crate::thing_groups::keep_group;
 use crate::{ApiError, Services};
 
 impl Services {
@@ -29,7 +29,7 @@ impl Services {
                 let Some(group) = self.records.get(&THING_GROUPS, &key, now).await? else {
                     return Err(ApiError::not_found(format!("Thing group {name} does not exist")));
                 };
-                keep_open(&THING_GROUPS, &group, |group| &mut group.closing, batch);
+                keep_group(&group, batch)?;
             }
             Target::CognitoIdentity(_) => {}
         }

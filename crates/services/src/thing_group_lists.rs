@@ -1,11 +1,12 @@
 //! Lists over the forest of thing groups: all groups, the children of one, everything below one.
 //!
 //! A recursive list walks the forest depth first, children by name. Its token holds the place it stopped at, so a
-//! page costs what it shows and no list is ever held in memory; a group that is deleted between pages ends the walk
-//! below its last known place only.
+//! page costs what it shows and no list is ever held in memory. Parents never change, so the place is where it was as
+//! long as the parent is the same; a group that is deleted between pages leaves its place among its siblings. If the
+//! parent is gone too, the token is refused: a walk never ends early without a word.
 
 use identity::{ThingGroupName, Timestamp};
-use registry::thing_groups::{GROUP_CHILDREN, GROUP_MEMBERS, THING_GROUPS, child_key, thing_group_key};
+use registry::thing_groups::{GROUP_CHILDREN, GROUP_MEMBERS, THING_GROUPS, thing_group_key};
 use store::Key;
 
 use crate::page::{self, Page, bad_token};
@@ -88,22 +89,21 @@ impl Services {
         now: Timestamp,
     ) -> Result<(Vec<String>, Option<String>), ApiError> {
         let size = Page::token(&Key::EMPTY, None, input.max_results)?.size;
-        let mut at = match &input.next_token {
-            None => top.to_owned(),
-            Some(token) => Place::read(token)?.group,
-        };
+        let place = input.next_token.as_deref().map(Place::read).transpose()?;
+        let mut line = self.line_to(top, place.as_ref(), now).await?;
         let mut names = Vec::new();
         for _ in 0..LOOKED_AT {
-            let Some(next) = self.next_group(top, &at, now).await? else { return Ok((names, None)) };
+            let mut next = line.clone();
+            if !self.go_on(&mut next, now).await? {
+                return Ok((names, None));
+            }
             if names.len() == size {
                 break;
             }
-            if begins_as_asked(&next, input) {
-                names.push(next.clone());
-            }
-            at = next;
+            line = next;
+            names.extend(line.last().filter(|name| begins_as_asked(name, input)).cloned());
         }
-        Ok((names, Some(Place { group: at, thing: String::new() }.write())))
+        Ok((names, Some(self.place(&line, String::new(), now).await?.write())))
     }
 
     /// `ListThingsInThingGroup`: its things by name; then, if `recursive`, those of the groups below it.
@@ -118,76 +118,109 @@ impl Services {
         let top = &input.thing_group_name;
         self.thing_group(top, now).await?;
         let size = Page::token(&Key::EMPTY, None, input.max_results)?.size;
-        let mut place = match &input.next_token {
-            None => Place { group: top.clone(), thing: String::new() },
-            Some(token) => Place::read(token)?,
-        };
+        let place = input.next_token.as_deref().map(Place::read).transpose()?;
+        let mut line = self.line_to(top, place.as_ref(), now).await?;
         let recursive = input.recursive.unwrap_or(false);
-        if !recursive && place.group != *top {
+        if !recursive && line.len() > 1 {
             return Err(bad_token());
         }
-        let mut things = Vec::new();
+        let (mut after, mut things) = (place.map(|place| place.thing).unwrap_or_default(), Vec::new());
         for _ in 0..LOOKED_AT {
-            if self.members_from(&mut place, size, &mut things, now).await? {
-                return Ok(things_page(things, Some(place.write())));
+            let group = line.last().map(String::as_str).unwrap_or_default();
+            if self.members_from((group, &mut after), size, &mut things, now).await? {
+                break;
             }
-            let next = if recursive { self.next_group(top, &place.group, now).await? } else { None };
-            let Some(group) = next else { return Ok(things_page(things, None)) };
-            place = Place { group, thing: String::new() };
+            if !(recursive && self.go_on(&mut line, now).await?) {
+                return Ok(ListThingsInThingGroupResponse { next_token: None, things: Some(things) });
+            }
+            after.clear();
         }
-        Ok(things_page(things, Some(place.write())))
+        let next_token = Some(self.place(&line, after, now).await?.write());
+        Ok(ListThingsInThingGroupResponse { next_token, things: Some(things) })
     }
 
-    /// Adds the members after a place, up to the size of a page, and moves the place. `true`: there are more.
+    /// Adds a group's members after one (empty: from the first), up to the size of a page, and moves on to the last of
+    /// them. `true`: there are more.
     async fn members_from(
         &self,
-        place: &mut Place,
+        (group, last): (&str, &mut String),
         size: usize,
         things: &mut Vec<String>,
         now: Timestamp,
     ) -> Result<bool, ApiError> {
-        let prefix = Key::of(&[&place.group]);
-        let after = (!place.thing.is_empty()).then(|| prefix.then(&place.thing));
+        let prefix = Key::of(&[group]);
+        let after = (!last.is_empty()).then(|| prefix.then(last));
         let room = size.saturating_sub(things.len());
         let rows = self.records.scan(&GROUP_MEMBERS, &prefix, after.as_ref(), (room + 1, now)).await?;
         let has_more = rows.len() > room;
         for name in rows.iter().take(room).filter_map(|row| row.key.parts().pop()) {
-            place.thing.clone_from(&name);
+            last.clone_from(&name);
             things.push(name);
         }
         Ok(has_more)
     }
 
-    /// The group after `at` in the walk below `top`: its first child, else the next sibling of it or of an ancestor.
-    async fn next_group(&self, top: &str, at: &str, now: Timestamp) -> Result<Option<String>, ApiError> {
-        if let Some(child) = self.child_after(Some(at), None, now).await? {
-            return Ok(Some(child));
+    /// Moves a line, the names from the top of a walk down to where it is, to the next group of the walk: the first
+    /// child of its last, else the next sibling of that or of an ancestor below the top. `false`: the walk is over.
+    async fn go_on(&self, line: &mut Vec<String>, now: Timestamp) -> Result<bool, ApiError> {
+        let Some(last) = line.last() else { return Ok(false) };
+        if let Some(child) = self.child_after(last, None, now).await? {
+            line.push(child);
+            return Ok(true);
         }
-        let Some(group) = self.records.get(&THING_GROUPS, &thing_group_key(at), now).await? else {
-            return Ok(None);
+        while let Some(own) = line.pop() {
+            let Some(parent) = line.last() else { break };
+            if let Some(sibling) = self.child_after(parent, Some(&own), now).await? {
+                line.push(sibling);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The line from the top of a walk to where it begins or, with a token, goes on.
+    ///
+    /// A token is what the caller says it is: it leads nowhere but below the group that the caller named, and may see.
+    async fn line_to(
+        &self,
+        top: &str,
+        place: Option<&Place>,
+        now: Timestamp,
+    ) -> Result<Vec<String>, ApiError> {
+        let Some(place) = place.filter(|place| !place.is_top(top)) else { return Ok(vec![top.to_owned()]) };
+        let parent = self.records.get(&THING_GROUPS, &thing_group_key(&place.parent), now).await?;
+        let parent = parent.filter(|it| it.value.id == place.parent_id).ok_or_else(bad_token)?.value;
+        let group = self.records.get(&THING_GROUPS, &thing_group_key(&place.group), now).await?;
+        if group.is_some_and(|group| group.value.parent.as_ref() != Some(&parent.name)) {
+            return Err(bad_token());
+        }
+        let mut line: Vec<String> = parent.ancestors_of_child().iter().map(ToString::to_string).collect();
+        let height = line.iter().position(|name| name == top).ok_or_else(bad_token)?;
+        line.truncate(height + 1);
+        line.reverse();
+        line.push(place.group.clone());
+        Ok(line)
+    }
+
+    /// The place at the end of a line.
+    async fn place(&self, line: &[String], thing: String, now: Timestamp) -> Result<Place, ApiError> {
+        let [.., parent, group] = line else {
+            let group = line.first().cloned().unwrap_or_default();
+            return Ok(Place { parent: String::new(), parent_id: String::new(), group, thing });
         };
-        let line = group.value.ancestors.iter().map(ThingGroupName::as_str);
-        let mut own = at;
-        for parent in line {
-            if own == top {
-                return Ok(None);
-            }
-            if let Some(sibling) = self.child_after(Some(parent), Some(own), now).await? {
-                return Ok(Some(sibling));
-            }
-            own = parent;
-        }
-        Ok(None)
+        let stored = self.records.get(&THING_GROUPS, &thing_group_key(parent), now).await?;
+        let parent_id = stored.map(|it| it.value.id).unwrap_or_default();
+        Ok(Place { parent: parent.clone(), parent_id, group: group.clone(), thing })
     }
 
     async fn child_after(
         &self,
-        parent: Option<&str>,
+        parent: &str,
         after: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<String>, ApiError> {
-        let prefix = Key::of(&[parent.unwrap_or_default()]);
-        let after = after.map(|after| child_key(parent, after));
+        let prefix = Key::of(&[parent]);
+        let after = after.map(|after| prefix.then(after));
         let rows = self.records.scan(&GROUP_CHILDREN, &prefix, after.as_ref(), (1, now)).await?;
         Ok(rows.first().and_then(|row| row.key.parts().pop()))
     }
@@ -236,33 +269,44 @@ impl<'a> Filtered<'a> {
 /// Where a walk stopped: in which group, after which thing.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
+    /// Empty for the top of the walk.
+    parent: String,
+    /// Another group of the parent's name may be anywhere.
+    parent_id: String,
     group: String,
     /// Empty: before the first.
     thing: String,
 }
 
 impl Place {
+    fn is_top(&self, top: &str) -> bool {
+        self.parent.is_empty() && self.group == top
+    }
+
     fn write(&self) -> String {
-        page::write(Key::of(&["walk", &self.group, &self.thing]).as_bytes())
+        let parts = ["walk", &self.parent, &self.parent_id, &self.group, &self.thing];
+        page::write(Key::of(&parts).as_bytes())
     }
 
     fn read(token: &str) -> Result<Self, ApiError> {
         let parts = Key::from(bytes::Bytes::from(page::read(token)?)).parts();
-        match <[String; 3]>::try_from(parts) {
-            Ok([walk, group, thing]) if walk == "walk" && ThingGroupName::new(&group).is_ok() => {
-                Ok(Self { group, thing })
+        match <[String; 5]>::try_from(parts) {
+            Ok([walk, parent, parent_id, group, thing])
+                if walk == "walk" && is_name(&group) && (parent.is_empty() || is_name(&parent)) =>
+            {
+                Ok(Self { parent, parent_id, group, thing })
             }
             _ => Err(bad_token()),
         }
     }
 }
 
-fn begins_as_asked(name: &str, input: &ListThingGroupsRequest) -> bool {
-    input.name_prefix_filter.as_deref().is_none_or(|prefix| name.starts_with(prefix))
+fn is_name(text: &str) -> bool {
+    ThingGroupName::new(text).is_ok()
 }
 
-fn things_page(things: Vec<String>, next_token: Option<String>) -> ListThingsInThingGroupResponse {
-    ListThingsInThingGroupResponse { next_token, things: Some(things) }
+fn begins_as_asked(name: &str, input: &ListThingGroupsRequest) -> bool {
+    input.name_prefix_filter.as_deref().is_none_or(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -1,5 +1,16 @@
 //! Static thing groups: the forest itself. Who is in a group is the business of `thing_memberships`.
 //!
+//! A deletion is a row of steps, each a batch that demands the group as it was read. Invariant: whoever lets something
+//! join, attaches something, creates a child or changes the group either writes the group or fails on it, once it is
+//! marked as `closing` (see `registry::guard`). So the step that commits is right about version and children, and a
+//! deletion that is refused has expelled nobody:
+//!
+//! * not marked: set `closing`. It means nothing by itself, and stays behind without harm.
+//! * marked, and the members fit into one batch: they leave, and the group goes with them.
+//! * marked, with more members: the first of them leave, and the same batch sets `emptying`. From then on the group
+//!   can't be refused to go: nothing joins, attaches to or changes it, as if it were gone. Whatever stops the deletion,
+//!   the next DeleteThingGroup finishes it.
+//!
 //! Source: developer guide, *Static thing groups*; API reference, *CreateThingGroup* and its neighbours.
 
 use identity::{ThingGroupName, Timestamp};
@@ -13,7 +24,7 @@ use registry::thing_types::check_description;
 use registry::{FIRST_VERSION, attributes, check_expected, limits};
 use store::{Batch, Condition, Key, Stored};
 
-use crate::commit::{Attempts, until_committed};
+use crate::commit::{Attempts, keep_open, until_committed};
 use crate::shapes::{
     AttributePayload, CreateThingGroupRequest, CreateThingGroupResponse, DeleteThingGroupRequest,
     DeleteThingGroupResponse, DescribeThingGroupRequest, DescribeThingGroupResponse, GroupNameAndArn,
@@ -49,6 +60,7 @@ impl Services {
             version: FIRST_VERSION,
             created: now,
             closing: false,
+            emptying: false,
         };
         attributes::check_group(&record.attributes)?;
         check_description(record.description.as_deref())?;
@@ -76,6 +88,9 @@ impl Services {
             thing_group_name: Some(name.to_string()),
         };
         if let Some(present) = self.records.get(&THING_GROUPS, &key, now).await? {
+            if present.value.emptying {
+                return Err(ApiError::exists(being_deleted(name.as_str()), name.as_str(), arn));
+            }
             if present.value.is_same_configuration(&record) {
                 return Ok(created(&present.value.id));
             }
@@ -104,12 +119,15 @@ impl Services {
         else {
             return Err(ApiError::invalid(format!("Parent thing group {parent} does not exist")));
         };
+        if stored.value.emptying {
+            return Err(ApiError::invalid(being_deleted(parent.as_str())));
+        }
         let guard = self.records.watch(Guarded::ThingGroupChildren, parent.as_str(), now).await?;
         let prefix = Key::of(&[parent.as_str()]);
         let children =
             self.records.scan(&GROUP_CHILDREN, &prefix, None, (limits::GROUP_CHILDREN + 1, now)).await?;
         check_new_child(parent, stored.value.depth(), children.len())?;
-        THING_GROUPS.check(batch, &stored.key, Condition::Exists);
+        keep_group(&stored, batch)?;
         guard.added(batch);
         Ok(stored.value.ancestors_of_child())
     }
@@ -159,6 +177,7 @@ impl Services {
         check_description(input.thing_group_properties.thing_group_description.as_deref())?;
         until_committed!(self.records, now, |batch| async {
             let mut stored = self.thing_group(&input.thing_group_name, now).await?;
+            check_stays(&stored.value)?;
             let group = &mut stored.value;
             check_expected(input.expected_version, group.version)?;
             change_properties(group, input.thing_group_properties.clone());
@@ -173,7 +192,7 @@ impl Services {
     /// `DeleteThingGroup`: its things leave it, its policies are detached. A group that is not there is deleted already.
     ///
     /// The members of a large group leave in several batches before the group itself goes, so a crash in between
-    /// leaves a group with fewer things, never a membership without its other half.
+    /// leaves a group with fewer things that only a deletion can change, never a membership without its other half.
     ///
     /// # Errors
     /// VersionConflict; InvalidRequest while it has children.
@@ -186,23 +205,39 @@ impl Services {
         loop {
             let found =
                 self.records.get(&THING_GROUPS, &thing_group_key(&input.thing_group_name), now).await?;
-            let Some(mut stored) = found else { return Ok(DeleteThingGroupResponse {}) };
+            let Some(stored) = found else { return Ok(DeleteThingGroupResponse {}) };
             check_expected(input.expected_version, stored.value.version)?;
+            self.check_no_children(&input.thing_group_name, now).await?;
             let mut batch = Batch::new();
-            // See `registry::guard`: who joins after the mark takes it off, and the deletion begins anew.
-            let is_marked = stored.value.closing;
-            if is_marked {
-                self.expel_members(&input.thing_group_name, now).await?;
-                self.plan_delete_group(&stored, now, &mut batch).await?;
-            } else {
-                self.check_no_children(&input.thing_group_name, now).await?;
-                stored.value.closing = true;
-                THING_GROUPS.put_if(&mut batch, &stored.key, stored.revision, &stored.value);
-            }
-            if self.records.commit(batch, &mut attempts, now).await? && is_marked {
+            let is_last = self.plan_step_of_deletion(stored, now, &mut batch).await?;
+            if self.records.commit(batch, &mut attempts, now).await? && is_last {
                 return Ok(DeleteThingGroupResponse {});
             }
         }
+    }
+
+    /// See the module. `true`: the group is gone with it.
+    async fn plan_step_of_deletion(
+        &self,
+        mut stored: Stored<ThingGroupRecord>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<bool, ApiError> {
+        if !stored.value.closing {
+            stored.value.closing = true;
+            THING_GROUPS.put_if(batch, &stored.key, stored.revision, &stored.value);
+            return Ok(false);
+        }
+        let some_remain = self.plan_expulsion(stored.value.name.as_str(), now, batch).await?;
+        if !some_remain {
+            self.plan_delete_group(&stored, now, batch).await?;
+        } else if stored.value.emptying {
+            THING_GROUPS.check(batch, &stored.key, Condition::Revision(stored.revision));
+        } else {
+            stored.value.emptying = true;
+            THING_GROUPS.put_if(batch, &stored.key, stored.revision, &stored.value);
+        }
+        Ok(!some_remain)
     }
 
     async fn plan_delete_group(
@@ -215,7 +250,6 @@ impl Services {
         let arn = self.thing_group_arn(name);
         let children = self.records.watch(Guarded::ThingGroupChildren, name, now).await?;
         let policies = self.records.watch(Guarded::TargetPolicies, &arn, now).await?;
-        self.check_no_children(name, now).await?;
         THING_GROUPS.delete_if(batch, &stored.key, stored.revision);
         let parent = stored.value.parent.as_ref().map(ThingGroupName::as_str);
         GROUP_CHILDREN.delete(batch, &child_key(parent, name));
@@ -234,22 +268,17 @@ impl Services {
         Ok(())
     }
 
-    async fn expel_members(&self, group: &str, now: Timestamp) -> Result<(), ApiError> {
-        let prefix = Key::of(&[group]);
-        loop {
-            let members = self.records.scan(&GROUP_MEMBERS, &prefix, None, (MEMBERS_PER_BATCH, now)).await?;
-            if members.is_empty() {
-                return Ok(());
+    /// Lets as many members leave as fit into a batch. `true`: there are more.
+    async fn plan_expulsion(&self, group: &str, now: Timestamp, batch: &mut Batch) -> Result<bool, ApiError> {
+        let limit = (MEMBERS_PER_BATCH + 1, now);
+        let members = self.records.scan(&GROUP_MEMBERS, &Key::of(&[group]), None, limit).await?;
+        for member in members.iter().take(MEMBERS_PER_BATCH) {
+            GROUP_MEMBERS.delete(batch, &member.key);
+            if let Some(thing) = member.key.parts().pop() {
+                THING_MEMBERSHIPS.delete(batch, &thing_membership_key(&thing, group));
             }
-            let mut batch = Batch::new();
-            for member in &members {
-                GROUP_MEMBERS.delete(&mut batch, &member.key);
-                if let Some(thing) = member.key.parts().pop() {
-                    THING_MEMBERSHIPS.delete(&mut batch, &thing_membership_key(&thing, group));
-                }
-            }
-            self.records.commit(batch, &mut Attempts::default(), now).await?;
         }
+        Ok(members.len() > MEMBERS_PER_BATCH)
     }
 
     /// The group with this name.
@@ -265,6 +294,27 @@ impl Services {
     pub(crate) fn group_row(&self, name: &str) -> GroupNameAndArn {
         GroupNameAndArn { group_arn: Some(self.thing_group_arn(name)), group_name: Some(name.to_owned()) }
     }
+}
+
+/// Demands that a group stays, and is as it was read, while something is added to it; see the module.
+///
+/// # Errors
+/// ResourceNotFound for a group whose members leave already.
+pub(crate) fn keep_group(group: &Stored<ThingGroupRecord>, batch: &mut Batch) -> Result<(), ApiError> {
+    check_stays(&group.value)?;
+    keep_open(&THING_GROUPS, group, |group| &mut group.closing, batch);
+    Ok(())
+}
+
+fn check_stays(group: &ThingGroupRecord) -> Result<(), ApiError> {
+    if group.emptying {
+        return Err(ApiError::not_found(being_deleted(group.name.as_str())));
+    }
+    Ok(())
+}
+
+fn being_deleted(name: &str) -> String {
+    format!("Thing group {name} is being deleted; if that was interrupted, DeleteThingGroup finishes it")
 }
 
 fn change_properties(group: &mut ThingGroupRecord, given: ThingGroupProperties) {

@@ -15,13 +15,14 @@ use registry::thing_groups::{
 use registry::things::THINGS;
 use store::{Batch, Condition, Key, Stored};
 
-use crate::commit::{keep_open, until_committed};
+use crate::commit::until_committed;
 use crate::page::Page;
 use crate::shapes::{
     AddThingToThingGroupRequest, AddThingToThingGroupResponse, ListThingGroupsForThingRequest,
     ListThingGroupsForThingResponse, RemoveThingFromThingGroupRequest, RemoveThingFromThingGroupResponse,
     UpdateThingGroupsForThingRequest, UpdateThingGroupsForThingResponse,
 };
+use crate::thing_groups::keep_group;
 use crate::things::READ_GROUPS;
 use crate::{ApiError, Services};
 
@@ -153,7 +154,7 @@ impl Services {
         let listed: Vec<_> = present.iter().map(|(name, root)| (name.clone(), root.clone())).collect();
         check_join(&record.name, record.root(), &listed)?;
         present.insert(record.name.clone(), record.root().clone());
-        keep_open(&THING_GROUPS, group, |group| &mut group.closing, batch);
+        keep_group(group, batch)?;
         let membership = MembershipRecord { joined: now };
         THING_MEMBERSHIPS.put(batch, &thing_membership_key(thing, record.name.as_str()), &membership);
         GROUP_MEMBERS.put(batch, &group_member_key(record.name.as_str(), thing), &membership);

@@ -54,6 +54,26 @@ fn things(scene: &Scene, group: &str) -> Vec<String> {
     scene.run(scene.services.list_things_in_billing_group(input, NOW)).unwrap().things.unwrap()
 }
 
+fn update(services: &Services) -> Result<(), ApiError> {
+    let input = UpdateBillingGroupRequest { billing_group_name: "g".into(), ..Default::default() };
+    store::block_on(services.update_billing_group(input, NOW)).map(|_| ())
+}
+
+/// A group g with so many things.
+fn crowded(members: usize) -> Scene {
+    let scene = Scene::new();
+    create(&scene.services, "g", "").unwrap();
+    for n in 0..members {
+        scene.thing(&format!("t{n}"));
+        add(&scene.services, &format!("t{n}"), "g").unwrap();
+    }
+    scene
+}
+
+fn count(scene: &Scene) -> usize {
+    scene.run(BILLING_GROUP_THINGS.scan(&scene.store, &Key::of(&["g"]), None, usize::MAX)).unwrap().len()
+}
+
 #[test]
 fn a_billing_group_is_made_once_and_has_versions() {
     let scene = Scene::new();
@@ -131,6 +151,42 @@ fn things_leave_a_group_that_goes_and_those_that_come_meanwhile_too() {
     scene.meddle(|other| add(other, "t0", "g").unwrap());
     delete(&scene.services, "g", None).unwrap();
     assert_eq!((group_of(&scene, "t0"), group_of(&scene, "t7")), (None, None));
+    check_store(&scene.store);
+}
+
+#[test]
+fn a_deletion_that_is_refused_has_expelled_nobody() {
+    // Before the mark, before the first things leave; with things for one batch, and for two.
+    for (before, members) in [(0, 1), (1, 1), (1, THINGS_PER_BATCH + 5)] {
+        let scene = crowded(members);
+        for _ in 0..before {
+            scene.meddle(|_| {});
+        }
+        scene.meddle(|other| update(other).unwrap());
+        assert_eq!(code(delete(&scene.services, "g", Some(1))), ErrorCode::VersionConflict);
+        assert_eq!(count(&scene), members, "{before}");
+        check_store(&scene.store);
+    }
+}
+
+#[test]
+fn a_group_that_loses_its_things_is_as_good_as_gone() {
+    let scene = crowded(THINGS_PER_BATCH + 5);
+    scene.thing("late");
+    for _ in 0..2 {
+        scene.meddle(|_| {});
+    }
+    let store = scene.store.clone();
+    scene.meddle(move |_| store.fail("unplugged"));
+    assert_eq!(code(delete(&scene.services, "g", None)), ErrorCode::ServiceUnavailable);
+    scene.store.recover();
+    assert_eq!(count(&scene), 5);
+    assert_eq!(code(add(&scene.services, "late", "g")), ErrorCode::ResourceNotFound);
+    assert_eq!(code(update(&scene.services)), ErrorCode::ResourceNotFound);
+    assert_eq!(code(create(&scene.services, "g", "")), ErrorCode::ResourceAlreadyExists);
+    check_store(&scene.store);
+    delete(&scene.services, "g", Some(1)).unwrap();
+    assert_eq!(group_of(&scene, "t7"), None);
     check_store(&scene.store);
 }
 

@@ -101,16 +101,132 @@ fn every_combination_of_parent_and_depth() {
     assert_eq!(code(scene.run(scene.services.list_thing_groups(walk, NOW))), ErrorCode::InvalidRequest);
 }
 
+/// A page of two groups below a parent, after a token.
+fn two_below(
+    scene: &Scene,
+    parent: &str,
+    next_token: Option<String>,
+) -> Result<ListThingGroupsResponse, ApiError> {
+    let parent_group = Some(parent.to_owned());
+    let input =
+        ListThingGroupsRequest { parent_group, max_results: Some(2), next_token, ..Default::default() };
+    scene.run(scene.services.list_thing_groups(input, NOW))
+}
+
+fn names(page: ListThingGroupsResponse) -> Vec<String> {
+    page.thing_groups.unwrap().into_iter().filter_map(|row| row.group_name).collect()
+}
+
+fn one_thing_below(
+    scene: &Scene,
+    group: &str,
+    next_token: Option<String>,
+) -> Result<ListThingsInThingGroupResponse, ApiError> {
+    let input = ListThingsInThingGroupRequest {
+        thing_group_name: group.into(),
+        next_token,
+        max_results: Some(1),
+        recursive: Some(true),
+    };
+    scene.run(scene.services.list_things_in_thing_group(input, NOW))
+}
+
+fn delete(services: &Services, group: &str) {
+    let input = DeleteThingGroupRequest { thing_group_name: group.into(), expected_version: None };
+    store::block_on(services.delete_thing_group(input, NOW)).unwrap();
+}
+
 #[test]
-fn a_walk_whose_place_is_gone_ends() {
+fn a_walk_goes_on_behind_a_place_that_is_gone() {
     let scene = planted();
-    let mut input =
-        ListThingGroupsRequest { parent_group: Some("m".into()), max_results: Some(3), ..Default::default() };
-    input.next_token = scene.run(scene.services.list_thing_groups(input.clone(), NOW)).unwrap().next_token;
-    let delete = DeleteThingGroupRequest { thing_group_name: "b".into(), expected_version: None };
-    scene.run(scene.services.delete_thing_group(delete, NOW)).unwrap();
-    let rest = scene.run(scene.services.list_thing_groups(input, NOW)).unwrap();
-    assert_eq!((rest.thing_groups.unwrap().len(), rest.next_token), (0, None));
+    scene.group("zz", Some("m")).unwrap();
+    // The walk is a, z, b, c, zz.
+    let at_z = two_below(&scene, "m", None).unwrap().next_token;
+    let place = |group: &str| {
+        let input = ListThingGroupsRequest {
+            parent_group: Some("m".into()),
+            max_results: Some(if group == "b" { 3 } else { 4 }),
+            ..Default::default()
+        };
+        scene.run(scene.services.list_thing_groups(input, NOW)).unwrap().next_token
+    };
+    let (at_b, at_c) = (place("b"), place("c"));
+    delete(&scene.services, "b");
+    assert_eq!(names(two_below(&scene, "m", at_b.clone()).unwrap()), ["c", "zz"]);
+    delete(&scene.services, "c");
+    let rest = two_below(&scene, "m", at_c).unwrap();
+    assert_eq!((rest.next_token.clone(), names(rest)), (None, vec!["zz".to_owned()]));
+    // The parent is gone as well: there is nothing to go on from, and the caller hears it.
+    delete(&scene.services, "z");
+    assert_eq!(code(two_below(&scene, "m", at_b.clone())), ErrorCode::InvalidRequest);
+    assert_eq!(names(two_below(&scene, "m", at_z).unwrap()), ["zz"]);
+    // Nor is another group of that name the same place.
+    scene.group("z", Some("a")).unwrap();
+    assert_eq!(code(two_below(&scene, "m", at_b)), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn things_are_not_missed_behind_a_group_that_is_gone() {
+    let scene = planted();
+    for (thing, group) in [("t1", "b"), ("t2", "b"), ("t3", "c")] {
+        scene.thing(thing);
+        scene.join(thing, group).unwrap();
+    }
+    let page = one_thing_below(&scene, "m", None).unwrap();
+    assert_eq!(page.things.unwrap(), ["t1"]);
+    delete(&scene.services, "b");
+    let rest = one_thing_below(&scene, "m", page.next_token).unwrap();
+    assert_eq!((rest.things.unwrap(), rest.next_token), (vec!["t3".to_owned()], None));
+}
+
+#[test]
+fn a_made_up_token_leads_nowhere_but_below_the_group_that_was_named() {
+    let scene = planted();
+    for (thing, group) in [("t1", "e"), ("t2", "m"), ("t3", "z"), ("t4", "b")] {
+        scene.thing(thing);
+        scene.join(thing, group).unwrap();
+    }
+    let id = |group: &str| scene.run(scene.services.thing_group(group, NOW)).unwrap().value.id;
+    let ids = [id("d"), id("m"), id("z")];
+    let made_up = |parts: &[&str]| Some(page::write(Key::of(parts).as_bytes()));
+    let bad: [&[&str]; 9] = [
+        &["walk", "e", ""],
+        &["walk", "", "", "e", ""],
+        &["walk", "", "", "d", ""],
+        &["walk", "d", &ids[0], "e", ""],
+        &["walk", "z", &ids[2], "e", ""],
+        &["walk", "z", &ids[2], "m", ""],
+        &["walk", "z", &ids[2], "z", ""],
+        &["walk", "", "", "m", ""],
+        &["walk", "m", &ids[1], "z", ""],
+    ];
+    for parts in bad {
+        assert_eq!(
+            code(one_thing_below(&scene, "z", made_up(parts))),
+            ErrorCode::InvalidRequest,
+            "{parts:?}"
+        );
+        assert_eq!(code(two_below(&scene, "z", made_up(parts))), ErrorCode::InvalidRequest, "{parts:?}");
+    }
+    let page = one_thing_below(&scene, "m", made_up(&["walk", "z", &ids[2], "b", ""])).unwrap();
+    assert_eq!(page.things.unwrap(), ["t4"]);
+    let page = one_thing_below(&scene, "z", made_up(&["walk", "", "", "z", ""])).unwrap();
+    assert_eq!(page.things.unwrap(), ["t3"]);
+}
+
+#[test]
+fn a_token_of_the_longest_names_is_one() {
+    let scene = Scene::new();
+    let (top, child) = ("t".repeat(128), "c".repeat(128));
+    scene.group(&top, None).unwrap();
+    scene.group(&child, Some(&top)).unwrap();
+    for letter in ["x", "y"] {
+        scene.thing(&letter.repeat(128));
+        scene.join(&letter.repeat(128), &child).unwrap();
+    }
+    let page = one_thing_below(&scene, &top, None).unwrap();
+    let rest = one_thing_below(&scene, &top, page.next_token).unwrap();
+    assert_eq!(rest.things.unwrap(), ["y".repeat(128)]);
 }
 
 #[test]
@@ -125,15 +241,7 @@ fn things_of_a_group_and_below_it() {
         assert_eq!(thing_pages(&scene, "m", true, size), ["t1", "t3", "t4", "t2"]);
         assert_eq!(thing_pages(&scene, "b", true, size), [""; 0]);
     }
-    let ask = |group: &str, next_token| {
-        let input = ListThingsInThingGroupRequest {
-            thing_group_name: group.into(),
-            next_token,
-            max_results: Some(1),
-            recursive: Some(true),
-        };
-        scene.run(scene.services.list_things_in_thing_group(input, NOW))
-    };
+    let ask = |group: &str, next_token| one_thing_below(&scene, group, next_token);
     assert_eq!(code(ask("nobody", None)), ErrorCode::ResourceNotFound);
     assert_eq!(code(ask("m", Some("made up".into()))), ErrorCode::InvalidRequest);
 }

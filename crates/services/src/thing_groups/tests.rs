@@ -14,6 +14,37 @@ fn delete(scene: &Scene, name: &str, expected_version: Option<i64>) -> Result<()
     scene.run(scene.services.delete_thing_group(input, NOW)).map(|_| ())
 }
 
+fn update(services: &Services) -> Result<UpdateThingGroupResponse, ApiError> {
+    let input = UpdateThingGroupRequest { thing_group_name: "g".into(), ..Default::default() };
+    store::block_on(services.update_thing_group(input, NOW))
+}
+
+/// A group g with so many members.
+fn crowded(members: usize) -> Scene {
+    let scene = Scene::new();
+    scene.group("g", None).unwrap();
+    for n in 0..members {
+        scene.thing(&format!("t{n}"));
+        scene.join(&format!("t{n}"), "g").unwrap();
+    }
+    scene
+}
+
+fn count(scene: &Scene) -> usize {
+    scene.run(GROUP_MEMBERS.scan(&scene.store, &Key::of(&["g"]), None, usize::MAX)).unwrap().len()
+}
+
+/// A deletion of g whose store fails after so many commits.
+fn interrupt(scene: &Scene, commits: usize) {
+    for _ in 0..commits {
+        scene.meddle(|_| {});
+    }
+    let store = scene.store.clone();
+    scene.meddle(move |_| store.fail("unplugged"));
+    assert_eq!(code(delete(scene, "g", None)), ErrorCode::ServiceUnavailable);
+    scene.store.recover();
+}
+
 #[test]
 fn a_group_knows_its_place() {
     let scene = Scene::new();
@@ -114,12 +145,7 @@ fn deletion_goes_from_the_leaves() {
 
 #[test]
 fn many_members_leave_in_several_batches() {
-    let scene = Scene::new();
-    scene.group("g", None).unwrap();
-    for n in 0..MEMBERS_PER_BATCH + 5 {
-        scene.thing(&format!("t{n}"));
-        scene.join(&format!("t{n}"), "g").unwrap();
-    }
+    let scene = crowded(2 * MEMBERS_PER_BATCH + 5);
     delete(&scene, "g", None).unwrap();
     check_store(&scene.store);
 }
@@ -146,6 +172,60 @@ fn who_is_faster_than_a_deletion_is_seen() {
         check_store(&scene.store);
         assert_eq!(code(describe(&scene, "g")), ErrorCode::ResourceNotFound);
     }
+}
+
+#[test]
+fn a_deletion_that_is_refused_has_expelled_nobody() {
+    // Before the mark, before the first members leave; with members for one batch, and for two.
+    for (before, members) in [(0, 1), (1, 1), (0, MEMBERS_PER_BATCH + 5), (1, MEMBERS_PER_BATCH + 5)] {
+        for refusal in [ErrorCode::InvalidRequest, ErrorCode::VersionConflict] {
+            let scene = crowded(members);
+            for _ in 0..before {
+                scene.meddle(|_| {});
+            }
+            scene.meddle(move |other| {
+                if refusal == ErrorCode::VersionConflict {
+                    update(other).unwrap();
+                } else {
+                    store::block_on(other.create_thing_group(group("child", Some("g")), NOW)).unwrap();
+                }
+            });
+            assert_eq!(code(delete(&scene, "g", Some(1))), refusal, "{before} {members}");
+            assert_eq!(count(&scene), members, "{before}");
+            check_store(&scene.store);
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_was_left_behind_means_nothing() {
+    let scene = crowded(1);
+    interrupt(&scene, 1);
+    assert!(scene.run(scene.services.thing_group("g", NOW)).unwrap().value.closing);
+    scene.group("child", Some("g")).unwrap();
+    assert!(!scene.run(scene.services.thing_group("g", NOW)).unwrap().value.closing);
+    assert_eq!(code(delete(&scene, "g", None)), ErrorCode::InvalidRequest);
+    assert_eq!(count(&scene), 1);
+    check_store(&scene.store);
+}
+
+#[test]
+fn a_group_that_loses_its_members_is_as_good_as_gone() {
+    let scene = crowded(MEMBERS_PER_BATCH + 5);
+    scene.policy("p");
+    scene.thing("late");
+    interrupt(&scene, 2);
+    assert_eq!(count(&scene), 5);
+    assert_eq!(code(scene.join("late", "g")), ErrorCode::ResourceNotFound);
+    let arn = scene.services.thing_group_arn("g");
+    assert_eq!(code(scene.attach("p", &arn)), ErrorCode::ResourceNotFound);
+    assert_eq!(code(update(&scene.services)), ErrorCode::ResourceNotFound);
+    assert_eq!(code(scene.group("child", Some("g"))), ErrorCode::InvalidRequest);
+    assert_eq!(code(scene.group("g", None)), ErrorCode::ResourceAlreadyExists);
+    check_store(&scene.store);
+    delete(&scene, "g", Some(1)).unwrap();
+    assert_eq!(code(describe(&scene, "g")), ErrorCode::ResourceNotFound);
+    check_store(&scene.store);
 }
 
 #[test]
