@@ -2,9 +2,11 @@
 443, with a client certificate on 8443 and by ALPN on 443, with a custom authorizer on 443; and who is turned away."""
 
 import base64
+import http.client
 import json
 import ssl
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,8 +16,9 @@ import wire
 from conftest import require
 from doors import House
 from https import Https, assert_accepted, assert_refused
-from lambdas import Signer
+from lambdas import Signer, arn
 from provision import allow, unique
+from server import Server
 from signing import basic
 from test_aws_cli import aws, publishing
 from test_doors import refusal
@@ -154,6 +157,51 @@ def test_a_captured_signature_is_good_for_its_own_topic_only(house, hear):
         assert answer.status == status, (changed, answer)
     assert ear.message().topic == f"{topic}/b"
     assert ear.ping() == []
+
+
+def test_refusals_buy_a_stranger_no_time_and_cost_no_other_its_connection(tmp_path):
+    (tmp_path / "thingcore.toml").write_text("[limits]\nfirst_packet_seconds = 2\n")
+    server = Server(tmp_path / "server", "--config", tmp_path / "thingcore.toml").start()
+    try:
+        host = host_of(server)
+
+        def signed(secret=None):
+            return signing.headers(server, host, "POST", "/topics/a", b"x", secret)
+
+        def pester(https, until, headers):
+            """Asks, and is refused, until then; seconds until the connection ended."""
+            if https.connection.sock is None:
+                https.connection.connect()
+            https.connection.auto_open, begun = 0, time.monotonic()
+            while time.monotonic() - begun < until:
+                try:
+                    assert_refused(https.publish("a", b"x", headers=headers), 403, "Forbidden")
+                except (OSError, http.client.HTTPException):
+                    return time.monotonic() - begun
+                time.sleep(0.3)
+            return None
+
+        for headers in ({}, signed("wrong")):
+            with Https(server, "tls") as https:
+                stayed = pester(https, 10, headers)
+                assert stayed is not None and 1 < stayed < 5, stayed
+        with Https(server, "tls") as https:
+            assert_refused(https.publish("a", b"x", headers=signed("wrong")), 403)
+            assert_accepted(https.publish("a", b"x", headers=signed()))
+            assert pester(https, 4, {}) is None
+            assert_accepted(https.publish("a", b"x", headers=signed()))
+        with Https(server, "https", server.account.device(allow("iot:Connect", "*"))) as https:
+            assert pester(https, 4, {}) is None
+    finally:
+        server.stop()
+
+
+def test_a_query_of_too_many_parameters_is_not_read(house):
+    """Its head is as long as a head may be, and nobody has a key that it could be signed with."""
+    path, mark = signing.presigned_path(house.server, host_of(house.server)), house.server.log_mark()
+    with Https(house.server, "tls") as https:
+        assert_refused(https.ask("POST", path.replace("/mqtt?", "/topics/a?" + "a&" * 14_000)), 403, "Forbidden")
+    assert "256 parameters" in house.server.wait_for_log("api.refused", since=mark)
 
 
 def test_a_signature_for_the_control_plane_is_not_taken(house):
@@ -327,6 +375,27 @@ def test_an_answer_is_not_for_who_differs_in_a_header_of_the_message(house, topi
         for count, value in [(1, values[0]), (1, values[0]), (2, values[1])]:
             https.publish(f"ok/{topic}", b"x", headers=house.headers(house.cached, x_marker=marker, **{name: value}))
             assert len(house.asked(marker)) == count
+
+
+def test_a_cached_answer_does_not_outlive_its_authorizer(house, topic):
+    """What AWS does is not known; this is the safe side."""
+    iot, marker, name = house.server.account.iot, unique("marker"), unique("door")
+    members = dict(authorizerName=name, signingDisabled=True, enableCachingForHttp=True)
+    iot.create_authorizer(authorizerFunctionArn=arn("letin"), status="ACTIVE", **members)
+    with Https(house.server, "tls") as https:
+        publish = lambda: https.publish(f"ok/{topic}", b"x", headers=house.headers(name, x_marker=marker))
+        for _ in range(2):
+            assert_accepted(publish())
+        iot.update_authorizer(authorizerName=name, status="INACTIVE")
+        assert_refused(publish(), 403, "Forbidden")
+        assert len(house.asked(marker)) == 1
+        iot.update_authorizer(authorizerName=name, status="ACTIVE")
+        for _ in range(2):
+            assert_accepted(publish())
+        assert len(house.asked(marker)) == 2
+        iot.update_authorizer(authorizerName=name, status="INACTIVE")
+        iot.delete_authorizer(authorizerName=name)
+        assert_refused(publish(), 403, "Forbidden")
 
 
 def test_a_refusal_is_not_cached(house):

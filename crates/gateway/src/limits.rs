@@ -11,7 +11,9 @@ pub struct Limits {
     pub handshakes_in_flight: usize,
     /// From accept to the end of the TLS handshake. Then the socket is closed (event `HandshakeFailed`).
     pub handshake: Duration,
-    /// From the end of the handshake to the last byte of CONNECT. Then the socket is closed (`ConnectTimeout`).
+    /// From the end of the handshake to the last byte of CONNECT. Then the socket is closed (`ConnectTimeout`). The same time
+    /// for the head of an HTTP request; and for the first success on an HTTP connection whose peer showed no certificate that
+    /// is registered and ACTIVE. Then no further request is taken.
     pub first_packet: Duration,
     /// From the first byte of a packet to its last. Then the link ends as lost.
     pub partial_packet: Duration,
@@ -19,13 +21,13 @@ pub struct Limits {
     pub write_stall: Duration,
     /// For the last bytes of a connection that the broker ends. What is unsent by then is dropped.
     pub flush: Duration,
-    /// The life of an HTTP connection without upgrade. Then no further request is taken.
+    /// The life of an HTTP connection without upgrade, once somebody has been let in. Then no further request is taken.
     pub http_connection: Duration,
     /// For the request that is under way at that moment: a body, an authorizer, a message with confirmation. Then the
     /// connection is cut.
     pub last_response: Duration,
     /// How long a closed connection waits for the peer to close too, so that a TCP reset does not
-    /// overtake the last packet. Then the socket is closed.
+    /// overtake the last packet or response. Then the socket is closed.
     pub linger: Duration,
 }
 

@@ -45,15 +45,18 @@ fn normalised(raw: &str) -> String {
     format!("/{}{slash}", kept.join("/"))
 }
 
-/// One parameter of a query string, decoded; `+` is a space.
+/// The parameters of a query string, decoded; `+` is a space. Every one of them costs memory: for requests that are
+/// believed.
 pub fn parameters(query: &str) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(key), decoded(value))
-    })
+    pairs(query).map(|(key, value)| (decoded(key), decoded(value)))
 }
 
-fn decoded(text: &str) -> Vec<u8> {
+/// The same, as they are.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+pub(super) fn decoded(text: &str) -> Vec<u8> {
     percent_decode(text.replace('+', " ").as_bytes()).collect()
 }
 

@@ -2,8 +2,11 @@
 
 use identity::Timestamp;
 
-use super::canonical::{Scope, parameters, unhex};
-use super::{ALGORITHM, Refused, Request, date};
+use super::canonical::{Scope, unhex};
+use super::{ALGORITHM, Refused, Request, date, query};
+
+/// Names of headers that a signature may list: twice as many as a request may have headers at any of the server's doors.
+const MAX_SIGNED_HEADERS: usize = 128;
 
 /// The claim of a request: who signed it, when, for whom, and what is covered.
 #[derive(Clone, Debug)]
@@ -28,18 +31,19 @@ impl Claim {
         let is_ours = |value: &[u8]| value.starts_with(ALGORITHM.as_bytes());
         let mut headers = request.headers.iter();
         headers.any(|(name, value)| name.eq_ignore_ascii_case("authorization") && is_ours(value))
-            || parameters(request.query).any(|(key, _)| key == b"X-Amz-Algorithm")
+            || query::claims_signature(request.query)
     }
 
-    /// Reads the claim from the `Authorization` header, or else from the query.
+    /// Reads the claim from the `Authorization` header, or else from the query. Nobody is known yet, so that it costs little
+    /// whatever the request is: a long query is walked and not unpacked.
     pub fn read(request: &Request<'_>) -> Result<Self, Refused> {
         let in_header = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        let in_query = || parameters(request.query).any(|(key, _)| key == b"X-Amz-Algorithm");
-        match (in_header, in_header || in_query()) {
-            (true, _) => Self::from_header(request),
-            (false, true) => Self::from_query(request),
-            (false, false) => Err(Refused::Missing),
+        if !in_header && !query::claims_signature(request.query) {
+            return Err(Refused::Missing);
         }
+        let parameters = query::Signed::read(request.query)
+            .ok_or(Refused::Incomplete("the query of a signed request has at most 256 parameters"))?;
+        if in_header { Self::from_header(request) } else { Self::from_query(&parameters) }
     }
 
     /// The access key that the request claims to use.
@@ -89,12 +93,8 @@ impl Claim {
         )
     }
 
-    fn from_query(request: &Request<'_>) -> Result<Self, Refused> {
-        let parameter = |name: &str| {
-            let mut found = parameters(request.query).filter(|(key, _)| key == name.as_bytes());
-            let (_, value) = found.next()?;
-            if found.next().is_some() { None } else { String::from_utf8(value).ok() }
-        };
+    fn from_query(parameters: &query::Signed<'_>) -> Result<Self, Refused> {
+        let parameter = |name: &str| parameters.get(name);
         let lacks = |name: &'static str| Refused::Incomplete(name);
         if parameter("X-Amz-Algorithm").as_deref() != Some(ALGORITHM) {
             return Err(lacks("X-Amz-Algorithm must be AWS4-HMAC-SHA256, once"));
@@ -127,6 +127,9 @@ impl Claim {
         let (end, service, region, date, access_key_id) = (next()?, next()?, next()?, next()?, next()?);
         if end != "aws4_request" || ![service, region, date, access_key_id].into_iter().all(is_word) {
             return Err(form);
+        }
+        if signed_headers.split(';').nth(MAX_SIGNED_HEADERS).is_some() {
+            return Err(Refused::Incomplete("SignedHeaders has at most 128 names"));
         }
         let signature =
             unhex(signature).ok_or(Refused::Incomplete("the Signature must be 64 hexadecimal digits"))?;

@@ -8,6 +8,7 @@
 mod canonical;
 mod claim;
 mod date;
+mod query;
 mod refused;
 mod sign;
 #[cfg(test)]
@@ -36,11 +37,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// The session token of temporary credentials, from its header or from the query.
     pub fn session_token(&self) -> Option<String> {
-        let in_query = || {
-            let mut found = parameters(self.query).filter(|(key, _)| key == b"X-Amz-Security-Token");
-            let (_, value) = found.next()?;
-            if found.next().is_some() { None } else { String::from_utf8(value).ok() }
-        };
+        let in_query = || query::Signed::read(self.query)?.get("X-Amz-Security-Token");
         self.header("x-amz-security-token").map(str::to_owned).or_else(in_query)
     }
 

@@ -289,6 +289,56 @@ fn odd_claims_are_incomplete_and_never_a_panic() {
     }
 }
 
+/// A stranger's query fills the head of a request, with the parameters that count at its end.
+#[test]
+fn a_request_of_too_many_parameters_is_refused_before_they_are_read() {
+    let given = Owned { method: "GET".into(), query: String::new(), body: Vec::new(), ..plain() };
+    let token = Credentials { session_token: Some("token"), ..KEY };
+    let with = |more: usize| {
+        let query = "a&".repeat(more);
+        let given = Owned { query, ..given.clone() };
+        let query = given.with(|r| presign(r, &token, &DATA, 900, NOW));
+        Owned { query, ..given }
+    };
+    assert_eq!(with(256 - 7).verified(NOW), Ok(()));
+    assert_eq!(with(256 - 7).with(|request| request.session_token()).as_deref(), Some("token"));
+    for more in [256 - 6, 16_000] {
+        let refused = with(more).verified(NOW);
+        assert!(
+            matches!(refused, Err(Refused::Incomplete(why)) if why.contains("256 parameters")),
+            "{refused:?}"
+        );
+        assert!(with(more).with(Claim::is_made_by), "it is a signature, of which nothing holds");
+        assert_eq!(with(more).with(|request| request.session_token()), None);
+    }
+    let in_header =
+        |more: usize| Owned { query: "a&".repeat(more), ..plain() }.signed(&DATA, &KEY).verified(NOW);
+    assert_eq!(in_header(256), Ok(()));
+    assert!(matches!(in_header(257), Err(Refused::Incomplete(why)) if why.contains("256 parameters")));
+    // Without a signature it is none, however long.
+    assert_eq!(Owned { query: "a&".repeat(257), ..plain() }.verified(NOW), Err(Refused::Missing));
+}
+
+#[test]
+fn a_signature_lists_so_many_headers_and_no_more() {
+    let listing = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("n{number:05}")).collect();
+        let value = format!(
+            "AWS4-HMAC-SHA256 Credential=a/20150830/eu-west-1/iot/aws4_request, SignedHeaders={}, Signature={}",
+            names.join(";"),
+            "0".repeat(64)
+        );
+        let mut request = plain();
+        request.headers.push(("authorization".into(), value.into_bytes()));
+        request.headers.push(("x-amz-date".into(), b"20150830T123600Z".to_vec()));
+        request.with(|request| Claim::read(request).map(drop))
+    };
+    assert_eq!(listing(128), Ok(()));
+    for count in [129, 4000] {
+        assert!(matches!(listing(count), Err(Refused::Incomplete(why)) if why.contains("128 names")));
+    }
+}
+
 #[test]
 fn only_the_scheme_of_aws_claims_to_be_a_signature() {
     let claims = |query: &str, authorization: &[&str]| {
@@ -384,4 +434,7 @@ fn a_presigned_query_may_have_signed_the_host_without_its_port() {
     assert_eq!(verified(&presigned(b"[::1]"), b"[::1]:4443"), Ok(()));
     assert!(verified(&presigned(b"iot.example:4443"), b"iot.example").is_err());
     assert!(verified(&presigned(b"iot.example"), b"other.example:4443").is_err());
+    // A port that nobody needs to name is not there for the signature either: AWS is said to answer with 403.
+    assert!(verified(&presigned(b"iot.example"), b"iot.example:443").is_err());
+    assert_eq!(verified(&presigned(b"iot.example:443"), b"iot.example:443"), Ok(()));
 }

@@ -3,6 +3,7 @@
 //! What a request means is somebody else's business ([`Requests`]); here are the bounds of the conversation and the
 //! upgrade. Sources: developer guide, *HTTPS*, *MQTT over the WebSocket protocol*; RFC 9112, RFC 6455.
 
+mod lingering;
 mod signature;
 mod upgrade;
 
@@ -10,6 +11,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::HttpsGuest;
 use broker::Link;
@@ -23,13 +25,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::budget::Place;
 use crate::door::Shared;
 use crate::endpoint::Terms;
+use crate::limits::Limits;
 use crate::refusal::{Alert, Refusal};
 use crate::report;
 use crate::way::Authentication;
+use lingering::Lingering;
 
 /// Bytes of the buffer that a request head must fit in, roughly. More is answered with 431.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -41,7 +46,7 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Se
 
 /// Answers HTTPS requests of device endpoints.
 pub trait Requests: Send + Sync {
-    /// Answers one.
+    /// Answers one. A success (2xx) says that whoever asks has been let in: no stranger may be given one.
     fn answer<'a>(&'a self, request: Request<Incoming>, guest: &'a HttpsGuest) -> Answering<'a>;
 }
 
@@ -69,34 +74,51 @@ where
 {
     let visit = Arc::new(visit);
     let limits = Arc::clone(&shared.limits);
-    let answering = Arc::clone(&shared);
-    let visiting = Arc::clone(&visit);
+    // The registry lets in by a certificate, before the first request.
+    let is_let_in = Arc::new(AtomicBool::new(visit.guest.certificate.is_some()));
+    let answering = (Arc::clone(&shared), Arc::clone(&visit), Arc::clone(&is_let_in));
     let answer = service_fn(move |request| {
-        let (shared, visit) = (Arc::clone(&answering), Arc::clone(&visiting));
-        async move { Ok::<_, Infallible>(answer::<S>(&shared, request, &visit).await) }
+        let (shared, visit, is_let_in) = answering.clone();
+        async move {
+            let response = answer::<S>(&shared, request, &visit).await;
+            if response.status().is_success() {
+                is_let_in.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.first_packet)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(stream), answer)
+        .serve_connection(TokioIo::new(Lingering::new(stream, limits.linger)), answer)
         .with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
         served = &mut serving => return served.unwrap_or_else(|error| broken(&shared, &visit, &error)),
         () = shared.closing() => {}
-        () = tokio::time::sleep(limits.http_connection) => {}
+        () = time_is_over(&limits, &is_let_in) => {}
     }
     serving.as_mut().graceful_shutdown();
     let doors_close = async {
         shared.closing().await;
-        tokio::time::sleep(limits.flush).await;
+        sleep(limits.flush).await;
     };
     tokio::select! {
         _ = serving => {}
         () = doors_close => {}
-        () = tokio::time::sleep(limits.last_response) => {}
+        () = sleep(limits.last_response) => {}
+    }
+}
+
+/// Returns when no further request is taken. Whoever has not been let in has the time of a CONNECT for it, however many
+/// requests are refused meanwhile: a client that has made a mistake may mend it, and a stranger does not keep its place.
+async fn time_is_over(limits: &Limits, is_let_in: &AtomicBool) {
+    let begun = Instant::now();
+    sleep(limits.first_packet.min(limits.http_connection)).await;
+    if is_let_in.load(Ordering::Relaxed) {
+        sleep_until(begun + limits.http_connection).await;
     }
 }
 

@@ -23,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::lingering::Lingering;
 use super::{HttpVisit, refuse, signature};
 use crate::clock::Clock;
 use crate::converse::{self, Guest, Introduction};
@@ -111,8 +112,8 @@ fn stream_of<S>(upgraded: Upgraded) -> Option<Rewound<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let parts = upgraded.downcast::<TokioIo<S>>().ok()?;
-    Some(Rewound::new(parts.read_buf, parts.io.into_inner()))
+    let parts = upgraded.downcast::<TokioIo<Lingering<S>>>().ok()?;
+    Some(Rewound::new(parts.read_buf, parts.io.into_inner().into_inner()))
 }
 
 /// Who asks. Where a signature counts, it counts first; without one, and whatever else stands in the Authorization

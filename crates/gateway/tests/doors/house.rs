@@ -73,7 +73,7 @@ impl access::Functions for Function {
     }
 }
 
-/// Answers every HTTPS request with who asked.
+/// Answers every HTTPS request with who asked; what is under `/refused` with 403.
 struct Mirror;
 
 impl Requests for Mirror {
@@ -81,14 +81,19 @@ impl Requests for Mirror {
         let certificate = guest.certificate.as_ref().map(|credential| credential.principal.to_string());
         let who = certificate.unwrap_or_else(|| "nobody".to_owned());
         let text = format!("{} {} by {who}", request.method(), request.uri().path());
+        let is_refused = request.uri().path().starts_with("/refused");
         let takes = match request.uri().path() {
-            "/slow" => Duration::from_secs(1),
+            "/slow" | "/refused/slow" => Duration::from_secs(1),
             "/never" => Duration::from_secs(3600),
             _ => Duration::ZERO,
         };
         Box::pin(async move {
             tokio::time::sleep(takes).await;
-            Response::new(Full::new(Bytes::from(text)))
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            if is_refused {
+                *response.status_mut() = http::StatusCode::FORBIDDEN;
+            }
+            response
         })
     }
 }
