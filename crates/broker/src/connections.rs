@@ -206,7 +206,7 @@ impl Broker {
             inner.committer.submit(Job::save(&cell, Then::Tell(ticket.clone())));
             ticket
         });
-        inner.deleted(&cell, deleted, deletion, &trace, now);
+        inner.deleted(&cell, deleted, &trace, now);
         match ticket {
             Some(ticket) => ticket.wait().await.map_err(|error| unavailable(&error)),
             None => Ok(()),
@@ -233,7 +233,10 @@ impl Inner {
             kept.session.expiry = 0;
         }
         if seat.live.is_some() {
-            let ended = seat.oust(Fault::AdministrativeAction, trace, &self.dialect, now);
+            let mut ended = seat.oust(Fault::AdministrativeAction, trace, &self.dialect, now);
+            let will =
+                ended.as_mut().filter(|_| deletion.prevent_will).and_then(|(ended, _)| ended.will.take());
+            will.iter().for_each(|_| seat.will_done());
             return Some(Deleted { ended, ..Deleted::default() });
         }
         let ends = deletion.clean_session;
@@ -244,7 +247,7 @@ impl Inner {
         Some(Deleted { ended: None, over, will })
     }
 
-    fn deleted(&self, cell: &Arc<Cell>, deleted: Deleted, deletion: Deletion, trace: &str, now: Timestamp) {
+    fn deleted(&self, cell: &Arc<Cell>, deleted: Deleted, trace: &str, now: Timestamp) {
         if let Some((ended, waker)) = deleted.ended {
             waker.into_iter().for_each(Waker::wake);
             if ended.version == mqtt::Version::V311 && self.dialect.tells_v3(Fault::AdministrativeAction) {
@@ -252,7 +255,7 @@ impl Inner {
                 self.diverges_for(row, cell.client_id.as_str(), "DISCONNECT", detail, now);
             }
             let by = Departure::by(Fault::AdministrativeAction, &"by DeleteConnection", trace);
-            self.conclude(cell, ended, &Departure { will: by.will && !deletion.prevent_will, ..by }, now);
+            self.conclude(cell, ended, &by, now);
         }
         if let Some((standing, will)) = deleted.will {
             self.publish_will(cell, &standing, &will, now);

@@ -234,6 +234,12 @@ impl Committer {
         }
     }
 
+    /// Loses what waits behind the first job, as if the process had ended there.
+    #[cfg(test)]
+    pub(crate) fn forget_all_but_the_first(&self) {
+        self.waiting.lock().jobs.truncate(1);
+    }
+
     /// Ends the loop when all that waits is written.
     pub(crate) fn close(&self) {
         let mut waiting = self.waiting.lock();
@@ -330,12 +336,14 @@ impl Inner {
             if let Err(error) = &committed {
                 failed.extend(saved.iter().map(|(cell, _)| (Arc::as_ptr(cell), error.clone())));
             }
-            if job.is_will && appended.is_err() {
-                self.will_again(job.appends, saved.iter().map(|(cell, _)| cell.clone()).collect());
-            }
+            let cells: Vec<_> = saved.iter().filter(|_| job.is_will).map(|(cell, _)| cell.clone()).collect();
             self.saved(saved, committed.is_ok());
-            if committed.is_err() && !mutation::is(Mutation::SavesOnce) {
-                self.committer.waiting.lock().unsaved.topics.extend(job.retained);
+            match &committed {
+                Err(_) if job.is_will => self.will_again(job.appends, job.retained, cells),
+                Err(_) if !mutation::is(Mutation::SavesOnce) => {
+                    self.committer.waiting.lock().unsaved.topics.extend(job.retained);
+                }
+                _ => {}
             }
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
@@ -383,8 +391,13 @@ impl Inner {
 
     /// A will that could not be written is written again, and its record goes after that. There is a bound on how much waits
     /// for that: beyond it a will is given up.
-    fn will_again(&self, appends: Vec<(Append, Vec<Waits>)>, saves: Vec<Arc<Cell>>) {
-        let job = Job { appends, saves, is_will: true, ..Job::new(Then::Rest) };
+    fn will_again(
+        &self,
+        appends: Vec<(Append, Vec<Waits>)>,
+        retained: Vec<(Box<str>, usize)>,
+        saves: Vec<Arc<Cell>>,
+    ) {
+        let job = Job { appends, retained, saves, is_will: true, ..Job::new(Then::Rest) };
         let bytes = self.committer.waiting.lock().unsaved.bytes + job.bytes();
         if bytes > MOST_BYTES || mutation::is(Mutation::SavesOnce) {
             return self.missed(job.appends.into_iter().flat_map(|(_, cells)| cells).collect());

@@ -1,6 +1,7 @@
 //! What others do between two steps of one: another thread, a group of writes that ends there, a disk that fails for a moment.
 //! By hand, step by step.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
@@ -94,6 +95,48 @@ fn a_will_that_could_not_be_written_is_written_again_and_its_record_goes_then() 
     house.work();
     assert_eq!((house.broker.waiting_writes().0, wills(&store)), (0, 0));
     assert_eq!(inherited(&house), ["c"]);
+}
+
+#[test]
+fn a_retained_will_that_could_not_be_written_is_written_again_and_its_record_goes_then() {
+    let store = MemoryStore::new();
+    let house = House::on(Arc::new(store.clone()), Some(Arc::<MemoryJournal>::default()), |_| {});
+    let mut client = house.client_with("c", Version::V5, |connect| {
+        connect.will = will("gone", "c");
+        connect.will.iter_mut().for_each(|will| will.retain = true);
+    });
+    store.fail("full");
+    client.cut();
+    house.work();
+    store.recover();
+    assert_eq!(wills(&store), 1);
+    house.pass(1);
+    house.work();
+    assert_eq!((house.broker.waiting_writes().0, wills(&store)), (0, 0));
+    let retained = block_on(store.scan(records::RETAINED, &[], None, 10)).unwrap();
+    assert_eq!(retained.len(), 1);
+}
+
+/// What DeleteConnection answers is on the disk: also that there is no will.
+#[test]
+fn a_will_that_was_prevented_has_no_record_when_that_is_answered() {
+    let store = MemoryStore::new();
+    let house = House::on(Arc::new(store.clone()), Some(Arc::<MemoryJournal>::default()), |_| {});
+    heir(&house, "gone");
+    let _client = house.client_with("c", Version::V5, |connect| connect.will = will("gone", "c"));
+    house.work();
+    assert_eq!(wills(&store), 1);
+    let deletion = crate::Deletion { prevent_will: true, ..Default::default() };
+    let deleting = house.broker.delete_connection("c", deletion, house.now());
+    let mut deleting = std::pin::pin!(deleting);
+    let mut cx = std::task::Context::from_waker(Waker::noop());
+    assert!(deleting.as_mut().poll(&mut cx).is_pending());
+    // Of what was handed in only the first job is written: what comes later may never come.
+    house.broker.0.committer.forget_all_but_the_first();
+    house.work();
+    assert!(deleting.as_mut().poll(&mut cx).is_ready());
+    assert_eq!(wills(&store), 0);
+    assert!(inherited(&house).is_empty());
 }
 
 fn oasis() -> Arc<House> {
