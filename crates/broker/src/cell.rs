@@ -233,6 +233,10 @@ impl Seat {
         now: Timestamp,
     ) -> Option<(Ended, Option<Waker>)> {
         let mut live = self.live.take()?;
+        if !self.accepted {
+            // Its CONNECT will be refused: such a one has no will.
+            live.talk.terms_mut().will = None;
+        }
         live.talk.close(fault, trace, dialect);
         let waker = live.waker.take();
         let generation = live.generation;

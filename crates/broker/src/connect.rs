@@ -155,7 +155,12 @@ impl Broker {
             refuse(client, Violation::new(Fault::ServerError, detail))
         };
         inner.remember(&seated, lasts).await.map_err(unstored)?;
-        if inner.accept(&seated, clock()) {
+        let Some(given_up) = inner.accept(&seated, clock()) else {
+            let condemned = seated.standing.is_condemned();
+            let fault = if condemned { Fault::CertificateNotActive } else { Fault::TakenOver };
+            return Err(refuse(client, Violation::new(fault, "its seat was taken before it was accepted")));
+        };
+        if given_up {
             // [MQTT-4.3.3-6] what is given up is released, which must be on the disk before the client hears of it.
             inner.remember(&seated, true).await.map_err(unstored)?;
         }
@@ -265,21 +270,21 @@ impl Inner {
     /// Nothing can refuse the connection any more: what waits for it may go out. Before, nothing is sent, so that nothing is
     /// told of and billed that a refused client does not get.
     ///
-    /// True if messages of QoS 2 that the client may have were given up.
-    fn accept(&self, connection: &Connection, now: Timestamp) -> bool {
+    /// True if messages of QoS 2 that the client may have were given up; nothing if it has lost its seat already.
+    fn accept(&self, connection: &Connection, now: Timestamp) -> Option<bool> {
         let cell = connection.cell();
         let reports = cell.enter(|seat| {
-            let Some((live, kept)) = seat.of(connection.generation()) else { return Vec::new() };
+            let (live, kept) = seat.of(connection.generation())?;
             let standing = live.standing.clone();
             let reports = self.resume(&mut kept.session, &mut live.talk, &standing, now);
             seat.accepted = true;
-            reports
-        });
+            Some(reports)
+        })?;
         self.provoke_renumbering(cell, &reports, now);
         self.report_all(connection.client_id(), &reports, now);
         self.look_after(cell);
         self.kick_groups_of(cell);
-        reports.iter().any(|report| report.qos == mqtt::QoS::ExactlyOnce && report.is_given_up())
+        Some(reports.iter().any(|report| report.qos == mqtt::QoS::ExactlyOnce && report.is_given_up()))
     }
 
     /// The client's own id, or a generated one.

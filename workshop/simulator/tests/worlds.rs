@@ -216,6 +216,16 @@ fn what_was_found_stays_mended() {
         ),
         // The model took a moment of a process whose clock was ahead for one of the next process.
         (120_027_423, vec![15, 25, 26, 46, 58, 92, 94, 98, 105, 106, 109, 110]),
+        // A will of a CONNECT that was refused: the certificate had been switched off while its session was being stored.
+        (140_234_330, vec![66, 70, 71, 72, 73, 74, 77, 78, 79, 80, 83, 85, 86, 87, 90, 95]),
+        // The model did not know that a PUBREL which comes again keeps its place in the window.
+        (
+            140_030_020,
+            vec![
+                34, 39, 40, 46, 49, 50, 54, 56, 57, 59, 61, 68, 75, 78, 79, 87, 90, 91, 93, 99, 101, 102,
+                103, 108, 136,
+            ],
+        ),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

@@ -117,6 +117,27 @@ fn a_retained_will_that_could_not_be_written_is_written_again_and_its_record_goe
     assert_eq!(retained.len(), 1);
 }
 
+/// Nothing was agreed on: it has no will either.
+#[test]
+fn who_loses_its_seat_before_it_is_accepted_is_refused_and_has_no_will() {
+    let store = MemoryStore::new();
+    let house = House::on(Arc::new(store.clone()), Some(Arc::<MemoryJournal>::default()), |_| {});
+    let now = house.now();
+    let clock = move || now;
+    let mut asked = connect("c", Version::V5);
+    asked.will = will("gone", "first");
+    let first = house.broker.connect(Box::new(asked), House::anybody(), House::link(), &clock);
+    let mut first = std::pin::pin!(first);
+    let mut cx = std::task::Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut cx).is_pending(), "its will is not on the disk yet");
+    let second = house.client("c", Version::V5);
+    assert!(matches!(first.as_mut().poll(&mut cx), std::task::Poll::Ready(Err(_))));
+    house.work();
+    assert!(!house.heard("will.published"), "{:?}", house.events());
+    assert_eq!(wills(&store), 0);
+    drop(second);
+}
+
 /// What DeleteConnection answers is on the disk: also that there is no will.
 #[test]
 fn a_will_that_was_prevented_has_no_record_when_that_is_answered() {

@@ -140,6 +140,7 @@ impl Retained {
                 self.arrivals.answered(wire, suback, late, &self.topics, self.latest, now);
             }
             Packet::Publish(publish) => return self.arrivals.gave(wire, client, publish, now),
+            Packet::PubRel(ack) => self.arrivals.released(wire, ack.packet_id.get()),
             _ => {}
         }
         Ok(())

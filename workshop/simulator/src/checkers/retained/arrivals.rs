@@ -109,6 +109,12 @@ impl Arrivals {
         }
     }
 
+    /// A client was given a PUBREL: until its PUBCOMP it keeps a place in the window, and the identifier, which another message
+    /// may need. On a new connection it comes without its PUBLISH.
+    pub(super) fn released(&mut self, wire: usize, id: u16) {
+        self.unacknowledged.entry(wire).or_default().insert(id);
+    }
+
     /// Nothing more has to come.
     fn settle(&mut self, wire: usize, topic: &str) {
         for asked in self.asked.iter_mut().filter(|asked| asked.wire == wire) {
