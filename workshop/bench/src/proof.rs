@@ -144,7 +144,10 @@ mod tests {
         }
         let parts = parts(&Sources::read(&args).unwrap());
         let stale = "make it again: UPDATE_DOCS=1 cargo test -p thingcore-bench";
-        assert_eq!(fs::read_to_string(&args.out).unwrap_or_default(), page(&parts, "evidence"), "{stale}");
+        let (there, made) = (fs::read_to_string(&args.out).unwrap_or_default(), page(&parts, "evidence"));
+        // Both are long: the first line that differs is enough.
+        let differs = there.lines().zip(made.lines()).find(|(there, made)| there != made);
+        assert!(there == made, "{stale}; at the first difference {differs:?}");
         for (name, charts) in parts.iter().flat_map(|part| &part.pictures) {
             let there = fs::read_to_string(from.join(name)).unwrap_or_default();
             assert!(there == svg(charts), "{name}: {stale}");
