@@ -226,6 +226,8 @@ fn what_was_found_stays_mended() {
                 103, 108, 136,
             ],
         ),
+        // The record of a will had no place beside that of an earlier one which waited for the disk.
+        (190_018_451, vec![22, 23, 36, 50, 51, 64, 68, 74, 77, 94, 95, 100, 101, 108, 117, 138, 139, 140]),
     ];
     for (seed, keep) in found {
         let case = Case { keep: Some(keep), ..Case::new(seed, STEPS) };

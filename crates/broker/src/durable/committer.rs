@@ -135,6 +135,8 @@ struct Group {
     later: Vec<Batch>,
     logs: Vec<(Key, u64)>,
     saved: Vec<Vec<(Arc<Cell>, Vec<Key>)>>,
+    /// A will of it has to wait for an earlier one of its client.
+    blocked: Vec<bool>,
     /// There is a will: the record of that goes when the will is where it has to be.
     wills: bool,
 }
@@ -307,7 +309,8 @@ impl Inner {
 
     async fn write(&self, mut jobs: Vec<Job>, trims: BTreeMap<Key, u64>, clock: Clock<'_>) {
         let Some(journal) = self.journal.clone() else { return };
-        let Group { appends, mut targets, batches, later, logs, saved, wills } = self.put_together(&mut jobs);
+        let Group { appends, mut targets, batches, later, logs, saved, blocked, wills } =
+            self.put_together(&mut jobs);
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
         let committing = join_all(batches.into_iter().map(|batches| self.commit_all(batches)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
@@ -331,7 +334,10 @@ impl Inner {
         }
         self.announce(&appended, targets, now);
         let mut failed = Vec::new();
-        for ((job, committed), saved) in jobs.into_iter().zip(committed).zip(saved) {
+        let saved = saved.into_iter().zip(blocked);
+        for ((job, committed), (saved, blocked)) in jobs.into_iter().zip(committed).zip(saved) {
+            let waits = || StoreError::unavailable("an earlier will of the client waits for the disk");
+            let committed = committed.and_then(|()| if blocked { Err(waits()) } else { Ok(()) });
             let committed = committed.and_then(|()| depends(&saved, &failed));
             if let Err(error) = &committed {
                 failed.extend(saved.iter().map(|(cell, _)| (Arc::as_ptr(cell), error.clone())));
@@ -371,16 +377,18 @@ impl Inner {
                     group.targets.extend(cells);
                 }
             }
-            let (mut records, mut added) = (Batch::new(), Vec::new());
+            let (mut records, mut added, mut is_blocked) = (Batch::new(), Vec::new(), false);
             for cell in job.saves.drain(..) {
                 if job.is_will {
                     cell.enter(Seat::will_done);
                 }
-                let save::Added { log, abandoned } = save::add(&cell, &mut records);
+                let save::Added { log, abandoned, blocked } = save::add(&cell, &mut records);
+                is_blocked |= blocked;
                 group.logs.extend(log);
                 added.push((cell, abandoned));
             }
             group.saved.push(added);
+            group.blocked.push(is_blocked);
             let mut first = self.retained_records(&job.retained);
             group.later.push(if waits { std::mem::take(&mut records) } else { Batch::new() });
             first.push(records);

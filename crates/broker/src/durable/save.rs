@@ -26,6 +26,8 @@ pub(crate) struct Added {
     pub log: Option<(Key, u64)>,
     /// The journals of sessions that are over.
     pub abandoned: Vec<Key>,
+    /// A will could not be added: there is one record of a client, and it is still that of an earlier one.
+    pub blocked: bool,
 }
 
 /// Adds the records of a cell to a batch.
@@ -40,7 +42,8 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
             let upto = kept.session.trim_log()?;
             Some((received_key(&cell.client_id, &kept.incarnation), upto))
         });
-        (session, will, before, held, Added { log, abandoned: std::mem::take(&mut seat.abandoned) })
+        let (abandoned, blocked) = (std::mem::take(&mut seat.abandoned), held && will.is_some());
+        (session, will, before, held, Added { log, abandoned, blocked })
     });
     match session {
         Some(record) => SESSIONS.put(batch, &key, &record),

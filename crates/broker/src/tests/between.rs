@@ -90,6 +90,10 @@ fn a_will_that_could_not_be_written_is_written_again_and_its_record_goes_then() 
     house.work();
     assert!(house.broker.waiting_writes().0 > 0, "it waits for another try");
     assert_eq!(wills(&store), 1, "if the process died now it would be published by the next one");
+    // There is one record of a client: who brings another will has to wait.
+    let mut again = connect("c", Version::V5);
+    again.will = will("gone", "another");
+    assert!(house.try_connect(House::anybody(), again).is_err());
     works.store(true, Ordering::Relaxed);
     house.pass(1);
     house.work();
