@@ -140,11 +140,15 @@ pub(crate) fn existing(world: &World<'_>, of: Use) -> Option<Vec<Vec<Node>>> {
             if index > 0 {
                 all.iter_mut().for_each(|nodes| nodes.push(Node::Letter(slash)));
             }
-            let spelled = match level {
-                "{rest}" => vec![vec![Node::Any]],
-                "{fmt}" => vec![world.spell("json")?, world.spell("cbor")?],
-                name if name.starts_with('{') => vec![vec![Node::Except(slash), Node::AnyExcept(slash)]],
-                plain => vec![world.spell(plain)?],
+            let spelled = match (level, level.split_once('{')) {
+                ("{rest}", _) => vec![vec![Node::Any]],
+                ("{fmt}", _) => vec![world.spell("json")?, world.spell("cbor")?],
+                (_, Some((begun, _))) => {
+                    let mut nodes = world.spell(begun)?;
+                    nodes.extend([Node::Except(slash), Node::AnyExcept(slash)]);
+                    vec![nodes]
+                }
+                (plain, None) => vec![world.spell(plain)?],
             };
             let longer = |nodes: &Vec<Node>| {
                 spelled.iter().map(|more| nodes.iter().chain(more).copied().collect()).collect::<Vec<_>>()

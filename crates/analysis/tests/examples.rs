@@ -146,6 +146,16 @@ fn the_dialect_is_awss() {
     );
     let parent = cohort("Allow Connect client/*; Allow Subscribe topicfilter/a/#; Allow Receive topic/a");
     assert_eq!(word(&parent, Deed::Receive, "a"), "no", "# does not match the parent level");
+    let jobs = cohort(
+        "Allow Connect client/*; Allow Subscribe topicfilter/$aws/things/T/jobs/*; Allow Receive topic/$aws/*",
+    );
+    for (topic, expected) in [
+        ("$aws/things/T/jobs/J/notify-namespace-N/", "yes"),
+        ("$aws/things/T/jobs/J/notify-namespace-/", "no"),
+        ("$aws/things/T/jobs/J/notify-namespace-N", "no"),
+    ] {
+        assert_eq!(word(&jobs, Deed::Receive, topic), expected, "{topic}");
+    }
 }
 
 /// One client id is one device.

@@ -56,7 +56,8 @@ impl fmt::Display for Family {
 /// One kind of reserved topic.
 ///
 /// A pattern's levels are literal, or `{name}` for any one non-empty level, `{fmt}` for `json` or `cbor`, or a last
-/// `{rest}` for one or more levels of any content.
+/// `{rest}` for one or more levels of any content. A `{name}` behind some text is one level that begins with it and goes
+/// on. A pattern that ends with `/` has an empty last level, which is literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReservedTopic {
     /// Whose it is.
@@ -195,10 +196,10 @@ fn pattern_meets(pattern: &str, filter: &str) -> bool {
 const REST: &str = "{rest}";
 
 fn part_takes(part: &str, level: &str) -> bool {
-    match part {
-        "{fmt}" => matches!(level, "json" | "cbor"),
-        _ if part.starts_with('{') => !level.is_empty(),
-        _ => part == level,
+    match part.split_once('{') {
+        None => part == level,
+        Some(_) if part == "{fmt}" => matches!(level, "json" | "cbor"),
+        Some((begun, _)) => level.strip_prefix(begun).is_some_and(|rest| !rest.is_empty()),
     }
 }
 

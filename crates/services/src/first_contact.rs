@@ -113,6 +113,10 @@ enum Tried {
     Done(Option<String>),
     /// The certificate does not wait any more: somebody gave it this status, or deleted it.
     Overtaken(Option<CertificateStatus>),
+    /// Its CA does not let it in any more.
+    Refused(Trouble),
+    /// Somebody took the template away from the CA.
+    NoTemplate,
 }
 
 /// The message of just-in-time registration. Both times are in milliseconds since 1970 (unconfirmed; the page shows
@@ -312,20 +316,14 @@ impl Services {
             return Ok(known);
         }
         let turned_away = |trouble| Ok(self.turned_away(record.id.as_str(), trouble, now));
-        let Some(ca) = self.records.get(&CA_CERTIFICATES, &ca_certificate_key(ca.as_str()), now).await?
-        else {
-            return turned_away(Trouble::new(
-                format_args!("CA {ca}, which signed the certificate, is not registered any more"),
-                "activate the certificate yourself, or register the CA again",
-            ));
+        let ca = match self.ca_in_force(ca, now).await? {
+            Ok(ca) => ca,
+            Err(trouble) => return turned_away(trouble),
         };
-        if let Err(trouble) = check_ca(&ca.value, now) {
-            return turned_away(trouble);
-        }
         if let Err(error) = check_certificate("certificate", certificate, now) {
             return turned_away(Trouble::new(error.message, "give the device another certificate"));
         }
-        if !self.throttle.admit_return(now) {
+        if !self.throttle.admit_return(record.id.as_str(), now) {
             return turned_away(Trouble::new(
                 "devices whose certificates wait for activation come back too often",
                 "let the device wait longer before it tries again",
@@ -335,11 +333,28 @@ impl Services {
         self.welcome(&device, now).await
     }
 
+    /// The CA of a certificate that is registered, if it may let it in now.
+    async fn ca_in_force(
+        &self,
+        ca: &CertificateId,
+        now: Timestamp,
+    ) -> Result<Result<Stored<CaCertificateRecord>, Trouble>, ApiError> {
+        let found = self.records.get(&CA_CERTIFICATES, &ca_certificate_key(ca.as_str()), now).await?;
+        let Some(found) = found else {
+            return Ok(Err(Trouble::new(
+                format_args!("CA {ca}, which signed the certificate, is not registered any more"),
+                "activate the certificate yourself, or register the CA again",
+            )));
+        };
+        Ok(check_ca(&found.value, now).map(|()| found))
+    }
+
     /// A PENDING_ACTIVATION certificate: provisions its device, or asks for somebody who activates it.
     async fn welcome(&self, device: &Device<'_>, now: Timestamp) -> Result<FirstContact, ApiError> {
-        let config = device.ca.registration_config.as_ref();
-        if config.is_some_and(|it| it.template_body.is_some() || it.template_name.is_some()) {
-            return Ok(self.provision(device, now).await);
+        if has_template(device.ca)
+            && let Some(contact) = self.provision(device, now).await
+        {
+            return Ok(contact);
         }
         self.tell_registered(device, now).await?;
         let (certificate_id, ca_certificate_id) = (device.certificate.id().clone(), device.ca.id.clone());
@@ -368,15 +383,18 @@ impl Services {
         self.broker.publish_event(&topic, Bytes::from(payload), now).await.map_err(publish::refused)
     }
 
-    async fn provision(&self, device: &Device<'_>, now: Timestamp) -> FirstContact {
-        match self.try_provision(device, now).await {
+    /// `None`: the CA has no template any more.
+    async fn provision(&self, device: &Device<'_>, now: Timestamp) -> Option<FirstContact> {
+        Some(match self.try_provision(device, now).await {
             Ok(Tried::Done(thing)) => self.provisioned(device, thing, now),
             Ok(Tried::Overtaken(Some(status))) => {
                 FirstContact::Known { certificate_id: device.certificate.id().clone(), status }
             }
             Ok(Tried::Overtaken(None)) => FirstContact::Unknown,
+            Ok(Tried::Refused(trouble)) => self.turned_away(device.certificate.id().as_str(), trouble, now),
+            Ok(Tried::NoTemplate) => return None,
             Err(error) => self.not_provisioned(device, &error, now),
-        }
+        })
     }
 
     fn provisioned(&self, device: &Device<'_>, thing_name: Option<String>, now: Timestamp) -> FirstContact {
@@ -420,7 +438,16 @@ impl Services {
             if status != Some(CertificateStatus::PendingActivation) {
                 return Ok(Tried::Overtaken(status));
             }
-            let template = self.template_of(device.ca, now, &mut batch).await?;
+            // Read anew by each attempt: whoever switches the CA off meanwhile has switched it off for this device too.
+            let ca = match self.ca_in_force(&device.ca.id, now).await? {
+                Ok(ca) => ca,
+                Err(trouble) => return Ok(Tried::Refused(trouble)),
+            };
+            if !has_template(&ca.value) {
+                return Ok(Tried::NoTemplate);
+            }
+            CA_CERTIFICATES.check(&mut batch, &ca.key, Condition::Revision(ca.revision));
+            let template = self.template_of(&ca.value, now, &mut batch).await?;
             let plan = template.plan(&parameters).map_err(|fault| ApiError::invalid(fault.to_string()))?;
             self.stage(&plan, now, &mut batch).await?;
             Ok::<_, ApiError>(Tried::Done(plan.thing.map(|thing| thing.name)))
@@ -467,6 +494,12 @@ fn read_own(chain: &[Vec<u8>]) -> Result<Certificate, Trouble> {
     }
     let own = chain.first().ok_or_else(|| Trouble::new("the peer sent no certificate", remedy))?;
     Certificate::from_der(own).map_err(|fault| Trouble::new(fault, remedy))
+}
+
+/// Whether a CA provisions the devices of its certificates.
+fn has_template(ca: &CaCertificateRecord) -> bool {
+    let config = ca.registration_config.as_ref();
+    config.is_some_and(|it| it.template_body.is_some() || it.template_name.is_some())
 }
 
 /// Whether a CA may let unknown certificates in.

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use dialect::{API_RATES, Dialect, Rate};
 use identity::Timestamp;
-use session::throttle::SharedBucket;
+use parking_lot::Mutex;
+use session::throttle::{NamedBuckets, SharedBucket};
 
 use crate::{ApiError, ErrorCode};
 
@@ -18,6 +19,11 @@ const REGISTRATIONS: [&str; 4] = [
     "RegisterCertificateWithoutCA",
 ];
 
+/// How often in a second one device is heard that comes back while its certificate waits. Ours: AWS names none.
+const RETURNS_OF_ONE: Rate = Rate::per_second(1);
+/// Certificates remembered in a second; beyond that the oldest are let off, and the account's rate stays.
+const MOST_RETURNING: usize = 16 * 1024;
+
 /// The buckets of all operations that have a rate.
 #[derive(Debug)]
 pub(crate) struct Throttle {
@@ -25,6 +31,8 @@ pub(crate) struct Throttle {
     registrations: Limit,
     /// Devices that come back while their certificate waits: apart, so that they do not keep new ones out.
     returns: Limit,
+    /// The same by certificate: one device that does not rest takes nothing from the others.
+    returning: Mutex<NamedBuckets>,
 }
 
 #[derive(Debug)]
@@ -59,7 +67,9 @@ impl Throttle {
         let rated = control.chain(data).filter(|(_, rate)| rate.limit().is_some());
         let operations = rated.map(|(operation, rate)| (operation, Limit::new(rate))).collect();
         let registrations = Limit::new(limits.certificates_per_second);
-        Self { operations, registrations, returns: Limit::new(limits.certificates_per_second) }
+        let returns = Limit::new(limits.certificates_per_second);
+        let returning = Mutex::new(NamedBuckets::new(MOST_RETURNING));
+        Self { operations, registrations, returns, returning }
     }
 
     /// Counts a device certificate that is registered just in time.
@@ -68,8 +78,10 @@ impl Throttle {
     }
 
     /// Counts a device that comes back while its certificate waits for activation.
-    pub fn admit_return(&self, now: Timestamp) -> bool {
-        self.returns.admits(now)
+    pub fn admit_return(&self, certificate_id: &str, now: Timestamp) -> bool {
+        // Without a rate for the account there is none for a device.
+        self.returns.rate.limit().is_none()
+            || self.returning.lock().take(certificate_id, RETURNS_OF_ONE, now) && self.returns.admits(now)
     }
 
     /// Counts a request.

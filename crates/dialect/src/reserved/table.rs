@@ -56,6 +56,7 @@ reserved! {
         D "$aws/things/{thing}/jobs/{job}/update/rejected",
         S "$aws/things/{thing}/jobs/notify",
         D "$aws/things/{thing}/jobs/notify-next",
+        S "$aws/things/{thing}/jobs/{job}/notify-namespace-{ns}/",
     }
     Commands {
         S "$aws/commands/things/{thing}/executions/{execution}/request",
@@ -114,6 +115,7 @@ reserved! {
         S "$aws/events/certificates/{rest}",
         S "$aws/events/job/{rest}",
         S "$aws/events/jobExecution/{rest}",
+        S "$aws/events/commandExecution/{command}/{status}",
         S "$aws/events/thing/{rest}",
         S "$aws/events/thingGroup/{rest}",
         S "$aws/events/thingType/{rest}",

@@ -30,6 +30,8 @@ fn what_clients_may_not_publish() {
         ("$aws/things//shadow/update", Unknown),
         ("$aws/things/T/shadow/update/", Unknown),
         ("$aws/events/presence/connected/c", NotForPublish(Family::Events)),
+        ("$aws/events/commandExecution/C/SUCCEEDED", NotForPublish(Family::Events)),
+        ("$aws/things/T/jobs/J/notify-namespace-N/", NotForPublish(Family::Jobs)),
         ("$aws/certificates/create/xml", Unknown),
         ("$aws/rules/", Unknown),
         ("$share/g/a", ShareIsNoTopic),
@@ -48,6 +50,13 @@ fn what_clients_subscribe_to() {
         "$aws/things/T/jobs/get/accepted",
         "$aws/things/T/jobs/#",
         "$aws/things/T/jobs/notify",
+        "$aws/things/T/jobs/J/notify-namespace-N/",
+        "$aws/things/+/jobs/+/notify-namespace-N/",
+        "$aws/things/T/jobs/J/+/+",
+        "$aws/things/T/jobs/J/notify-namespace-N/#",
+        "$aws/events/commandExecution/C/SUCCEEDED",
+        "$aws/events/commandExecution/+/+",
+        "$aws/events/commandExecution/#",
         "$aws/events/#",
         "$aws/events/presence/+/c",
         "$aws/things/T/shadow/update",
@@ -71,6 +80,11 @@ fn what_clients_may_not_subscribe_to() {
         ("$share/g/$SYS/#", Unknown),
         ("$aws/things/T/jobs/get", NotForSubscribe(Family::Jobs)),
         ("$aws/things/T/nothing", Unknown),
+        ("$aws/things/T/jobs/J/notify-namespace-N", Unknown),
+        ("$aws/things/T/jobs/J/notify-namespace-/", Unknown),
+        ("$aws/things/T/jobs/J/notify-namespace-N/x", Unknown),
+        ("$aws/things/T/jobs/J/notify-namespac/", Unknown),
+        ("$aws/events/commandExecution/C", Unknown),
     ] {
         assert_eq!(subscribe_allowed(filter), Err(fault), "{filter}");
     }
@@ -118,10 +132,18 @@ fn topics_of(pattern: &str, choices: &dyn Fn(usize) -> Vec<String>) -> Vec<Vec<S
             }
             "{fmt}" => extended(&topics, &|_| vec!["json".into(), "cbor".into()]),
             _ if part.starts_with('{') => extended(&topics, choices),
+            _ if part.contains('{') => extended(&topics, &|place| begun_with(part, choices(place))),
             _ => extended(&topics, &|_| vec![part.into()]),
         };
     }
     topics
+}
+
+/// Those of the choices that begin as the part does and go on, and one of its own.
+fn begun_with(part: &str, choices: Vec<String>) -> Vec<String> {
+    let start = &part[..part.find('{').unwrap()];
+    let fits = |level: &String| level.starts_with(start) && level.len() > start.len();
+    choices.into_iter().filter(fits).chain([format!("{start}z")]).collect()
 }
 
 fn extended(topics: &[Vec<String>], choices: &dyn Fn(usize) -> Vec<String>) -> Vec<Vec<String>> {
@@ -159,6 +181,8 @@ fn filters() -> impl Strategy<Value = String> {
                     2 if part == "{fmt}" => "xml".into(),
                     _ if part == "{fmt}" => "json".into(),
                     _ if part.starts_with('{') => "y".into(),
+                    2 if part.contains('{') => part[..part.find('{').unwrap()].into(),
+                    _ if part.contains('{') => format!("{}y", &part[..part.find('{').unwrap()]),
                     _ => part.into(),
                 })
                 .collect();

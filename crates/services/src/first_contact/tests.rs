@@ -327,17 +327,79 @@ fn a_ca_that_is_switched_off_meanwhile_lets_nobody_in() {
     let (scene, _) = scene();
     let owner = Owner::new("CA");
     let ca = sponsor(&scene, &owner.pem(), None);
-    scene.meddle(move |other| {
-        let input = UpdateCACertificateRequest {
-            certificate_id: ca.to_string(),
-            new_status: Some(CACertificateStatus::Inactive),
-            ..Default::default()
-        };
-        store::block_on(other.update_ca_certificate(input, NOW)).unwrap();
-    });
+    scene.meddle(move |other| switch_off(other, &ca));
     let device = der(&owner.device("d"));
     assert_failed(contact(&scene, std::slice::from_ref(&device), NAME, NOW), "is INACTIVE");
     assert_eq!(status(&scene, &id_of(&device)), None);
+}
+
+fn switch_off(services: &Services, ca: &CertificateId) {
+    let input = UpdateCACertificateRequest {
+        certificate_id: ca.to_string(),
+        new_status: Some(CACertificateStatus::Inactive),
+        ..Default::default()
+    };
+    store::block_on(services.update_ca_certificate(input, NOW)).unwrap();
+}
+
+#[test]
+fn a_ca_that_is_switched_off_meanwhile_provisions_nobody() {
+    let (scene, recorder) = scene();
+    let owner = Owner::new("CA");
+    let ca = sponsor(&scene, &owner.pem(), with_body());
+    // The certificate is registered as the first act has happened, and the template is carried out after the second.
+    scene.meddle(|_| {});
+    scene.meddle(move |other| switch_off(other, &ca));
+    let device = der(&owner.device("lamp-7"));
+    let one = std::slice::from_ref(&device);
+    assert_failed(contact(&scene, one, NAME, NOW), "is INACTIVE");
+    assert_eq!(status(&scene, &id_of(&device)), Some(CertificateStatus::PendingActivation));
+    let input = DescribeThingRequest { thing_name: "lamp-7".into() };
+    assert!(scene.run(scene.services.describe_thing(input, NOW)).is_err());
+    assert_failed(contact(&scene, one, NAME, NOW), "is INACTIVE");
+    assert_eq!(recorder.texts(Kind::CertificateNotRegistered).len(), 2);
+    check_store(&scene.store);
+}
+
+#[test]
+fn a_template_that_is_changed_meanwhile_is_the_one_that_counts() {
+    let emptied =
+        RegistrationConfig { template_body: None, role_arn: Some(ROLE.into()), template_name: None };
+    let renamed = RegistrationConfig {
+        template_body: Some(JITP.replace(r#""v1""#, r#""v2""#)),
+        role_arn: Some(ROLE.into()),
+        template_name: None,
+    };
+    for config in [emptied, renamed] {
+        let provisions = config.template_body.is_some();
+        let (scene, _) = scene();
+        let owner = Owner::new("CA");
+        let ca = sponsor(&scene, &owner.pem(), with_body());
+        scene.meddle(|_| {});
+        scene.meddle(move |other| {
+            let input = UpdateCACertificateRequest {
+                certificate_id: ca.to_string(),
+                registration_config: Some(config),
+                ..Default::default()
+            };
+            store::block_on(other.update_ca_certificate(input, NOW)).unwrap();
+        });
+        let device = der(&owner.device("lamp-7"));
+        let contacted = contact(&scene, std::slice::from_ref(&device), NAME, NOW);
+        let input = DescribeThingRequest { thing_name: "lamp-7".into() };
+        let thing = scene.run(scene.services.describe_thing(input, NOW));
+        match provisions {
+            true => {
+                assert!(matches!(contacted, FirstContact::Provisioned { .. }), "{contacted:?}");
+                assert_eq!(thing.unwrap().attributes.unwrap()["version"], "v2");
+            }
+            false => {
+                assert!(matches!(contacted, FirstContact::Registered { .. }), "{contacted:?}");
+                assert!(thing.is_err());
+            }
+        }
+        check_store(&scene.store);
+    }
 }
 
 #[test]
@@ -371,4 +433,24 @@ fn devices_are_registered_just_in_time_at_a_rate() {
     );
     let later = Timestamp(NOW.millis() + 1000);
     assert!(matches!(contact(&scene, &[late], NAME, later), FirstContact::Registered { .. }));
+}
+
+#[test]
+fn one_device_that_does_not_rest_does_not_silence_the_others() {
+    let (scene, _) = scene();
+    let owner = Owner::new("CA");
+    sponsor(&scene, &owner.pem(), None);
+    let restless = der(&owner.device("restless"));
+    let other = der(&owner.device("other"));
+    for device in [&restless, &other] {
+        let contacted = contact(&scene, std::slice::from_ref(device), NAME, NOW);
+        assert!(matches!(contacted, FirstContact::Registered { .. }), "{contacted:?}");
+    }
+    let heard = |device, now| {
+        matches!(contact(&scene, std::slice::from_ref(device), NAME, now), FirstContact::Pending { .. })
+    };
+    assert_eq!((0..20).filter(|_| heard(&restless, NOW)).count(), 1);
+    assert_failed(contact(&scene, std::slice::from_ref(&restless), NAME, NOW), "too often");
+    assert!(heard(&other, NOW));
+    assert!(heard(&restless, Timestamp(NOW.millis() + 1000)));
 }

@@ -205,8 +205,9 @@ fn reserved_topics() -> String {
     let mut out = page(
         "Reserved topics",
         "Topics that start with `$` exist only as listed; clients cannot create others (divergence\n\
-         `dollar-topics-closed`). `{name}` stands for one level, `{fmt}` for `json` or `cbor`, `{rest}` for one or more\n\
-         levels. A filter may be subscribed to when some topic that clients may subscribe to matches it.\n\n\
+         `dollar-topics-closed`). `{name}` stands for one level, or for the rest of one that begins as written, `{fmt}` for\n\
+         `json` or `cbor`, `{rest}` for one or more levels. A `/` at the end belongs to the topic. A filter may be\n\
+         subscribed to when some topic that clients may subscribe to matches it.\n\n\
          *Direct*: the service sends it to the client that asked, even without a subscription. RETAIN is not allowed on\n\
          any of them. `$share/NAME/FILTER` is a form of filter and never a topic. The prefix `$aws/rules/RULE/` does not\n\
          count for the length and depth of a topic.",
