@@ -3,6 +3,7 @@
 Whoever imports the fixtures `many_sockets`, `server`, `honest` and `unharmed` has every test of its file judged as an attack; a flood
 asks for `newcomers` too. With ATTACKS_REPORT=FILE each case leaves a row there, whether it passed or not: `attack_report.py`."""
 
+import functools
 import os
 import resource
 import socket
@@ -21,7 +22,7 @@ from provision import unique
 from server import Server
 from websocket import Refused as UpgradeRefused
 from websocket import WebSocket, host_of
-from wire import V5, Closed, Wire
+from wire import V5, V311, Closed, Wire
 
 MIB = 1024 * 1024
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -81,7 +82,7 @@ class Waits:
 
 
 class Honest(threading.Thread):
-    """Clients on all transports, each sending itself numbered messages with QoS 1."""
+    """Clients on all transports, half of them of MQTT 3.1.1, each sending itself numbered messages with QoS 1."""
 
     def __init__(self, server, count):
         super().__init__(daemon=True)
@@ -111,7 +112,7 @@ class Honest(threading.Thread):
     def _dialled(self):
         device = self.server.account.everything()
         for number in range(self.count):
-            yield dial(self.server, TRANSPORTS[number % 3], device)
+            yield dial(self.server, TRANSPORTS[number % 3], device, (V5, V311)[number // 3 % 2])
 
     def _rounds(self, clients, number):
         for place, (client, topic) in enumerate(clients):
@@ -157,7 +158,6 @@ class Newcomers:
 
     def __init__(self, server):
         self.server, self.device = server, server.account.everything()
-        self.context = wire.tls_context(server, self.device)
         self.done, self.since, self.failures = threading.Event(), None, []
         # When each began to come, and how long it took until its CONNACK.
         self.came = {transport: [] for transport in TRANSPORTS}
@@ -171,8 +171,8 @@ class Newcomers:
             self.failures.append(f"{transport}: {failure!r}")
 
     def _come(self, transport):
-        begun, options = time.monotonic(), {"context": self.context} if transport == "tls" else {}
-        with dial(self.server, transport, self.device, **options) as client:
+        begun = time.monotonic()
+        with dial(self.server, transport, self.device) as client:
             connack = client.connect(unique("newcomer"))
             self.came[transport].append((begun, time.monotonic() - begun))
             assert connack.code == 0, connack
@@ -301,8 +301,15 @@ def dial(server, transport, device=None, version=V5, **options):
     if transport == "plain":
         return Wire.dial(server, None, version, port="plain", **options)
     if transport == "tls":
-        return Wire.dial(server, device or server.account.everything(), version, **options)
+        device = device or server.account.everything()
+        return Wire.dial(server, device, version, **{"context": settings_of(server, device), **options})
     return Wire(WebSocket.dial(server, signing.presigned_path(server, host_of(server))), version)
+
+
+@functools.lru_cache
+def settings_of(server, device):
+    """A client's TLS settings, read once: half of what a connection costs an attacker is to read them."""
+    return wire.tls_context(server, device)
 
 
 def greeted(server, transport, version):

@@ -109,13 +109,23 @@ def subscribe(version, filters, packet_id=1, **props):
     return frame(SUBSCRIBE, 2, body + b"".join(text(name) + bytes([options]) for name, options in filters))
 
 
-def unsubscribe(version, filters, packet_id=1):
-    body = struct.pack(">H", packet_id) + (properties({}) if version == V5 else b"")
+def unsubscribe(version, filters, packet_id=1, **props):
+    body = struct.pack(">H", packet_id) + (properties(props) if version == V5 else b"")
     return frame(UNSUBSCRIBE, 2, body + b"".join(text(name) for name in filters))
 
 
 def puback(packet_id):
-    return frame(PUBACK, 0, struct.pack(">H", packet_id))
+    return acknowledgement(PUBACK, packet_id)
+
+
+def acknowledgement(kind, packet_id, code=0, **props):
+    """PUBACK, PUBREC, PUBREL or PUBCOMP. MQTT 3.1.1 has neither code nor properties."""
+    tail = bytes([code]) + (properties(props) if props else b"") if code or props else b""
+    return frame(kind, 2 if kind == PUBREL else 0, struct.pack(">H", packet_id) + tail)
+
+
+def auth(code, **props):
+    return frame(AUTH, 0, bytes([code]) + properties(props))
 
 
 def disconnect(version, code=0, **props):
