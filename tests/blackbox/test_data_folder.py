@@ -375,6 +375,30 @@ def test_a_bill_that_cannot_be_read_is_kept_and_told(stopped):
     assert (stopped.data_dir / "bill.old").read_text() == "nonsense"
 
 
+def test_damage_in_a_bill_is_kept_and_told_and_takes_nothing_that_follows(stopped, tmp_path):
+    bill = stopped.data_dir / "bill.jsonl"
+    lines = bill.read_bytes().splitlines(keepends=True)
+    counts = max(i for i, line in enumerate(lines) if line.startswith(b'{"c"'))
+    damaged = lines[: counts + 1] + [lines[counts].replace(b'"c"', b"\0\0\0"), *lines[counts:]]
+    bill.write_bytes(b"".join(damaged))
+    code, text = check(stopped.data_dir)
+    assert code == FOUND and f"bill.jsonl: 1 line of it cannot be read (line {counts + 2})" in text, text
+    # It stands in the way of no restore: a start copes with it.
+    backup, restored = tmp_path / "backup", tmp_path / "restored"
+    assert cli("backup", backup, "--data-dir", stopped.data_dir).returncode == 0
+    done = cli("restore", backup, "--data-dir", restored)
+    assert done.returncode == 0 and b"bill.jsonl" in done.stdout, done
+    kept = stopped.data_dir / "bill.old"
+    kept.write_text("of an earlier start")
+    kept.chmod(0o600)
+    stopped.start()
+    stopped.wait_for_log("bill.1.old", "counting goes on")
+    assert kept.read_text() == "of an earlier start"
+    assert (stopped.data_dir / "bill.1.old").read_bytes() == b"".join(damaged)
+    stopped.stop()
+    assert check(stopped.data_dir)[0] == SOUND
+
+
 def test_leftovers_of_writes_that_were_cut_short_do_no_harm(stopped):
     (stopped.data_dir / "account.json.0123.new").write_text("{")
     (stopped.data_dir / "store.new").write_bytes(b"\0" * 5000)

@@ -23,7 +23,7 @@ fn make_devices(args: &BenchDevicesArgs) -> Result<(), Box<dyn Error>> {
     let server = Server::find(&args.server, &|name| std::env::var(name).ok())?;
     let made = devices::make(&args.devices, server.ca_file.as_deref(), &Signed { server: &server })?;
     let (there, folder) = (args.devices.count - made, args.devices.out.display());
-    println!("{made} devices made, {there} were there: {folder}");
+    crate::say(&format!("{made} devices made, {there} were there: {folder}\n"))?;
     Ok(())
 }
 
@@ -45,7 +45,9 @@ impl Api for Signed<'_> {
             let text = failed.to_string();
             match failed {
                 CallFailed::Refused { code, .. } => ApiFault { code, text },
-                CallFailed::Unreachable(..) => ApiFault { code: String::new(), text },
+                CallFailed::Unreachable(..) | CallFailed::TooLong { .. } => {
+                    ApiFault { code: String::new(), text }
+                }
             }
         })
     }

@@ -9,7 +9,7 @@ use dialect::{Divergence, State};
 use jiff::Timestamp;
 use telemetry::DivergenceSummary;
 
-use super::{CommandProblem, ask, problem};
+use super::{CommandProblem, ask, note, plain, problem, say};
 use crate::cli::{DivergencesArgs, OutputFormat};
 use crate::device::Call;
 
@@ -23,12 +23,12 @@ pub fn run(args: &DivergencesArgs) -> Result<ExitCode, CommandProblem> {
         Some(path) => read(path)?,
         None => fetch(args)?,
     };
-    print!("{}", shown(&summary, args.format)?);
+    say(&shown(&summary, args.format)?)?;
     let struck = unwanted.seen(&summary);
     if struck.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("thingcore: clients met what --fail-on names: {}", struck.join(", "));
+    note(&format!("clients met what --fail-on names: {}", struck.join(", ")));
     Ok(ExitCode::from(SEEN))
 }
 
@@ -71,7 +71,9 @@ fn table(summary: &DivergenceSummary) -> Table {
     for client in &summary.clients {
         for row in &client.rows {
             let (times, last) = (row.count.to_string(), clock(row.last_seen));
-            table.add_row([&client.client_id, &row.id, &times, &last, &row.detail, &row.standard]);
+            let texts = [&client.client_id, &row.id, &row.detail, &row.standard].map(|text| plain(text));
+            let [who, id, detail, standard] = &texts;
+            table.add_row([who, id, &times, &last, detail, standard]);
         }
     }
     if summary.dropped > 0 {
@@ -173,6 +175,17 @@ mod tests {
     fn unknown_rows_are_refused_before_anything_is_asked() {
         let error = Unwanted::parse(&["no-qos3".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("no-qos3"), "{error}");
+    }
+
+    #[test]
+    fn names_cannot_forge_lines_or_move_the_cursor() {
+        let mut summary = summary(1);
+        let evil = "a\u{1b}[2J\nb\r\u{9b}1m";
+        summary.clients[0].client_id = evil.into();
+        summary.clients[0].rows[0].detail = evil.into();
+        let lines = |text: &str| text.lines().count();
+        let table = shown(&summary, OutputFormat::Table).unwrap();
+        assert!(crate::tests::is_plain(&table) && lines(&table) == 3, "{table:?}");
     }
 
     #[test]

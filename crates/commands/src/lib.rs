@@ -11,6 +11,7 @@ pub mod tail;
 pub mod top;
 pub mod why;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write as _};
 
@@ -38,11 +39,34 @@ fn problem(error: impl fmt::Display) -> CommandProblem {
 /// Writes to standard output. `false` if nobody reads it any more, which is how `| head` ends a command.
 fn say(text: &str) -> Result<bool, CommandProblem> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(problem(format!("standard output: {error}"))),
     }
+}
+
+/// Control characters that JSON leaves in its texts, as JSON may escape them. Tables have none: their names are [`plain`].
+fn harmless(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        c != '\n' && c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match harmful(c) {
+            true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Writes a line of words to standard error, whether anybody reads it or not.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "thingcore: {}", plain(text));
 }
 
 /// A text from the network as it may be shown: control characters in names are escaped.
@@ -64,4 +88,23 @@ fn clock(seconds: f64) -> String {
 fn ask(args: &ServerArgs, call: &Call) -> Result<Value, CommandProblem> {
     let server = Server::find(args, &|name| std::env::var(name).ok()).map_err(problem)?;
     Client::new(&server).call(call).map_err(problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No control character but the ends of lines.
+    pub(crate) fn is_plain(text: &str) -> bool {
+        !text.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c))
+    }
+
+    #[test]
+    fn json_that_is_shown_has_no_control_character_and_says_the_same() {
+        let evil: String = (0..=0x3000).filter_map(char::from_u32).collect();
+        let json = serde_json::to_string(&evil).unwrap();
+        let text = harmless(&json);
+        assert!(is_plain(&text) && text.lines().count() == 1, "{text:?}");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), evil);
+    }
 }

@@ -5,7 +5,7 @@ use comfy_table::presets::NOTHING;
 use quirks::Rule;
 use serde_json::Value;
 
-use super::{CommandProblem, ask, problem};
+use super::{CommandProblem, ask, plain, problem, say};
 use crate::cli::{OutputFormat, QuirkSetArgs, QuirksCommand, ServerArgs};
 use crate::device::Call;
 
@@ -21,8 +21,7 @@ pub fn run(command: &QuirksCommand) -> Result<(), CommandProblem> {
         }
         QuirksCommand::Clear { server, format } => (put(server, &[])?, *format),
     };
-    print!("{}", shown(&rules, format)?);
-    Ok(())
+    say(&shown(&rules, format)?).map(drop)
 }
 
 fn fetch(server: &ServerArgs) -> Result<Vec<Rule>, CommandProblem> {
@@ -73,7 +72,7 @@ fn table(rules: &[Rule]) -> Table {
     for rule in rules {
         let up_to = rule.up_to_seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
         let (probability, seed) = (rule.probability.to_string(), rule.seed.to_string());
-        table.add_row([&rule.row, &rule.client, &probability, &seed, &up_to]);
+        table.add_row([&plain(&rule.row), &plain(&rule.client), &probability, &seed, &up_to]);
     }
     table
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use telemetry::{EventView, TailAnswer, TailFilter};
 
-use super::{CommandProblem, clock, plain, problem, say};
+use super::{CommandProblem, clock, note, plain, problem, say};
 use crate::cli::{LogLevel, OutputFormat, ServerArgs, TailArgs};
 use crate::device::{Call, Client, Server};
 
@@ -66,11 +66,11 @@ pub fn read_along(
         limits.seconds.map(|seconds| Duration::try_from_secs_f64(seconds).map_err(problem)).transpose()?;
     let end = end.map(|duration| Instant::now() + duration);
     let mut answer = call(&client, &json!({ "filter": filter }))?;
-    eprintln!("thingcore: following events of {}", server.api_url);
+    note(&format!("following events of {}", server.api_url));
     let (mut taken, mut lost) = (0, 0);
     loop {
         if answer.lost > 0 {
-            eprintln!("thingcore: {} events were lost: they came faster than they were read", answer.lost);
+            note(&format!("{} events were lost: they came faster than they were read", answer.lost));
             lost += answer.lost;
         }
         for event in &answer.events {
@@ -84,7 +84,7 @@ pub fn read_along(
         }
         let left = end.map_or(WAIT, |end| end.saturating_duration_since(Instant::now()).as_secs_f64());
         if answer.ended {
-            eprintln!("thingcore: the server stops: no more events will come");
+            note("the server stops: no more events will come");
         }
         if answer.ended || left <= 0.0 {
             return Ok(lost);
@@ -109,7 +109,8 @@ fn line(event: &EventView, format: OutputFormat) -> Result<String, CommandProble
 fn words(event: &EventView) -> String {
     let quiet = event.remedy.is_empty() || (!event.failure && event.level == "INFO");
     let remedy = if quiet { String::new() } else { format!(" -> {}", plain(&event.remedy)) };
-    format!("{}  {:<5} {:<20} {}{remedy}\n", clock(event.at), event.level, event.event, plain(&event.says))
+    let [level, kind, says] = [&event.level, &event.event, &event.says].map(|text| plain(text));
+    format!("{}  {level:<5} {kind:<20} {says}{remedy}\n", clock(event.at))
 }
 
 #[cfg(test)]

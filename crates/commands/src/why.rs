@@ -91,10 +91,11 @@ fn words(why: &Why) -> String {
 fn told(out: &mut String, why: &Why, cause: &WhyCause) -> std::fmt::Result {
     let entry = &cause.entry;
     let ago = (why.now - entry.view.at).max(0.0);
-    writeln!(out, "{} was last {} {}", plain(&why.subject), cause.what, since(ago))?;
+    writeln!(out, "{} was last {} {}", plain(&why.subject), plain(&cause.what), since(ago))?;
     writeln!(out, "  what happened  {}", plain(&entry.view.says))?;
     if !entry.view.reason.is_empty() {
-        writeln!(out, "  reason         {} ({})", entry.view.reason, entry.view.event)?;
+        let (reason, event) = (plain(&entry.view.reason), plain(&entry.view.event));
+        writeln!(out, "  reason         {reason} ({event})")?;
     }
     if entry.times > 1 {
         writeln!(out, "  how often      {} times since {} UTC", entry.times, clock(entry.since))?;
@@ -137,7 +138,7 @@ fn line(entry: &WhyEntry) -> String {
         times => format!(" ({times} times since {})", clock(entry.since)),
     };
     let view = &entry.view;
-    format!("  {}  {:<5} {}{times}\n", clock(view.at), view.level, plain(&view.says))
+    format!("  {}  {:<5} {}{times}\n", clock(view.at), plain(&view.level), plain(&view.says))
 }
 
 #[cfg(test)]

@@ -38,6 +38,13 @@ pub enum Record {
     Minute(Period),
     /// An hour that ended.
     Hour(Period),
+    /// Lines that were damaged: what follows them could be read. Never written.
+    Gap {
+        /// The first of them, from 1.
+        line: usize,
+        /// How many.
+        lines: usize,
+    },
 }
 
 /// The lines as they stand in the file.
@@ -81,6 +88,7 @@ pub fn written(records: &[Record]) -> String {
                 Line::Minute(period.from.millis(), packed(&period.rows), period.devices)
             }
             Record::Hour(period) => Line::Hour(period.from.millis(), packed(&period.rows), period.devices),
+            Record::Gap { .. } => continue,
         };
         // Numbers and texts always become JSON.
         text.push_str(&serde_json::to_string(&line).unwrap_or_default());
@@ -89,31 +97,55 @@ pub fn written(records: &[Record]) -> String {
     text
 }
 
-/// The records of a text, up to the first line that is not whole: the last one may have been cut off.
+/// The records of a file. What cannot be read at its end was cut off when it was written, and is left out; elsewhere it is
+/// damage, and a [`Record::Gap`] stands in its place: what follows it is as good as before.
 ///
 /// # Errors
 /// It does not begin as such a file does.
-pub fn read(text: &str) -> Result<Vec<Record>, String> {
-    let mut records = Vec::new();
-    for line in text.lines() {
-        let record = match serde_json::from_str(line) {
-            Ok(Line::Begin(FORM, since, kilobyte)) => Record::Begin { since: Timestamp(since), kilobyte },
-            Ok(Line::Name(row, name)) => Record::Name { row, name },
-            Ok(Line::Counts(at, rows)) => Record::Counts { at: Timestamp(at), rows: unpacked(rows) },
-            Ok(Line::Minute(from, rows, devices)) => {
-                Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows), devices })
-            }
-            Ok(Line::Hour(from, rows, devices)) => {
-                Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows), devices })
-            }
-            Ok(Line::Begin(..)) | Err(_) => break,
+pub fn read(text: &[u8]) -> Result<Vec<Record>, String> {
+    let (mut records, mut unread) = (Vec::new(), 0);
+    for (before, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let Some(record) = record(line) else {
+            unread += 1;
+            continue;
         };
+        if unread > 0 {
+            records.push(Record::Gap { line: before + 1 - unread, lines: unread });
+            unread = 0;
+        }
         records.push(record);
     }
     match records.first() {
         Some(Record::Begin { .. }) => Ok(records),
         _ => Err("it does not begin as a file of counters does".to_owned()),
     }
+}
+
+/// What damage there is among records that were read, in words.
+pub fn damage(records: &[Record]) -> Option<String> {
+    let gap = |record: &Record| match record {
+        Record::Gap { line, lines } => Some((*line, *lines)),
+        _ => None,
+    };
+    let (first, _) = records.iter().find_map(gap)?;
+    let lines: usize = records.iter().filter_map(gap).map(|(_, lines)| lines).sum();
+    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    Some(format!("{lines} of it cannot be read (line {first}), and what follows can"))
+}
+
+fn record(line: &[u8]) -> Option<Record> {
+    Some(match serde_json::from_slice(line).ok()? {
+        Line::Begin(FORM, since, kilobyte) => Record::Begin { since: Timestamp(since), kilobyte },
+        Line::Begin(..) => return None,
+        Line::Name(row, name) => Record::Name { row, name },
+        Line::Counts(at, rows) => Record::Counts { at: Timestamp(at), rows: unpacked(rows) },
+        Line::Minute(from, rows, devices) => {
+            Record::Minute(Period { from: Timestamp(from), rows: unpacked(rows), devices })
+        }
+        Line::Hour(from, rows, devices) => {
+            Record::Hour(Period { from: Timestamp(from), rows: unpacked(rows), devices })
+        }
+    })
 }
 
 #[cfg(test)]
@@ -136,13 +168,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        assert_eq!(read(&written(&records())).unwrap(), records());
+        assert_eq!(read(written(&records()).as_bytes()).unwrap(), records());
     }
 
     #[test]
     fn periods_of_older_files_have_no_devices() {
         let text = "{\"thingcore-bill\":[1,5,1024]}\n{\"m\":[60000,[[7,1,2,0,0,0]]]}\n";
-        let Some(Record::Minute(period)) = read(text).unwrap().pop() else { panic!("{text}") };
+        let Some(Record::Minute(period)) = read(text.as_bytes()).unwrap().pop() else { panic!("{text}") };
         assert_eq!((period.from, period.rows.len(), period.devices), (Timestamp(60_000), 1, 0));
     }
 
@@ -150,7 +182,45 @@ mod tests {
     fn a_line_that_was_cut_off_is_the_end() {
         let text = written(&records());
         let cut = &text[..text.len() - 4];
-        assert_eq!(read(cut).unwrap(), records()[..4]);
-        assert!(read("").is_err() && read("{}\n").is_err());
+        assert_eq!(read(cut.as_bytes()).unwrap(), records()[..4]);
+        assert_eq!(damage(&read(cut.as_bytes()).unwrap()), None);
+        assert!(read(b"").is_err() && read(b"{}\n").is_err());
+        let headless = text.split_once('\n').unwrap().1;
+        assert!(read(headless.as_bytes()).is_err(), "in what KB it was counted is not known");
+    }
+
+    /// One byte at a time becomes what no line has: not UTF-8, or the end of a line.
+    #[test]
+    fn damage_takes_the_lines_that_it_is_in_and_no_others() {
+        let text = written(&records());
+        let lines: Vec<&str> = text.lines().collect();
+        for (place, byte) in (0..text.len() - 1).flat_map(|place| [(place, 0xff), (place, b'\n')]) {
+            let mut broken = text.clone().into_bytes();
+            if std::mem::replace(&mut broken[place], byte) == byte {
+                continue;
+            }
+            let line = text[..place].matches('\n').count();
+            // The end of a line may be what is gone: then two lines are one.
+            let gone = if text.as_bytes()[place] == b'\n' { line..=line + 1 } else { line..=line };
+            let left: Vec<Record> = (0..lines.len())
+                .filter(|line| !gone.contains(line))
+                .filter_map(|line| record(lines[line].as_bytes()))
+                .collect();
+            let Ok(mut found) = read(&broken) else {
+                assert!(gone.contains(&0), "{place}");
+                continue;
+            };
+            let told = damage(&found).is_some();
+            found.retain(|record| !matches!(record, Record::Gap { .. }));
+            assert_eq!((found, told), (left, !gone.contains(&(lines.len() - 1))), "{place}");
+        }
+    }
+
+    #[test]
+    fn damage_is_told_by_where_it_begins() {
+        let text = written(&records()).replace("{\"c\"", "{\"x\"").replace("{\"m\"", "\u{0}\n\u{0}");
+        let found = read(text.as_bytes()).unwrap();
+        assert_eq!(found[2], Record::Gap { line: 3, lines: 3 });
+        assert_eq!(damage(&found).unwrap(), "3 lines of it cannot be read (line 3), and what follows can");
     }
 }

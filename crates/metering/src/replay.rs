@@ -16,6 +16,8 @@ pub(crate) struct Replay {
     pub names: HashMap<u32, Name>,
     /// None before the first line of counters. What that one says was counted before all that follows.
     counts: Option<HashMap<u32, Counts>>,
+    /// Lines before are missing.
+    is_torn: bool,
     pub minutes: Periods,
     pub hours: Periods,
 }
@@ -56,6 +58,7 @@ impl Replay {
                 Record::Counts { at, rows } => replay.count(at, rows),
                 Record::Minute(period) => replay.minutes.end(period),
                 Record::Hour(period) => replay.hours.end(period),
+                Record::Gap { .. } => replay.is_torn = true,
             }
         }
         replay
@@ -67,7 +70,9 @@ impl Replay {
             return;
         };
         for (row, counts) in rows {
-            let more = counts - known.insert(row, counts).unwrap_or_default();
+            // Where lines are missing a row that comes for the first time does not tell when all that was counted.
+            let unknown = if self.is_torn { counts } else { Counts::default() };
+            let more = counts - known.insert(row, counts).unwrap_or(unknown);
             if !more.is_zero() {
                 self.minutes.count(at, row, more);
                 self.hours.count(at, row, more);

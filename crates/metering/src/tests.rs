@@ -195,7 +195,7 @@ fn run(facts: &[Fact], end: u64, kilobyte: u64) -> (Usage, Ledger) {
     for (place, fact) in facts.iter().enumerate() {
         if fact.name == "killed" {
             file += &written_records(&ledger.read(&meter, Timestamp(fact.at)));
-            let records = read_records(&(file.clone() + "{\"c\":[1,[[")).unwrap();
+            let records = read_records((file.clone() + "{\"c\":[1,[[").as_bytes()).unwrap();
             meter = Meter::new(kilobyte, 8);
             ledger = Ledger::restore(&meter, switches(), records, Timestamp(fact.at));
             file = written_records(&ledger.whole());
@@ -312,7 +312,7 @@ impl Books {
                 self.file.truncate(self.last_lines + last * part / 1000);
             }
         }
-        let records = read_records(&self.file).unwrap();
+        let records = read_records(self.file.as_bytes()).unwrap();
         self.meter = Meter::new(1024, 8);
         self.ledger = Ledger::restore(&self.meter, Switches::default(), records, Timestamp(now));
         let known = self.ledger.items();

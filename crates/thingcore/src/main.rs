@@ -8,6 +8,7 @@ mod entropy;
 mod serve;
 
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
     match carry_out(command()) {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("thingcore: {problem}");
+            // Whether anybody reads it or not, the exit code says it.
+            let _ = writeln!(std::io::stderr(), "thingcore: {problem}");
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg(unix)]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -19,18 +19,13 @@ struct Server {
 
 impl Server {
     fn start(folder: &Path, more: &[&str]) -> Self {
+        Self::saying(folder, more, Stdio::piped())
+    }
+
+    /// With a standard output of the caller's.
+    fn saying(folder: &Path, more: &[&str], out: Stdio) -> Self {
         let ready_file = folder.join("ready.json");
-        let mut process = Command::new(PROGRAM)
-            .arg("serve")
-            .args(["--data-dir".as_ref(), folder.join("data").as_os_str()])
-            .args(["--ready-file".as_ref(), ready_file.as_os_str()])
-            .args(["--mqtt-port=0", "--tls-port=0", "--https-port=0", "--api-port=0", "--admin-port=0"])
-            .args(["--bind", "127.0.0.1"])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = serve(folder, &ready_file).args(more).stdout(out).spawn().unwrap();
         let began = Instant::now();
         while !ready_file.exists() {
             let ended = process.try_wait().unwrap();
@@ -46,8 +41,12 @@ impl Server {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         let (mut out, mut err) = (String::new(), String::new());
-        self.process.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.process.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        if let Some(mut stream) = self.process.stdout.take() {
+            stream.read_to_string(&mut out).unwrap();
+        }
+        if let Some(mut stream) = self.process.stderr.take() {
+            stream.read_to_string(&mut err).unwrap();
+        }
         (self.process.wait().unwrap().code(), out, err)
     }
 
@@ -61,6 +60,19 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn serve(folder: &Path, ready_file: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("serve")
+        .args(["--data-dir".as_ref(), folder.join("data").as_os_str()])
+        .args(["--ready-file".as_ref(), ready_file.as_os_str()])
+        .args(["--mqtt-port=0", "--tls-port=0", "--https-port=0", "--api-port=0", "--admin-port=0"])
+        .args(["--bind", "127.0.0.1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 fn device_create(folder: &Path, arguments: &[&str]) -> Output {
@@ -96,6 +108,48 @@ fn it_starts_announces_itself_and_stops_cleanly_and_starts_again() {
     let (status, out, _) = second.end("-INT");
     assert_eq!(status, Some(0));
     assert!(out.contains("reused"), "{out}");
+}
+
+#[test]
+fn a_server_whose_words_nobody_takes_serves_and_stops_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("divergences.json");
+    let more = ["--plain-port=0", "--divergences-file", report.to_str().unwrap()];
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    std::fs::write(&report, "of an earlier run").unwrap();
+    let mut server = Server::saying(folder.path(), &more, full.into());
+    assert!(!report.exists(), "whoever asks it would take the earlier run for this one");
+    let mut device = std::net::TcpStream::connect(("127.0.0.1", server.port("plain"))).unwrap();
+    // CONNECT of "c", and SUBSCRIBE to "a" with QoS 2: something to tell at the end.
+    device.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01c\x82\x06\0\x01\0\x01a\x02").unwrap();
+    device.read_exact(&mut [0; 9]).unwrap();
+    // As a `tee` that the same Ctrl-C ends.
+    drop(server.process.stderr.take());
+    assert_eq!(server.end("-TERM").0, Some(0));
+    let told: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(told["clients"][0]["rows"][0]["id"], "no-qos2", "{told}");
+    assert!(!was_unclosed(Server::start(folder.path(), &[])));
+}
+
+#[test]
+fn a_start_that_fails_once_the_store_is_open_closes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("missing/ready.json");
+    let refused = serve(folder.path(), &nowhere).output().unwrap();
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && error.contains("ready.json: cannot be written"), "{error}");
+    assert!(!folder.path().join("data/runtime.json").exists());
+    assert!(!was_unclosed(Server::start(folder.path(), &[])));
+    let killed = Server::start(folder.path(), &[]);
+    killed.end("-KILL");
+    std::fs::remove_file(folder.path().join("ready.json")).unwrap();
+    assert!(was_unclosed(Server::start(folder.path(), &[])), "or else nothing is proved here");
+}
+
+fn was_unclosed(server: Server) -> bool {
+    let (status, _, err) = server.end("-TERM");
+    assert_eq!(status, Some(0), "{err}");
+    err.contains("the store had not been closed")
 }
 
 #[test]

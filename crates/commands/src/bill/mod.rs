@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use self::members::{Kind, Members};
-use super::{CommandProblem, ask, problem};
+use super::{CommandProblem, ask, problem, say};
 use crate::cli::{BillArgs, BillBy, BillCommand};
 use crate::device::Call;
 
@@ -89,7 +89,7 @@ pub fn run(args: &BillArgs) -> Result<ExitCode, CommandProblem> {
         None => None,
     };
     let report = report(args, measured, &prices, by.as_ref(), fleet, budget.as_ref())?;
-    print!("{}", shown::shown(&report, args.format)?);
+    say(&shown::shown(&report, args.format)?)?;
     let passed = report.budget.as_ref().is_some_and(|verdict| !verdict.passed.is_empty());
     Ok(if passed { ExitCode::from(PASSED) } else { ExitCode::SUCCESS })
 }

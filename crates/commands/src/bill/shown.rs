@@ -1,4 +1,4 @@
-//! A bill as a table, JSON or CSV.
+//! A bill as a table, JSON or CSV. Devices chose the names in it: whatever they chose, people see no other lines than ours.
 
 use std::fmt::Write as _;
 
@@ -9,6 +9,7 @@ use metering::{Bill, Group, Suggestion, Verdict};
 
 use super::{CommandProblem, Report, problem};
 use crate::cli::BillFormat;
+use crate::plain;
 
 /// Groups that a person is shown; JSON and CSV have all of them.
 const MOST_SHOWN: usize = 50;
@@ -53,7 +54,7 @@ fn table(report: &Report) -> String {
     if !report.findings.is_empty() {
         out.push_str("\nFindings\n");
         for found in &report.findings {
-            let _ = writeln!(out, "  {} {}: {}", found.id, found.subject, found.detail);
+            let _ = writeln!(out, "  {} {}: {}", found.id, plain(&found.subject), plain(&found.detail));
         }
     }
     report.budget.iter().for_each(|verdict| budget(&mut out, verdict));
@@ -65,7 +66,7 @@ fn clock(millis: u64) -> String {
     moment.map_or_else(|_| String::new(), |moment| moment.to_string())
 }
 
-fn plain(heads: &[&str], texts: usize) -> Table {
+fn columns(heads: &[&str], texts: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(heads);
     table.column_iter_mut().skip(texts).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
@@ -73,7 +74,7 @@ fn plain(heads: &[&str], texts: usize) -> Table {
 }
 
 fn lines(out: &mut String, bill: &Bill) {
-    let mut table = plain(&["dimension", "unit", "units", "price per million", "USD"], 2);
+    let mut table = columns(&["dimension", "unit", "units", "price per million", "USD"], 2);
     for line in &bill.lines {
         let name = line.dimension.name();
         if line.units == 0 {
@@ -102,10 +103,10 @@ fn lines(out: &mut String, bill: &Bill) {
 }
 
 fn groups(out: &mut String, groups: &[Group]) {
-    let mut table = plain(&["name", "units", "events", "USD"], 2);
+    let mut table = columns(&["name", "units", "events", "USD"], 2);
     for group in groups.iter().take(MOST_SHOWN) {
-        let name = if group.name.is_empty() { "(none)" } else { &group.name };
-        table.add_row([name, &units(group), &group.events.to_string(), &group.cost.to_string()]);
+        let name = if group.name.is_empty() { "(none)".to_owned() } else { plain(&group.name) };
+        table.add_row([&name, &units(group), &group.events.to_string(), &group.cost.to_string()]);
     }
     let _ = writeln!(out, "\n{table}");
     if groups.len() > MOST_SHOWN {
@@ -123,10 +124,10 @@ fn what_if(out: &mut String, all: &[Suggestion]) {
         out.push_str("Nothing would save anything.\n");
         return;
     }
-    let mut table = plain(&["what if", "change", "provided that", "units fewer", "USD less"], 3);
+    let mut table = columns(&["what if", "change", "provided that", "units fewer", "USD less"], 3);
     for one in all {
         let (units, saves) = (one.units.to_string(), one.saves.to_string());
-        table.add_row([one.id, &one.change, &one.assumption, &units, &saves]);
+        table.add_row([one.id, &plain(&one.change), &plain(&one.assumption), &units, &saves]);
     }
     let _ = writeln!(out, "{table}");
 }
@@ -145,7 +146,7 @@ fn budget(out: &mut String, verdict: &Verdict) {
 
 fn each(out: &mut String, word: &str, texts: &[String]) {
     for text in texts {
-        let _ = writeln!(out, "  {word}: {text}");
+        let _ = writeln!(out, "  {word}: {}", plain(text));
     }
 }
 
@@ -195,13 +196,15 @@ fn row(out: &mut String, section: &str, name: &str, numbers: &[String]) {
     let _ = writeln!(out, "{section},{},{}", quoted(name), numbers.join(","));
 }
 
-/// A cell that spreadsheets take for text, whatever a client called itself.
+/// A cell that spreadsheets take for text, and terminals for a part of its line, whatever a client called itself. JSON has
+/// names as they are.
 fn quoted(text: &str) -> String {
-    let safe = match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let text = plain(text);
+    let safe = match text.starts_with(['=', '+', '-', '@']) {
         true => format!("'{text}"),
-        false => text.to_owned(),
+        false => text,
     };
-    match safe.contains([',', '"', '\n', '\r']) {
+    match safe.contains([',', '"']) {
         true => format!("\"{}\"", safe.replace('"', "\"\"")),
         false => safe,
     }
@@ -216,5 +219,66 @@ mod tests {
         assert_eq!(quoted("a/b"), "a/b");
         assert_eq!(quoted("a,\"b"), "\"a,\"\"b\"");
         assert_eq!(quoted("=1+1"), "'=1+1");
+        assert_eq!(quoted("\t=1,1\r\n"), "\"\\u{9}=1,1\\u{d}\\u{a}\"");
+    }
+
+    const EVIL: &str = "a\u{1b}[2J\nb\r\u{9b}1m";
+
+    fn report() -> Report {
+        use identity::Timestamp;
+        use metering::{Finding, Prices, Switches, Usage};
+        let usage = Usage {
+            from: Timestamp(0),
+            to: Timestamp(1),
+            switches: Switches::default(),
+            rows: Vec::new(),
+            devices: 1,
+            devices_at_least: false,
+        };
+        let prices = Prices::shipped("us-east-1").unwrap();
+        let suggestion = Suggestion {
+            id: "short-topics",
+            change: EVIL.into(),
+            assumption: EVIL.into(),
+            units: 1,
+            saves: Default::default(),
+        };
+        let verdict = Verdict {
+            per_device_day: None,
+            total: Default::default(),
+            passed: vec![EVIL.into()],
+            causes: vec![EVIL.into()],
+        };
+        Report {
+            region: prices.region.clone(),
+            prices: "1".into(),
+            from: usage.from,
+            to: usage.to,
+            devices: 1,
+            devices_at_least: false,
+            bill: Bill::of_usage(&usage, &prices, false),
+            groups: Some(vec![Group {
+                name: EVIL.into(),
+                units: Vec::new(),
+                events: 1,
+                cost: Default::default(),
+            }]),
+            groups_note: None,
+            projection: None,
+            what_if: Some(vec![suggestion]),
+            budget: Some(verdict),
+            rest: None,
+            findings: vec![Finding { id: "storm", subject: EVIL.into(), detail: EVIL.into() }],
+        }
+    }
+
+    #[test]
+    fn names_cannot_forge_lines_or_move_the_cursor() {
+        for format in [BillFormat::Table, BillFormat::Csv] {
+            let text = shown(&report(), format).unwrap();
+            assert!(crate::tests::is_plain(&text), "{text:?}");
+            assert!(text.lines().all(|line| !line.starts_with('b') || line.starts_with("bill,")), "{text}");
+            assert!(text.contains("a\\u{1b}[2J\\u{a}b\\u{d}\\u{9b}1m"), "{text}");
+        }
     }
 }

@@ -9,11 +9,15 @@ use serde_json::Value;
 
 use super::server::Server;
 use super::trust;
+use crate::plain;
 
 /// A path segment keeps only the letters that need no encoding anywhere.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// A longer answer is not read. The longest of a server's: some 40 MB of divergences, and as much of a bill with long names.
+const LONGEST: u64 = 256 << 20;
 
 /// One operation of the API.
 #[derive(Clone, Debug)]
@@ -67,6 +71,11 @@ impl Call {
 pub enum CallFailed {
     /// Nobody answered, at this URL.
     Unreachable(String, String),
+    /// The answer is longer than [`LONGEST`].
+    TooLong {
+        /// The operation.
+        operation: &'static str,
+    },
     /// The API refused: operation, error code, message.
     Refused {
         /// The operation.
@@ -86,8 +95,16 @@ impl fmt::Display for CallFailed {
                 "the server's API at {url} does not answer: {error}; look whether the server runs, and whether the port of \
                  [api] is open to this machine (http:// unless something in front of it speaks TLS)"
             ),
+            Self::TooLong { operation } => {
+                write!(
+                    f,
+                    "the answer to {operation} is longer than {} MiB: ask for less of it",
+                    LONGEST >> 20
+                )
+            }
+            // Words of a server that may repeat what a device called itself.
             Self::Refused { operation, code, message } => {
-                write!(f, "{operation} was refused: {message} ({code})")
+                write!(f, "{operation} was refused: {} ({})", plain(message), plain(code))
             }
         }
     }
@@ -97,6 +114,7 @@ impl fmt::Display for CallFailed {
 pub struct Client<'a> {
     server: &'a Server,
     agent: ureq::Agent,
+    longest: u64,
 }
 
 impl<'a> Client<'a> {
@@ -108,7 +126,7 @@ impl<'a> Client<'a> {
             .proxy(None)
             .tls_config(trust::config(server.trusted.as_ref()))
             .build();
-        Self { server, agent: config.into() }
+        Self { server, agent: config.into(), longest: LONGEST }
     }
 
     /// The answer's JSON body; `null` for an empty one.
@@ -120,7 +138,11 @@ impl<'a> Client<'a> {
         let status = response.status();
         let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
         let error_type = error_type.map(str::to_owned);
-        let text = response.body_mut().read_to_string().map_err(|error| unreachable(&error))?;
+        let body = response.body_mut().with_config().limit(self.longest);
+        let text = body.read_to_string().map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => CallFailed::TooLong { operation: call.operation },
+            error => unreachable(&error),
+        })?;
         let json: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(json);
@@ -171,4 +193,48 @@ impl<'a> Client<'a> {
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::default() + since
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// One answer of so many bytes; what the client makes of it.
+    fn answered(bytes: usize, longest: u64) -> Result<Value, CallFailed> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let server = Server {
+            api_url: format!("http://{}", listener.local_addr().unwrap()),
+            region: "us-east-1".into(),
+            access_key_id: "AKIA".into(),
+            secret_access_key: "hush".into(),
+            session_token: None,
+            mqtt_port: None,
+            ca_file: None,
+            trusted: None,
+        };
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let body = format!("\"{}\"", "x".repeat(bytes - 2));
+            // Who finds it too long hangs up.
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n{body}");
+        });
+        let client = Client { longest, ..Client::new(&server) };
+        let answer = client.call(&Call::new("GetDivergences", "GET", &["thingcore", "divergences"]));
+        answering.join().unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_long_answer_is_read_and_one_that_is_too_long_is_called_that() {
+        const BYTES: usize = 11 << 20;
+        let answer = answered(BYTES, LONGEST).unwrap();
+        assert_eq!(answer.as_str().map(str::len), Some(BYTES - 2));
+        let failed = answered(BYTES, BYTES as u64 - 1).unwrap_err();
+        assert!(matches!(failed, CallFailed::TooLong { operation: "GetDivergences" }), "{failed}");
+        assert!(failed.to_string().contains("is longer than 256 MiB"), "{failed}");
+    }
 }

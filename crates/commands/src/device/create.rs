@@ -47,13 +47,11 @@ pub fn run(args: &DeviceCreateArgs) -> Result<(), DeviceProblem> {
     let client = Client::new(&server);
     let mut making = Making { client: &client, server: &server, name, undo: Vec::new(), kit };
     match making.all(document) {
-        Ok(device) => {
-            match args.format {
-                OutputFormat::Table => print!("{}", paste::table(&device, &server)),
-                OutputFormat::Json => println!("{:#}", paste::json(&device)),
-            }
-            Ok(())
+        Ok(device) => match args.format {
+            OutputFormat::Table => crate::say(&paste::table(&device, &server)),
+            OutputFormat::Json => crate::say(&format!("{:#}\n", paste::json(&device))),
         }
+        .map_or_else(|problem| Err(DeviceProblem::new(problem.to_string())), |_| Ok(())),
         Err(problem) => Err(making.clean_up(problem)),
     }
 }

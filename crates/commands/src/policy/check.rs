@@ -8,7 +8,7 @@ use analysis::{Finding, Severity};
 use policy::Position;
 use serde_json::{Value, json};
 
-use super::super::CommandProblem;
+use super::super::{CommandProblem, say};
 use super::{analyst, sarif, sources, verdict};
 use crate::cli::{CheckFormat, PolicyCheckArgs, SeverityName};
 
@@ -44,7 +44,7 @@ pub(super) fn run(args: &PolicyCheckArgs) -> Result<ExitCode, CommandProblem> {
             }));
         }
     }
-    print!("{}", shown(&placed, documents, args.format));
+    say(&shown(&placed, documents, args.format))?;
     Ok(verdict(placed.iter().any(|placed| strikes(placed.finding.rule.severity, args.fail_on))))
 }
 

@@ -7,7 +7,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::{Value, json};
 
-use super::super::CommandProblem;
+use super::super::{CommandProblem, say};
 use super::{analyst, answer_json, answer_text, sources, verdict};
 use crate::cli::{OutputFormat, PolicyDiffArgs};
 
@@ -20,7 +20,7 @@ pub(super) fn run(args: &PolicyDiffArgs) -> Result<ExitCode, CommandProblem> {
     let (first, second) =
         (sources::cohort("first", &first, &site)?, sources::cohort("second", &second, &site)?);
     let differences = analyst(&site, &args.analysis).diff(&first, &second);
-    print!("{}", shown(&differences, args.format));
+    say(&shown(&differences, args.format))?;
     let looser = differences.iter().any(|difference| difference.looser != Answer::No);
     Ok(verdict(args.no_looser && looser))
 }

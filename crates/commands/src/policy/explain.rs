@@ -12,7 +12,7 @@ use policy::{
 };
 use serde_json::{Value, json};
 
-use super::super::{CommandProblem, problem};
+use super::super::{CommandProblem, problem, say};
 use super::{now, sources};
 use crate::cli::{OutputFormat, PolicyExplainArgs};
 
@@ -29,7 +29,7 @@ pub(super) fn run(args: &PolicyExplainArgs) -> Result<ExitCode, CommandProblem> 
         let facts = ConnectFacts::default();
         let decision = authorizer.decide_arn(&args.action, &arn, facts, now());
         let considered = authorizer.consider(&args.action, &arn, facts, now());
-        print!("{}", shown(args, &site, &decision, &considered));
+        say(&shown(args, &site, &decision, &considered))?;
     }
     Ok(ExitCode::SUCCESS)
 }

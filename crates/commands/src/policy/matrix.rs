@@ -7,7 +7,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::{Value, json};
 
-use super::super::CommandProblem;
+use super::super::{CommandProblem, say};
 use super::{analyst, answer_json, sources};
 use crate::cli::{OutputFormat, PolicyMatrixArgs};
 
@@ -19,7 +19,7 @@ pub(super) fn run(args: &PolicyMatrixArgs) -> Result<ExitCode, CommandProblem> {
     let analyst = analyst(&site, &args.analysis);
     let topics: Vec<TopicSet> = args.topics.iter().map(|text| TopicSet::parse(text)).collect();
     let rows = rows(&analyst, &cohorts, &topics);
-    print!("{}", shown(&cohorts, &rows, args.format));
+    say(&shown(&cohorts, &rows, args.format))?;
     Ok(ExitCode::SUCCESS)
 }
 

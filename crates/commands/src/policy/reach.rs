@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use identity::Site;
 use serde_json::{Value, json};
 
-use super::super::{CommandProblem, problem};
+use super::super::{CommandProblem, note, problem, say};
 use super::sources::Alike;
 use super::{analyst, answer_json, answer_text, server, sources, verdict};
 use crate::cli::{ExpectedAnswer, OutputFormat, PolicyReachArgs, ThingName};
@@ -36,9 +36,9 @@ pub(super) fn run(args: &PolicyReachArgs) -> Result<ExitCode, CommandProblem> {
             rows.push(Row { extent: None, ..Row::new(group, question, answer) });
         }
     }
-    print!("{}", shown(&rows, args.format).map_err(problem)?);
+    say(&shown(&rows, args.format).map_err(problem)?)?;
     if unwanted {
-        eprintln!("thingcore: a device's view of others is not what --expect names");
+        note("a device's view of others is not what --expect names");
     }
     Ok(verdict(unwanted))
 }

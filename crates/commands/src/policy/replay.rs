@@ -7,7 +7,7 @@ use analysis::{Answer, Difference};
 use policy::Outcome;
 use serde_json::{Value, json};
 
-use super::super::CommandProblem;
+use super::super::{CommandProblem, plain, say};
 use super::traffic::judge;
 use super::{analyst, answer_json, answer_text, sources, traffic, verdict};
 use crate::cli::{OutputFormat, PolicyReplayArgs};
@@ -39,7 +39,7 @@ pub(super) fn run(args: &PolicyReplayArgs) -> Result<ExitCode, CommandProblem> {
         open.extend(differences.into_iter().filter(|difference| difference.looser != Answer::No));
     }
     let unwanted = !failing.is_empty() || !open.is_empty();
-    print!("{}", Report { failing, passing, open, requests: recorded.requests.len() }.shown(args.format));
+    say(&Report { failing, passing, open, requests: recorded.requests.len() }.shown(args.format))?;
     Ok(verdict(unwanted))
 }
 
@@ -85,14 +85,28 @@ fn listed(what: &str, rows: &[Value]) -> String {
     for row in rows.iter().take(SHOWN) {
         let part = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
         let client = part("clientId");
-        text.push_str(&format!("  client id {client:?}: {} on {}", part("action"), part("resource")));
+        let (action, resource) = (plain(part("action")), plain(part("resource")));
+        text.push_str(&format!("  client id {client:?}: {action} on {resource}"));
         match part("why") {
             "" => text.push('\n'),
-            why => text.push_str(&format!(": {why}\n")),
+            why => text.push_str(&format!(": {}\n", plain(why))),
         }
     }
     if rows.len() > SHOWN {
         text.push_str(&format!("  and {} more\n", rows.len() - SHOWN));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_devices_asked_for_cannot_forge_lines_or_move_the_cursor() {
+        let evil = "a\u{1b}[2J\nb\r\u{9b}1m";
+        let row = json!({ "clientId": evil, "action": evil, "resource": evil, "why": evil });
+        let text = listed("would fail now", &[row]);
+        assert!(crate::tests::is_plain(&text) && text.lines().count() == 2, "{text:?}");
+    }
 }

@@ -8,7 +8,7 @@ use identity::Site;
 use policy::{Document, Origin, Outcome, Source};
 use serde_json::{Value, json};
 
-use super::super::{CommandProblem, problem};
+use super::super::{CommandProblem, note, plain, problem, say};
 use super::traffic::judge;
 use super::{sources, traffic};
 use crate::cli::{OutputFormat, PolicySuggestArgs};
@@ -29,17 +29,14 @@ pub(super) fn run(args: &PolicySuggestArgs) -> Result<ExitCode, CommandProblem> 
     let today = today(&traffic, &files, &site, args)?;
     let denied = traffic.requests.keys().filter(|request| !request.allowed).count();
     if args.format == OutputFormat::Json {
-        println!("{:#}", json!({ "policy": document, "today": today, "deniedRequests": denied }));
+        let answer = json!({ "policy": document, "today": today, "deniedRequests": denied });
+        say(&format!("{answer:#}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{text}");
-    for row in &today {
-        eprintln!("thingcore: {}", sentence(row));
-    }
+    say(&format!("{text}\n"))?;
+    today.iter().for_each(|row| note(&sentence(row)));
     if denied > 0 {
-        eprintln!(
-            "thingcore: {denied} different requests were denied when recorded; they are not in the policy"
-        );
+        note(&format!("{denied} different requests were denied when recorded; they are not in the policy"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,11 +65,11 @@ fn check(
         if decision.outcome != Outcome::Allowed {
             return Err(problem(format!(
                 "the suggested policy would not allow {} on {}/{} for client id {:?}, which was allowed: {}",
-                request.action,
-                request.kind,
-                request.name,
+                plain(request.action),
+                plain(request.kind),
+                plain(&request.name),
                 request.client_id,
-                decision.explanation.unwrap_or_default()
+                plain(&decision.explanation.unwrap_or_default())
             )));
         }
     }

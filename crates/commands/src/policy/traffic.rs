@@ -15,7 +15,7 @@ use serde_json::Value;
 use telemetry::{EventView, TailFilter, Why};
 
 use super::super::tail::{Limits, read_along};
-use super::super::{CommandProblem, problem};
+use super::super::{CommandProblem, note, problem};
 use super::now;
 use crate::cli::TrafficArgs;
 use crate::device::{Call, Client, Server};
@@ -68,7 +68,7 @@ fn add_remembered(traffic: &mut Traffic, subject: &str, args: &TrafficArgs) -> R
     let why: Why =
         serde_json::from_value(Client::new(&server).call(&call).map_err(problem)?).map_err(problem)?;
     if why.timeline.is_empty() {
-        eprintln!("thingcore: the server remembers nothing of {subject:?}");
+        note(&format!("the server remembers nothing of {subject:?}"));
     }
     why.timeline.iter().try_for_each(|entry| add_event(traffic, &entry.view, args))
 }

@@ -45,8 +45,8 @@ pub fn lists(picture: &Picture) -> Vec<(&'static str, Vec<String>)> {
     let refusals = picture
         .refusals
         .iter()
-        .map(|one| format!("{:>10} {:>10}/s  {}", one.count, amount(one.rate), one.reason));
-    let house = picture.house.iter().map(|(name, value)| format!("{value:>14}  {name}"));
+        .map(|one| format!("{:>10} {:>10}/s  {}", one.count, amount(one.rate), plain(&one.reason)));
+    let house = picture.house.iter().map(|(name, value)| format!("{value:>14}  {}", plain(name)));
     let mut lists = vec![
         ("Busiest clients           in/s      out/s     bytes/s", rows(&picture.clients)),
         ("Slow or throttled      dropped  throttled", troubled(&picture.troubled)),

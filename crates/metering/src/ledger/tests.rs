@@ -69,7 +69,7 @@ fn devices_of_a_past_minute_are_counted_beyond_the_rows_that_are_kept() {
     assert_eq!((past(&ledger).devices, past(&ledger).devices_at_least), (many, true));
     let again = Meter::new(1024, 2);
     let text = crate::written_records(&ledger.whole());
-    let records = crate::read_records(&text).unwrap();
+    let records = crate::read_records(text.as_bytes()).unwrap();
     let restored = Ledger::restore(&again, Switches::default(), records, Timestamp(2 * HOUR));
     assert_eq!(past(&restored).devices, many);
 }
@@ -121,7 +121,7 @@ fn wherever_the_file_ends_the_periods_add_up() {
     assert_eq!(text[whole..].lines().count(), 4, "a name, counters, a minute and an hour");
     let mut found = HashSet::new();
     for end in whole..=text.len() {
-        let records = crate::read_records(&text[..end]).unwrap();
+        let records = crate::read_records(&text.as_bytes()[..end]).unwrap();
         // The second time what was open comes from a fresh file.
         let once = Ledger::restore(&Meter::new(1024, 2), switches(), records, Timestamp(2 * HOUR));
         let again = Ledger::restore(&Meter::new(1024, 2), switches(), once.whole(), Timestamp(2 * HOUR));
@@ -160,7 +160,7 @@ fn an_older_file_is_continued() {
         line(2 * HOUR + MINUTE + 1000, 112),
     ];
     let text = crate::written_records(&records);
-    let records = crate::read_records(&text).unwrap();
+    let records = crate::read_records(text.as_bytes()).unwrap();
     let now = Timestamp(2 * HOUR + MINUTE + 30_000);
     let ledger = Ledger::restore(&Meter::new(1024, 2), Switches::default(), records, now);
     assert_eq!(units(&ledger.usage(Span::All)), 112);

@@ -2,7 +2,7 @@
 //! be looked at.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,6 +25,8 @@ pub struct Report {
     findings: Findings,
     /// What is wrong.
     pub problems: Vec<String>,
+    /// What is wrong, and a start puts up with.
+    pub remarks: Vec<String>,
 }
 
 impl Report {
@@ -41,20 +43,30 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, BackupProblem> {
         Some(file) => (file, restore::verify(file)?),
         None => (&args.data_dir, look_there(&args.data_dir)?),
     };
+    Ok(tell(&mut io::stdout(), name, &report))
+}
+
+/// The exit code says it, whether anybody reads the words or not.
+fn tell(out: &mut impl Write, name: &Path, report: &Report) -> ExitCode {
+    let name = name.display();
     if report.findings.left != Left::Closed {
         let torn = report.findings.left == Left::Torn;
-        println!("{}: {}", name.display(), StoreUnclosed { torn });
+        let _ = writeln!(out, "{name}: {}", StoreUnclosed { torn });
     }
-    if report.problems.is_empty() {
-        println!("{}: sound: {}", name.display(), report.summary());
-        return Ok(ExitCode::SUCCESS);
+    if report.problems.is_empty() && report.remarks.is_empty() {
+        let _ = writeln!(out, "{name}: sound: {}", report.summary());
+        return ExitCode::SUCCESS;
     }
-    for problem in &report.problems {
-        println!("{}: {problem}", name.display());
+    for problem in report.problems.iter().chain(&report.remarks) {
+        let _ = writeln!(out, "{name}: {problem}");
     }
-    let count = report.problems.len().max(usize::try_from(report.findings.wrong).unwrap_or(usize::MAX));
-    println!("{}: {count} problems: restore it from a backup (thingcore restore)", name.display());
-    Ok(ExitCode::from(FOUND))
+    let wrong = usize::try_from(report.findings.wrong).unwrap_or(usize::MAX);
+    let count = report.problems.len().max(wrong).saturating_add(report.remarks.len());
+    let _ = match report.problems.is_empty() {
+        true => writeln!(out, "{name}: {count} problems: a server goes on with what can be read"),
+        false => writeln!(out, "{name}: {count} problems: restore it from a backup (thingcore restore)"),
+    };
+    ExitCode::from(FOUND)
 }
 
 /// Whether a server has the folder or not.
@@ -75,7 +87,8 @@ fn look_there(folder: &Path) -> Result<Report, BackupProblem> {
 fn look_beside(folder: &Path) -> Result<Report, BackupProblem> {
     let source = Source::of(folder)?;
     if let Source::Running(_) = &source {
-        println!(
+        let _ = writeln!(
+            io::stdout(),
             "{}: its server runs: what it holds at this moment is read, and not how that is written; pages of the store are \
              compared when no server runs",
             folder.display()
@@ -83,52 +96,57 @@ fn look_beside(folder: &Path) -> Result<Report, BackupProblem> {
     }
     let mut report = restore::verify_running(folder, &source)?;
     let own = around(folder)?;
-    report.problems.retain(|problem| !own.contains(problem));
-    report.problems.splice(0..0, own);
+    report.problems.retain(|problem| !own.problems.contains(problem));
+    report.problems.splice(0..0, own.problems);
+    // The server's own file, and not the copy of it.
+    report.remarks = own.remarks;
     Ok(report)
 }
 
 /// Looks at everything in a folder.
 pub fn look(folder: &Path) -> Result<Report, BackupProblem> {
-    let mut problems = around(folder)?;
-    let findings = match store_redb::check(&folder.join(STORE_FILE), record) {
+    let mut report = around(folder)?;
+    report.findings = match store_redb::check(&folder.join(STORE_FILE), record) {
         Ok(findings) => findings,
         Err(error @ OpenError::InUse { .. }) => return Err(BackupProblem::new(error)),
         Err(error) => {
-            problems.push(error.to_string());
+            report.problems.push(error.to_string());
             Findings::default()
         }
     };
-    problems.extend(findings.problems.iter().cloned());
-    Ok(Report { findings, problems })
+    report.problems.extend(report.findings.problems.iter().cloned());
+    Ok(report)
 }
 
 /// Everything beside the store.
-fn around(folder: &Path) -> Result<Vec<String>, BackupProblem> {
-    let mut problems = data_dir::problems_of(folder);
-    problems
-        .extend(open_to_others(folder).map_err(|error| BackupProblem::io(folder, "look into it", &error))?);
-    problems.extend(bill(&folder.join(BILL_FILE)));
-    Ok(problems)
+fn around(folder: &Path) -> Result<Report, BackupProblem> {
+    let mut report = Report { problems: data_dir::problems_of(folder), ..Report::default() };
+    let open = open_to_others(folder).map_err(|error| BackupProblem::io(folder, "look into it", &error))?;
+    report.problems.extend(open);
+    bill(&folder.join(BILL_FILE), &mut report);
+    Ok(report)
 }
 
 /// Records of the registry and of the broker have their shapes; all others are JSON.
-fn record(space: &str, _key: &[u8], value: &[u8]) -> Result<(), String> {
+fn record(space: &str, key: &[u8], value: &[u8]) -> Result<(), String> {
     let json = || {
         serde_json::from_slice::<serde::de::IgnoredAny>(value).map(drop).map_err(|error| error.to_string())
     };
-    let read = registry::readable(space, value).or_else(|| records::readable(space, value));
+    let read = registry::readable(space, value).or_else(|| records::readable(space, key, value));
     read.unwrap_or_else(json).map_err(|error| format!("it cannot be read: {error}"))
 }
 
-fn bill(path: &Path) -> Option<String> {
-    let wrong = |problem: &dyn std::fmt::Display| Some(format!("{}: {problem}", path.display()));
+fn bill(path: &Path, report: &mut Report) {
+    let told = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
     match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => wrong(&error),
-        Ok(text) => match metering::read_records(&String::from_utf8_lossy(&text)) {
-            Ok(_) => None,
-            Err(error) => wrong(&error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => report.problems.push(told(&error)),
+        Ok(text) => match metering::read_records(&text) {
+            Ok(records) => {
+                let damage = metering::damage(&records);
+                report.remarks.extend(damage.map(|damage| format!("{BILL_FILE}: {damage}")));
+            }
+            Err(error) => report.problems.push(told(&error)),
         },
     }
 }

@@ -2,9 +2,11 @@
 //! lets go of a draft's lock with the run, so what killed runs have left is told from what is being written.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, FileType, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::interrupt::Unfinished;
 
 /// The file is called so, with the run's own number in between, until it is whole.
 const END: &str = ".partial";
@@ -16,6 +18,7 @@ pub struct Draft {
     /// What is written.
     pub out: File,
     path: PathBuf,
+    unfinished: Unfinished,
     is_published: bool,
 }
 
@@ -29,10 +32,9 @@ impl Draft {
 
     /// `None`: somebody was quicker, and took it for one that a killed run had left.
     fn locked(file: &Path) -> io::Result<Option<Self>> {
-        let mut name = start(file);
-        name.push(format!("{}{END}", uuid::Uuid::new_v4().simple()));
-        let path = file.with_file_name(name);
-        let draft = Self { out: create(&path)?, path, is_published: false };
+        let path = numbered(file, END);
+        let (unfinished, out) = Unfinished::begin(&path, || create(&path))?;
+        let draft = Self { out, path, unfinished, is_published: false };
         let is_ours = match draft.out.try_lock() {
             Ok(()) => draft.path.exists(),
             Err(TryLockError::WouldBlock) => false,
@@ -45,7 +47,7 @@ impl Draft {
     /// Gives it its name once it is on disk; answers its length.
     pub fn publish(mut self, file: &Path) -> io::Result<u64> {
         self.out.sync_all()?;
-        fs::rename(&self.path, file)?;
+        self.unfinished.end(|| fs::rename(&self.path, file))?;
         self.is_published = true;
         ready::sync_folder(file)?;
         Ok(self.out.metadata()?.len())
@@ -55,7 +57,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_published {
-            let _ = fs::remove_file(&self.path);
+            self.unfinished.end(|| drop(fs::remove_file(&self.path)));
         }
     }
 }
@@ -72,14 +74,25 @@ pub fn create(path: &Path) -> io::Result<File> {
 /// Removes the drafts for `file` that killed runs have left. Answers those that are still there and may be such: whose
 /// they are, the system does not say, or it does not let them go.
 pub fn clear_up(file: &Path) -> Vec<PathBuf> {
+    let drafts = others(file, END).filter(|(_, kind)| kind.is_file());
+    drafts.map(|(draft, _)| draft).filter(|draft| !is_settled(draft)).collect()
+}
+
+/// A name beside `file` that nobody else has: its own, a number, and `end`.
+pub fn numbered(file: &Path, end: &str) -> PathBuf {
+    let mut name = start(file);
+    name.push(format!("{}{end}", uuid::Uuid::new_v4().simple()));
+    file.with_file_name(name)
+}
+
+/// What there is of such names.
+pub fn others(file: &Path, end: &str) -> impl Iterator<Item = (PathBuf, FileType)> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let start = start(file);
     // A folder into which one may write and not look: there is nothing to be found out.
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let drafts = entries.filter(|entry| {
-        is_draft(&entry.file_name(), &start) && entry.file_type().is_ok_and(|kind| kind.is_file())
-    });
-    drafts.map(|entry| file.with_file_name(entry.file_name())).filter(|draft| !is_settled(draft)).collect()
+    let named = entries.filter(move |entry| is_numbered(&entry.file_name(), &start, end));
+    named.filter_map(|entry| Some((file.with_file_name(entry.file_name()), entry.file_type().ok()?)))
 }
 
 /// How the names of the drafts for `file` begin.
@@ -89,9 +102,9 @@ fn start(file: &Path) -> OsString {
     name
 }
 
-fn is_draft(name: &OsStr, start: &OsStr) -> bool {
+fn is_numbered(name: &OsStr, start: &OsStr, end: &str) -> bool {
     let number = name.as_encoded_bytes().strip_prefix(start.as_encoded_bytes());
-    let number = number.and_then(|rest| rest.strip_suffix(END.as_bytes()));
+    let number = number.and_then(|rest| rest.strip_suffix(end.as_bytes()));
     number.is_some_and(|number| number.len() == DIGITS && number.iter().all(u8::is_ascii_hexdigit))
 }
 

@@ -1,14 +1,16 @@
 //! `thingcore backup`, `restore` and `check`: the data folder in one file, and back, and whether it is sound.
 //!
 //! Invariants: a backup is one moment of the store, and a file that was cut short or changed is not restored; whatever
-//! holds keys is 0600; `check` changes nothing.
+//! holds keys is 0600, and what a run does not finish goes away with it, or with the next run; `check` changes nothing.
 
 mod archive;
 mod check;
 mod draft;
+mod interrupt;
 mod restore;
 mod source;
 mod take;
+mod unpacked;
 
 use std::fmt;
 use std::path::Path;

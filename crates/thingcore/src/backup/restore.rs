@@ -12,8 +12,8 @@ use super::archive::{FILE, Piece, Reader};
 use super::check::{Report, look};
 use super::draft::create;
 use super::source::Source;
-use super::take;
-use super::{BackupProblem, FILES, NEEDED, is_pipe};
+use super::unpacked::Unpacked;
+use super::{BackupProblem, FILES, NEEDED, interrupt, is_pipe, take};
 use crate::cli::RestoreArgs;
 use crate::data_dir::STORE_FILE;
 
@@ -21,23 +21,31 @@ use crate::data_dir::STORE_FILE;
 pub fn restore(args: &RestoreArgs) -> Result<(), BackupProblem> {
     let folder = &args.data_dir;
     refuse_used(folder)?;
-    let draft = Draft::make(folder)?;
+    interrupt::catch();
+    let draft =
+        Unpacked::make(folder).map_err(|error| BackupProblem::io(folder, "make a folder for it", &error))?;
     if is_pipe(&args.file) {
-        fill(&draft.path, io::stdin().lock(), Path::new("standard input"))?;
+        fill(draft.path(), io::stdin().lock(), Path::new("standard input"))?;
     } else {
         let file =
             File::open(&args.file).map_err(|error| BackupProblem::io(&args.file, "read it", &error))?;
-        fill(&draft.path, BufReader::with_capacity(1 << 20, file), &args.file)?;
+        fill(draft.path(), BufReader::with_capacity(1 << 20, file), &args.file)?;
     }
-    let report = look(&draft.path)?;
+    let report = look(draft.path())?;
     if !report.problems.is_empty() {
         return Err(BackupProblem::new(format!(
             "the backup is whole, and what is in it is not sound: {}; nothing was restored",
             report.problems.join("; ")
         )));
     }
-    draft.publish(folder)?;
-    println!("{}: restored; {}", folder.display(), report.summary());
+    let failed = |error| BackupProblem::io(folder, "give the restored folder its name", &error);
+    draft.publish(folder).map_err(failed)?;
+    // The folder is there, whether anybody reads this or not.
+    let mut out = io::stdout();
+    for remark in &report.remarks {
+        let _ = writeln!(out, "{}: {remark}; what can be read is restored", folder.display());
+    }
+    let _ = writeln!(out, "{}: restored; {}", folder.display(), report.summary());
     Ok(())
 }
 
@@ -57,49 +65,6 @@ fn refuse_used(folder: &Path) -> Result<(), BackupProblem> {
     }
 }
 
-/// The folder before it has its name. What is not published goes away.
-struct Draft {
-    path: PathBuf,
-    published: bool,
-}
-
-impl Draft {
-    /// One that is only looked at, in the system's folder for temporary files.
-    fn passing() -> Result<Self, BackupProblem> {
-        let name = format!("thingcore-check-{}", uuid::Uuid::new_v4().simple());
-        Self::make(&std::env::temp_dir().join(name))
-    }
-
-    fn make(folder: &Path) -> Result<Self, BackupProblem> {
-        let mut name = folder.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.restoring", std::process::id()));
-        let path = folder.with_file_name(name);
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).map_err(|error| BackupProblem::io(&path, "make a folder", &error))?;
-        Ok(Self { path, published: false })
-    }
-
-    fn publish(mut self, folder: &Path) -> Result<(), BackupProblem> {
-        let failed = |error| BackupProblem::io(folder, "give the restored folder its name", &error);
-        ready::sync_folder(&self.path.join(STORE_FILE)).map_err(failed)?;
-        // An empty folder gives way, another one does not.
-        fs::rename(&self.path, folder).map_err(failed)?;
-        self.published = true;
-        ready::sync_folder(folder).map_err(failed)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
 fn fill(folder: &Path, from: impl Read, name: &Path) -> Result<(), BackupProblem> {
     let failed =
         |error: io::Error| BackupProblem::new(format!("{}: {error}; nothing was restored", name.display()));
@@ -113,16 +78,23 @@ fn fill(folder: &Path, from: impl Read, name: &Path) -> Result<(), BackupProblem
 
 /// Looks through a backup without keeping anything of it.
 pub fn verify(file: &Path) -> Result<Report, BackupProblem> {
-    let draft = Draft::passing()?;
+    let draft = passing()?;
     let from = File::open(file).map_err(|error| BackupProblem::io(file, "read it", &error))?;
-    fill(&draft.path, BufReader::with_capacity(1 << 20, from), file)?;
-    look(&draft.path)
+    fill(draft.path(), BufReader::with_capacity(1 << 20, from), file)?;
+    look(draft.path())
+}
+
+/// Where a backup is unpacked to be looked at, whatever ends this run.
+fn passing() -> Result<Unpacked, BackupProblem> {
+    interrupt::catch();
+    Unpacked::passing()
+        .map_err(|error| BackupProblem::io(&std::env::temp_dir(), "make a folder to unpack into", &error))
 }
 
 /// Looks through what a backup of a running server would hold, without keeping anything of it.
 pub fn verify_running(folder: &Path, source: &Source) -> Result<Report, BackupProblem> {
-    let draft = Draft::passing()?;
-    let piped = |error| BackupProblem::io(&draft.path, "fill it", &error);
+    let draft = passing()?;
+    let piped = |error| BackupProblem::io(draft.path(), "fill it", &error);
     let (from, into) = io::pipe().map_err(piped)?;
     // Who cannot write finds that nobody reads any more: then the reader knows why.
     let unread = AtomicBool::new(false);
@@ -135,12 +107,12 @@ pub fn verify_running(folder: &Path, source: &Source) -> Result<Report, BackupPr
             take::write(folder, source, BufWriter::new(into), &failed)
                 .and_then(|mut out| out.flush().map_err(&failed))
         });
-        let filled = fill(&draft.path, BufReader::new(from), folder);
+        let filled = fill(draft.path(), BufReader::new(from), folder);
         (writer.join(), filled)
     });
     let written = written.unwrap_or_else(|_| Err(BackupProblem::new("the copy of the store came to an end")));
     if unread.load(Ordering::Relaxed) { filled.and(written) } else { written.and(filled) }?;
-    look(&draft.path)
+    look(draft.path())
 }
 
 /// The folder that grows.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::archive::{FILE, Writer};
 use super::draft::{self, Draft};
 use super::source::Source;
-use super::{BackupProblem, FILES, NEEDED, is_pipe};
+use super::{BackupProblem, FILES, NEEDED, interrupt, is_pipe};
 use crate::cli::BackupArgs;
 
 /// So much of a file stands in one piece.
@@ -27,14 +27,18 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupProblem> {
         let failed = |error| BackupProblem::io(Path::new("standard output"), "write the backup", &error);
         return write(folder, &source, io::stdout().lock(), &failed).map(drop);
     }
+    interrupt::catch();
     for left in draft::clear_up(&args.file) {
-        eprintln!(
+        let _ = writeln!(
+            io::stderr(),
             "thingcore: {}: a backup that was killed left this, unless one is written there now: remove it",
             left.display()
         );
     }
     let bytes = to_file(folder, &source, &args.file)?;
-    println!(
+    // The backup is there, whether anybody reads this or not.
+    let _ = writeln!(
+        io::stdout(),
         "{}: {bytes} bytes; it holds the keys of the data folder: keep it as safe as that",
         args.file.display()
     );

@@ -1,5 +1,7 @@
 //! What a run leaves behind of the divergences that clients met: lines for people, a file for programs.
 
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use telemetry::DivergenceSummary;
@@ -11,23 +13,35 @@ use crate::config::Settings;
 /// Clients that are printed; the file has all of them.
 const MOST_PRINTED: usize = 50;
 
-/// Prints the report, if there is something in it, and writes the file, if one is wanted.
+/// Removes the file of an earlier run: whoever asks it would take that run for this one.
+pub fn forget(path: &Path) -> Result<(), ServeProblem> {
+    // What is no file, such as a pipe, keeps nothing.
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return Ok(());
+    }
+    // A folder that takes no changes may still hold a file that does.
+    fs::remove_file(path).or_else(|_| fs::write(path, "")).map_err(|error| unwritten(path, &error))
+}
+
+/// Writes the file, if one is wanted, and prints the report, if there is something in it. The file first: programs wait for
+/// it, and nobody may be there to read the words.
 pub fn tell(settings: &Settings, summary: &DivergenceSummary) -> Result<(), ServeProblem> {
+    let written = settings.divergences_file.as_ref().map_or(Ok(()), |path| write(path, summary));
     if settings.log == LogFormat::Human && !summary.is_empty() {
-        eprint!("{}", text(summary));
+        let _ = io::stderr().write_all(text(summary).as_bytes());
     }
-    match &settings.divergences_file {
-        Some(path) => write(path, summary),
-        None => Ok(()),
-    }
+    written
 }
 
 fn write(path: &Path, summary: &DivergenceSummary) -> Result<(), ServeProblem> {
-    let failed =
-        |error: std::io::Error| ServeProblem(format!("{}: cannot be written: {error}", path.display()));
+    let failed = |error: io::Error| unwritten(path, &error);
     let mut text = serde_json::to_string_pretty(summary).map_err(|error| failed(error.into()))?;
     text.push('\n');
-    std::fs::write(path, text).map_err(failed)
+    fs::write(path, text).map_err(failed)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> ServeProblem {
+    ServeProblem(format!("{}: cannot be written: {error}", path.display()))
 }
 
 fn text(summary: &DivergenceSummary) -> String {
@@ -81,8 +95,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("divergences.json");
         write(&path, &summary(2)).unwrap();
-        let read: DivergenceSummary = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let read: DivergenceSummary = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read, summary(2));
+        forget(&path).unwrap();
+        assert!(!path.exists());
+        forget(&path).unwrap();
         let problem = write(folder.path(), &summary(0)).unwrap_err().to_string();
         assert!(problem.contains("cannot be written"), "{problem}");
     }

@@ -26,6 +26,7 @@ mod server_certificate;
 mod stop;
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -75,6 +76,9 @@ pub fn run(mut settings: Settings) -> Result<(), ServeProblem> {
         // be that of a server that is.
         let _ = std::fs::remove_file(path);
     }
+    if let Some(path) = &settings.divergences_file {
+        farewell::forget(path)?;
+    }
     let admin = runtime("admin", Some(ADMIN_THREADS))?;
     let devices = runtime("devices", None)?;
     let served = devices.block_on(serve(&settings, data, &admin, &warnings));
@@ -110,9 +114,12 @@ async fn serve(
     let house = House::compose(settings, data, &card)?;
     // Sessions and retained messages are there before the first client is.
     house.broker.recover(house.clock.now()).await.map_err(ServeProblem::new)?;
-    place.mark_complete().map_err(ServeProblem::new)?;
-    let configured = house.access.configure_iam(&settings.iam, house.clock.now()).await;
-    configured.map_err(|error| ServeProblem(error.message))?;
+    if let Err(problem) = prepare(settings, &place, &house).await {
+        // Nobody was let in yet: the store is all that must be closed for the next start to find nothing odd.
+        let store = house.store.clone();
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        return Err(problem);
+    }
     let observers = house.observers.clone();
     let (clock, divergences) = (house.clock.clone(), house.divergences.clone());
     let shown = place.folder.display().to_string();
@@ -123,10 +130,13 @@ async fn serve(
     }
 
     let mut running = Running::start(house, bound, admin);
-    announce(settings, &place, &ready)?;
-    let ended = tokio::select! {
-        _ = signals.next() => Ok(()),
-        problem = running.problem() => Err(problem),
+    // The doors are open: whatever happens from here on, the house is closed in order.
+    let ended = match announce(settings, &place, &ready) {
+        Err(problem) => Err(problem),
+        Ok(()) => tokio::select! {
+            _ = signals.next() => Ok(()),
+            problem = running.problem() => Err(problem),
+        },
     };
     signals.then_exit_at_once();
     observers.emit(clock.now(), &Event::Stopping(Stopping {}));
@@ -135,6 +145,13 @@ async fn serve(
     running.stop(DRAIN).await;
     let told = farewell::tell(settings, &divergences.summary());
     ended.and(told)
+}
+
+/// What the configuration wants in the store.
+async fn prepare(settings: &Settings, place: &Place, house: &House) -> Result<(), ServeProblem> {
+    place.mark_complete().map_err(ServeProblem::new)?;
+    let configured = house.access.configure_iam(&settings.iam, house.clock.now()).await;
+    configured.map_err(|error| ServeProblem(error.message))
 }
 
 /// Tells commands on this machine, whoever waits for the ready file, and the person at the terminal.
@@ -149,7 +166,8 @@ fn announce(settings: &Settings, place: &Place, ready: &Ready) -> Result<(), Ser
         write(path)?;
     }
     if settings.log == LogFormat::Human {
-        println!("{}", banner::banner(ready, place));
+        // The server is there also if nobody can read this.
+        let _ = writeln!(std::io::stdout(), "{}", banner::banner(ready, place));
     }
     Ok(())
 }

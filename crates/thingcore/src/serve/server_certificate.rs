@@ -1,7 +1,8 @@
 //! The server certificate while the server runs: files that change are read again, what the private CA issued is issued
 //! anew before it ends, and the operator is reminded of what nobody renews.
 //!
-//! A certificate that cannot be used keeps the one before it in service, and is told once.
+//! A certificate that cannot be used keeps the one before it in service, and is told once; one that cannot be read, once a
+//! day.
 
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ const NOTICE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often the source is looked at.
 const GLANCE: Duration = Duration::from_secs(5);
 
+/// How often one that cannot be read is looked at.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// Watches the certificate in service.
 pub struct CertificateWatch {
     source: ServerSource,
@@ -28,12 +32,15 @@ pub struct CertificateWatch {
     next_look: Timestamp,
     /// No reminder before this moment.
     next_reminder: Timestamp,
+    /// Why the source cannot be read now, and when that is told again.
+    unreadable: Option<(String, Timestamp)>,
 }
 
 impl CertificateWatch {
     /// Of a certificate that was read from its source just now.
     pub fn new(source: ServerSource, known: ServerCertificate) -> Self {
-        Self { source, known, next_look: Timestamp::default(), next_reminder: Timestamp::default() }
+        let (next_look, next_reminder) = (Timestamp::default(), Timestamp::default());
+        Self { source, known, next_look, next_reminder, unreadable: None }
     }
 
     /// Looks at the source, if it is time, and does what is to be done. `wall` is the time of validities.
@@ -54,25 +61,35 @@ impl CertificateWatch {
         }
     }
 
-    /// What the source has now, if it is not what it had.
+    /// What the source has now, if it is not what it had, or why that cannot be read, if that is to be told.
     fn changed(&mut self, now: Timestamp) -> Option<Result<ServerCertificate, String>> {
         if now < self.next_look {
             return None;
         }
         self.next_look = now + GLANCE;
-        match self.source.read() {
-            Ok(found) if found.is_same(&self.known) => None,
-            Ok(found) => {
-                self.known = found.clone();
-                self.next_reminder = Timestamp::default();
-                Some(Ok(found))
-            }
-            // Files that are being replaced may be missing for a moment; what stays missing is told once a day.
+        let found = match self.source.read() {
+            Ok(found) => found,
             Err(problem) => {
-                self.next_look = now + DAY.min(GLANCE * 12);
-                Some(Err(problem.to_string()))
+                self.next_look = now + AGAIN;
+                return self.unreadable(problem.to_string(), now).map(Err);
             }
+        };
+        self.unreadable = None;
+        if found.is_same(&self.known) {
+            return None;
         }
+        self.known = found.clone();
+        self.next_reminder = Timestamp::default();
+        Some(Ok(found))
+    }
+
+    /// A problem if it is another one than before, or was told a day ago.
+    fn unreadable(&mut self, problem: String, now: Timestamp) -> Option<String> {
+        if self.unreadable.as_ref().is_some_and(|(known, again)| *known == problem && now < *again) {
+            return None;
+        }
+        self.unreadable = Some((problem.clone(), now + DAY));
+        Some(problem)
     }
 
     /// What to tell the operator now: once a day at most.
@@ -142,6 +159,33 @@ mod tests {
         fs::remove_file(folder.path().join("key")).unwrap();
         assert!(watch.changed(START + GLANCE * 3).unwrap().is_err_and(|problem| problem.contains("key")));
         assert!(watch.changed(START + GLANCE * 4).is_none(), "not again at once");
+    }
+
+    #[test]
+    fn what_stays_missing_is_told_once_a_day_and_found_when_it_is_back() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 1);
+        let mut watch = watch(folder.path());
+        let files = ["key", "chain"].map(|name| folder.path().join(name));
+        let [key, chain] = files.each_ref().map(|path| fs::read(path).unwrap());
+        fs::remove_file(&files[0]).unwrap();
+        let seconds = 0..2 * DAY.as_secs();
+        let told = seconds.step_by(5).filter(|second| {
+            let found = watch.changed(START + Duration::from_secs(*second));
+            found.is_some_and(|found| found.is_err())
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [0, DAY.as_secs()]);
+        // Another trouble is news, and so is the same after everything was well.
+        let later = START + DAY * 2;
+        fs::remove_file(&files[1]).unwrap();
+        assert!(watch.changed(later).unwrap().is_err());
+        fs::write(&files[0], key).unwrap();
+        fs::write(&files[1], chain).unwrap();
+        assert!(watch.changed(later + AGAIN).is_none());
+        fs::remove_file(&files[1]).unwrap();
+        assert!(watch.changed(later + AGAIN * 2).unwrap().is_err());
+        write(folder.path(), 2);
+        assert!(watch.changed(later + AGAIN * 3).unwrap().is_ok());
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use metering::{Record, read_records, written_records};
+use metering::{Record, damage, read_records, written_records};
+use ready::sync_folder;
 
 use crate::data_dir::write_secret;
 
@@ -13,14 +14,18 @@ const LONG: u64 = 16 * 1024 * 1024;
 /// A file longer than this is not read.
 const MOST: u64 = 1024 * 1024 * 1024;
 
-/// The records of a file that is there, and what was odd about it. What cannot be continued is kept under another name.
+/// A folder with more files that were kept than this has another trouble.
+const MOST_KEPT: u32 = 1000;
+
+/// The records of a file that is there, and what was odd about it. A file of which not everything can be continued is kept
+/// under another name before anybody writes a new one in its place.
 pub fn read(path: &Path, kilobyte: u64) -> io::Result<(Option<Vec<Record>>, Option<String>)> {
     let length = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, None)),
         found => found?.len(),
     };
     let records = match length {
-        0..=MOST => read_records(&String::from_utf8_lossy(&fs::read(path)?)),
+        0..=MOST => read_records(&fs::read(path)?),
         _ => Err(format!("it is longer than {MOST} bytes")),
     };
     let problem = match records {
@@ -28,18 +33,78 @@ pub fn read(path: &Path, kilobyte: u64) -> io::Result<(Option<Vec<Record>>, Opti
             Some(Record::Begin { kilobyte: then, .. }) if *then != kilobyte => {
                 format!("it was counted in KB of {then} bytes, and now it is {kilobyte}")
             }
-            _ => return Ok((Some(records), None)),
+            _ => return continued(path, records),
         },
         Err(error) => error,
     };
-    let kept = path.with_extension("old");
-    fs::rename(path, &kept)?;
     let text = format!(
         "the counters of {} cannot be continued: {problem}; they are kept as {}, and counting begins at 0",
         path.display(),
-        kept.display()
+        keep(path)?.display()
     );
     Ok((None, Some(text)))
+}
+
+/// Counters are absolute: whatever comes after damaged lines is worth as much as without them, and what only they said is
+/// lost.
+fn continued(path: &Path, records: Vec<Record>) -> io::Result<(Option<Vec<Record>>, Option<String>)> {
+    let Some(damage) = damage(&records) else { return Ok((Some(records), None)) };
+    let text = format!(
+        "the counters of {} are damaged: {damage}; the file is kept as {}, and counting goes on from what can be read",
+        path.display(),
+        keep(path)?.display()
+    );
+    Ok((Some(records), Some(text)))
+}
+
+/// Keeps the file also under a name that no other has, which it answers.
+fn keep(path: &Path) -> io::Result<PathBuf> {
+    for number in 0..MOST_KEPT {
+        let kept = match number {
+            0 => path.with_extension("old"),
+            _ => path.with_extension(format!("{number}.old")),
+        };
+        // Some file systems know no second names.
+        match fs::hard_link(path, &kept).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Err(error),
+            _ => copy(path, &kept),
+        }) {
+            // A start that kept it, and came no further.
+            Err(_) if is_same(path, &kept) => return Ok(kept),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => {
+                done?;
+                sync_folder(&kept)?;
+                return Ok(kept);
+            }
+        }
+    }
+    Err(io::Error::other(format!("{}: too many older ones are kept beside it", path.display())))
+}
+
+#[cfg(unix)]
+fn is_same(path: &Path, kept: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = |path| fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    file(path).is_some_and(|one| file(kept) == Some(one))
+}
+
+#[cfg(not(unix))]
+fn is_same(_path: &Path, _kept: &Path) -> bool {
+    false
+}
+
+fn copy(path: &Path, kept: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut copy = options.open(kept)?;
+    let copied = io::copy(&mut File::open(path)?, &mut copy).and_then(|_| copy.sync_all());
+    if copied.is_err() {
+        let _ = fs::remove_file(kept);
+    }
+    copied
 }
 
 /// The open file.
@@ -168,8 +233,74 @@ mod tests {
         BillFile::create(&path, &fresh.whole()).unwrap();
         let (found, warning) = read(&path, 1000).unwrap();
         assert!(found.is_none() && warning.unwrap().contains("KB of 1024"));
-        assert!(folder.path().join("bill.old").exists() && !path.exists());
-        fs::write(&path, "nonsense").unwrap();
-        assert!(read(&path, 1024).unwrap().1.unwrap().contains("begins at 0"));
+        let first = fs::read(folder.path().join("bill.old")).unwrap();
+        assert_eq!(first, written_records(&fresh.whole()).into_bytes());
+        let again = read(&path, 1000).unwrap().1.unwrap();
+        assert!(again.contains("bill.old"), "a start that failed after that: {again}");
+        fs::write(folder.path().join("new"), "nonsense").unwrap();
+        fs::rename(folder.path().join("new"), &path).unwrap();
+        let warning = read(&path, 1024).unwrap().1.unwrap();
+        assert!(warning.contains("begins at 0") && warning.contains("bill.1.old"), "{warning}");
+        assert_eq!(fs::read(folder.path().join("bill.old")).unwrap(), first);
+        assert_eq!(fs::read(folder.path().join("bill.1.old")).unwrap(), b"nonsense");
+    }
+
+    #[test]
+    fn damage_in_the_middle_takes_nothing_that_follows_and_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bill.jsonl");
+        let fresh = Ledger::new(Switches::default(), Timestamp(7));
+        let mut file = BillFile::create(&path, &fresh.whole()).unwrap();
+        let begun = fs::metadata(&path).unwrap().len() as usize;
+        (1..=3).for_each(|units| file.append(&records(units)).unwrap());
+        let whole = fs::read(&path).unwrap();
+        // Any byte of what the first second wrote: its rows and names come again, and so do the counters.
+        for place in begun..begun + written_records(&records(1)).len() {
+            let mut broken = whole.clone();
+            broken[place] = 0;
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, &broken).unwrap();
+            let (found, warning) = read(&path, 1024).unwrap();
+            let meter = Meter::new(1024, 2);
+            let ledger = Ledger::restore(&meter, Switches::default(), found.unwrap(), Timestamp(9));
+            assert_eq!(ledger.usage(Span::All).rows[0].counts, counts(3), "byte {place}");
+            let kept = folder.path().join(match place - begun {
+                0 => "bill.old".to_owned(),
+                number => format!("bill.{number}.old"),
+            });
+            let warning = warning.unwrap();
+            assert!(warning.contains("damaged") && warning.contains(kept.to_str().unwrap()), "{warning}");
+            assert_eq!(fs::read(kept).unwrap(), broken, "byte {place}");
+        }
+    }
+
+    /// Where the first line of counters is gone, a row that was counted long ago is not counted again for this minute.
+    #[test]
+    fn what_damage_hides_is_not_counted_as_of_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bill.jsonl");
+        let now = Timestamp(100_000_000);
+        let meter = Meter::new(1024, 2);
+        let [name, many] = records(1_000_000).try_into().unwrap();
+        let begin = Record::Begin { since: Timestamp(7), kilobyte: 1024 };
+        let first = Ledger::restore(&meter, Switches::default(), vec![begin, name, many], now);
+        let mut file = BillFile::create(&path, &first.whole()).unwrap();
+        let row = first.whole().iter().find_map(|record| match record {
+            Record::Name { row, name } if name.client == "c" => Some(*row),
+            _ => None,
+        });
+        for (row, units) in [(0, 1), (row.unwrap(), 1_000_001), (row.unwrap(), 1_000_003)] {
+            file.append(&[Record::Counts { at: now, rows: vec![(row, counts(units))] }]).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("{\"c\"", "{\"\"", 1)).unwrap();
+        let ledger = Ledger::restore(
+            &Meter::new(1024, 2),
+            Switches::default(),
+            read(&path, 1024).unwrap().0.unwrap(),
+            now,
+        );
+        let units = |span| ledger.usage(span).rows.iter().map(|row| row.counts.units).max().unwrap();
+        assert_eq!((units(Span::All), units(Span::Minute)), (1_000_003, 2));
     }
 }
