@@ -2,8 +2,10 @@
 
 import base64
 import json
+import time
 import urllib.error
 import urllib.request
+from datetime import datetime, timezone
 
 import botocore
 import botocore.config
@@ -155,6 +157,31 @@ def test_a_malformed_document_is_refused(iam, text):
         assert (code(error), status(error)) == ("MalformedPolicyDocument", 400)
 
 
+@pytest.mark.parametrize("statement, what", [
+    ({"Effect": "Deny", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}}, "condition key aws:ResourceTag/env"),
+    ({"Effect": "Allow", "Condition": {"StringNotEquals": {"aws:PrincipalTag/team": "a"}}}, "condition key aws:PrincipalTag/team"),
+    ({"Effect": "Deny", "Condition": {"StringLike": {"aws:userid": "${aws:PrincipalTag/team}"}}}, "policy variable aws:PrincipalTag/team"),
+], ids=["deny", "negated", "variable"])
+def test_what_would_never_hold_is_refused(iam, statement, what):
+    """A Deny that depends on an unknown key would deny nothing."""
+    name, _ = iam.user()
+    role = iam.role().split("/")[-1]
+    text = document(dict({"Action": "*", "Resource": "*"}, **statement))
+    trusted = json.dumps({"Version": "2012-10-17", "Statement": [dict({"Action": "sts:AssumeRole", "Principal": "*"}, **statement)]})
+    for call in [
+        lambda: iam.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=text),
+        lambda: iam.iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=text),
+        lambda: iam.iam.create_role(RoleName=unique("role"), AssumeRolePolicyDocument=trusted),
+        lambda: iam.sts.assume_role(RoleArn=iam.role(), RoleSessionName="me", Policy=text),
+    ]:
+        with pytest.raises(ClientError) as error:
+            call()
+        assert (code(error), status(error)) == ("MalformedPolicyDocument", 400), error.value.response
+        assert f"The {what} is not built" in message(error), message(error)
+    # AWS IoT takes them: there they have no value either, and AWS says nothing.
+    iam.server.boto("iot").create_policy(policyName=unique("policy"), policyDocument=text)
+
+
 # ---- what a user may do ----------------------------------------------------------------------------------------
 
 
@@ -245,23 +272,39 @@ def test_what_the_input_names_is_asked_about(server, account, iam):
 
 
 def test_each_resource_of_an_operation_is_needed(server, account, iam):
-    thing, group, other, policy = unique("thing"), unique("group"), unique("group"), unique("policy")
+    thing, group, other, policy, billing = unique("thing"), unique("group"), unique("group"), unique("policy"), unique("billing")
     account.iot.create_thing(thingName=thing)
-    arn, _ = (account.iot.create_thing_group(thingGroupName=name)["thingGroupArn"] for name in (group, other))
+    arn, other_arn = (account.iot.create_thing_group(thingGroupName=name)["thingGroupArn"] for name in (group, other))
     account.iot.create_policy(policyName=policy, policyDocument=document(allow("iot:Connect", "*")))
-    device = account.certificate()
+    billing_arn = account.iot.create_billing_group(billingGroupName=billing)["billingGroupArn"]
+    device, foreign = account.certificate(), account.certificate()
+    mine, both = server.arn("thing/mine-*"), ["iot:AddThingToThingGroup", "iot:UpdateThingGroupsForThing"]
     _, key = iam.user(
-        allow("iot:AddThingToThingGroup", [server.arn(f"thing/{thing}"), arn]), allow("iot:AttachPolicy", device.arn),
-        allow("iot:TagResource", arn), allow("iot:AttachThingPrincipal", server.arn(f"thing/{thing}")))
+        allow(both, [server.arn(f"thing/{thing}"), arn]), allow("iot:AttachPolicy", device.arn), allow("iot:CreateThing", mine),
+        allow("iot:TagResource", arn), allow(["iot:AttachThingPrincipal", "iot:ListPrincipalThings"], device.arn))
     iot = server.boto("iot", **key)
     iot.add_thing_to_thing_group(thingName=thing, thingGroupName=group)
     iot.attach_policy(policyName=policy, target=device.arn)
     iot.tag_resource(resourceArn=arn, tags=[{"Key": "a", "Value": "b"}])
     iot.attach_thing_principal(thingName=thing, principal=device.arn)
+    assert iot.list_principal_things(principal=device.arn)["things"] == [thing]
+    iot.create_thing(thingName=unique("mine"))
     denied(lambda: iot.add_thing_to_thing_group(thingName=thing, thingGroupName=other), server)
     denied(lambda: iot.add_thing_to_thing_group(thingName=unique("thing"), thingGroupName=group), server)
     denied(lambda: iot.attach_policy(policyName=policy, target=arn), server)
     denied(lambda: iot.list_attached_policies(target=device.arn), server)
+    denied(lambda: iot.attach_thing_principal(thingName=thing, principal=foreign.arn), server)
+    denied(lambda: iot.list_principal_things(principal=foreign.arn), server)
+    # What is optional needs an Allow as soon as it is given.
+    denied(lambda: iot.create_thing(thingName=unique("mine"), billingGroupName=billing), server)
+    account.iot.add_thing_to_thing_group(thingName=thing, thingGroupName=other)
+    for groups in ({"thingGroupsToRemove": [other]}, {"thingGroupsToAdd": [other]}, {"thingGroupsToAdd": [group, other]}):
+        denied(lambda: iot.update_thing_groups_for_thing(thingName=thing, **groups), server)
+    iot.update_thing_groups_for_thing(thingName=thing, thingGroupsToRemove=[group])
+    left = account.iot.list_thing_groups_for_thing(thingName=thing)["thingGroups"]
+    assert [one["groupArn"] for one in left] == [other_arn]
+    _, key = iam.user(allow("iot:CreateThing", [mine, billing_arn]))
+    server.boto("iot", **key).create_thing(thingName=unique("mine"), billingGroupName=billing)
 
 
 def test_a_certificate_of_acm_is_asked_about(server, iam):
@@ -455,6 +498,30 @@ def test_a_session_policy_holds_for_other_roles_too(server, iam):
             assert (code(error), status(error)) == ("AccessDenied", 403)
 
 
+def test_sessions_are_revoked(server, iam):
+    """By the policy that AWS's console writes for it: whatever was issued before now."""
+    role = iam.role(allow("iot:ListThings", "*"))
+    assume = lambda: server.boto("iot", **keys(iam.sts.assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]))  # noqa: E731
+    name, key = iam.user(allow("iot:ListThings", "*"))
+    of_user = server.boto("iot", **keys(server.boto("sts", **key).get_session_token()["Credentials"]))
+    before = [assume(), of_user]
+    for iot in before:
+        iot.list_things()
+    time.sleep(0.01)
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time.sleep(0.01)
+    revoke = document({"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": {"DateLessThan": {"aws:TokenIssueTime": now}}})
+    iam.iam.put_role_policy(RoleName=role.split("/")[-1], PolicyName="AWSRevokeOlderSessions", PolicyDocument=revoke)
+    iam.iam.put_user_policy(UserName=name, PolicyName="AWSRevokeOlderSessions", PolicyDocument=revoke)
+    for iot in before:
+        with pytest.raises(ClientError) as error:
+            iot.list_things()
+        assert (code(error), status(error)) == ("AccessDeniedException", 403), error.value.response
+        assert "with an explicit deny" in message(error), message(error)
+    assume().list_things()
+    server.boto("iot", **key).list_things()
+
+
 def test_forged_and_foreign_tokens(server, iam):
     role = iam.role(allow("*", "*"))
     good = keys(iam.sts.assume_role(RoleArn=role, RoleSessionName="me")["Credentials"])
@@ -601,6 +668,33 @@ def test_pools(server, iam):
     assert status(error) in (400, 403), "only what AWS takes unsigned is taken unsigned"
 
 
+def test_identities_are_listed_and_deleted(server, iam):
+    pool, app = iam.pool(), unsigned(server)
+    made = {app.get_id(IdentityPoolId=pool)["IdentityId"] for _ in range(3)}
+    token = iam.cognito.get_open_id_token_for_developer_identity(IdentityPoolId=pool, Logins={"login.test": "alice"})
+    listed, more = [], {}
+    while True:
+        page = iam.cognito.list_identities(IdentityPoolId=pool, MaxResults=3, **more)
+        listed += page["Identities"]
+        if "NextToken" not in page:
+            break
+        more = {"NextToken": page["NextToken"]}
+    assert {one["IdentityId"] for one in listed} == made | {token["IdentityId"]} and len(listed) == 4
+    assert [one["IdentityId"] for one in listed if one["Logins"]] == [token["IdentityId"]]
+    deleted = iam.cognito.delete_identities(IdentityIdsToDelete=[*made, token["IdentityId"]])
+    assert deleted["UnprocessedIdentityIds"] == []
+    assert iam.cognito.list_identities(IdentityPoolId=pool, MaxResults=60)["Identities"] == []
+    logins = {"cognito-identity.amazonaws.com": token["Token"]}
+    for call in [lambda: app.get_credentials_for_identity(IdentityId=made.pop()), lambda: app.get_id(IdentityPoolId=pool, Logins=logins)]:
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == "ResourceNotFoundException", error.value.response
+    _, key = iam.user(allow("cognito-identity:ListIdentities", "*"))
+    with pytest.raises(ClientError) as error:
+        server.boto("cognito-identity", **key).delete_identities(IdentityIdsToDelete=["eu-central-1:x"])
+    assert code(error) == "AccessDeniedException", error.value.response
+
+
 def test_a_pool_that_is_not_set_up_says_so(server, iam):
     pool = iam.cognito.create_identity_pool(IdentityPoolName=unique("pool"), AllowUnauthenticatedIdentities=True)["IdentityPoolId"]
     app = unsigned(server)
@@ -655,6 +749,45 @@ policy = '{document(allow("iot:ListThings", "*"))}'
         with pytest.raises(ClientError) as error:
             server.boto("iot", **gone).list_things()
         assert code(error) == "UnrecognizedClientException"
+
+
+USER = """
+[[iam.user]]
+name = "filed"
+access_key_id = "{id}"
+secret_access_key = "secret-of-the-user"
+"""
+OWNER = """
+[[access_key]]
+id = "{id}"
+secret = "secret-of-the-owner"
+"""
+
+
+def test_an_access_key_that_two_hold_is_refused_at_the_start(new_server, tmp_path):
+    """The owner's keys are looked at first: everything would be allowed to whoever holds the user's."""
+    file = tmp_path / "thingcore.toml"
+    file.write_text("")
+    server = new_server("--config", file)
+    name, made = Iam(server).user()
+    server.stop()
+    for text, words in [
+        (OWNER.format(id="AKIABOTH") + USER.format(id="AKIABOTH"), ["filed", "AKIABOTH", "account's owner"]),
+        (USER.format(id=server.ready["access_key_id"]), ["filed", server.ready["access_key_id"], "account's owner"]),
+        (OWNER.format(id=made["aws_access_key_id"]), ["[[access_key]]", made["aws_access_key_id"], name]),
+        (USER.format(id="ASIAFILED"), ["filed", "ASIA"]),
+    ]:
+        file.write_text(text)
+        server.launch()
+        assert server.process.wait(30) != 0 and not server.ready_file.exists()
+        server.process = None
+        said = server.log_text()
+        assert all(word in said for word in words), said
+        assert "secret-of" not in said
+    file.write_text(OWNER.format(id="AKIAOWNERS") + USER.format(id="AKIAUSERS"))
+    server.start()
+    key = {"aws_access_key_id": "AKIAUSERS", "aws_secret_access_key": "secret-of-the-user"}
+    assert server.boto("sts", **key).get_caller_identity()["Arn"].endswith(":user/filed")
 
 
 def test_with_the_aws_cli(server, iam):

@@ -10,6 +10,7 @@ use services::commit::Records;
 use services::{EndpointAddress, Entropy, entropy};
 use session::throttle::SharedBucket;
 
+use crate::iam::GUESTS;
 use crate::{Functions, OwnerKeys, SessionKey};
 
 /// What access is made of.
@@ -49,6 +50,8 @@ pub struct Access {
     pub(crate) session_key: SessionKey,
     /// GetId is called without a signature.
     pub(crate) get_id_bucket: SharedBucket,
+    /// So many identities without a login may a pool have.
+    pub(crate) most_guests: u32,
     pub(crate) functions: Arc<dyn Functions>,
 }
 
@@ -74,6 +77,7 @@ impl Access {
             owner_keys: parts.owner_keys,
             session_key: parts.session_key,
             get_id_bucket: SharedBucket::default(),
+            most_guests: GUESTS,
             functions: parts.functions,
         }
     }

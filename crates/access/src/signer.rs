@@ -26,6 +26,10 @@ impl OwnerKeys {
         Self(pairs.into_iter().map(|(id, secret)| (id.into(), Secret(secret))).collect())
     }
 
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|id| &**id)
+    }
+
     /// The secret of one of them.
     pub fn secret(&self, access_key_id: &str) -> Option<&str> {
         self.0.get(access_key_id).map(|secret| secret.0.as_str())
@@ -124,6 +128,7 @@ impl Access {
             cognito: None,
             device: None,
             session_policy: None,
+            issued: None,
         };
         Ok(Signer { secret: Secret(key.secret.clone()), principal: Principal::Iam(Arc::new(who)) })
     }

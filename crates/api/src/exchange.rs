@@ -137,7 +137,13 @@ pub(crate) struct Known {
     pub asked: Vec<(&'static str, String)>,
     /// Of its body, as far as it was read.
     pub request_bytes: usize,
+    /// It is of the few that need no signature.
+    pub is_unsigned: bool,
 }
+
+/// Marks the response to a request that nobody has signed: its success says nothing of whoever asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Unsigned;
 
 impl Known {
     /// What the input names.
@@ -226,7 +232,11 @@ impl Exchange {
         let started = (self.clock)();
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
-        self.respond(outcome, &known, (peer, started), Wire::Tells)
+        let mut response = self.respond(outcome, &known, (peer, started), Wire::Tells);
+        if known.is_unsigned {
+            response.extensions_mut().insert(Unsigned);
+        }
+        response
     }
 
     /// The response to an outcome, and the record of the call: whence it came and when.
@@ -385,6 +395,7 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         known.service = Some(entry.service);
+        known.is_unsigned = true;
         let admitted = self.admit(parts);
         let body = self.body(body, None).await?;
         admitted?;
@@ -512,6 +523,7 @@ fn nobody() -> IamPrincipal {
         cognito: None,
         device: None,
         session_policy: None,
+        issued: None,
     }
 }
 

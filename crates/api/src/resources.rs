@@ -2,12 +2,12 @@
 //!
 //! Source: service authorization reference, *Actions, resources, and condition keys for AWS IoT* and *for AWS Certificate
 //! Manager*. Where it binds an action to resources, each of them that the input gives must be allowed: those of the path,
-//! those of [`BOUND`], or the certificate of ACM. Whatever else an input names must not be denied. UNCONFIRMED, as the
+//! those of [`BOUND`], or the certificate of ACM. Kinds that the reference calls optional are bound too: the caller may leave
+//! them out, and what it gives must be allowed. Whatever else an input names must not be denied. UNCONFIRMED, as the
 //! reference says nothing of it, and chosen so that a Deny is never walked around:
 //! * AWS may not look at what an action is not bound to. Here a Deny on it counts, one with NotResource too, and an Allow on
 //!   it is not needed.
-//! * AttachThingPrincipal, DetachThingPrincipal, ListThingPrincipals and ListCertificatesByCA are bound to nothing at AWS,
-//!   which means `*`. Here an Allow on what their path names is enough.
+//! * ListCertificatesByCA is bound to nothing at AWS, which means `*`. Here an Allow on what its path names is enough.
 //! * The ARN of a domain configuration ends with its id. An Allow on the name alone is enough here, and a Deny on it counts.
 //! * A certificate that is imported to ACM for the first time has no ARN yet, and needs an Allow on `*`.
 //!
@@ -72,16 +72,21 @@ const ARNS: [&str; 9] = [
     "thingGroupArn",
 ];
 
-/// Operations that are bound to other resources than their path names: the members with those.
-const BOUND: [(&str, &[&str]); 16] = [
+/// Operations that are bound to other resources than their path names, or to more: the members with those.
+const BOUND: [(&str, &[&str]); 21] = [
     ("AddThingToBillingGroup", &["billingGroupName", "billingGroupArn", "thingName", "thingArn"]),
     ("AddThingToThingGroup", &["thingGroupName", "thingGroupArn", "thingName", "thingArn"]),
     ("AttachPolicy", &["target"]),
     ("AttachPrincipalPolicy", &["principal"]),
+    ("AttachThingPrincipal", &["principal"]),
+    ("CreateThing", &["thingName", "billingGroupName"]),
     ("DetachPolicy", &["target"]),
     ("DetachPrincipalPolicy", &["principal"]),
+    ("DetachThingPrincipal", &["principal"]),
     ("GetEffectivePolicies", &["principal"]),
     ("ListAttachedPolicies", &[]),
+    ("ListPrincipalThings", &["principal"]),
+    ("ListPrincipalThingsV2", &["principal"]),
     ("ListTagsForResource", &["resourceArn"]),
     ("RemoveThingFromBillingGroup", &["billingGroupName", "billingGroupArn", "thingName", "thingArn"]),
     ("RemoveThingFromThingGroup", &["thingGroupName", "thingGroupArn", "thingName", "thingArn"]),
@@ -89,7 +94,7 @@ const BOUND: [(&str, &[&str]); 16] = [
     ("TagResource", &["resourceArn"]),
     ("TestAuthorization", &["principal"]),
     ("UntagResource", &["resourceArn"]),
-    ("UpdateThingGroupsForThing", &["thingName"]),
+    ("UpdateThingGroupsForThing", &["thingName", "thingGroupsToAdd", "thingGroupsToRemove"]),
 ];
 
 /// What the operations of ACM are bound to, as far as they are to anything. Some have the names of AWS IoT's.

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use access::Access;
@@ -17,10 +18,11 @@ use services::Services;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::body::BodyLimits;
 use crate::device::DeviceApi;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Unsigned};
 use crate::keys::AccessKeys;
 use crate::operations::Dispatch;
 use crate::own::OwnOperations;
@@ -30,7 +32,8 @@ use crate::own::OwnOperations;
 pub struct ServerLimits {
     /// Connections at a time. More wait in the listener's backlog.
     pub connections: usize,
-    /// How long a request head may take, and how long a connection may idle. Then it is closed.
+    /// How long a request head may take, and how long a connection may idle. Then it is closed. Also how long a connection
+    /// takes requests in all, until a signed one has succeeded.
     pub head_patience: Duration,
     /// Bytes of the buffer that a request head must fit in, roughly. More is answered with 431.
     pub head_bytes: usize,
@@ -144,14 +147,14 @@ impl ApiServer {
                         });
                     }
                     // Out of file descriptors, most likely: the others must end first.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(_) => sleep(Duration::from_millis(50)).await,
                 },
             }
         }
         drop(listener);
         drop(stop);
         let all = async { while connections.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(self.limits.farewell, all).await;
+        let _ = timeout(self.limits.farewell, all).await;
     }
 }
 
@@ -163,9 +166,17 @@ async fn connection(
     mut stopped: watch::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);
+    let is_let_in = Arc::new(AtomicBool::new(false));
+    let answering = (exchange, Arc::clone(&is_let_in));
     let answer = service_fn(move |request| {
-        let exchange = Arc::clone(&exchange);
-        async move { Ok::<_, Infallible>(exchange.answer(request, peer).await) }
+        let (exchange, is_let_in) = answering.clone();
+        async move {
+            let response = exchange.answer(request, peer).await;
+            if response.status().is_success() && response.extensions().get::<Unsigned>().is_none() {
+                is_let_in.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -178,10 +189,20 @@ async fn connection(
         // The peer's end of a broken conversation is not worth an event.
         _ = &mut serving => return,
         _ = stopped.changed() => {}
-        () = tokio::time::sleep(limits.connection_age) => {}
+        () = time_is_over(&limits, &is_let_in) => {}
     }
     serving.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(limits.farewell, serving).await;
+    let _ = timeout(limits.farewell, serving).await;
+}
+
+/// Returns when no further request is taken. Whoever has not been let in has the time of one head for it, however many
+/// requests are refused meanwhile: a client that has made a mistake may mend it, and a stranger does not keep its seat.
+async fn time_is_over(limits: &ServerLimits, is_let_in: &AtomicBool) {
+    let begun = Instant::now();
+    sleep(limits.head_patience.min(limits.connection_age)).await;
+    if is_let_in.load(Ordering::Relaxed) {
+        sleep_until(begun + limits.connection_age).await;
+    }
 }
 
 #[cfg(test)]

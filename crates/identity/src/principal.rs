@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::CertificateId;
+use crate::{CertificateId, Timestamp};
 
 /// An authenticated identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +39,9 @@ pub struct IamPrincipal {
     /// A policy document that narrows the session down: what it does not allow, nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_policy: Option<String>,
+    /// When the session was made. None for a user's own key, and for sessions that were made before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<Timestamp>,
 }
 
 /// Whose IAM policies count.
@@ -87,6 +90,13 @@ pub struct CustomPrincipal {
 }
 
 impl IamPrincipal {
+    /// `aws:TokenIssueTime`: when the session was made, none for a user's own key. A session whose time was not noted is as
+    /// old as can be: whoever revokes sessions means it too.
+    pub fn token_issued(&self) -> Option<Timestamp> {
+        let is_session = self.access_key_id.starts_with("ASIA");
+        is_session.then(|| self.issued.unwrap_or(Timestamp(0)))
+    }
+
     /// Its ARN in an account, as STS's GetCallerIdentity tells it.
     pub fn arn(&self, account: &str) -> String {
         match &self.kind {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use identity::{CertificateFacts, ClientId, IamKind, IamPrincipal, Site, ThingName, ThingTypeName};
+use identity::{
+    CertificateFacts, ClientId, IamKind, IamPrincipal, Site, ThingName, ThingTypeName, Timestamp,
+};
 
 /// What a policy may know of the thing that a connection is associated with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct IamFacts {
     pub principal_arn: String,
     /// `aws:PrincipalAccount`.
     pub account: String,
+    /// `aws:TokenIssueTime`: when the session was made; a session only.
+    pub token_issued: Option<Timestamp>,
     /// `cognito-identity.amazonaws.com:sub`: the identity's id.
     pub cognito_sub: Option<String>,
     /// `cognito-identity.amazonaws.com:aud`: the pool's id.
@@ -82,6 +86,7 @@ impl IamFacts {
             principal_type,
             principal_arn: format!("arn:{}:iam::{}:{resource}", site.partition(), site.account),
             account: site.account.to_string(),
+            token_issued: who.token_issued(),
             cognito_sub: cognito.map(|identity| identity.id.clone()),
             cognito_aud: cognito.map(|identity| identity.pool_id.clone()),
             cognito_amr: cognito.map(|identity| match identity.authenticated {

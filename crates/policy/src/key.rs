@@ -55,6 +55,7 @@ pub(crate) enum IamKey {
     CognitoSub,
     CognitoAud,
     CognitoAmr,
+    TokenIssueTime,
     DeviceThingName,
     DeviceThingTypeName,
     DeviceCertificateId,
@@ -125,7 +126,7 @@ impl Key {
     }
 }
 
-const PLAIN: [(&str, Key); 24] = [
+const PLAIN: [(&str, Key); 25] = [
     ("iot:ClientId", Key::ClientId),
     ("aws:SourceIp", Key::SourceIp),
     ("iot:DomainName", Key::DomainName),
@@ -144,6 +145,7 @@ const PLAIN: [(&str, Key); 24] = [
     ("aws:PrincipalType", Key::Iam(IamKey::PrincipalType)),
     ("aws:PrincipalArn", Key::Iam(IamKey::PrincipalArn)),
     ("aws:PrincipalAccount", Key::Iam(IamKey::PrincipalAccount)),
+    ("aws:TokenIssueTime", Key::Iam(IamKey::TokenIssueTime)),
     ("cognito-identity.amazonaws.com:sub", Key::Iam(IamKey::CognitoSub)),
     ("cognito-identity.amazonaws.com:aud", Key::Iam(IamKey::CognitoAud)),
     ("cognito-identity.amazonaws.com:amr", Key::Iam(IamKey::CognitoAmr)),

@@ -21,7 +21,7 @@ const LONGEST_VALUE: usize = 1024;
 #[derive(Clone, Debug)]
 pub(crate) enum Value<'a> {
     Text(Cow<'a, str>),
-    CurrentTime(Timestamp),
+    Date(Timestamp),
     EpochTime(Timestamp),
 }
 
@@ -32,7 +32,7 @@ impl Value<'_> {
     pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
-            Self::CurrentTime(now) => format_date(now.millis()).into(),
+            Self::Date(at) => format_date(at.millis()).into(),
             Self::EpochTime(now) => (now.millis() / 1000).to_string().into(),
         }
     }
@@ -40,7 +40,7 @@ impl Value<'_> {
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Text(text) => number(text),
-            Self::CurrentTime(_) => None,
+            Self::Date(_) => None,
             Self::EpochTime(now) => Some(now.seconds().floor()),
         }
     }
@@ -48,7 +48,7 @@ impl Value<'_> {
     pub(crate) fn date(&self) -> Option<i64> {
         match self {
             Self::Text(text) => date(text),
-            Self::CurrentTime(now) | Self::EpochTime(now) => i64::try_from(now.millis()).ok(),
+            Self::Date(at) | Self::EpochTime(at) => i64::try_from(at.millis()).ok(),
         }
     }
 }
@@ -94,7 +94,7 @@ impl<'a> Moment<'a> {
             MomentaryKey::IncludeSocketInformation => {
                 Some(smallvec![text(truth(self.call()?.include_socket_information?))])
             }
-            MomentaryKey::CurrentTime => Some(smallvec![Value::CurrentTime(self.now)]),
+            MomentaryKey::CurrentTime => Some(smallvec![Value::Date(self.now)]),
             MomentaryKey::EpochTime => Some(smallvec![Value::EpochTime(self.now)]),
         }
     }
@@ -121,6 +121,10 @@ impl ConnectionContext {
     pub(crate) fn fixed_values(&self, key: &Key) -> Option<Values<'_>> {
         match key {
             Key::Certificate(key) => key.values(self.certificate.as_deref()?),
+            // To the millisecond: a text would have whole seconds.
+            Key::Iam(IamKey::TokenIssueTime) => {
+                Some(smallvec![Value::Date(self.iam.as_deref()?.token_issued?)])
+            }
             other => Some(smallvec![Value::Text(self.plain_value(other)?)]),
         }
     }
@@ -148,27 +152,29 @@ impl ConnectionContext {
             Key::Thing(ThingKey::TypeName) => thing?.type_name.as_ref().map(|name| name.as_str().into()),
             Key::Thing(ThingKey::Attribute(name)) => thing?.attributes.get(&**name).map(Into::into),
             Key::Thing(ThingKey::IsAttached) => self.is_attached.map(|is| truth(is).into()),
-            Key::Iam(key) => key.value(self.iam.as_deref()?).map(Into::into),
+            Key::Iam(key) => key.value(self.iam.as_deref()?),
             Key::Certificate(_) | Key::Momentary(_) | Key::Unknown => None,
         }
     }
 }
 
 impl IamKey {
-    fn value(self, facts: &IamFacts) -> Option<&str> {
-        match self {
+    fn value(self, facts: &IamFacts) -> Option<Cow<'_, str>> {
+        let text = match self {
+            Self::TokenIssueTime => return facts.token_issued.map(|at| format_date(at.millis()).into()),
             Self::Username => facts.username.as_deref(),
-            Self::UserId => Some(&facts.user_id),
+            Self::UserId => Some(facts.user_id.as_str()),
             Self::PrincipalType => Some(facts.principal_type),
-            Self::PrincipalArn => Some(&facts.principal_arn),
-            Self::PrincipalAccount => Some(&facts.account),
+            Self::PrincipalArn => Some(facts.principal_arn.as_str()),
+            Self::PrincipalAccount => Some(facts.account.as_str()),
             Self::CognitoSub => facts.cognito_sub.as_deref(),
             Self::CognitoAud => facts.cognito_aud.as_deref(),
             Self::CognitoAmr => facts.cognito_amr,
             Self::DeviceThingName => facts.device_thing_name.as_deref(),
             Self::DeviceThingTypeName => facts.device_thing_type_name.as_deref(),
             Self::DeviceCertificateId => facts.device_certificate_id.as_deref(),
-        }
+        };
+        text.map(Into::into)
     }
 }
 
@@ -297,6 +303,18 @@ mod tests {
         assert_eq!(dns.as_deref(), Some("a.example"));
         assert_eq!(variable("iot:Certificate.SerialNumber").as_deref(), Some("0a1b"));
         assert_eq!(values("iot:Certificate.Issuer.CommonName.List"), None);
+    }
+
+    #[test]
+    fn the_time_of_a_session_is_a_date_to_the_millisecond() {
+        let facts = IamFacts { token_issued: Some(Timestamp(1_234_567)), ..IamFacts::default() };
+        let context = ConnectionContext { iam: Some(Arc::new(facts)), ..Default::default() };
+        let key = KeyName::parse("aws:tokenissuetime").key;
+        let value = context.fixed_values(&key).unwrap().remove(0);
+        assert_eq!((value.date(), value.number()), (Some(1_234_567), None));
+        assert_eq!(context.variable(&key).as_deref(), Some("1970-01-01T00:20:34Z"));
+        let none = ConnectionContext { iam: Some(Arc::default()), ..Default::default() };
+        assert!(none.fixed_values(&key).is_none() && none.variable(&key).is_none());
     }
 
     #[test]

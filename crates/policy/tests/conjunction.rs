@@ -72,6 +72,7 @@ fn facts(kind: IamKind) -> ConnectionContext {
             certificate_id: "ab".into(),
         }),
         session_policy: None,
+        issued: None,
     };
     ConnectionContext { iam: Some(Arc::new(IamFacts::new(&who, &site()))), ..ConnectionContext::default() }
 }

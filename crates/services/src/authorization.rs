@@ -162,6 +162,7 @@ impl Services {
             cognito: Some(CognitoIdentity { id: identity.to_owned(), pool_id: pool.id, authenticated }),
             device: None,
             session_policy: None,
+            issued: Some(now),
         }))
     }
 

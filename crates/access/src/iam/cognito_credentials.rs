@@ -19,7 +19,6 @@ use services::shapes::Secret;
 use services::{ApiError, ErrorCode};
 use store::{Batch, Condition};
 
-use super::cognito_pools::LONGEST_ID;
 use super::session::{LoginClaims, TokenFault};
 use super::shapes::{
     CognitoCredentials, CredentialsForIdentity, DeveloperToken, DeveloperTokenRequest,
@@ -43,7 +42,8 @@ impl Access {
     /// `GetId`: a new identity, or with a developer's token the identity of the token.
     ///
     /// # Errors
-    /// ResourceNotFound; NotAuthorized; Throttling beyond 25 in a second.
+    /// ResourceNotFound; NotAuthorized; Throttling beyond 25 in a second; LimitExceeded beyond the identities without a
+    /// login that a pool may have ([`GUESTS`](super::GUESTS)).
     pub async fn get_id(&self, input: GetIdRequest, now: Timestamp) -> Result<IdentityId, ApiError> {
         if !self.get_id_bucket.take(GET_ID, 1, now) {
             return Err(ApiError::new(ErrorCode::Throttling, "Rate exceeded"));
@@ -60,9 +60,12 @@ impl Access {
         check_unauthenticated(&pool)?;
         let id = self.cognito_id();
         until_committed!(self.records, now, |batch| async {
-            let pool = self.identity_pool(&pool.id, now).await?.value;
-            check_unauthenticated(&pool)?;
-            let record = IdentityRecord { pool_id: pool.id, logins: Vec::new(), created: now };
+            let mut pool = self.identity_pool(&pool.id, now).await?;
+            check_unauthenticated(&pool.value)?;
+            self.count_guest(&mut pool.value)?;
+            let pool_id = pool.value.id.clone();
+            let record = IdentityRecord { pool_id, logins: Vec::new(), created: now, is_counted: true };
+            IDENTITY_POOLS.put_if(&mut batch, &pool.key, pool.revision, &pool.value);
             add(&mut batch, &id, &record);
             Ok::<_, ApiError>(IdentityId { identity_id: id.clone() })
         })
@@ -102,9 +105,10 @@ impl Access {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<String, ApiError> {
-        let pool = self.identity_pool(&input.identity_pool_id, now).await?.value;
-        let (provider, user) = developer_login(&pool, &input.logins)?;
-        let login = login_key(&pool.id, provider, user);
+        let mut pool = self.identity_pool(&input.identity_pool_id, now).await?;
+        let (provider, user) = developer_login(&pool.value, &input.logins)?;
+        let pool_id = pool.value.id.clone();
+        let login = login_key(&pool_id, provider, user);
         let known = self.records.get(&LOGINS, &login, now).await?.map(|stored| stored.value.identity);
         let named = input.identity_id.clone();
         let id = match (known, named) {
@@ -116,12 +120,19 @@ impl Access {
             (None, Some(named)) => named,
             (None, None) => self.cognito_id(),
         };
-        let mut record = IdentityRecord { pool_id: pool.id.clone(), logins: Vec::new(), created: now };
+        let mut record = IdentityRecord { pool_id, logins: Vec::new(), created: now, is_counted: false };
         if input.identity_id.is_some() {
             record = self.identity_of(&id, now).await?;
-            if record.pool_id != pool.id {
+            if record.pool_id != pool.value.id {
                 return Err(ApiError::not_found(format!("Identity '{id}' not found.")));
             }
+        }
+        if std::mem::take(&mut record.is_counted) {
+            // A guest that has a login from now on is none any more.
+            pool.value.guests = pool.value.guests.saturating_sub(1);
+            IDENTITY_POOLS.put_if(batch, &pool.key, pool.revision, &pool.value);
+        } else {
+            IDENTITY_POOLS.check(batch, &pool.key, Condition::Exists);
         }
         if !record.logins.iter().any(|login| login == provider) {
             record.logins.push(provider.to_owned());
@@ -201,11 +212,7 @@ impl Access {
 
     /// An identity that exists.
     async fn identity_of(&self, id: &str, now: Timestamp) -> Result<IdentityRecord, ApiError> {
-        let found = match id.len() {
-            0..=LONGEST_ID => self.records.get(&COGNITO_IDENTITIES, &id_key(id), now).await?,
-            _ => None,
-        };
-        let found = found.map(|stored| stored.value);
+        let found = self.find_identity(id, now).await?.map(|stored| stored.value);
         found.ok_or_else(|| ApiError::not_found(format!("Identity '{id}' not found.")))
     }
 
@@ -236,9 +243,8 @@ impl Access {
     }
 }
 
-/// Writes an identity, if its pool is still there.
+/// Writes an identity. That its pool is still there the caller makes sure of.
 fn add(batch: &mut Batch, id: &str, record: &IdentityRecord) {
-    IDENTITY_POOLS.check(batch, &id_key(&record.pool_id), Condition::Exists);
     COGNITO_IDENTITIES.put(batch, &id_key(id), record);
     POOL_IDENTITIES.put(batch, &pool_identity_key(&record.pool_id, id), &PoolIdentity {});
 }

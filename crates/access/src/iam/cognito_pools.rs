@@ -19,7 +19,7 @@ use super::users::cut;
 use crate::Access;
 
 /// Rows of a pool that are deleted in one batch.
-const SWEEP: usize = 200;
+pub(super) const SWEEP: usize = 200;
 /// Bytes of the id of a pool or an identity: what is longer is none, and no store is asked for it.
 pub(super) const LONGEST_ID: usize = 55;
 /// Login providers of a pool.
@@ -45,6 +45,7 @@ impl Access {
             login_providers: input.supported_login_providers,
             roles: Default::default(),
             created: now,
+            guests: 0,
         };
         until_committed!(self.records, now, |batch| async {
             IDENTITY_POOLS.put_if_absent(&mut batch, &id_key(&record.id), &record);

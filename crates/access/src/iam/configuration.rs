@@ -61,13 +61,42 @@ impl Access {
     /// Makes the store say what the configuration file says. What is there already is left alone, so that ids stay.
     ///
     /// # Errors
-    /// A name or a document is not valid, a name or an access key is taken by something that the API made.
+    /// A name or a document is not valid, a name or an access key is taken: by something that the API made, or by the
+    /// account's owner.
     pub async fn configure_iam(&self, wanted: &IamConfiguration, now: Timestamp) -> Result<(), ApiError> {
         check(wanted)?;
+        self.check_owner_keys(wanted, now).await?;
         until_committed!(self.records, now, |batch| async {
             self.plan_users(wanted, now, &mut batch).await?;
             self.plan_roles(wanted, now, &mut batch).await
         })
+    }
+
+    /// An access key has one holder. The owner's keys are looked at first, and would make the owner of a user.
+    async fn check_owner_keys(&self, wanted: &IamConfiguration, now: Timestamp) -> Result<(), ApiError> {
+        for user in &wanted.users {
+            let keys = user.access_key.iter().map(|(id, _)| id);
+            if let Some(id) = keys.into_iter().find(|id| self.owner_keys.secret(id).is_some()) {
+                return Err(invalid(format!(
+                    "[[iam.user]] {:?}: the access key {id:?} is one of the account's owner, to whom everything is allowed: \
+                     choose another",
+                    user.name
+                )));
+            }
+        }
+        for id in self.owner_keys.ids() {
+            let held = self.records.get(&IAM_ACCESS_KEYS, &access_key_key(id), now).await?;
+            let Some(name) = held.map(|held| held.value.user) else { continue };
+            // What the file itself said before is taken out of the store now.
+            let user = self.records.get(&IAM_USERS, &user_key(&name), now).await?;
+            if user.is_some_and(|user| !user.value.from_configuration) {
+                return Err(invalid(format!(
+                    "[[access_key]] {id:?}: the key belongs to user {name:?}, whom the API made, and would make the \
+                     account's owner of whoever has it: choose another"
+                )));
+            }
+        }
+        Ok(())
     }
 
     async fn plan_users(
@@ -219,6 +248,12 @@ fn check(wanted: &IamConfiguration) -> Result<(), ApiError> {
         within("user", &user.name, check_name("name", &user.name, 64))?;
         if let Some(policy) = &user.policy {
             within("user", &user.name, check_policy(POLICY, policy, USER_POLICY_CHARACTERS))?;
+        }
+        if user.access_key.iter().any(|(id, _)| id.starts_with("ASIA")) {
+            return Err(invalid(format!(
+                "[[iam.user]] {:?}: ids that begin with ASIA are those of sessions: choose another access key",
+                user.name
+            )));
         }
         let twice = !users.insert(&user.name) || user.access_key.iter().any(|(id, _)| !keys.insert(id));
         if twice {

@@ -4,6 +4,7 @@
 
 mod access;
 mod cognito_credentials;
+mod cognito_identities;
 mod cognito_pools;
 mod configuration;
 mod keys;
@@ -15,6 +16,7 @@ mod sts;
 mod users;
 
 pub use access::{Resource, Touched};
+pub(crate) use cognito_identities::GUESTS;
 pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration};
 pub use policy::CallFacts;
 pub(crate) use session::{Claims, Holder, TokenFault};

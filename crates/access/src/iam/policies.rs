@@ -3,6 +3,7 @@
 //! Source: IAM API reference, *PutUserPolicy*, *PutRolePolicy* and their neighbours.
 
 use identity::Timestamp;
+use policy::Document;
 use registry::iam::{
     InlinePolicies, ROLE_POLICY_CHARACTERS, USER_POLICY_CHARACTERS, check_room, parse_identity_policy,
 };
@@ -113,9 +114,20 @@ impl Access {
 pub(super) fn check_policy(name: &str, document: &str, longest: usize) -> Result<(), ApiError> {
     check_name("policyName", name, 128)?;
     check_raw(document)?;
-    parse_identity_policy(document, longest).map(|_| ()).map_err(|malformed| {
-        let message = format!("Syntax errors in policy. {malformed}");
-        ApiError::new(ErrorCode::MalformedPolicyDocument, message)
+    let malformed = |why: &dyn std::fmt::Display| {
+        ApiError::new(ErrorCode::MalformedPolicyDocument, format!("Syntax errors in policy. {why}"))
+    };
+    let document = parse_identity_policy(document, longest).map_err(|error| malformed(&error))?;
+    all_is_built(&document).map_err(|why| malformed(&why))
+}
+
+/// Refuses a document that asks for what never has a value here: a Deny that depends on it would deny nothing, an Allow that
+/// asks for another value would allow everybody.
+pub(super) fn all_is_built(document: &Document) -> Result<(), String> {
+    document.unknown_name().map_or(Ok(()), |(what, name)| {
+        Err(format!(
+            "The {what} {name} is not built in thingcore, and ignoring it could allow too much: leave it out"
+        ))
     })
 }
 

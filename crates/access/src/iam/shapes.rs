@@ -112,6 +112,10 @@ input! {
     IdentityPoolRequest { identity_pool_id: String, }
     /// ListIdentityPools.
     ListIdentityPoolsRequest { max_results: u32, next_token: Option<String>, }
+    /// ListIdentities.
+    ListIdentitiesRequest { identity_pool_id: String, max_results: u32, next_token: Option<String>, }
+    /// DeleteIdentities.
+    DeleteIdentitiesRequest { identity_ids_to_delete: Vec<String>, }
     /// SetIdentityPoolRoles.
     SetIdentityPoolRolesRequest {
         identity_pool_id: String,
@@ -228,6 +232,17 @@ output! {
         #[serde(skip_serializing_if = "Option::is_none")]
         next_token: Option<String>,
     }
+    /// A row of ListIdentities.
+    IdentityDescription { identity_id: String, logins: Vec<String>, creation_date: EpochSeconds, }
+    /// ListIdentities.
+    ListIdentitiesResponse {
+        identity_pool_id: String,
+        identities: Vec<IdentityDescription>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_token: Option<String>,
+    }
+    /// DeleteIdentities. All are processed, or the operation fails.
+    DeleteIdentitiesResponse { unprocessed_identity_ids: [(); 0], }
     /// GetIdentityPoolRoles.
     IdentityPoolRoles { identity_pool_id: String, roles: BTreeMap<String, String>, }
     /// GetId.

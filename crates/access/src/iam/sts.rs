@@ -145,7 +145,11 @@ impl Access {
         let access_key_id = self.iam_id("ASIA", 16);
         let (holder, default, longest) = match caller {
             Principal::Iam(who) if !who.access_key_id.starts_with("ASIA") => {
-                let who = IamPrincipal { access_key_id: access_key_id.clone(), ..IamPrincipal::clone(who) };
+                let who = IamPrincipal {
+                    access_key_id: access_key_id.clone(),
+                    issued: Some(now),
+                    ..IamPrincipal::clone(who)
+                };
                 (Holder::Iam(Arc::new(who)), HALF_DAY, DAY_AND_A_HALF)
             }
             Principal::AccessKey(id) if !id.starts_with("ASIA") => {
@@ -206,6 +210,7 @@ impl Access {
             cognito: session.cognito,
             device: session.device,
             session_policy: session.policy,
+            issued: Some(now),
         };
         let expires = now + Duration::from_secs(seconds);
         let claims = Claims { access_key_id, holder: Holder::Iam(Arc::new(who.clone())), expires };

@@ -1,11 +1,13 @@
 //! Users, roles, sessions and identities over a store in memory.
 
+mod cognito;
+mod configuration;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::HttpOrigin;
 use identity::{IamPrincipal, Principal, Timestamp};
-use registry::iam::cognito::{COGNITO_IDENTITIES, LOGINS, POOL_IDENTITIES};
 use registry::iam::{IAM_ACCESS_KEYS, IAM_USERS};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -16,6 +18,7 @@ use super::shapes::*;
 use super::*;
 use crate::tests::{NOW, Scene, code};
 use crate::{NoSigner, Signer};
+use configuration::configured;
 
 fn input<T: DeserializeOwned>(value: serde_json::Value) -> T {
     serde_json::from_value(value).unwrap()
@@ -101,6 +104,7 @@ fn a_store_that_is_down_lets_nobody_in_but_the_owner() {
         cognito: None,
         device: None,
         session_policy: None,
+        issued: None,
     }));
     let asked = scene.run(scene.access.authorize(
         &origin(who),
@@ -151,6 +155,48 @@ fn a_session_ends_with_its_time_and_with_its_role() {
             .unwrap()
             .is_none()
     );
+}
+
+#[test]
+fn sessions_are_revoked_by_when_they_were_made() {
+    let scene = Scene::new();
+    let arn = role(&scene, "r", r#""*""#);
+    let key = user(&scene, "u");
+    let revoke = |at: Timestamp| {
+        json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": "*", "Resource": "*" },
+            { "Effect": "Deny", "Action": "*", "Resource": "*",
+              "Condition": { "DateLessThan": { "aws:TokenIssueTime": iso(at) } } }] })
+        .to_string()
+    };
+    let put = |at: Timestamp| {
+        let put = json!({ "RoleName": "r", "PolicyName": "p", "PolicyDocument": revoke(at) });
+        scene.run(scene.access.put_role_policy(input(put), NOW)).unwrap();
+        let put = json!({ "UserName": "u", "PolicyName": "p", "PolicyDocument": revoke(at) });
+        scene.run(scene.access.put_user_policy(input(put), NOW)).unwrap();
+    };
+    let session = RoleSession { name: "s".into(), ..RoleSession::default() };
+    let made = scene.run(scene.access.role_session(&arn, session, Duration::from_secs(3600), NOW));
+    let made = made.unwrap().unwrap();
+    let own = signer(&scene, &key.access_key_id, None, NOW).unwrap().principal;
+    let asked = input(json!({}));
+    let of_user = scene.access.get_session_token(&asked, &own, NOW).unwrap().credentials;
+    let later = NOW + Duration::from_secs(60);
+    let may = |principal: Principal| {
+        let (all, origin) = (Touched::on(Resource::All), origin(principal));
+        scene.run(scene.access.authorize(&origin, &["iot:Do"], &all, CallFacts::default(), later)).is_ok()
+    };
+    let of_role = signer(&scene, &made.access_key_id, Some(&made.session_token.0), later).unwrap();
+    let of_user = signer(&scene, &of_user.access_key_id, Some(&of_user.session_token.0), later).unwrap();
+    let mut old = who(&of_role);
+    old.issued = None;
+    let old = Principal::Iam(Arc::new(old));
+    put(NOW);
+    assert!(may(of_role.principal.clone()) && may(of_user.principal.clone()) && may(own.clone()));
+    assert!(!may(old), "a session of before this was noted is older than all");
+    put(later);
+    assert!(!may(of_role.principal.clone()) && !may(of_user.principal.clone()));
+    assert!(may(own), "a key of its own is no session");
 }
 
 #[test]
@@ -317,129 +363,6 @@ fn a_domain_configuration_is_asked_about_by_its_arn() {
     }
 }
 
-fn configured(users: &[(&str, &str)]) -> IamConfiguration {
-    let user = |(name, key): &(&str, &str)| ConfiguredUser {
-        name: (*name).to_owned(),
-        access_key: Some(((*key).to_owned(), Secret("secret".into()))),
-        policy: Some(allow("iot:*")),
-    };
-    let roles = vec![ConfiguredRole { name: "r".into(), policy: Some(allow("iot:*")), trust: None }];
-    IamConfiguration { users: users.iter().map(user).collect(), roles }
-}
-
-#[test]
-fn the_store_follows_the_configuration() {
-    let scene = Scene::new();
-    let configure = |users: &[(&str, &str)]| scene.run(scene.access.configure_iam(&configured(users), NOW));
-    configure(&[("a", "K1"), ("b", "K2")]).unwrap();
-    let id = |key: &str| signer(&scene, key, None, NOW).map(|signer| who(&signer).unique_id);
-    let before = id("K1").unwrap();
-    // Keys change hands, which is one batch.
-    configure(&[("a", "K2"), ("c", "K1")]).unwrap();
-    assert_eq!(id("K2").unwrap(), before);
-    assert_ne!(id("K1").unwrap(), before);
-    assert_eq!((count(&scene, &IAM_USERS), count(&scene, &IAM_ACCESS_KEYS)), (2, 2));
-    let changed = json!({ "UserName": "a", "PolicyName": "p", "PolicyDocument": allow("x:y") });
-    assert_eq!(
-        code(scene.run(scene.access.put_user_policy(input(changed), NOW))),
-        ErrorCode::UnmodifiableEntity
-    );
-    scene.run(scene.access.configure_iam(&IamConfiguration::default(), NOW)).unwrap();
-    assert_eq!((count(&scene, &IAM_USERS), count(&scene, &IAM_ACCESS_KEYS)), (0, 0));
-    user(&scene, "a");
-    let taken = configure(&[("a", "K1")]).unwrap_err();
-    assert!(taken.message.contains("\"a\"") && taken.message.contains("API"), "{taken}");
-}
-
-#[test]
-fn a_configuration_that_is_not_valid_changes_nothing() {
-    let scene = Scene::new();
-    let twice = configured(&[("a", "K1"), ("b", "K1")]);
-    let mut bad = configured(&[("a", "K1")]);
-    bad.users[0].policy = Some("{".into());
-    let mut named = configured(&[]);
-    named.roles[0].name = "a b".into();
-    for (configuration, says) in
-        [(twice, "twice"), (bad, "[[iam.user]] \"a\": Syntax errors"), (named, "\"a b\"")]
-    {
-        let error = scene.run(scene.access.configure_iam(&configuration, NOW)).unwrap_err();
-        assert!(error.message.contains(says), "{error}");
-    }
-    let key = user(&scene, "made");
-    let theirs = configured(&[("a", &key.access_key_id)]);
-    let error = scene.run(scene.access.configure_iam(&theirs, NOW)).unwrap_err();
-    assert!(error.message.contains("belongs to user \"made\""), "{error}");
-    assert_eq!(count(&scene, &IAM_USERS), 1);
-}
-
-fn pool(scene: &Scene, unauthenticated: bool) -> String {
-    let made = json!({ "IdentityPoolName": "p", "AllowUnauthenticatedIdentities": unauthenticated, "DeveloperProviderName": "dev" });
-    scene.run(scene.access.create_identity_pool(input(made), NOW)).unwrap().identity_pool_id
-}
-
-#[test]
-fn identities_end_with_their_pool() {
-    let scene = Scene::new();
-    let id = pool(&scene, true);
-    for _ in 0..3 {
-        scene.run(scene.access.get_id(input(json!({ "IdentityPoolId": id })), NOW)).unwrap();
-    }
-    let asked = json!({ "IdentityPoolId": id, "Logins": { "dev": "alice" } });
-    let token = scene.run(scene.access.get_open_id_token_for_developer_identity(input(asked), NOW)).unwrap();
-    assert!(!format!("{token:?}").contains(&token.token.0), "a token is not printed");
-    assert_eq!((count(&scene, &COGNITO_IDENTITIES), count(&scene, &POOL_IDENTITIES)), (4, 4));
-    scene.run(scene.access.delete_identity_pool(input(json!({ "IdentityPoolId": id })), NOW)).unwrap();
-    assert_eq!(
-        (count(&scene, &COGNITO_IDENTITIES), count(&scene, &POOL_IDENTITIES), count(&scene, &LOGINS)),
-        (0, 0, 0)
-    );
-}
-
-#[test]
-fn a_pool_that_goes_takes_the_identity_made_meanwhile() {
-    let scene = Scene::new();
-    let id = pool(&scene, true);
-    let gone = json!({ "IdentityPoolId": id });
-    scene.meddle(move |other| store::block_on(other.delete_identity_pool(input(gone), NOW)).unwrap());
-    let made = scene.run(scene.access.get_id(input(json!({ "IdentityPoolId": id })), NOW));
-    assert_eq!(code(made), ErrorCode::ResourceNotFound);
-    assert_eq!(count(&scene, &COGNITO_IDENTITIES), 0);
-}
-
-#[test]
-fn two_logins_of_one_user_at_once_are_one_identity() {
-    let scene = Scene::new();
-    let id = pool(&scene, false);
-    let asked = json!({ "IdentityPoolId": id, "Logins": { "dev": "alice" } });
-    let theirs = asked.clone();
-    scene.meddle(move |other| {
-        store::block_on(other.get_open_id_token_for_developer_identity(input(theirs), NOW)).unwrap();
-    });
-    let ask = |asked| scene.run(scene.access.get_open_id_token_for_developer_identity(input(asked), NOW));
-    let one = ask(asked.clone()).unwrap().identity_id;
-    assert_eq!(ask(asked).unwrap().identity_id, one);
-    assert_eq!(count(&scene, &COGNITO_IDENTITIES), 1);
-    let another = ask(json!({ "IdentityPoolId": id, "Logins": { "dev": "bob" } })).unwrap().identity_id;
-    let both = json!({ "IdentityPoolId": id, "IdentityId": another, "Logins": { "dev": "alice" } });
-    assert_eq!(code(ask(both)), ErrorCode::ResourceConflict);
-}
-
-#[test]
-fn identities_are_not_made_without_bounds() {
-    let scene = Scene::new();
-    let id = pool(&scene, true);
-    let ask = |now| scene.run(scene.access.get_id(input(json!({ "IdentityPoolId": id })), now));
-    for _ in 0..25 {
-        ask(NOW).unwrap();
-    }
-    assert_eq!(code(ask(NOW)), ErrorCode::Throttling);
-    assert!(ask(NOW + Duration::from_secs(1)).is_ok());
-    let closed = pool(&scene, false);
-    let refused = scene
-        .run(scene.access.get_id(input(json!({ "IdentityPoolId": closed })), NOW + Duration::from_secs(1)));
-    assert_eq!(code(refused), ErrorCode::NotAuthorized);
-}
-
 #[test]
 fn what_would_narrow_a_permission_is_not_ignored() {
     let scene = Scene::new();
@@ -452,10 +375,71 @@ fn what_would_narrow_a_permission_is_not_ignored() {
         code(scene.run(scene.access.put_user_policy(input(long), NOW))),
         ErrorCode::MalformedPolicyDocument
     );
+    unbuilt_names_are_refused(&scene);
     let half = |name: &str| json!({ "UserName": "u", "PolicyName": name, "PolicyDocument": allow(&format!("iot:{}", "x".repeat(1000))) });
     scene.run(scene.access.put_user_policy(input(half("a")), NOW)).unwrap();
     assert_eq!(
         code(scene.run(scene.access.put_user_policy(input(half("b")), NOW))),
         ErrorCode::LimitExceeded
     );
+}
+
+/// In identity policies, session policies, trust policies and the configuration file.
+fn unbuilt_names_are_refused(scene: &Scene) {
+    let owner = origin(Principal::AccessKey("AKIAOWNER".into()));
+    let arn = role(scene, "any", r#""*""#);
+    let statement = |condition: &str, resource: &str| {
+        format!(
+            r#"{{"Effect":"Deny","Action":"*","Resource":"{resource}","Condition":{{"StringEquals":{condition}}}}}"#
+        )
+    };
+    for (condition, resource, says) in [
+        (r#"{"aws:ResourceTag/env":"prod"}"#, "*", Some("condition key aws:ResourceTag/env is not built")),
+        (r#"{"sts:ExternalId":"x"}"#, "*", Some("condition key sts:ExternalId is not built")),
+        (
+            r#"{"AWS:userid":"${aws:PrincipalTag/a}"}"#,
+            "*",
+            Some("policy variable aws:PrincipalTag/a is not built"),
+        ),
+        (
+            r#"{"aws:userid":"x"}"#,
+            "arn:aws:iot:*:*:thing/${aws:PrincipalTag/a}",
+            Some("policy variable aws:PrincipalTag/a is not built"),
+        ),
+        (r#"{"aws:UserName":"${aws:username}"}"#, "*", None),
+    ] {
+        let one = statement(condition, resource);
+        let document = format!(r#"{{"Version":"2012-10-17","Statement":[{one}]}}"#);
+        let put = json!({ "UserName": "u", "PolicyName": "x", "PolicyDocument": document });
+        let of_user = scene.run(scene.access.put_user_policy(input(put), NOW));
+        let put = json!({ "RoleName": "any", "PolicyName": "x", "PolicyDocument": document });
+        let of_role = scene.run(scene.access.put_role_policy(input(put), NOW));
+        let asked = json!({ "RoleArn": arn, "RoleSessionName": "me", "Policy": document });
+        let of_session = scene.run(scene.access.assume_role(input(asked), &owner, NOW)).map(drop);
+        let mut filed = configured(&[("filed", "K1")]);
+        filed.users[0].policy = Some(document.clone());
+        let of_file = scene.run(scene.access.configure_iam(&filed, NOW));
+        for (refused, code) in [
+            (of_user, ErrorCode::MalformedPolicyDocument),
+            (of_role, ErrorCode::MalformedPolicyDocument),
+            (of_session, ErrorCode::MalformedPolicyDocument),
+            (of_file, ErrorCode::Validation),
+        ] {
+            match says {
+                Some(says) => {
+                    let refused = refused.unwrap_err();
+                    assert!(refused.code == code && refused.message.contains(says), "{refused}");
+                }
+                None => refused.unwrap(),
+            }
+        }
+        let trust = document.replace(r#""Resource":"*""#, r#""Principal":"*""#);
+        let made = json!({ "RoleName": "trusting", "AssumeRolePolicyDocument": trust });
+        let made = scene.run(scene.access.create_role(input(made), NOW));
+        if resource == "*" && says.is_some() {
+            assert_eq!(code(made), ErrorCode::MalformedPolicyDocument, "{trust}");
+        } else {
+            assert_eq!(made.is_ok(), says.is_none(), "{trust}");
+        }
+    }
 }

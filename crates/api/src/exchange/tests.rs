@@ -345,11 +345,14 @@ async fn a_user_is_asked_for_every_resource_and_every_role_that_is_passed() {
         StatusCode::FORBIDDEN,
         "the job is another resource"
     );
-    let group = |name: &str| format!(r#"{{"thingGroupsToAdd":["{name}"],"thingName":"a1"}}"#);
-    let change = "/thing-groups/updateThingGroupsForThing";
-    let (open, denied) = (group("g"), group("denied"));
-    assert_eq!(ask("PUT", change, &open).await.0, StatusCode::OK);
-    assert_eq!(ask("PUT", change, &denied).await.0, StatusCode::FORBIDDEN, "the body names it");
+    let typed = |name: &str| format!(r#"{{"thingTypeName":"{name}"}}"#);
+    let (open, denied) = (typed("y"), typed("denied"));
+    assert_eq!(ask("POST", "/things/a1", &open).await.0, StatusCode::OK);
+    assert_eq!(ask("POST", "/things/a1", &denied).await.0, StatusCode::FORBIDDEN, "the body names it");
+    let group = r#"{"thingGroupsToAdd":["g"],"thingName":"a1"}"#;
+    let (status, _, body) = ask("PUT", "/thing-groups/updateThingGroupsForThing", group).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(body["message"], r#"["iot:UpdateThingGroupsForThing"] on Iot("thinggroup/g")"#);
     // Publish is decided by the broker, in the words of the data plane.
     let publish = request_by("AKIAUSER", ("iotdata", "eu-west-1"), "POST", "/topics/x", "");
     assert_eq!(answered(publish).await.0, StatusCode::OK);

@@ -68,9 +68,12 @@ fn operations_are_bound_to_what_their_input_names() {
         asked("PUT", "/thing-groups/addThingToThingGroup", r#"{"thingArn":"T","thingGroupArn":"G"}"#);
     assert_eq!(by_arn.required, [Resource::Arn("T".into()), Resource::Arn("G".into())]);
     let both = r#"{"thingName":"t","thingGroupsToAdd":["a","b"],"thingGroupsToRemove":["c"]}"#;
-    let groups = iot(&["thinggroup/a", "thinggroup/b", "thinggroup/c"]);
-    let found = asked("PUT", "/thing-groups/updateThingGroupsForThing", both);
-    assert_eq!(found, Touched { required: iot(&["thing/t"]), named: groups });
+    let all = iot(&["thinggroup/a", "thinggroup/b", "thinggroup/c", "thing/t"]);
+    let mut found = asked("PUT", "/thing-groups/updateThingGroupsForThing", both);
+    found.required.sort_by_key(|one| all.iter().position(|other| other == one));
+    assert_eq!(found, Touched { required: all, named: vec![] });
+    let found = asked("PUT", "/thing-groups/updateThingGroupsForThing", r#"{"thingName":"t"}"#);
+    assert_eq!(found, Touched { required: iot(&["thing/t"]), named: vec![] });
     let found = asked("POST", "/default-authorizer", r#"{"authorizerName":"a"}"#);
     assert_eq!(found, Touched { required: iot(&["authorizer/a"]), named: vec![] });
     for (method, target, body) in [
@@ -93,11 +96,13 @@ fn what_policies_and_principals_are_put_on_is_asked_about() {
         let found = asked(method, "/principal-policies/p", "");
         assert_eq!(found, Touched { required: target.clone(), named: policy.clone() }, "{method}");
         let found = asked(method, "/things/t/principals", "");
-        assert_eq!(found, Touched { required: iot(&["thing/t"]), named: target.clone() }, "{method}");
+        assert_eq!(found, Touched { required: target.clone(), named: iot(&["thing/t"]) }, "{method}");
     }
-    let lists =
-        [("POST", "/attached-policies/P"), ("GET", "/principals/things"), ("GET", "/principal-policies")];
-    for (method, path) in lists {
+    for path in ["/principals/things", "/principals/things-v2"] {
+        assert_eq!(asked("GET", path, ""), Touched { required: target.clone(), named: vec![] }, "{path}");
+    }
+    assert_eq!(asked("GET", "/things/t/principals", "").required, iot(&["thing/t"]));
+    for (method, path) in [("POST", "/attached-policies/P"), ("GET", "/principal-policies")] {
         let found = asked(method, path, "");
         assert_eq!(found, Touched { required: vec![Resource::All], named: target.clone() }, "{path}");
     }
@@ -113,8 +118,8 @@ fn what_policies_and_principals_are_put_on_is_asked_about() {
 fn names_within_structures_count_and_keys_of_maps_do_not() {
     let body = r#"{"thingTypeName":"y","billingGroupName":"b","attributePayload":{"attributes":{"policyName":"x"}}}"#;
     let found = asked("POST", "/things/t", body);
-    assert_eq!(found.required, iot(&["thing/t"]));
-    assert_eq!(found.named, iot(&["billinggroup/b", "thingtype/y"]));
+    assert_eq!(found.required, iot(&["billinggroup/b", "thing/t"]));
+    assert_eq!(found.named, iot(&["thingtype/y"]));
     let body = r#"{"registrationConfig":{"templateName":"x"}}"#;
     let found = asked("PUT", "/cacertificate/c", body);
     assert_eq!(found, Touched { required: iot(&["cacert/c"]), named: iot(&["provisioningtemplate/x"]) });

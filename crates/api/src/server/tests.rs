@@ -63,6 +63,62 @@ async fn silence_and_slow_heads_are_cut_off() {
     }
 }
 
+/// Asks again and again, and says how often it was answered until the connection ended, or `longest` was over.
+async fn pester(stream: &mut TcpStream, request: &[u8], status: &str, longest: Duration) -> (usize, bool) {
+    let (until, mut answered) = (Instant::now() + longest, 0);
+    while Instant::now() < until {
+        if stream.write_all(request).await.is_err() {
+            return (answered, true);
+        }
+        let mut answer = [0; 8192];
+        let Ok(count @ 1..) = stream.read(&mut answer).await else { return (answered, true) };
+        assert!(answer[..count].starts_with(format!("HTTP/1.1 {status}").as_bytes()));
+        answered += 1;
+        sleep(Duration::from_millis(20)).await;
+    }
+    (answered, false)
+}
+
+/// A request that needs no signature, and succeeds without one.
+const UNSIGNED: &[u8] =
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AWSCognitoIdentityService.GetId\r\n\
+    Content-Length: 2\r\n\r\n{}";
+const REFUSED: &[u8] = b"GET /things HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn a_stranger_that_is_refused_again_and_again_does_not_keep_its_seat() {
+    let head_patience = Duration::from_millis(300);
+    let limits = ServerLimits { head_patience, connections: 1, ..ServerLimits::default() };
+    let (address, _stop, _task) = started(limits).await;
+    // Success without a signature lets nobody in either.
+    for (request, status) in [(REFUSED, "403"), (UNSIGNED, "200")] {
+        let begun = Instant::now();
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        // A mistake may be mended on the same connection.
+        let (answered, ended) = pester(&mut stranger, request, status, Duration::from_secs(5)).await;
+        assert!(ended && answered > 1, "it was answered {answered} times");
+        assert!(begun.elapsed() >= head_patience, "it ended after {:?}", begun.elapsed());
+        drop(stranger);
+        // The one seat is free again.
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(&text("GET", "/things")).await.unwrap();
+        assert!(read_some(&mut next).await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_been_let_in_stays_though_it_is_refused_later() {
+    let limits = ServerLimits { head_patience: Duration::from_millis(200), ..ServerLimits::default() };
+    let (address, _stop, _task) = started(limits).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&text("GET", "/things")).await.unwrap();
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"));
+    let (_, ended) = pester(&mut stream, REFUSED, "403", Duration::from_millis(600)).await;
+    assert!(!ended);
+    stream.write_all(&text("GET", "/things")).await.unwrap();
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"));
+}
+
 #[tokio::test]
 async fn heads_beyond_the_limits_are_refused() {
     let (address, _stop, _task) = started(ServerLimits::default()).await;

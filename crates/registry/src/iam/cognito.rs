@@ -59,6 +59,9 @@ pub struct IdentityPoolRecord {
     pub roles: BTreeMap<String, String>,
     /// When it was created.
     pub created: Timestamp,
+    /// Identities without a login, as far as they are [counted](IdentityRecord::is_counted). Changed together with them.
+    #[serde(default)]
+    pub guests: u32,
 }
 
 /// An identity.
@@ -70,6 +73,10 @@ pub struct IdentityRecord {
     pub logins: Vec<String>,
     /// When it was created.
     pub created: Timestamp,
+    /// It is one of the pool's [guests](IdentityPoolRecord::guests): it was made without a login, after they were counted,
+    /// and has none yet.
+    #[serde(default)]
+    pub is_counted: bool,
 }
 
 /// That an identity belongs to a pool.

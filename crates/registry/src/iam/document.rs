@@ -46,8 +46,16 @@ impl TrustPolicy {
         let statements = list.into_iter().map(statement).collect::<Result<_, _>>()?;
         let trust = Self { version: root.remove("Version"), statements };
         // What the engine will not understand later is refused now.
-        trust.document_if(longest, |_, _| true)?;
+        trust.whole(longest)?;
         Ok(trust)
+    }
+
+    /// All statements that name somebody, as an identity policy; `None` if there is none.
+    ///
+    /// # Errors
+    /// They are not understood.
+    pub fn whole(&self, longest: usize) -> Result<Option<Document>, String> {
+        self.document_if(longest, |_, _| true)
     }
 
     /// The statements that name one of `principals` (kind and name), as an identity policy; `None` if there is none.
