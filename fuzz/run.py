@@ -8,7 +8,8 @@
 Needs a nightly compiler, and no cargo-fuzz. The build is optimised and has all assertions and checks of overflow. Seeds are
 written first. What a run finds is in fuzz/artifacts/TARGET; the exit code is 1 then. Time is counted as processor time, so
 that a busy machine does not make it longer than it was. A line tells HEAD when the run began (`commit`) and when the binaries were
-built (`built`; --built runs what there is, and it is null if nobody knows). Corpora are kept in fuzz/corpus, outside of git.
+built (`built`, and `dirty` if files were changed then; --built runs what there is, and it is null if nobody knows). Corpora are kept
+in fuzz/corpus, outside of git.
 """
 
 import argparse
@@ -29,15 +30,17 @@ FLAGS = ("-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-
 TARGETS = [file.stem for file in sorted((HERE / "fuzz_targets").glob("*.rs"))]
 # Longer inputs find nothing that shorter ones do not, and take much longer.
 LONGEST = {"policies": 3000, "reach": 160}
-# Real seconds for one input. It is for inputs that never end: the targets measure their own bounds in processor time.
-PATIENCE = 600
+# Real seconds for one input, on a machine that may have other work: none takes ten of its own. The targets measure their own bounds in processor time.
+PATIENCE = 180
+# MiB. None has had fifty.
+MEMORY = 2048
 
 
 def build():
     command = ["cargo", "+nightly", "build", "--release", "--target", TRIPLE, "--features", "whole", "--bins"]
     # Before: of a build that fails halfway nobody knows.
     built_at().unlink(missing_ok=True)
-    at = commit()
+    at = commit() + (" dirty" if is_dirty() else "")
     subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "RUSTFLAGS": FLAGS})
     built_at().write_text(at)
 
@@ -53,7 +56,7 @@ def run(target, seconds):
     corpus.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
     command = [HERE / "target" / TRIPLE / "release" / target, f"-max_total_time={seconds}", f"-artifact_prefix={found}/",
-               "-print_final_stats=1", f"-timeout={PATIENCE}", f"-report_slow_units={PATIENCE}", "-rss_limit_mb=4096", corpus]
+               "-print_final_stats=1", f"-timeout={PATIENCE}", f"-report_slow_units={PATIENCE}", f"-rss_limit_mb={MEMORY}", corpus]
     if target in LONGEST:
         command.insert(1, f"-max_len={LONGEST[target]}")
     log = HERE / "target" / f"{target}.log"
@@ -72,9 +75,10 @@ def record(target, began, commit, outcome):
     # A run that ends badly and leaves no input behind has found something all the same.
     if code and not findings:
         findings = [f"exit code {code}"]
+    built, _, dirty = (built_at().read_text() if built_at().is_file() else "").partition(" ")
     return {
         "target": target, "date": began.isoformat(timespec="seconds"), "commit": commit,
-        "built": built_at().read_text() if built_at().is_file() else None, "cpu_seconds": round(seconds, 1),
+        "built": built or None, "dirty": bool(dirty), "cpu_seconds": round(seconds, 1),
         "executions": last(r"stat::number_of_executed_units: (\d+)") or last(r"^#(\d+)\s"), "edges": last(r" cov: (\d+)"),
         "edges_in_all": last(r"\((\d+) inline 8-bit counters\)"), "corpus": len(list((HERE / "corpus" / target).iterdir())),
         "findings": findings,
@@ -83,6 +87,12 @@ def record(target, began, commit, outcome):
 
 def commit():
     return subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def is_dirty():
+    """Whether files are other ones than those of the commit. What runs leave as evidence is no such change."""
+    command = ["git", "status", "--porcelain", "--", ".", ":(exclude)docs"]
+    return bool(subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip())
 
 
 def one(target, arguments, lock, lines):

@@ -206,6 +206,12 @@ def commit():
     return told.stdout.strip()
 
 
+def is_dirty():
+    """Whether files are other ones than those of the commit. What runs leave as evidence is no such change."""
+    command = ["git", "status", "--porcelain", "--", ".", ":(exclude)docs"]
+    return bool(subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip())
+
+
 def run(folder, kills, seed):
     config = folder / "thingcore.toml"
     config.write_text("[divergences]\nreplay-rate = false\n")
@@ -229,6 +235,7 @@ def run(folder, kills, seed):
         print(f"check: {checked.stdout}{checked.stderr}", file=sys.stderr)
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit(),
+        "dirty": is_dirty(),
         "kills": kills, "seed": seed, "sent": ledger.sent, "acknowledged": len(ledger.acknowledged), "lost": len(lost),
         "shared_lost": len(lost_in_group), "retained": ledger.retained_acknowledged, "retained_lost": ledger.retained_lost,
         "kills_over_tls": ledger.over_tls,

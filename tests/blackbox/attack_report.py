@@ -79,7 +79,15 @@ def of_this_run():
     told = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     commit = os.environ.get("ATTACKS_COMMIT") or told.stdout.strip()
-    return {"date": now, "commit": commit, "build": Path(binary()).parent.name}
+    # Of an older one nobody knows.
+    dirty = not os.environ.get("ATTACKS_COMMIT") and is_dirty()
+    return {"date": now, "commit": commit, "dirty": dirty, "build": Path(binary()).parent.name}
+
+
+def is_dirty():
+    """Whether files are other ones than those of the commit. What runs leave as evidence is no such change."""
+    command = ["git", "status", "--porcelain", "--", ".", ":(exclude)docs"]
+    return bool(subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip())
 
 
 # ---- all rows ----------------------------------------------------------------------------------------------------
@@ -111,7 +119,8 @@ def evidence(rows, expected, note):
     for case in expected:
         named.setdefault(attack_of(case), []).append(case)
     return {
-        "kind": "attacks", "date": first["date"], "commit": first["commit"], "build": first["build"], "note": note,
+        "kind": "attacks", "date": first["date"], "commit": first["commit"], "dirty": any(one.get("dirty") for one in rows),
+        "build": first["build"], "note": note,
         "machine": {"processors": os.cpu_count(), "load_average": [min(loads), max(loads)]},
         "limits": of_run["limits"], "defaults": defaults(of_run["limits"]), "bounds": of_run["rule"],
         "attacks": [attack(name, its, by_case) for name, its in named.items()],
@@ -177,8 +186,9 @@ def page(found):
 
 def head(found):
     low, high = found["machine"]["load_average"]
+    changes = ", with changes" if found.get("dirty") else ""
     return f"""Made of [evidence/attacks.json](evidence/attacks.json) by `tests/blackbox/attack_report.py`: a {found["build"]} build of commit
-{found["commit"]}, {found["date"]}, on {found["machine"]["processors"]} processors whose load average was {low:.1f} to {high:.1f}. {found["note"]}
+{found["commit"]}{changes}, {found["date"]}, on {found["machine"]["processors"]} processors whose load average was {low:.1f} to {high:.1f}. {found["note"]}
 
 The worst of all cases of each attack: the waits of honest clients for their messages in the moment before the attack and beside it,
 the newcomers that connected anew while it went on and the longest that one of them waited from its first byte to CONNACK, what

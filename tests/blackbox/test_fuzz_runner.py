@@ -62,16 +62,19 @@ def line(runner):
 
 def test_the_numbers_are_those_of_the_log(line):
     assert line(LOG + DONE, 0) == {
-        "target": "decode", "date": "2026-01-02T03:04:05+00:00", "commit": "0123456789", "built": None, "cpu_seconds": 1.3,
+        "target": "decode", "date": "2026-01-02T03:04:05+00:00", "commit": "0123456789", "built": None, "dirty": False, "cpu_seconds": 1.3,
         "executions": 73831, "edges": 1745, "edges_in_all": 4169, "corpus": 2, "findings": []}
 
 
 def test_a_line_tells_when_the_binaries_were_built(runner, line, monkeypatch):
-    monkeypatch.setattr(runner, "commit", lambda: "0011223344")
-    monkeypatch.setattr(runner.subprocess, "run", lambda *_, **__: (runner.HERE / "target").mkdir())
-    runner.build()
-    monkeypatch.setattr(runner, "commit", lambda: "later")
-    assert line(LOG, 0)["built"] == "0011223344"
+    monkeypatch.setattr(runner.subprocess, "run", lambda *_, **__: (runner.HERE / "target").mkdir(exist_ok=True))
+    for dirty in (False, True):
+        monkeypatch.setattr(runner, "commit", lambda: "0011223344")
+        monkeypatch.setattr(runner, "is_dirty", lambda: dirty)
+        runner.build()
+        monkeypatch.setattr(runner, "commit", lambda: "later")
+        monkeypatch.setattr(runner, "is_dirty", lambda: not dirty)
+        assert (line(LOG, 0)["built"], line(LOG, 0)["dirty"]) == ("0011223344", dirty)
 
 
 def test_a_run_that_was_killed_has_no_statistics_and_still_its_numbers(line):

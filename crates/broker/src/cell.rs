@@ -17,7 +17,7 @@ use session::{Conversation, Named, Offer, Paper, Session, Subscription, WillPlan
 use crate::connections::LastTerms;
 use crate::direct::Awaited;
 use crate::durable::Saved;
-use crate::link::Flow;
+use standing::Flow;
 use standing::{Glance, Standing};
 
 /// A client's place in the directory.
@@ -39,6 +39,8 @@ pub(crate) struct Seat {
     pub live: Option<Live>,
     /// Its session is where it must be, so that it gets its CONNACK. Before, it may still be refused.
     pub accepted: bool,
+    /// What the session was before a CONNECT that is not accepted yet resumed it.
+    pub before: Option<Box<Before>>,
     /// Connections that lost their seat and have not noticed yet: what they still have to write.
     pub ousted: Vec<(u64, Conversation)>,
     /// The cell has left the directory: look there again.
@@ -75,7 +77,24 @@ pub(crate) struct Kept {
     /// When an offline session ends.
     pub ends_at: Timestamp,
     /// A will that waits for its delay (only where the dialect honours it).
-    pub will: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
+    pub will: Option<Box<Delayed>>,
+}
+
+/// A will that waits: until when, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Delayed {
+    pub due: Timestamp,
+    pub standing: Arc<Standing>,
+    pub will: Box<WillPlan>,
+}
+
+/// What a CONNECT changes of a session that it resumes: if it is refused the session is again what it was.
+#[derive(Debug)]
+pub(crate) struct Before {
+    terms: (mqtt::Version, u32),
+    ended: Option<Timestamp>,
+    ends_at: Timestamp,
+    pub will: Option<Box<Delayed>>,
 }
 
 /// A connection that has the seat.
@@ -214,7 +233,7 @@ impl Seat {
             Some(_) => (ONLINE, 0),
         };
         let busy = self.live.as_ref().is_some_and(|live| live.unsettled > 0 || live.talk.is_congested());
-        let persistent = kept.session.expiry > 0;
+        let persistent = kept.session.expiry > 0 || self.before.is_some();
         online | ready | if persistent { PERSISTENT } else { 0 } | if busy { BUSY } else { 0 }
     }
 
@@ -233,24 +252,27 @@ impl Seat {
         now: Timestamp,
     ) -> Option<(Ended, Option<Waker>)> {
         let mut live = self.live.take()?;
-        if !self.accepted {
-            // Its CONNECT will be refused: such a one has no will.
-            live.talk.terms_mut().will = None;
-        }
         live.talk.close(fault, trace, dialect);
         let waker = live.waker.take();
         let generation = live.generation;
-        let (ended, talk) = self.conclude(live, now);
+        let (ended, talk) = self.conclude(live, dialect, now);
         self.ousted.push((generation, talk));
         Some((ended, waker))
     }
 
     /// What a connection leaves behind: its session goes on or ends.
-    pub(crate) fn conclude(&mut self, live: Live, now: Timestamp) -> (Ended, Conversation) {
+    pub(crate) fn conclude(
+        &mut self,
+        live: Live,
+        dialect: &Dialect,
+        now: Timestamp,
+    ) -> (Ended, Conversation) {
         let Live { mut talk, standing, since, session_identifier, version_number, awaited, .. } = live;
         let version = talk.terms().version;
         let terms = LastTerms::of(talk.terms());
-        let will = talk.terms_mut().will.take();
+        // Who was not accepted has no will.
+        let will = talk.terms_mut().will.take().filter(|_| self.accepted);
+        let before = self.before.take();
         self.wills = self.wills.saturating_add(u8::from(will.is_some()));
         let (session, arrival) = (self.kept.as_ref().map_or(0, |kept| kept.id), self.arrival);
         let mut over = None;
@@ -258,7 +280,9 @@ impl Seat {
         if let Some(kept) = &mut self.kept {
             returned = kept.session.surrender();
             settled = kept.session.take_settled();
-            if kept.session.expiry == 0 {
+            if let Some(before) = before {
+                before.put_back(kept, dialect);
+            } else if kept.session.expiry == 0 {
                 over = self.kept.take();
             } else {
                 kept.session.detach();
@@ -304,6 +328,29 @@ impl Seat {
     pub(crate) fn is_vacant(&self) -> bool {
         let stored = self.is_stored() && !mutation::is(Mutation::VacatesBeforeTheDisk);
         self.kept.is_none() && self.live.is_none() && !stored && !mutation::is(Mutation::KeepsVacantCells)
+    }
+}
+
+impl Kept {
+    /// When there is something to be done about a session whose client is away: its will, or its end.
+    pub(crate) fn next(&self) -> Timestamp {
+        self.will.as_ref().map_or(self.ends_at, |will| self.ends_at.min(will.due))
+    }
+}
+
+impl Before {
+    /// A CONNECT is about to resume the session; what it does not leave is taken.
+    pub(crate) fn of(kept: &mut Kept) -> Box<Self> {
+        let terms = (kept.session.version(), kept.session.expiry);
+        Box::new(Self { terms, ended: kept.ended, ends_at: kept.ends_at, will: kept.will.take() })
+    }
+
+    /// The CONNECT was refused, or its client was gone before it was accepted.
+    fn put_back(self, kept: &mut Kept, dialect: &Dialect) {
+        let (version, expiry) = self.terms;
+        kept.session.detach();
+        kept.session.resume_as(version, expiry, dialect);
+        (kept.ended, kept.ends_at, kept.will) = (self.ended, self.ends_at, self.will);
     }
 }
 

@@ -11,14 +11,14 @@ use mqtt::{ConnAck, Connect, Packet, Text, Version};
 use policy::{ConnectFacts, Permit};
 use session::mutation::{self, Mutation};
 use session::throttle::no_room;
-use session::{Conversation, Notes, Session, Terms, Violation, WillPlan};
+use session::{Conversation, Notes, Session, Terms, Violation, connect_bytes};
 
-use crate::cell::{Cell, Ended, Kept, Live};
+use crate::cell::{Before, Cell, Delayed, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
 use crate::lifecycle::Named;
-use crate::link::{Credential, Link};
 use crate::report::{self, Arrived, Departure};
 use standing::{Bearer, Granted, Standing};
+use standing::{Credential, Link};
 
 use crate::{Broker, Clock, broker::Inner};
 
@@ -131,8 +131,7 @@ impl Broker {
         let permit = inner.authorise_connect(client, &terms, &standing, now)?;
         let counted = inner.throttles.client_id(client_id.as_str(), limits, now);
         counted.map_err(|violation| refuse(client, violation))?;
-        let (ends, local, bytes) = (link.ends, link.local, report::connect_bytes(&connect));
-        let version_number = inner.versions.take(client_id.as_str(), now).unwrap_or(0);
+        let (ends, local, bytes) = (link.ends, link.local, connect_bytes(&connect));
         let admitted = Admitted {
             arrival: turn.0,
             terms,
@@ -141,15 +140,15 @@ impl Broker {
             standing,
             ends,
             local,
-            version_number,
+            version_number: 0,
             bytes,
         };
         let lasts = admitted.terms.is_persistent() || admitted.terms.will.is_some();
         let seated = self.seat(permit, admitted, now).map_err(|violation| refuse(client, violation))?;
         let unstored = |error| {
-            // A CONNECT that is refused has no will.
+            // A CONNECT that is refused has no will, and leaves the session as it was.
             seated.cell().enter(|seat| {
-                seat.of(seated.generation()).map(|(live, _)| live.talk.terms_mut().will.take())
+                seat.accepted &= seat.of(seated.generation()).is_none();
             });
             let detail = format!("its session could not be stored: {error}");
             refuse(client, Violation::new(Fault::ServerError, detail))
@@ -177,15 +176,23 @@ impl Broker {
     fn seat(
         &self,
         _permit: Permit<policy::Connect>,
-        admitted: Admitted,
+        mut admitted: Admitted,
         now: Timestamp,
     ) -> Result<Connection, Violation> {
         let trace = self.0.uuid();
+        let versions = &self.0.versions;
         loop {
             let found = self.0.directory.claim(&admitted.client_id);
             let cell = found.ok_or_else(|| no_room(self.0.dialect.limits()))?;
+            // After the claim: the number of a cell is remembered before it leaves the directory.
+            let remembered = versions.find(admitted.client_id.as_str(), now);
+            admitted.version_number = remembered.map_or(0, |(_, number)| number);
             // None: the cell left the directory between our finding it and our entering it. Look again.
             if let Some(taken) = self.0.sit_down(&cell, &admitted, &trace, now) {
+                if taken.is_ok() {
+                    // The seat has it from now on.
+                    versions.forget(admitted.client_id.as_str(), &admitted.version_number);
+                }
                 return taken.map(|taken| self.seated(cell, admitted, taken, &trace, now));
             }
         }
@@ -221,8 +228,8 @@ impl Broker {
         if let Some(over) = &taken.over {
             inner.replaced(&cell, over, now);
         }
-        if let Some((_, standing, will)) = taken.will {
-            inner.publish_will(&cell, &standing, &will, now);
+        if let Some(waited) = taken.will {
+            inner.publish_will(&cell, &waited.standing, &waited.will, now);
         }
         let Admitted { terms, standing, .. } = admitted;
         inner.await_renewal(&standing);
@@ -263,7 +270,7 @@ struct Taken {
     /// A session that was thrown away.
     over: Option<Kept>,
     /// A will that was waiting for its delay, and does not wait any more.
-    will: Option<(Timestamp, Arc<Standing>, Box<WillPlan>)>,
+    will: Option<Box<Delayed>>,
 }
 
 impl Inner {
@@ -277,7 +284,7 @@ impl Inner {
             let (live, kept) = seat.of(connection.generation())?;
             let standing = live.standing.clone();
             let reports = self.resume(&mut kept.session, &mut live.talk, &standing, now);
-            seat.accepted = true;
+            (seat.accepted, seat.before) = (true, None);
             Some(reports)
         })?;
         self.provoke_renumbering(cell, &reports, now);
@@ -343,12 +350,13 @@ impl Inner {
             let remedy = denial.remedy();
             self.refuse_for(client, (fault, &denial), Some(&remedy), terms.version, now)
         };
-        let permit = view.authorizer.connect(client.client_id, facts, now);
+        let client_id = if mutation::is(Mutation::ConnectsAsAnother) { "c" } else { client.client_id };
+        let permit = view.authorizer.connect(client_id, facts, now);
         let permit = permit.map_err(|denial| refused(Fault::ConnectDenied, denial))?;
         if let Some(will) = &terms.will {
-            let topic = will.topic.as_str();
+            let topic = if mutation::is(Mutation::AcceptsAnyWill) { "free/x" } else { will.topic.as_str() };
             view.authorizer.publish(topic, now).map_err(|denial| refused(Fault::WillDenied, denial))?;
-            if will.retain {
+            if will.retain || mutation::is(Mutation::WillAsksToRetain) {
                 let retained = view.authorizer.retain_publish(topic, now);
                 retained.map_err(|denial| refused(Fault::WillDenied, denial))?;
             }
@@ -421,8 +429,9 @@ impl Inner {
                 seat.kept.as_ref().filter(lives).is_some_and(|kept| self.resumes(&kept.session, terms));
             let mut over = if resumed { None } else { seat.kept.replace(self.fresh(fresh_id, terms)) };
             let kept = seat.kept.as_mut()?;
-            let will = over.as_mut().unwrap_or(kept).will.take();
-            let will = will.filter(|(due, ..)| !resumed || *due <= now);
+            // A will that is due goes out; what a session that is thrown away left to wait does not wait any more.
+            let will = over.as_mut().unwrap_or(kept).will.take_if(|will| !resumed || will.due <= now);
+            seat.before = resumed.then(|| Before::of(kept));
             seat.wills = seat.wills.saturating_add(u8::from(will.is_some()));
             let kept = seat.kept.as_mut()?;
             kept.session.resume_as(terms.version, terms.session_expiry, &self.dialect);

@@ -3,22 +3,20 @@
 use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use dialect::{DisconnectReason, Divergence, Fault, QuotaId, Rate};
+use dialect::{DisconnectReason, Divergence, Fault, QuotaId};
 use events::Client;
 use identity::Timestamp;
 use mqtt::{Malformed, Packet, ReasonCode, Version};
 use router::Matches;
-use session::mutation::{self, Mutation};
-use session::throttle::Bucket;
+use session::throttle::Throughput;
 use session::{Conversation, Paper};
 
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Live, Subscriber};
-use crate::link::{Flow, LinkEnd};
 use crate::report::{self, Departure};
 use standing::Standing;
+use standing::{Flow, LinkEnd};
 
 /// About how many bytes one `poll_output` gives.
 const WRITE_BUDGET: usize = 64 * 1024;
@@ -49,39 +47,6 @@ pub struct Connection {
     pub(crate) matches: Option<Box<Matches<Subscriber>>>,
     reading: Throughput,
     writing: Throughput,
-}
-
-/// Bytes in one direction. What goes beyond the rate is delayed: nothing more is moved until the bucket owes nothing.
-#[derive(Debug, Default)]
-struct Throughput {
-    bucket: Bucket,
-    paused_until: Option<Timestamp>,
-    told: Timestamp,
-}
-
-impl Throughput {
-    /// So many bytes were moved. True if this pauses the direction, and nobody was told in the last second.
-    fn spend(&mut self, rate: Rate, bytes: usize, now: Timestamp) -> bool {
-        self.bucket.spend(rate, u32::try_from(bytes).unwrap_or(u32::MAX), now);
-        let solvent_at = self.bucket.solvent_at();
-        if rate.limit().is_none() || solvent_at <= now || mutation::is(Mutation::IgnoresThroughput) {
-            return false;
-        }
-        self.paused_until = Some(solvent_at);
-        let tells = now.since(self.told) >= Duration::from_secs(1);
-        if tells {
-            self.told = now;
-        }
-        tells
-    }
-
-    fn on_time(&mut self, now: Timestamp) {
-        self.paused_until = self.paused_until.filter(|until| *until > now);
-    }
-
-    fn next(&self) -> Timestamp {
-        self.paused_until.unwrap_or(Timestamp::NEVER)
-    }
 }
 
 impl Connection {
@@ -183,7 +148,7 @@ impl Connection {
 
     /// True if the client's input should not be read for now: it does not take its answers, or sent too much.
     pub fn is_congested(&self) -> bool {
-        if self.reading.paused_until.is_some() {
+        if self.reading.is_paused() {
             return true;
         }
         let generation = self.generation;
@@ -202,7 +167,7 @@ impl Connection {
             let mut ousted = None;
             let mut reports = Vec::new();
             let inner = self.broker.0.clone();
-            let (paused, before) = (self.writing.paused_until.is_some(), out.len());
+            let (paused, before) = (self.writing.is_paused(), out.len());
             let poll = self.cell.enter(|seat| match seat.of(generation) {
                 Some((live, _)) if paused => {
                     live.waker = Some(cx.waker().clone());
@@ -351,7 +316,7 @@ impl Connection {
             if let (Some(fault), Some(trace)) = (departure.fault, departure.trace) {
                 live.talk.close(fault, trace, &inner.dialect);
             }
-            Some(seat.conclude(live, now))
+            Some(seat.conclude(live, &inner.dialect, now))
         });
         if let Some((ended, talk)) = left {
             self.farewell = Some(Box::new(talk));

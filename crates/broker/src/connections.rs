@@ -11,13 +11,13 @@ use std::time::Duration;
 use dialect::{DisconnectReason, Divergence, Fault, Limits, QuotaId};
 use identity::Timestamp;
 use mqtt::QoS;
+use session::Terms;
 use session::lately::Lately;
-use session::{Terms, WillPlan};
 use store::StoreError;
 
 use crate::Broker;
 use crate::broker::Inner;
-use crate::cell::{Cell, Ended, Kept, Seat};
+use crate::cell::{Cell, Delayed, Ended, Kept, Seat};
 use crate::durable::{Job, Then, Ticket};
 use crate::report::Departure;
 use standing::Standing;
@@ -218,32 +218,35 @@ impl Broker {
 #[derive(Default)]
 struct Deleted {
     ended: Option<(Ended, Option<Waker>)>,
-    /// The session of a client that was away.
-    over: Option<Kept>,
+    /// The session of a client that was away, and `versionNumber` of its next connection.
+    over: Option<(Kept, u64)>,
     /// The will of such a client that still waited for its delay.
-    will: Option<(Arc<Standing>, Box<WillPlan>)>,
+    will: Option<Box<Delayed>>,
 }
 
 impl Inner {
     /// Inside the cell. `None`: there is nothing.
     fn take_away(&self, seat: &mut Seat, deletion: Deletion, trace: &str, now: Timestamp) -> Option<Deleted> {
         let kept = seat.kept.as_mut()?;
-        if deletion.clean_session {
+        let ends = deletion.clean_session;
+        let waits = seat.before.as_mut().map_or(&mut kept.will, |before| &mut before.will);
+        let will = waits.take_if(|_| ends || deletion.prevent_will);
+        let will = will.filter(|_| !deletion.prevent_will);
+        seat.wills = seat.wills.saturating_add(u8::from(will.is_some()));
+        if ends {
             // It ends with its connection.
             kept.session.expiry = 0;
+            seat.before = None;
         }
         if seat.live.is_some() {
             let mut ended = seat.oust(Fault::AdministrativeAction, trace, &self.dialect, now);
-            let will =
+            let own =
                 ended.as_mut().filter(|_| deletion.prevent_will).and_then(|(ended, _)| ended.will.take());
-            will.iter().for_each(|_| seat.will_done());
-            return Some(Deleted { ended, ..Deleted::default() });
+            own.iter().for_each(|_| seat.will_done());
+            return Some(Deleted { ended, over: None, will });
         }
-        let ends = deletion.clean_session;
-        let will = kept.will.take_if(|_| ends || deletion.prevent_will);
-        let will = will.filter(|_| !deletion.prevent_will).map(|(_, standing, will)| (standing, will));
-        seat.wills = seat.wills.saturating_add(u8::from(will.is_some()));
-        let over = if ends { seat.kept.take() } else { None };
+        let next_version = seat.next_version.unwrap_or_default();
+        let over = seat.kept.take_if(|_| ends).map(|kept| (kept, next_version));
         Some(Deleted { ended: None, over, will })
     }
 
@@ -257,15 +260,16 @@ impl Inner {
             let by = Departure::by(Fault::AdministrativeAction, &"by DeleteConnection", trace);
             self.conclude(cell, ended, &by, now);
         }
-        if let Some((standing, will)) = deleted.will {
-            self.publish_will(cell, &standing, &will, now);
+        if let Some(waited) = deleted.will {
+            self.publish_will(cell, &waited.standing, &waited.will, now);
         }
-        if let Some(over) = deleted.over {
+        if let Some((over, next_version)) = deleted.over {
+            self.versions.remember_greatest(&cell.client_id, next_version, now);
             self.unroute(&over);
             self.forget_queue(cell, &over);
             // The save before may be done already: its journal is forgotten by one that comes after this.
             self.keep(cell);
-            self.settle_future(cell, now);
+            self.settle_future(cell);
         }
     }
 }

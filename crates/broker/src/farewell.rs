@@ -13,7 +13,7 @@ use session::mutation::{self, Mutation};
 use session::{Parcel, WillPlan};
 
 use crate::broker::Inner;
-use crate::cell::{Cell, Ended, Kept, Live, Seat};
+use crate::cell::{Cell, Delayed, Ended, Kept, Live, Seat};
 use crate::connections::Departed;
 use crate::direct::Awaited;
 use crate::durable::{Job, Then};
@@ -64,7 +64,7 @@ impl Inner {
         };
         self.tell_disconnected(&named, departure.reason, now);
         if ended.over.is_some() {
-            self.versions.remember(&cell.client_id, ended.version_number + 1, now);
+            self.versions.remember_greatest(&cell.client_id, ended.version_number + 1, now);
         }
         let session_over = ended.over.is_some() || departure.over;
         if let Some(kept) = &ended.over {
@@ -93,7 +93,7 @@ impl Inner {
             self.keep(cell);
         }
         self.provoke_slack(cell, now);
-        self.settle_future(cell, now);
+        self.settle_future(cell);
     }
 
     /// Publishes a will now, or keeps it for its delay if the session goes on [MQTT-3.1.3-9]: the one that it was of, with its
@@ -109,7 +109,7 @@ impl Inner {
     ) -> bool {
         let delayed = !at_once && !will.delay.is_zero() && !mutation::is(Mutation::WillIgnoresDelay);
         let when = now + will.delay;
-        let mut will = Some((when, standing.clone(), will));
+        let mut will = Some(Box::new(Delayed { due: when, standing: standing.clone(), will }));
         let goes_on = delayed
             && cell.enter(|seat| {
                 let Some(kept) = seat.kept.as_mut().filter(|kept| kept.id == session) else { return false };
@@ -122,7 +122,7 @@ impl Inner {
             });
         match will {
             None => self.arm(cell, when),
-            Some((_, standing, will)) if !goes_on => self.publish_will(cell, &standing, &will, now),
+            Some(own) if !goes_on => self.publish_will(cell, &own.standing, &own.will, now),
             Some(_) => {}
         }
         !goes_on
@@ -165,7 +165,7 @@ impl Inner {
             Ok(permits) => {
                 self.report_will(client, message, now);
                 let outcome = self.distribute(permits, parcel, Sender::will(client), now);
-                (!outcome.is_empty()).then(|| Job { is_will: true, ..outcome.job(Then::Rest) })
+                (!outcome.is_empty()).then(|| Job { is_will: true, is_own: true, ..outcome.job(Then::Rest) })
             }
             Err(denied) => {
                 self.report_will_refused(client, &denied, now);
@@ -184,16 +184,14 @@ impl Inner {
         }
     }
 
-    /// Arms the session's end, or takes a vacant cell out of the directory.
-    pub fn settle_future(&self, cell: &Arc<Cell>, now: Timestamp) {
-        let ends_at = cell.enter(|seat| {
+    /// Arms the session's end or its will, or takes a vacant cell out of the directory.
+    pub fn settle_future(&self, cell: &Arc<Cell>) {
+        let next = cell.enter(|seat| {
             let away = seat.kept.as_ref().filter(|_| seat.live.is_none());
-            away.map_or(Timestamp::NEVER, |kept| kept.ends_at)
+            away.map_or(Timestamp::NEVER, Kept::next)
         });
         self.vacate(cell);
-        if ends_at > now {
-            self.arm(cell, ends_at);
-        }
+        self.arm(cell, next);
     }
 
     /// Takes a cell out of the directory, if it is vacant.
@@ -229,28 +227,25 @@ impl Inner {
                 return (None, None, None);
             }
             let ended = seat.kept.as_ref().is_some_and(|kept| kept.ends_at <= now);
-            let due =
-                seat.kept.as_mut().and_then(|kept| kept.will.take_if(|(when, ..)| ended || *when <= now));
+            let due = seat.kept.as_mut().and_then(|kept| kept.will.take_if(|will| ended || will.due <= now));
             seat.wills = seat.wills.saturating_add(u8::from(due.is_some()));
             let over = if ended { seat.kept.take() } else { None };
-            let next =
-                |kept: &Kept| kept.will.as_ref().map_or(kept.ends_at, |(when, ..)| kept.ends_at.min(*when));
-            (due, over, seat.kept.as_ref().map(next))
+            (due, over, seat.kept.as_ref().map(Kept::next))
         });
         // The queue of one that is there may have been unreadable.
         self.look_after(cell);
         if let Some(again) = again {
             self.arm(cell, again);
         }
-        if let Some((_, standing, will)) = will {
-            self.publish_will(cell, &standing, &will, now);
+        if let Some(waited) = will {
+            self.publish_will(cell, &waited.standing, &waited.will, now);
         }
         if let Some(kept) = over {
             self.unroute(&kept);
             self.forget_queue(cell, &kept);
             self.keep(cell);
             self.report_expired(cell, &kept, now);
-            self.settle_future(cell, now);
+            self.settle_future(cell);
         }
     }
 

@@ -75,6 +75,7 @@ impl Inner {
                 let principal = &standing.bearer.principal;
                 self.emit(now, &events::PolicyReloaded { principal, epoch }.into());
             }
+            Ok(()) if mutation::is(Mutation::KeepsInactive) => self.report_inactive(standing, now),
             Ok(()) => {
                 self.report_inactive(standing, now);
                 self.turn_away(standing, Fault::CertificateNotActive, &standing.inactivity(), now);

@@ -2,7 +2,6 @@
 //!
 //! Source: API reference, *Publish*, *GetRetainedMessage*, *ListRetainedMessages*.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,33 +14,8 @@ use session::{Parcel, Violation, check};
 
 use crate::Broker;
 use crate::durable::{Then, Ticket};
-use crate::link::Credential;
 use crate::publish::{Kept, Sender};
-use standing::{Bearer, Granted, Standing, Supposition};
-
-/// Who publishes over HTTP.
-#[derive(Clone, Debug)]
-pub struct HttpOrigin {
-    /// The authenticated caller.
-    pub credential: Credential,
-    /// Its address.
-    pub peer: SocketAddr,
-    /// The server name that it asked for.
-    pub server_name: Option<Arc<str>>,
-}
-
-impl HttpOrigin {
-    fn bearer(&self) -> Bearer {
-        Bearer {
-            principal: self.credential.principal.clone(),
-            certificate: self.credential.certificate.clone(),
-            client_id: None,
-            peer: self.peer,
-            server_name: self.server_name.clone(),
-            grant: self.credential.grant.clone().map(Granted::new),
-        }
-    }
-}
+use standing::{HttpOrigin, Standing, Supposition};
 
 /// A message from the HTTP data plane.
 #[derive(Clone, Debug)]

@@ -20,7 +20,6 @@ mod feed;
 mod groups;
 mod http;
 mod lifecycle;
-mod link;
 mod provoke;
 mod publish;
 mod receive;
@@ -34,10 +33,11 @@ pub use connection::Connection;
 pub use connections::{
     ConnectionDescription, ConnectionRefusal, ConnectionState, Deletion, SubscriptionDescription,
 };
-pub use direct::{DirectFailure, DirectMessage, DirectRefusal};
-pub use http::{HttpOrigin, PublishRefusal, PublishRequest, RetainedMessage};
-pub use link::{Credential, Flow, Link, LinkEnd};
+pub use dialect::DirectFailure;
+pub use direct::{DirectMessage, DirectRefusal};
+pub use http::{PublishRefusal, PublishRequest, RetainedMessage};
 pub use renew::Due;
+pub use standing::{Credential, Flow, HttpOrigin, Link, LinkEnd};
 pub use standing::{Grant, GrantedDocument, NotRenewed, Renewal, Renewing};
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ impl Inner {
         WAITING.set(None);
     }
 
-    fn is_listened_to(&self, topic: &str) -> bool {
+    /// Whether somebody subscribed to the topic of a tiding.
+    pub fn is_listened_to(&self, topic: &str) -> bool {
         let mut found = Matches::<Subscriber>::default();
         self.routes.matches(topic, &mut |routes| (!routes.is_empty()).then_some(0), &mut found);
         !(found.direct.is_empty() && found.shared.is_empty())

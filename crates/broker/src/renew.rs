@@ -3,13 +3,12 @@
 //! Source: developer guide, *Custom authentication*: the policies are cached for so long, then the authorizer is called
 //! again for the same connection; a failure ends it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::Fault;
 use identity::Timestamp;
-use parking_lot::Mutex;
+use session::Moments;
 
 use crate::broker::Inner;
 use crate::{Broker, Clock};
@@ -18,47 +17,15 @@ use standing::{Granted, NotRenewed, Standing};
 /// How long a connection waits for its next renewal when there was no room for one.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
 
-/// As many entries as are always kept without looking which of them are still needed.
-const FEW: usize = 64;
-
 /// Standings by the moment when their authorizer is to be asked again.
-#[derive(Debug, Default)]
-pub(crate) struct Renewals(Mutex<Waiting>);
-
-/// At most twice as many entries as there are standings that wait, or [`FEW`]: an entry keeps the memory of its standing
-/// after the connection ended, and may have a day to go.
-#[derive(Debug, Default)]
-struct Waiting {
-    by_moment: BTreeMap<(Timestamp, u64), Weak<Standing>>,
-    /// With so many entries those of ended connections are thrown out.
-    full: usize,
-}
-
-impl Renewals {
-    fn add(&self, standing: &Arc<Standing>, when: Timestamp) {
-        let mut waiting = self.0.lock();
-        waiting.by_moment.insert((when, standing.id), Arc::downgrade(standing));
-        if waiting.by_moment.len() > waiting.full.max(FEW) {
-            waiting.by_moment.retain(|_, standing| standing.strong_count() > 0);
-            waiting.full = waiting.by_moment.len() * 2;
-        }
-    }
-
-    /// Takes out those that are due and still there.
-    fn due(&self, now: Timestamp) -> Vec<Arc<Standing>> {
-        let mut waiting = self.0.lock();
-        let later = waiting.by_moment.split_off(&(now + Duration::from_millis(1), 0));
-        let due = std::mem::replace(&mut waiting.by_moment, later);
-        due.into_values().filter_map(|standing| standing.upgrade()).collect()
-    }
-}
+pub(crate) type Renewals = Moments<Standing>;
 
 /// A connection whose custom authorizer is to be asked again now.
 #[derive(Debug)]
 pub struct Due(Arc<Standing>);
 
 impl Broker {
-    /// The connections whose custom authorizer is to be asked again. To be called about once a second; each goes to
+    /// The connections whose custom authorizer is to be asked again, at most a thousand. To be called about once a second; each goes to
     /// [`Broker::renew`].
     pub fn due_renewals(&self, now: Timestamp) -> Vec<Due> {
         self.0.renewals.due(now).into_iter().map(Due).collect()
@@ -87,7 +54,7 @@ impl Broker {
 impl Broker {
     /// How many entries wait, needed or not.
     pub(crate) fn waiting_renewals(&self) -> usize {
-        self.0.renewals.0.lock().by_moment.len()
+        self.0.renewals.len()
     }
 }
 
@@ -96,7 +63,7 @@ impl Inner {
     pub fn await_renewal(&self, standing: &Arc<Standing>) {
         let grant = standing.bearer.grant.as_ref().map(Granted::now);
         if let Some(grant) = grant.filter(|grant| grant.renewal.is_some()) {
-            self.renewals.add(standing, grant.refresh_at);
+            self.renewals.arm(grant.refresh_at, standing);
         }
     }
 
@@ -109,6 +76,6 @@ impl Inner {
         );
         let problem = events::ConfigProblem { setting: "functions", detail: &detail };
         self.emit(now, &events::Event::ConfigProblem(problem));
-        self.renewals.add(standing, now + BUSY_RETRY);
+        self.renewals.arm(now + BUSY_RETRY, standing);
     }
 }

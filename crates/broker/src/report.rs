@@ -9,15 +9,15 @@ use std::time::Duration;
 use dialect::{DisconnectReason, Divergence, Fault, QuotaId};
 use events::{Client, DropReason, Event, Origin};
 use identity::{ClientId, Principal, Timestamp};
-use mqtt::{Ack, Connect, Message, Packet, PacketId, QoS, Subscribe, Text, Version};
+use mqtt::{Ack, Message, Packet, PacketId, QoS, Subscribe, Text, Version};
 use session::mutation::{self, Mutation};
 use session::throttle::Exceeded;
 use session::{Dropped, Note, Terms, Violation};
 
 use crate::broker::Inner;
 use crate::connection::Connection;
-use crate::link::Link;
 use crate::publish::{Denied, Fate, Report, WayOut};
+use standing::Link;
 use standing::Standing;
 
 /// A client at its CONNECT.
@@ -40,22 +40,6 @@ pub(crate) fn standing_of(standing: &Standing) -> Client<'_> {
         version: None,
         standing: standing.id,
     }
-}
-
-/// Bytes of a CONNECT that count for the bill: names, password and will, and the texts of the properties.
-pub(crate) fn connect_bytes(connect: &Connect) -> usize {
-    let properties = &connect.properties;
-    let will = connect
-        .will
-        .as_deref()
-        .map_or(0, |will| will.topic.len() + will.payload.len() + will.properties.byte_len());
-    connect.client_id.len()
-        + connect.user_name.as_ref().map_or(0, |text| text.len())
-        + connect.password.as_ref().map_or(0, |bytes| bytes.len())
-        + properties.user_properties.byte_len()
-        + properties.authentication_method.as_ref().map_or(0, |text| text.len())
-        + properties.authentication_data.as_ref().map_or(0, |bytes| bytes.len())
-        + will
 }
 
 impl Inner {

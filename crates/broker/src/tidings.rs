@@ -11,7 +11,7 @@ use session::{Parcel, check};
 use std::sync::Arc;
 
 use crate::broker::Inner;
-use crate::durable::{Then, Ticket};
+use crate::durable::{Job, Then, Ticket};
 use crate::publish::{Outcome, Permits, Sender};
 use crate::{Broker, PublishRefusal};
 
@@ -43,7 +43,7 @@ impl Inner {
     pub fn publish_tiding(&self, topic: &str, payload: Bytes, now: Timestamp) {
         match self.distribute_tiding(topic, payload, now) {
             Ok(outcome) if outcome.is_empty() => {}
-            Ok(outcome) => self.committer.submit(outcome.job(Then::Rest)),
+            Ok(outcome) => self.committer.submit(Job { is_own: true, ..outcome.job(Then::Rest) }),
             Err(refusal) => self.store_failed(&format!("the event {topic}"), &format!("{refusal:?}"), now),
         }
     }

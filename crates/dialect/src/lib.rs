@@ -3,6 +3,7 @@
 //! Invariant: the tables hold every number and every reason code once, and nothing here acts. The empty set of
 //! divergences is OASIS MQTT.
 
+mod direct;
 mod divergence;
 mod fault;
 mod limits;
@@ -19,6 +20,7 @@ mod shown;
 mod dialects;
 
 pub use dialects::{Dialect, InvalidSetting};
+pub use direct::DirectFailure;
 pub use divergence::{DIVERGENCES, Divergence, DivergenceRow, Evidence, Stance, State};
 pub use fault::{Answer, Fault, ReasonText};
 pub use limits::Limits;

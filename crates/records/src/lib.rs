@@ -5,21 +5,23 @@
 //! [`session::stored`]'s. Nothing here reads or writes: that is the broker's business.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use dialect::Dialect;
 use identity::{ClientId, CustomPrincipal, IamPrincipal, Principal, Timestamp};
-use mqtt::{QoS, Text, TopicFilter, Version};
+use mqtt::{QoS, TopicFilter, Version};
 use serde::{Deserialize, Serialize};
 use session::mutation::{self, Mutation};
-use session::{ExactlyOnce, Session, Subscription};
+use session::{ExactlyOnce, Session, Subscription, WillPlan, stored};
 use store::{Key, Keyspace, Space};
 
-use standing::{Grant, GrantedDocument};
+use standing::{Bearer, Grant, Granted, GrantedDocument};
 
 mod readable;
 mod retained;
 
-pub use readable::readable;
+pub use readable::{client_of, readable, unreadable, with_remedy};
 pub use retained::RetainedRecord;
 
 /// Key: client id. Persistent sessions without their messages, which are in the journal.
@@ -54,6 +56,43 @@ pub struct SessionRecord {
     /// Places in the journal of QoS 2 messages that the client has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub finished: Vec<u64>,
+    /// `versionNumber` of its client's next connection; 0 if it is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub next_version: u64,
+    /// The connection that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionRecord>,
+}
+
+/// A connection: if the process dies its end is told of at the next start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRecord {
+    /// Who it is.
+    pub principal: PrincipalRecord,
+    /// The client's address.
+    pub peer: std::net::SocketAddr,
+    /// `sessionIdentifier` of its lifecycle events.
+    pub identifier: String,
+}
+
+impl ConnectionRecord {
+    /// As it is kept.
+    pub fn of(bearer: &Bearer, identifier: &str) -> Self {
+        let principal = PrincipalRecord::of(&bearer.principal);
+        Self { principal, peer: bearer.peer, identifier: identifier.to_owned() }
+    }
+
+    /// Whose it was, as far as its end tells of it. `None` if it names nobody.
+    pub fn bearer(&self, client_id: &ClientId) -> Option<Bearer> {
+        Some(Bearer {
+            principal: self.principal.principal()?,
+            certificate: None,
+            client_id: Some(client_id.clone()),
+            peer: self.peer,
+            server_name: None,
+            grant: None,
+        })
+    }
 }
 
 /// A subscription of a persistent session.
@@ -141,7 +180,7 @@ pub enum PrincipalRecord {
     /// The name of a client without a credential.
     Plain(String),
     /// An IAM identity.
-    Iam(IamPrincipal),
+    Iam(Box<IamPrincipal>),
     /// Whom a custom authorizer let in.
     Custom(CustomPrincipal),
 }
@@ -202,7 +241,7 @@ impl PrincipalRecord {
             Principal::Certificate(id) => Self::Certificate(id.as_str().to_owned()),
             Principal::AccessKey(id) => Self::AccessKey(id.as_ref().to_owned()),
             Principal::Plain(name) => Self::Plain(name.as_ref().to_owned()),
-            Principal::Iam(who) => Self::Iam(IamPrincipal::clone(who)),
+            Principal::Iam(who) => Self::Iam(Box::new(IamPrincipal::clone(who))),
             Principal::Custom(who) => Self::Custom(CustomPrincipal::clone(who)),
         }
     }
@@ -213,14 +252,14 @@ impl PrincipalRecord {
             Self::Certificate(id) => Principal::Certificate(identity::CertificateId::new(id).ok()?),
             Self::AccessKey(id) => Principal::AccessKey(id.as_str().into()),
             Self::Plain(name) => Principal::Plain(name.as_str().into()),
-            Self::Iam(who) => Principal::Iam(Arc::new(who.clone())),
+            Self::Iam(who) => Principal::Iam(Arc::from(who.clone())),
             Self::Custom(who) => Principal::Custom(Arc::new(who.clone())),
         })
     }
 }
 
 impl SessionRecord {
-    /// As it is kept; `ended` is when its connection ended, none while there is one.
+    /// As it is kept, but for [`Self::next_version`] and [`Self::connection`]; `ended` is when its connection ended, none while there is one.
     pub fn of(session: &Session, incarnation: &str, ended: Option<Timestamp>) -> Self {
         let subscription = |known: &Subscription| SubscriptionRecord {
             filter: known.filter.as_str().to_owned(),
@@ -241,6 +280,8 @@ impl SessionRecord {
             seen,
             released,
             finished,
+            next_version: 0,
+            connection: None,
         }
     }
 
@@ -253,21 +294,66 @@ impl SessionRecord {
         }
     }
 
-    /// The session again, with nothing known of its journal.
-    pub fn session(&self, dialect: &Dialect) -> Session {
-        let version = if self.version == 5 { Version::V5 } else { Version::V311 };
+    /// The session again, with nothing known of its journal. A filter that the dialect would not let a client subscribe to
+    /// any more is none of its faults.
+    ///
+    /// # Errors
+    /// What of it is not what a session has.
+    pub fn session(&self, dialect: &Dialect) -> Result<Session, String> {
+        let version = match self.version {
+            4 => Version::V311,
+            5 => Version::V5,
+            other => return Err(format!("there is no version {other} of MQTT")),
+        };
+        if self.connection.as_ref().is_some_and(|connection| connection.principal.principal().is_none()) {
+            return Err("its connection names nobody".to_owned());
+        }
         let mut session = Session::recovered(version, self.expiry, dialect);
-        for known in &self.subscriptions {
-            let filter =
-                Text::try_from(known.filter.as_str()).ok().and_then(|text| TopicFilter::try_from(text).ok());
-            if let (Some(filter), Some(qos)) = (filter, QoS::from_number(known.qos)) {
-                let (no_local, retain_as_published) = (known.no_local, known.retain_as_published);
-                let identifier = known.identifier;
-                session.subscribe(Subscription { filter, qos, no_local, retain_as_published, identifier });
-            }
+        self.subscriptions
+            .iter()
+            .filter_map(SubscriptionRecord::subscription)
+            .for_each(|known| session.subscribe(known));
+        let lost = self.subscriptions.len().saturating_sub(session.subscription_count());
+        if lost > 0 {
+            return Err(format!("{lost} of its subscriptions are not valid"));
         }
         session.restore_exactly_once(&self.exactly_once());
-        session
+        Ok(session)
+    }
+}
+
+impl SubscriptionRecord {
+    fn subscription(&self) -> Option<Subscription> {
+        let filter = TopicFilter::try_from(self.filter.as_str()).ok()?;
+        let Self { no_local, retain_as_published, identifier, .. } = *self;
+        Some(Subscription {
+            filter,
+            qos: QoS::from_number(self.qos)?,
+            no_local,
+            retain_as_published,
+            identifier,
+        })
+    }
+}
+
+impl WillRecord {
+    /// Whose it is, without what a certificate says, and the will.
+    ///
+    /// # Errors
+    /// What of it cannot be read.
+    pub fn will(&self, client_id: ClientId) -> Result<(Bearer, WillPlan), String> {
+        let message = stored::decode(&Bytes::copy_from_slice(&self.message));
+        let granted = |grant: &GrantRecord| grant.grant().ok_or("a policy of its grant cannot be read");
+        let bearer = Bearer {
+            principal: self.principal.principal().ok_or("it names nobody")?,
+            certificate: None,
+            client_id: Some(client_id),
+            peer: self.peer,
+            server_name: self.server_name.as_deref().map(Arc::from),
+            grant: self.grant.as_ref().map(granted).transpose()?.map(Granted::new),
+        };
+        let message = message.ok_or("its message cannot be read")?;
+        Ok((bearer, WillPlan::restored(message, Duration::from_secs(self.delay), self.expiry)))
     }
 }
 

@@ -18,8 +18,16 @@ fn session_record() -> impl Strategy<Value = SessionRecord> {
     let numbers = || proptest::collection::btree_set(1..=65_535_u16, 0..4);
     let finished = proptest::collection::btree_set(1..1000_u64, 0..4);
     let head = ("[0-9a-f]{8}", prop_oneof![Just(4_u8), Just(5)], any::<u32>(), any::<Option<u32>>());
-    (head, subscriptions, numbers(), 0..1000_u64, numbers(), finished).prop_map(
-        |((incarnation, version, expiry, ended), subscriptions, received, seen, released, finished)| {
+    (head, subscriptions, numbers(), 0..1000_u64, numbers(), finished, 0..9_u64).prop_map(
+        |(
+            (incarnation, version, expiry, ended),
+            subscriptions,
+            received,
+            seen,
+            released,
+            finished,
+            next_version,
+        )| {
             let mut subscriptions: Vec<_> = subscriptions.into_values().collect();
             subscriptions.sort_by(|one, other| one.filter.cmp(&other.filter));
             subscriptions.dedup_by(|one, other| one.filter == other.filter);
@@ -33,6 +41,8 @@ fn session_record() -> impl Strategy<Value = SessionRecord> {
                 seen,
                 released: released.into_iter().collect(),
                 finished: finished.into_iter().collect(),
+                next_version,
+                connection: None,
             }
         },
     )
@@ -52,8 +62,9 @@ proptest! {
     fn a_session_comes_back_as_it_was_written(record in session_record()) {
         let text = serde_json::to_string(&record).unwrap();
         prop_assert_eq!(&serde_json::from_str::<SessionRecord>(&text).unwrap(), &record);
-        let session = record.session(&Dialect::oasis());
-        let again = SessionRecord::of(&session, &record.incarnation, record.ended);
+        let session = record.session(&Dialect::oasis()).unwrap();
+        let next_version = record.next_version;
+        let again = SessionRecord { next_version, ..SessionRecord::of(&session, &record.incarnation, record.ended) };
         prop_assert_eq!(sorted(again), sorted(record));
     }
 
@@ -89,6 +100,34 @@ proptest! {
         let will = format!(r#"{{"principal":{{"Plain":"p"}},"peer":"127.0.0.1:1","server_name":null,"expiry":1,"message":"{message}"}}"#);
         let is_hexadecimal = message.len().is_multiple_of(2) && message.bytes().all(|byte| byte.is_ascii_hexdigit());
         prop_assert_eq!(serde_json::from_str::<WillRecord>(&will).is_ok(), is_hexadecimal);
+    }
+}
+
+/// As many and as long as a session takes, whatever stands in them, with all that may stand beside them.
+#[test]
+fn as_many_subscriptions_as_a_session_takes_fit_into_its_record() {
+    for (unit, length) in [("x", 900), ("\u{1}", 300), ("\"", 9), ("\u{20ac}\n", 40), ("y", 1)] {
+        let mut session = Session::recovered(Version::V5, 9, &Dialect::oasis());
+        let ids = (1..=u16::MAX).collect::<Vec<_>>();
+        let (received, finished) =
+            (ids[..2000].to_vec(), (0..4096).map(|number| u64::MAX - number).collect());
+        session.restore_exactly_once(&ExactlyOnce { received, seen: u64::MAX, released: ids, finished });
+        let mut full = None;
+        for number in 0..20_000 {
+            let filter = TopicFilter::try_from(format!("{number}/{}", unit.repeat(length))).unwrap();
+            let (identifier, qos) = (Some(268_435_455), QoS::ExactlyOnce);
+            let known = Subscription { filter, qos, no_local: true, retain_as_published: true, identifier };
+            if !session.has_room_for(&known) {
+                full = Some(number);
+                break;
+            }
+            session.subscribe(known);
+        }
+        assert!(full.is_some_and(|number| number > 200), "{full:?}");
+        let record =
+            SessionRecord { next_version: u64::MAX, ..SessionRecord::of(&session, &"i".repeat(36), None) };
+        let bytes = serde_json::to_vec(&record).unwrap().len();
+        assert!(bytes <= store::Batch::MAX_VALUE_BYTES, "{bytes} bytes");
     }
 }
 

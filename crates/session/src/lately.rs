@@ -45,6 +45,10 @@ impl<T> Lately<T> {
     pub fn remember(&self, client_id: &ClientId, what: T, now: Timestamp) {
         let mut known = self.known.lock();
         known.forget(client_id.as_str());
+        self.add(&mut known, client_id, what, now);
+    }
+
+    fn add(&self, known: &mut Known<T>, client_id: &ClientId, what: T, now: Timestamp) {
         let nth = known.order.last_key_value().map_or(0, |(last, _)| last + 1);
         known.by_client.insert(client_id.clone(), Gone { at: now, nth, what });
         known.order.insert(nth, (now, client_id.clone()));
@@ -55,11 +59,23 @@ impl<T> Lately<T> {
             known.forget(oldest.as_str());
         }
     }
+}
 
-    /// What is known of a client, and nothing is from now on.
-    pub fn take(&self, client_id: &str, now: Timestamp) -> Option<T> {
-        let gone = self.known.lock().forget(client_id)?;
-        (now.since(gone.at) <= self.lasts).then_some(gone.what)
+impl<T: Ord> Lately<T> {
+    /// [`Self::remember`], or what is known of the client if that is greater: two of its ends may be told in either order.
+    pub fn remember_greatest(&self, client_id: &ClientId, what: T, now: Timestamp) {
+        let mut known = self.known.lock();
+        let before = known.forget(client_id.as_str()).filter(|gone| now.since(gone.at) <= self.lasts);
+        let what = before.into_iter().map(|gone| gone.what).fold(what, T::max);
+        self.add(&mut known, client_id, what, now);
+    }
+
+    /// Forgets what is known of a client, unless it is greater.
+    pub fn forget(&self, client_id: &str, what: &T) {
+        let mut known = self.known.lock();
+        if known.by_client.get(client_id).is_some_and(|gone| gone.what <= *what) {
+            known.forget(client_id);
+        }
     }
 }
 
@@ -87,11 +103,25 @@ mod tests {
         let lately = Lately::new(HOUR, 10);
         lately.remember(&id("a"), 3, START);
         assert_eq!(lately.find("a", START + HOUR), Some((START, 3)));
-        assert_eq!(lately.take("a", START + HOUR), Some(3));
-        assert_eq!(lately.take("a", START), None, "it is taken once");
-        lately.remember(&id("a"), 4, START);
         assert_eq!(lately.find("a", START + HOUR + Duration::from_secs(1)), None);
-        assert_eq!(lately.take("a", START + HOUR + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn the_greatest_counts_and_is_forgotten_with_what_is_less() {
+        let lately = Lately::new(HOUR, 10);
+        let known = |at| lately.find("a", at).map(|(_, what)| what);
+        lately.remember_greatest(&id("a"), 3, START);
+        lately.remember_greatest(&id("a"), 2, START);
+        assert_eq!(known(START), Some(3));
+        lately.forget("a", &2);
+        assert_eq!(known(START), Some(3), "it is greater");
+        lately.forget("a", &3);
+        assert_eq!(known(START), None);
+        lately.forget("a", &3);
+        lately.remember_greatest(&id("a"), 9, START);
+        let later = START + HOUR + Duration::from_secs(1);
+        lately.remember_greatest(&id("a"), 0, later);
+        assert_eq!(known(later), Some(0), "what is too old does not count");
     }
 
     #[test]
@@ -99,7 +129,7 @@ mod tests {
         let lately = Lately::new(HOUR, 1_000);
         for turn in 0..10_000_u32 {
             let device = id(&(turn % 10).to_string());
-            lately.take(device.as_str(), START);
+            lately.forget(device.as_str(), &turn);
             lately.remember(&device, turn, START);
         }
         let known = lately.known.lock();

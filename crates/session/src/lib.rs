@@ -42,7 +42,7 @@ pub use parcel::Parcel;
 pub use session::exactly_once::ExactlyOnce;
 pub use session::in_flight::Unsent;
 pub use session::{Delivered, Dropped, Gate, Offer, PAGE, Place, Session, Subscription};
-pub use terms::Terms;
+pub use terms::{Terms, connect_bytes};
 pub use wakes::Wakes;
 pub use will::WillPlan;
 

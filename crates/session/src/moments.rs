@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 /// How many that are due one call brings, so that a mass expiry does not hold everybody up.
 const AT_ONCE: usize = 1000;
 
+/// As many moments as are always kept without looking which of them are still needed.
+const FEW: usize = 64;
+
 #[derive(Debug)]
 struct Moment<T>(Timestamp, Weak<T>);
 
@@ -34,15 +37,33 @@ impl<T> Ord for Moment<T> {
     }
 }
 
-/// The moments to come.
+/// The moments to come: at most twice as many as there were for somebody at the last look, or [`FEW`]. A moment keeps the
+/// memory of whom it is for after that one has gone, and may have days to go.
 #[derive(Debug)]
 pub struct Moments<T> {
-    moments: Mutex<BinaryHeap<Reverse<Moment<T>>>>,
+    waiting: Mutex<Waiting<T>>,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    moments: BinaryHeap<Reverse<Moment<T>>>,
+    /// With so many moments those for nobody are thrown out.
+    full: usize,
 }
 
 impl<T> Default for Moments<T> {
     fn default() -> Self {
-        Self { moments: Mutex::default() }
+        Self { waiting: Mutex::new(Waiting { moments: BinaryHeap::new(), full: FEW }) }
+    }
+}
+
+impl<T> Waiting<T> {
+    fn add(&mut self, moment: Moment<T>) {
+        self.moments.push(Reverse(moment));
+        if self.moments.len() > self.full {
+            self.moments.retain(|Reverse(moment)| moment.1.strong_count() > 0);
+            self.full = (self.moments.len() * 2).max(FEW);
+        }
     }
 }
 
@@ -50,13 +71,13 @@ impl<T> Moments<T> {
     /// Look at it again at `when`.
     pub fn arm(&self, when: Timestamp, whom: &Arc<T>) {
         if when < Timestamp::NEVER {
-            self.moments.lock().push(Reverse(Moment(when, Arc::downgrade(whom))));
+            self.waiting.lock().add(Moment(when, Arc::downgrade(whom)));
         }
     }
 
     /// Who is due, at most a thousand; the others at the next call.
     pub fn due(&self, now: Timestamp) -> Vec<Arc<T>> {
-        let mut moments = self.moments.lock();
+        let moments = &mut self.waiting.lock().moments;
         let mut due = Vec::new();
         while due.len() < AT_ONCE && moments.peek().is_some_and(|Reverse(moment)| moment.0 <= now) {
             let Some(Reverse(moment)) = moments.pop() else { break };
@@ -67,7 +88,7 @@ impl<T> Moments<T> {
 
     /// How many moments there are.
     pub fn len(&self) -> usize {
-        self.moments.lock().len()
+        self.waiting.lock().moments.len()
     }
 
     /// Whether there are none.
@@ -77,7 +98,7 @@ impl<T> Moments<T> {
 
     /// When the next one is due.
     pub fn next(&self) -> Timestamp {
-        self.moments.lock().peek().map_or(Timestamp::NEVER, |Reverse(moment)| moment.0)
+        self.waiting.lock().moments.peek().map_or(Timestamp::NEVER, |Reverse(moment)| moment.0)
     }
 }
 
@@ -97,5 +118,17 @@ mod tests {
         assert!(moments.due(Timestamp(9)).is_empty());
         assert_eq!(moments.due(Timestamp(20)).iter().map(|who| **who).collect::<Vec<_>>(), ["other", "one"]);
         assert_eq!((moments.is_empty(), moments.next()), (true, Timestamp::NEVER));
+    }
+    /// A client may come and go as often as it likes, and ask each time for a session of a day.
+    #[test]
+    fn who_is_gone_takes_no_room_until_its_moment() {
+        let moments = Moments::default();
+        let stays: Vec<_> = (0..200).map(Arc::new).collect();
+        stays.iter().for_each(|who| moments.arm(Timestamp(1_000_000), who));
+        for number in 0..10_000 {
+            moments.arm(Timestamp(2_000_000 + number), &Arc::new(0));
+            assert!(moments.len() <= 2 * (stays.len() + 1), "{} after {number}", moments.len());
+        }
+        assert_eq!(moments.due(Timestamp(1_000_000)).len(), stays.len());
     }
 }

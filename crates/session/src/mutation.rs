@@ -95,6 +95,26 @@ pub enum Mutation {
     VacatesBeforeTheDisk,
     /// A will that waits for its delay is not written to the disk.
     ForgetsWaitingWill,
+    /// A connection whose certificate is switched off is told of, and stays.
+    KeepsInactive,
+    /// A CONNECT asks for the permission of another client id.
+    ConnectsAsAnother,
+    /// A will that is not retained asks for the permission to be.
+    WillAsksToRetain,
+    /// A CONNECT asks for the permission to publish another will.
+    AcceptsAnyWill,
+    /// A will that is due is refused.
+    WithholdsWill,
+    /// A publish with RETAIN asks for the permission to retain another topic.
+    RetainsAnything,
+    /// A connection publishes as fast as it likes.
+    IgnoresPublishRate,
+    /// A client connects as often as it likes.
+    IgnoresConnectRate,
+    /// A connection has as many subscriptions as it likes.
+    IgnoresSubscriptionBound,
+    /// A subscription that asks for nothing retained brings it.
+    IgnoresRetainHandling,
 }
 
 impl Mutation {
@@ -145,6 +165,16 @@ impl Mutation {
         Self::HalvesQueueBound,
         Self::VacatesBeforeTheDisk,
         Self::ForgetsWaitingWill,
+        Self::KeepsInactive,
+        Self::ConnectsAsAnother,
+        Self::WillAsksToRetain,
+        Self::AcceptsAnyWill,
+        Self::WithholdsWill,
+        Self::RetainsAnything,
+        Self::IgnoresPublishRate,
+        Self::IgnoresConnectRate,
+        Self::IgnoresSubscriptionBound,
+        Self::IgnoresRetainHandling,
     ];
 }
 

@@ -21,7 +21,7 @@ use crate::group::GroupPlace;
 use crate::mutation::{self, Mutation};
 use crate::tape::{Reading, Tape};
 use crate::throttle::Exceeded;
-use crate::{Conversation, Parcel};
+use crate::{Conversation, Parcel, stored};
 
 /// What waits in memory for one session at most, however much may wait in its journal.
 const IN_MEMORY: usize = 10_000;
@@ -219,6 +219,13 @@ impl Session {
     /// True if the client has subscribed to exactly this filter.
     pub fn has_subscription(&self, filter: &str) -> bool {
         self.subscriptions.get(filter).is_some()
+    }
+
+    /// False if the subscription and all others of a session that is stored would not fit into its record.
+    pub fn has_room_for(&self, subscription: &Subscription) -> bool {
+        let before = self.subscriptions.get(subscription.filter.as_str()).map_or(0, stored::bytes_of);
+        let with = || self.subscriptions.bytes().saturating_sub(before) + stored::bytes_of(subscription);
+        !self.is_journaled() || with() <= stored::SUBSCRIPTIONS_BYTES
     }
 
     /// Notes a subscription that was granted.

@@ -7,7 +7,24 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mqtt::{Decoder, Message, Packet, PacketId, Publish, QoS, TopicName, Version};
 use smallvec::SmallVec;
 
-use crate::{Offer, Parcel, Place};
+use crate::{Offer, Parcel, Place, Subscription};
+
+/// The most bytes of a session's subscriptions: half of what the store takes for one record, which has the identifiers of
+/// messages beside them.
+pub const SUBSCRIPTIONS_BYTES: usize = 512 << 10;
+/// A subscription without its filter, with all of its options.
+const OPTIONS: usize = 88;
+
+/// How many bytes a subscription is in the record of its session, at most. The record is JSON, which spells control
+/// characters with six letters.
+pub(crate) fn bytes_of(subscription: &Subscription) -> usize {
+    let spelled = |byte: u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    OPTIONS + subscription.filter.as_str().bytes().map(spelled).sum::<usize>()
+}
 
 const FORMAT: u8 = 1;
 const RETAIN: u8 = 0b0000_0001;

@@ -225,5 +225,21 @@ pub(crate) fn message_limits(
     check::properties(properties, dialect)
 }
 
+/// Bytes of a CONNECT that count for the bill: names, password and will, and the texts of the properties.
+pub fn connect_bytes(connect: &Connect) -> usize {
+    let properties = &connect.properties;
+    let will = connect
+        .will
+        .as_deref()
+        .map_or(0, |will| will.topic.len() + will.payload.len() + will.properties.byte_len());
+    connect.client_id.len()
+        + connect.user_name.as_ref().map_or(0, |text| text.len())
+        + connect.password.as_ref().map_or(0, |bytes| bytes.len())
+        + properties.user_properties.byte_len()
+        + properties.authentication_method.as_ref().map_or(0, |text| text.len())
+        + properties.authentication_data.as_ref().map_or(0, |bytes| bytes.len())
+        + will
+}
+
 #[cfg(test)]
 mod tests;

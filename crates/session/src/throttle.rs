@@ -4,6 +4,7 @@
 //! it. Rates come as arguments, so a bucket has nothing to configure and a new one is full.
 
 mod account;
+mod throughput;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::Violation;
 use crate::mutation::{self, Mutation};
 
 pub use account::{Throttles, publish_fault, retain_fault};
+pub use throughput::Throughput;
 
 /// What a full bucket holds, as the time that filling it takes.
 const CAPACITY: u64 = NANOS_IN_MILLI * 1000;

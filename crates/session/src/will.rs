@@ -60,13 +60,13 @@ impl WillPlan {
         })
     }
 
-    /// A will that was stored: its message, and the expiry that counts from the disconnect, in seconds.
-    pub fn restored(message: Message, expiry: Option<u32>) -> Self {
+    /// A will that was stored: its message, and delay and expiry that count from the disconnect, the latter in seconds.
+    pub fn restored(message: Message, delay: Duration, expiry: Option<u32>) -> Self {
         Self {
             topic: message.topic,
             qos: message.qos,
             retain: message.retain,
-            delay: Duration::ZERO,
+            delay,
             payload: message.payload,
             properties: message.properties,
             expiry,

@@ -123,22 +123,56 @@ pub trait Journal: Send + Sync {
     fn trim<'a>(&'a self, session: &'a Key, upto: Position) -> Boxed<'a, Result<(), StoreError>>;
 }
 
-/// In as many calls as the journal's limits ask for, one after the other. Answers the last position; after the first
-/// error nothing more is written.
-///
-/// # Errors
-/// Those of [`Journal::append`].
-pub async fn append_all(journal: &dyn Journal, appends: Vec<Append>) -> Result<Option<Position>, StoreError> {
-    let (mut call, mut records, mut bytes, mut last) = (Vec::new(), 0, 0, None);
+/// What became of appends.
+#[derive(Debug, Default)]
+pub struct Appended {
+    /// So many of them are durable, from the first on; of the others it is not known after an error.
+    pub taken: usize,
+    /// The last position of these.
+    pub last: Option<Position>,
+    /// Why there are no more.
+    pub error: Option<StoreError>,
+}
+
+impl Appended {
+    /// The last position, if all of them are durable.
+    ///
+    /// # Errors
+    /// Those of [`Journal::append`].
+    pub fn all(&self) -> Result<Option<Position>, StoreError> {
+        self.error.clone().map_or(Ok(self.last), Err)
+    }
+
+    async fn call(&mut self, journal: &dyn Journal, appends: Vec<Append>) -> bool {
+        let count = appends.len();
+        match journal.append(appends).await {
+            Ok(position) => {
+                self.taken += count;
+                self.last = Some(position);
+            }
+            Err(error) => self.error = Some(error),
+        }
+        self.error.is_none()
+    }
+}
+
+/// In as many calls as the journal's limits ask for, one after the other. After the first error nothing more is written.
+pub async fn append_all(journal: &dyn Journal, appends: Vec<Append>) -> Appended {
+    let (mut call, mut records, mut bytes, mut appended) = (Vec::new(), 0, 0, Appended::default());
     for append in appends {
         let (count, weight) = (append.to.len().max(1), append.bytes());
         let is_full = records + count > Append::MAX_RECORDS || bytes + weight > Append::MAX_BYTES;
         if is_full && !call.is_empty() {
-            last = Some(journal.append(std::mem::take(&mut call)).await?);
+            if !appended.call(journal, std::mem::take(&mut call)).await {
+                return appended;
+            }
             (records, bytes) = (0, 0);
         }
         (records, bytes) = (records + count, bytes + weight);
         call.push(append);
     }
-    if call.is_empty() { Ok(last) } else { journal.append(call).await.map(Some) }
+    if !call.is_empty() {
+        appended.call(journal, call).await;
+    }
+    appended
 }

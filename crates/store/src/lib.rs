@@ -24,7 +24,7 @@ pub use batch::{Batch, Check, Condition, Sealed, Write};
 pub use block_on::block_on;
 pub use bus::{Bus, Forwarded, Inbox, InboxError, Interest};
 pub use error::{CommitError, FeedError, Limit, StoreError};
-pub use journal::{Append, Journal, Position, Recipient, Record, append_all};
+pub use journal::{Append, Appended, Journal, Position, Recipient, Record, append_all};
 pub use key::Key;
 pub use keyspace::{Changed, Keyspace, Stored};
 pub use port::{Boxed, Feed, Store};

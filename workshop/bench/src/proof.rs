@@ -15,8 +15,10 @@ use std::fs;
 use std::path::Path;
 
 use fleet::{BenchError, Chart, svg};
+use serde_json::Value;
 
 use crate::cli::EvidenceArgs;
+use crate::results::text;
 use sources::Sources;
 
 /// One part of the page.
@@ -97,6 +99,12 @@ fn page(parts: &[Part], folder: &str) -> String {
     out
 }
 
+/// The commit of a run, and whether the files were other ones than those that it has.
+fn commit(run: &Value) -> String {
+    let is_dirty = run.get("dirty").and_then(Value::as_bool) == Some(true);
+    format!("{}{}", text(run, "/commit"), if is_dirty { ", **with changes**" } else { "" })
+}
+
 /// A whole number with a space between thousands.
 fn spaced(number: f64) -> String {
     // The sum of nothing is -0.0.
@@ -162,6 +170,16 @@ mod tests {
         assert!(parts.iter().all(|part| part.met.is_none() && part.measured == "not run"));
         let page = page(&parts, "evidence");
         assert!(page.contains("Not run. `thingcore-bench soak") && !page.contains("NaN"), "{page}");
+    }
+
+    #[test]
+    fn a_run_of_changed_files_is_marked() {
+        let run = |dirty: Value| commit(&serde_json::json!({"commit": "abc", "dirty": dirty}));
+        assert_eq!(run(Value::Bool(true)), "abc, **with changes**");
+        assert_eq!(
+            [run(Value::Bool(false)), run(Value::Null), commit(&Value::Null)],
+            ["abc".to_owned(), "abc".to_owned(), String::new()]
+        );
     }
 
     #[test]

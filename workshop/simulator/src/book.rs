@@ -36,6 +36,8 @@ pub struct Session {
     pub version: Version,
     /// When its connection ended, at the earliest and at the latest; nothing while there is one.
     pub ended: Option<(Timestamp, Timestamp)>,
+    /// The same of the connection before, as long as the one that there is now may be refused: then it counts from there.
+    left: Option<(Timestamp, Timestamp)>,
     /// What is certainly subscribed to.
     pub subs: BTreeMap<String, Sub>,
 }
@@ -259,7 +261,8 @@ impl Book {
         let expiry = self.expiry_of(&connect);
         if let Some(session) = self.sessions.get_mut(&client).filter(|_| heard.flag) {
             session.agrees(expiry);
-            (session.ended, session.version) = (None, connect.version);
+            session.left = session.ended.take();
+            session.version = connect.version;
             return;
         }
         self.epochs += 1;
@@ -270,6 +273,7 @@ impl Book {
             formerly: None,
             version: connect.version,
             ended: None,
+            left: None,
             subs: BTreeMap::new(),
         };
         self.sessions.insert(client, session);
@@ -280,9 +284,14 @@ impl Book {
         seat.ended = true;
         if let Some(session) = self.sessions.get_mut(&client) {
             // What began before the clock jumped may end by the time of then, but not by one in which nothing went on.
-            session.ended = Some((heard.at.max(self.idle).min(now), now));
+            let first = heard.at.max(self.idle).min(now);
+            let left = session.left.take().filter(|_| !seat.welcomed);
+            session.ended = Some((left.map_or(first, |(before, _)| before.min(first)), now));
         }
-        self.sessions.retain(|number, session| *number != client || session.expiry > 0);
+        // Who was not accepted leaves the session as it was.
+        let lasts =
+            |session: &Session| if seat.welcomed { session.expiry > 0 } else { session.outlives().1 > 0 };
+        self.sessions.retain(|number, session| *number != client || lasts(session));
     }
 
     fn died(&mut self, now: Timestamp, graceful: bool) {

@@ -78,9 +78,10 @@ impl Flaw {
             Self::Inside(Mutation::SavesOnce) => 60,
             Self::Inside(Mutation::IgnoresThroughput) => 80,
             Self::Inside(Mutation::ForgetsReturned) => 190,
-            Self::Inside(Mutation::TrimsOnce) => 285,
+            Self::Inside(Mutation::IgnoresConnectRate) => 60,
+            Self::Inside(Mutation::TrimsOnce) => 1280,
             Self::Inside(Mutation::ForgetsGroupRows) => 845,
-            Self::Inside(Mutation::LiveOvertakesBacklog) => 1555,
+            Self::Inside(Mutation::LiveOvertakesBacklog) => 1465,
             _ => 1,
         }
     }
@@ -107,13 +108,17 @@ impl Flaw {
 fn breaks(mutation: Mutation) -> &'static [&'static str] {
     use Mutation as M;
     match mutation {
-        M::AsksForTheWrongTopic | M::PublishesAnything | M::SkipsRefresh => &["permits"],
+        M::AsksForTheWrongTopic | M::PublishesAnything | M::SkipsRefresh | M::RetainsAnything => &["permits"],
+        M::KeepsInactive | M::ConnectsAsAnother => &["permits"],
+        M::WillAsksToRetain | M::AcceptsAnyWill | M::WithholdsWill => &["permits"],
         M::DropsSettle | M::LosesWake => &["loss"],
         M::AnswersTwice => &["answers"],
         M::WindowOffByOne | M::IgnoresThroughput | M::IgnoresQueueBound => &["quotas"],
         M::SendsAcknowledgedAgain | M::ReusesPacketIds => &["redelivery", "quotas"],
         M::DeliversTwiceInGroup | M::ForgetsReturned => &["groups"],
-        M::ForgetsRetained | M::KeepsOldRetained | M::WithholdsRetained => &["retained"],
+        M::ForgetsRetained | M::KeepsOldRetained | M::WithholdsRetained | M::IgnoresRetainHandling => {
+            &["retained"]
+        }
         M::WillAfterGoodbye
         | M::NoWillOnTakeover
         | M::ForgetsWillRecord
@@ -134,6 +139,9 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::KeepsFirstAlias => &["loss", "groups", "retained", "permits", "expiry", "answers", "redelivery"],
         M::ForgetsIdentifier => &["identifiers"],
         M::DeliversUntold | M::IgnoresUnsubscribe | M::HalvesQueueBound => &["deliveries"],
-        M::IgnoresAccountRates => &["quotas"],
+        M::IgnoresAccountRates
+        | M::IgnoresPublishRate
+        | M::IgnoresConnectRate
+        | M::IgnoresSubscriptionBound => &["quotas"],
     }
 }

@@ -33,7 +33,7 @@ pub struct Heard {
     pub reason: Option<DisconnectReason>,
     /// The action that was denied.
     pub action: &'static str,
-    /// The name of the fault of a refusal, the end or a failure.
+    /// The name of the fault of a refusal or an end; what failed; why a will was refused.
     pub fault: String,
 }
 
@@ -75,6 +75,7 @@ impl Heard {
             Event::SubscribeRefused(e) => Self { topic: e.filter.to_owned(), ..plain },
             Event::SubscribeDenied(e) => Self { topic: e.filter.to_owned(), ..plain },
             Event::Unsubscribed(e) => Self { topic: e.filter.to_owned(), ..plain },
+            Event::WillRefused(e) => Self { fault: e.decision.to_string(), ..plain },
             Event::StoreFailed(e) => Self { fault: format!("{}: {}", e.what, e.detail), ..plain },
             _ => plain,
         }

@@ -88,11 +88,37 @@ pub struct Plan {
     pub durability: Durability,
     /// Billing misses one delivery.
     pub miscounts: bool,
+    /// It dies while it starts, after so many polls.
+    pub dies_after: Option<u64>,
+}
+
+/// Why a process does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unstarted {
+    /// The disk does not answer.
+    Failed,
+    /// It was killed before it had started.
+    Died,
 }
 
 impl House {
-    /// Starts one: recovers what the disk holds. Fails if the disk does not answer.
-    pub fn start(plan: &Plan, disk: &Disk, clock: &Clock, ears: &Arc<Ears>, seed: u64) -> Option<Self> {
+    /// Starts one: recovers what the disk holds.
+    ///
+    /// # Errors
+    /// The disk does not answer, or the plan is that it dies.
+    pub fn start(
+        plan: &Plan,
+        disk: &Disk,
+        clock: &Clock,
+        ears: &Arc<Ears>,
+        seed: u64,
+    ) -> Result<Self, Unstarted> {
+        let made = Self::make(plan, disk, clock, ears, seed).ok_or(Unstarted::Failed)?;
+        recover(&made.broker, disk, clock, plan.dies_after)?;
+        Ok(Self { tick: clock.now(), ..made })
+    }
+
+    fn make(plan: &Plan, disk: &Disk, clock: &Clock, ears: &Arc<Ears>, seed: u64) -> Option<Self> {
         let site =
             Arc::new(Site { region: Region::new(REGION).ok()?, account: AccountId::new(ACCOUNT).ok()? });
         let bill = Arc::new(Bill::new(clock.now(), plan.miscounts));
@@ -116,7 +142,6 @@ impl House {
             endpoint: EndpointAddress::new("simulated"),
             entropy: Arc::new(entropy(seed)),
         });
-        recover(&broker, disk, clock)?;
         let (work, feed) = loops(&broker, clock);
         let tick = clock.now();
         Some(Self { broker, services, bill, work, feed, tick, is_broken: false, stopped: false })
@@ -156,18 +181,21 @@ fn loops(broker: &Broker, clock: &Clock) -> (Task<()>, Task<Result<(), StoreErro
     (work, feed)
 }
 
-fn recover(broker: &Broker, disk: &Disk, clock: &Clock) -> Option<()> {
+fn recover(broker: &Broker, disk: &Disk, clock: &Clock, dies_after: Option<u64>) -> Result<(), Unstarted> {
     let (recovered, now) = (broker.clone(), clock.now());
     let mut task = Task::new(async move { recovered.recover(now).await });
-    for _ in 0..100_000 {
+    for poll in 0..100_000 {
         if let Some(outcome) = task.turn() {
-            return outcome.ok().map(|_| ());
+            return outcome.map(|_| ()).map_err(|_| Unstarted::Failed);
+        }
+        if dies_after.is_some_and(|polls| poll >= polls) {
+            return Err(Unstarted::Died);
         }
         if !disk.turn() {
             clock.move_to(disk.next().min(clock.now() + TICK));
         }
     }
-    None
+    Err(Unstarted::Failed)
 }
 
 fn entropy(seed: u64) -> impl Fn(&mut [u8]) + Send + Sync {

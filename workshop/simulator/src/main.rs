@@ -29,6 +29,9 @@ enum Command {
         /// How many steps are drawn.
         #[arg(long, default_value_t = STEPS)]
         steps: usize,
+        /// Which edition of worlds: 1 for what was recorded without one.
+        #[arg(long, default_value_t = 1)]
+        edition: u32,
         /// Which of them are carried out, for example 1,4-6; all if it is not given.
         #[arg(long)]
         keep: Option<String>,
@@ -76,9 +79,9 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { seed, steps, keep, flaw, tell, no_shrink } => {
+        Command::Run { seed, steps, edition, keep, flaw, tell, no_shrink } => {
             match case(seed, steps, keep.as_deref(), flaw.as_deref()) {
-                Ok(case) => one(&case, tell, !no_shrink),
+                Ok(case) => one(&Case { edition, ..case }, tell, !no_shrink),
                 Err(what) => wrong(what),
             }
         }
@@ -95,7 +98,8 @@ fn main() -> ExitCode {
 fn case(seed: u64, steps: usize, keep: Option<&str>, flaw: Option<&str>) -> Result<Case, &'static str> {
     let list = |text| numbers(text).ok_or("--keep takes numbers and ranges, for example 1,4-6");
     let named = |name| Flaw::named(name).ok_or("there is no such mistake: `thingcore-sim flaws` lists them");
-    Ok(Case { seed, steps, keep: keep.map(list).transpose()?, flaw: flaw.map(named).transpose()? })
+    let (keep, flaw) = (keep.map(list).transpose()?, flaw.map(named).transpose()?);
+    Ok(Case { keep, flaw, ..Case::new(seed, steps) })
 }
 
 fn wrong(what: &str) -> ExitCode {
@@ -119,7 +123,7 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 fn one(case: &Case, tell: bool, shrinks: bool) -> ExitCode {
-    let mut world = World::new(case.seed, case.flaw);
+    let mut world = World::new(case);
     if tell {
         world.tell(|now, fact| println!("{:>9} {fact:?}", now.millis() % 1_000_000_000));
     }

@@ -36,6 +36,8 @@ marks! {
     WriteLate = "a write was late",
     FeedLagged = "the feed lost its place",
     Crashed = "the process died",
+    DiedMidway = "the process died in the middle of a turn",
+    DiedInStart = "the process died while it started",
     CrashedWhileConnecting = "the process died while somebody connected",
     CrashedWithUnsettled = "the process died while writes waited",
     RestartedInOrder = "the process stopped in order and started again",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use thingcore_simulator::checkers;
 use thingcore_simulator::marks::Mark;
-use thingcore_simulator::run::Totals;
+use thingcore_simulator::run::{EDITION, Totals};
 
 /// A mistake on purpose, and where it was seen.
 pub struct Flaw {
@@ -43,12 +43,13 @@ fn complain(path: &Path, outcome: io::Result<()>) {
 pub struct Run {
     began: Instant,
     commit: String,
+    dirty: bool,
 }
 
 impl Run {
     /// It begins now.
     pub fn begin() -> Self {
-        Self { began: Instant::now(), commit: commit() }
+        Self { began: Instant::now(), commit: commit(), dirty: is_dirty() }
     }
 }
 
@@ -65,7 +66,7 @@ pub fn soak(run: &Run, first: u64, steps: usize, totals: &Totals) -> Value {
     };
     let marks = Mark::ALL.iter().map(|mark| (mark.text().to_owned(), json!(totals.marks.count(*mark))));
     json!({
-        "date": now(), "commit": run.commit, "assertions": cfg!(debug_assertions),
+        "date": now(), "commit": run.commit, "dirty": run.dirty, "edition": EDITION, "assertions": cfg!(debug_assertions),
         "wall_seconds": tenths(run.began.elapsed().as_secs_f64()), "cpu_seconds": cpu().map(|time| tenths(time.as_secs_f64())),
         "virtual_hours": tenths(totals.lived.as_secs_f64() / 3600.0), "first_seed": first, "seeds": totals.seeds,
         "steps": steps, "failures": failures,
@@ -81,7 +82,7 @@ pub fn flaws(run: &Run, all: &[Flaw]) -> Value {
         let worlds = seed.map(|seed| seed + 1 - flaw.first);
         json!({ "flaw": flaw.name, "first_seed": flaw.first, "seed": seed, "worlds": worlds, "checker": checker })
     };
-    json!({ "date": now(), "commit": run.commit, "flaws": all.iter().map(row).collect::<Vec<_>>() })
+    json!({ "date": now(), "commit": run.commit, "dirty": run.dirty, "flaws": all.iter().map(row).collect::<Vec<_>>() })
 }
 
 fn tenths(number: f64) -> f64 {
@@ -106,4 +107,9 @@ fn now() -> String {
 /// Of the folder that this runs in.
 fn commit() -> String {
     said("git", &["rev-parse", "--short=10", "HEAD"])
+}
+
+/// Whether files are other ones than those of the commit. What runs leave as evidence is no such change.
+fn is_dirty() -> bool {
+    !said("git", &["status", "--porcelain", "--", ":/", ":(top,exclude)docs"]).is_empty()
 }

@@ -38,6 +38,11 @@ impl Rules {
         let verdict = decide(documents, &format!("iot:{action}"), &arn, &context);
         (*is_active || action != "Connect") && verdict == "ALLOWED"
     }
+
+    /// Whether its certificate is ACTIVE.
+    pub fn is_active(&self, client: usize) -> bool {
+        self.clients.get(&client).is_some_and(|(_, is_active)| *is_active)
+    }
 }
 
 fn documents(records: &MemoryStore, client: usize) -> Vec<Value> {

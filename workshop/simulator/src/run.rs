@@ -10,6 +10,11 @@ use crate::world::{Failure, World};
 /// Steps of a world, unless somebody asks for another number.
 pub const STEPS: usize = 150;
 
+/// Which edition of worlds is drawn: a seed is one world in each. What is recorded of an older one stays what it was.
+///
+/// 2: deaths in the middle of a turn and of a start, clients that may not retain, Retain Handling, narrow rates of one client.
+pub const EDITION: u32 = 2;
+
 /// How often a failing trace is tried again with less in it.
 const TRIES: usize = 400;
 
@@ -24,12 +29,14 @@ pub struct Case {
     pub keep: Option<Vec<usize>>,
     /// What is wrong on purpose.
     pub flaw: Option<Flaw>,
+    /// What else is drawn from the seed: [`EDITION`], or an older one.
+    pub edition: u32,
 }
 
 impl Case {
     /// All steps of a seed.
     pub fn new(seed: u64, steps: usize) -> Self {
-        Self { seed, steps, keep: None, flaw: None }
+        Self { seed, steps, keep: None, flaw: None, edition: EDITION }
     }
 
     /// The steps that are carried out.
@@ -48,14 +55,17 @@ impl Case {
     }
 
     fn play(&self) -> (Option<Failure>, World) {
-        let mut world = World::new(self.seed, self.flaw);
+        let mut world = World::new(self);
         let failure = world.run(&self.trace());
         (failure, world)
     }
 
-    /// The command that runs it again.
+    /// The command that runs it again. One without an edition is of the first.
     pub fn command(&self) -> String {
         let mut command = format!("thingcore-sim run --seed {} --steps {}", self.seed, self.steps);
+        if self.edition > 1 {
+            command += &format!(" --edition {}", self.edition);
+        }
         if let Some(keep) = &self.keep {
             command += &format!(" --keep {}", ranges(keep));
         }

@@ -8,6 +8,7 @@ use dialect::{Dialect, QuotaProfile};
 
 use crate::flaw::Flaw;
 use crate::rng::Rng;
+use crate::run::Case;
 
 /// Clients of a world. One more watches at the end.
 pub const CLIENTS: usize = 6;
@@ -23,11 +24,16 @@ pub struct Settings {
     pub durability: Durability,
     /// What is wrong on purpose.
     pub flaw: Option<Flaw>,
+    /// Now and then the process dies in the middle of what it does.
+    pub dies_midway: bool,
+    /// Some clients may publish everything and retain nothing, and some ask for what is retained otherwise than by default.
+    pub retains_otherwise: bool,
 }
 
 impl Settings {
     /// Those of a seed. A third of the worlds speak OASIS MQTT; of the others a quarter has AWS's rates.
-    pub fn of(seed: u64, flaw: Option<Flaw>) -> Self {
+    pub fn of(case: &Case) -> Self {
+        let Case { seed, flaw, edition, .. } = *case;
         let mut rng = Rng::new(seed ^ 0x7365_7474);
         let oasis = rng.chance(35);
         let mut dialect = if oasis { Dialect::oasis() } else { Dialect::aws() };
@@ -56,7 +62,24 @@ impl Settings {
             _ => Durability::Group,
         };
         let name = if oasis { "oasis" } else { "aws" };
-        Self { dialect: Arc::new(dialect), name, durability, flaw }
+        // From a sequence of its own, so that all else stays what it was.
+        let mut rng = Rng::new(seed ^ 0x6564_3200);
+        if edition >= 2 {
+            narrow(&mut dialect, &mut rng);
+        }
+        let dies_midway = rng.chance(25) && edition >= 2;
+        let retains_otherwise = edition >= 2;
+        Self { dialect: Arc::new(dialect), name, durability, flaw, dies_midway, retains_otherwise }
+    }
+}
+
+/// Rates of one client that it meets now and then.
+fn narrow(dialect: &mut Dialect, rng: &mut Rng) {
+    if rng.chance(10) {
+        set(dialect, "publishes-per-connection", rng.between(2, 5));
+    }
+    if rng.chance(25) {
+        set(dialect, "connects-per-client-id", 1);
     }
 }
 
@@ -80,6 +103,8 @@ mod tests {
             "publishes-in-per-account",
             "publishes-out-per-account",
             "connects-per-account",
+            "publishes-per-connection",
+            "connects-per-client-id",
         ] {
             dialect.set_quota(quota, 3).unwrap();
         }
@@ -87,7 +112,7 @@ mod tests {
 
     #[test]
     fn both_dialects_come() {
-        let names: Vec<_> = (0..50).map(|seed| Settings::of(seed, None).name).collect();
+        let names: Vec<_> = (0..50).map(|seed| Settings::of(&Case::new(seed, 0)).name).collect();
         assert!(names.contains(&"aws") && names.contains(&"oasis"));
     }
 }

@@ -1,6 +1,7 @@
 //! A world: one machine with its disk and process, its clients and links, in one thread and virtual time. It carries out
 //! a trace step by step, tells the checkers everything, and at the end brings everybody home to see whether all is there.
 
+mod death;
 mod deeds;
 mod finish;
 mod law;
@@ -26,10 +27,11 @@ use crate::disk::{Disk, Mood};
 use crate::fact::Fact;
 use crate::flaw::Flaw;
 use crate::heard::Ears;
-use crate::house::{self, House, Plan};
+use crate::house::{self, House, Plan, Unstarted};
 use crate::marks::{Mark, Marks};
 use crate::rng::Rng;
 use crate::rules::Rules;
+use crate::run::Case;
 use crate::settings::{CLIENTS, Settings};
 use crate::tasks::Task;
 use crate::wire::{Scene, Wire};
@@ -78,13 +80,16 @@ pub struct World {
     processes: u64,
     told: Option<Listener>,
     pings: Vec<Timestamp>,
+    /// Moves after which the process dies.
+    fuse: Option<u64>,
 }
 
 impl World {
     /// A world at its beginning: certificates and policies are there, and the process runs.
-    pub fn new(seed: u64, flaw: Option<Flaw>) -> Self {
+    pub fn new(case: &Case) -> Self {
+        let (seed, flaw) = (case.seed, case.flaw);
         session::mutation::set(Flaw::inside(flaw));
-        let settings = Settings::of(seed, flaw);
+        let settings = Settings::of(case);
         let (clock, marks) = (Clock::default(), Marks::default());
         let disk = Disk::new(clock.clone(), marks.clone(), Flaw::of_disk(flaw));
         let clients = (0..=CLIENTS).map(Client::new).collect();
@@ -111,6 +116,7 @@ impl World {
             processes: 0,
             told: None,
             pings: vec![Timestamp::NEVER; CLIENTS + 1],
+            fuse: None,
         };
         (0..=CLIENTS).for_each(|client| house::register(&world.disk, client));
         world.start();
@@ -132,6 +138,7 @@ impl World {
             self.step = action.number;
             self.rng = Rng::new(action.entropy);
             self.disk.reseed(action.entropy ^ 0x6469_736b);
+            self.light_the_fuse(action.entropy);
             self.act(action.deed);
             let pause = if self.rng.chance(30) { 0 } else { self.rng.below(60) };
             self.pass(Duration::from_millis(pause));
@@ -195,6 +202,7 @@ impl World {
             dialect: self.settings.dialect.clone(),
             durability: self.settings.durability,
             miscounts: flaw == Some(Flaw::Miscounts),
+            dies_after: None,
         };
         for attempt in 0..100 {
             // A broken disk is replaced at some time.
@@ -207,13 +215,17 @@ impl World {
             self.processes += 1;
             self.started = self.now();
             let seed = self.seed.wrapping_mul(1000).wrapping_add(self.processes);
-            self.house = House::start(&plan, &self.disk, &self.clock, &self.ears, seed);
+            let plan = Plan { dies_after: self.dies_in_start(seed), ..plan.clone() };
+            let started = House::start(&plan, &self.disk, &self.clock, &self.ears, seed);
             self.listen();
-            if self.house.is_some() {
-                self.report(&Fact::Started { since: self.started });
-                return;
+            match started {
+                Ok(house) => {
+                    self.house = Some(house);
+                    return self.report(&Fact::Started { since: self.started });
+                }
+                Err(Unstarted::Failed) => self.marks.hit(Mark::RecoveryFailed),
+                Err(Unstarted::Died) => self.marks.hit(Mark::DiedInStart),
             }
-            self.marks.hit(Mark::RecoveryFailed);
             // What the start did before it failed is done; the next one goes on from there.
             self.report(&Fact::Died { graceful: true });
             self.disk.crash();
@@ -226,7 +238,12 @@ impl World {
     fn pass(&mut self, time: Duration) {
         let until = self.now() + time;
         while self.failure.is_none() {
+            let process = self.processes;
             self.churn();
+            if self.processes != process {
+                // It died. The clock of the next one may be behind, and has not that far to go.
+                return;
+            }
             let next = self.next_moment();
             if next > until {
                 break;
@@ -248,15 +265,19 @@ impl World {
         for turn in 0.. {
             let mut moved = self.disk.turn();
             self.listen();
+            self.burns(moved);
             let now = self.now();
             if let Some(house) = &mut self.house {
-                moved |= house.turn(now);
+                let turned = house.turn(now);
                 if house.is_broken {
                     self.fail("process", "a loop of the broker ended".to_owned());
                 }
+                moved |= turned;
+                self.listen();
+                self.burns(turned);
             }
-            self.listen();
-            moved |= self.go_on_with_operations();
+            let went_on = self.go_on_with_operations();
+            moved |= went_on | self.burns(went_on);
             moved |= self.move_wires();
             moved |= self.ping();
             if self.failure.is_some() {
@@ -300,7 +321,11 @@ impl World {
         let count = self.wires.len();
         let first = self.rng.place(count.max(1));
         for at in (0..count).map(|at| (first + at) % count.max(1)) {
-            moved |= self.move_wire(at);
+            let one = self.move_wire(at);
+            moved |= one;
+            if self.burns(one) {
+                break;
+            }
         }
         let gone = |wire: &Wire| wire.is_over() && wire.is_drained();
         let lost: Vec<_> = self.wires.iter().filter(|wire| gone(wire)).map(|wire| wire.number).collect();
@@ -388,44 +413,5 @@ impl World {
             }
         }
         moved
-    }
-
-    /// The process dies, or stops in order; and starts again.
-    fn restart(&mut self, graceful: bool) {
-        self.note_the_hour(graceful);
-        if graceful {
-            let now = self.now();
-            self.house.iter_mut().for_each(|house| house.stop(now));
-            self.listen();
-            self.pass(Duration::from_secs(3));
-        }
-        let end = self.now();
-        if let Some(Err(what)) = self.house.as_ref().map(|house| house.bill.compare(end)) {
-            self.fail("bill", what);
-        }
-        self.report(&Fact::Died { graceful });
-        // What the old process still says while it is taken apart, nobody hears.
-        self.ears = Ears::new();
-        self.operations.clear();
-        self.wires.clear();
-        self.house = None;
-        self.clients.iter_mut().for_each(Client::lost);
-        self.disk.crash();
-        self.clock.pass(Duration::from_millis(self.rng.below(3000)));
-        if self.clock.read_wall() {
-            self.marks.hit(Mark::ClockSetBack);
-        }
-        self.start();
-    }
-
-    fn note_the_hour(&self, graceful: bool) {
-        self.marks.hit(if graceful { Mark::RestartedInOrder } else { Mark::Crashed });
-        if self.wires.iter().any(Wire::is_connecting) {
-            self.marks.hit(Mark::CrashedWhileConnecting);
-        }
-        let waiting = self.house.as_ref().map_or(0, |house| house.broker.waiting_writes().0);
-        if waiting > 0 || !self.disk.is_idle() {
-            self.marks.hit(Mark::CrashedWithUnsettled);
-        }
     }
 }

@@ -33,7 +33,7 @@ fn every_mistake_is_seen() {
 fn no_mistake_is_made_unless_somebody_asks() {
     use thingcore_simulator::world::World;
     let flaw = Flaw::named("KeepsOldConnection");
-    let mut world = World::new(1, flaw);
+    let mut world = World::new(&Case { flaw, ..Case::new(1, STEPS) });
     world.run(&[]);
     assert!(session::mutation::Mutation::ALL.iter().all(|mutation| !session::mutation::is(*mutation)));
 }

@@ -4,21 +4,19 @@
 //! each job says comes after. So an acknowledgement never waits alone for a disk, and nothing depends on the
 //! connection that caused a write being there when it is done.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::task::{Poll, Waker};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::Waker;
 
 use dialect::Divergence;
 use futures_util::future::{join_all, join3};
 use hashbrown::HashMap;
 use identity::Timestamp;
-use parking_lot::Mutex;
 use session::Session;
 use session::mutation::{self, Mutation};
 use store::{Append, Batch, CommitError, Key, Position, StoreError, Ticket, append_all};
 
+use super::queue::{Job, PATIENCE, Then};
 use super::save;
 use crate::Clock;
 use crate::broker::{Durability, Inner};
@@ -26,108 +24,12 @@ use crate::cell::{Cell, Seat};
 use crate::publish::Waits;
 use crate::receive::Acknowledgement;
 
-/// Bytes that wait above which clients' input is not read.
-const MOST_BYTES: usize = 64 << 20;
-/// What one group takes at most, unless its first job has more: see [`append_all`].
-const GROUP_RECORDS: usize = 4_000;
-const GROUP_BYTES: usize = 8 << 20;
-/// Retained messages that are written with one job when they are written for themselves.
-const TOPICS: usize = 100;
-
-/// A thing to be made durable.
-pub(crate) struct Job {
-    /// Messages, with those who wait for them.
-    pub appends: Vec<(Append, Vec<Waits>)>,
-    /// Cells whose records are to be written as they are when the write happens.
-    pub saves: Vec<Arc<Cell>>,
-    /// The cell of which identifiers of QoS 2 messages are among the appends.
-    pub logs: Option<Arc<Cell>>,
-    /// Topics of which the retained message is to be written as it is when the write happens, and how much it is.
-    pub retained: Vec<(Box<str>, usize)>,
-    /// It publishes a will: the record of that goes later.
-    pub is_will: bool,
-    /// What comes after.
-    pub then: Then,
-}
-
-/// What is told when the disk has it.
-pub(crate) type LateAnswer = Box<dyn FnOnce(&Inner, Timestamp) + Send>;
-
-/// What comes after a write.
-pub(crate) enum Then {
-    /// Nothing.
-    Rest,
-    /// PUBACKs and their like of a connection.
-    Settle { cell: Arc<Cell>, generation: u64, acknowledgements: Vec<Acknowledgement> },
-    /// SUBACK or UNSUBACK and what follows it.
-    Answer { cell: Arc<Cell>, generation: u64, answer: LateAnswer },
-    /// Somebody waits.
-    Tell(Arc<Ticket>),
-}
-
-impl Then {
-    /// What was logged with it counts.
-    fn seal(&self, session: &mut Session) {
-        if let Self::Settle { acknowledgements, .. } = self {
-            acknowledgements.iter().for_each(|one| one.seal(session));
-        }
-    }
-}
-
-impl Job {
-    /// Nothing yet.
-    pub(crate) fn new(then: Then) -> Self {
-        Self { appends: vec![], saves: vec![], logs: None, retained: vec![], is_will: false, then }
-    }
-
-    /// Only the records of a cell.
-    pub(crate) fn save(cell: &Arc<Cell>, then: Then) -> Self {
-        Self { saves: vec![cell.clone()], ..Self::new(then) }
-    }
-
-    /// Only the retained messages of topics.
-    pub(crate) fn retained(mut topics: Vec<(Box<str>, usize)>) -> impl Iterator<Item = Self> {
-        std::iter::from_fn(move || {
-            let some = topics.split_off(topics.len().saturating_sub(TOPICS));
-            (!some.is_empty()).then(|| Self { retained: some, ..Self::new(Then::Rest) })
-        })
-    }
-
-    fn count(&self) -> usize {
-        self.appends.iter().map(|(append, _)| append.to.len()).sum::<usize>() + 1
-    }
-
-    fn bytes(&self) -> usize {
-        let retained = self.retained.iter().map(|(topic, bytes)| topic.len() + bytes);
-        self.appends.iter().map(|(append, _)| append.bytes()).chain(retained).sum::<usize>() + 64
-    }
-}
-
-/// Jobs that wait.
-#[derive(Default)]
-pub(crate) struct Committer {
-    waiting: Mutex<Waiting>,
-    /// More than [`MOST_BYTES`] waited when jobs came or went: every connection asks at every read, and mostly nothing does.
-    congested: AtomicBool,
-}
-
-/// What could not be written, and is written again at the next [`Inner::save_again`].
-#[derive(Default)]
-struct Unsaved {
-    /// Cells with their records.
-    cells: BTreeMap<Box<str>, Arc<Cell>>,
-    /// Topics with their retained messages, and how much these are.
-    topics: BTreeMap<Box<str>, usize>,
-    /// Wills, and how much they are.
-    wills: Vec<Job>,
-    bytes: usize,
-}
-
 /// What is written at once, by job where it is not said otherwise.
 #[derive(Default)]
 struct Group {
-    /// Of all.
+    /// Of all, and how many they are of each.
     appends: Vec<Append>,
+    counts: Vec<usize>,
     targets: Vec<Waits>,
     /// What is retained, and records if they need not wait for it.
     batches: Vec<Vec<Batch>>,
@@ -141,158 +43,6 @@ struct Group {
     wills: bool,
 }
 
-#[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
-    bytes: usize,
-    /// Journals to be trimmed with the next group; the furthest place counts.
-    trims: BTreeMap<Key, u64>,
-    unsaved: Unsaved,
-    nudged: bool,
-    waker: Option<Waker>,
-    closed: bool,
-    /// Connections, by generation, that are not read from until the disk has caught up.
-    paused: HashMap<u64, Weak<Cell>>,
-}
-
-impl Committer {
-    /// Hands in a job. After the end it is lost, as everything is that was not acknowledged.
-    pub(crate) fn submit(&self, job: Job) {
-        let mut waiting = self.waiting.lock();
-        if waiting.closed {
-            drop(waiting);
-            if let Then::Tell(ticket) = job.then {
-                ticket.punch(Err(StoreError::unavailable("the broker is going down")));
-            }
-            return;
-        }
-        waiting.bytes += job.bytes();
-        waiting.jobs.push_back(job);
-        self.congested.store(waiting.bytes > MOST_BYTES, Ordering::Relaxed);
-        let waker = waiting.waker.take();
-        drop(waiting);
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    /// What waits: jobs and bytes. A record that could not be written counts as a job.
-    pub(crate) fn size(&self) -> (usize, usize) {
-        let waiting = self.waiting.lock();
-        let unsaved = &waiting.unsaved;
-        let unsaved = unsaved.cells.len() + unsaved.topics.len() + unsaved.wills.len();
-        (waiting.jobs.len() + unsaved, waiting.bytes)
-    }
-
-    /// Cells and topics whose records are to be written again. After the end the loop has them, as its last work.
-    fn take_unsaved(&self, at_the_end: bool) -> Unsaved {
-        let mut waiting = self.waiting.lock();
-        if waiting.closed != at_the_end { Unsaved::default() } else { std::mem::take(&mut waiting.unsaved) }
-    }
-
-    /// Forgets a session's messages up to `upto`, with the next group or at the next [`Committer::nudge`].
-    pub(crate) fn trim(&self, session: Key, upto: u64) {
-        let mut waiting = self.waiting.lock();
-        let place = waiting.trims.entry(session).or_insert(0);
-        *place = upto.max(*place);
-    }
-
-    /// Trims what waits although nothing else is to be written.
-    pub(crate) fn nudge(&self) {
-        let mut waiting = self.waiting.lock();
-        if waiting.trims.is_empty() {
-            return;
-        }
-        waiting.nudged = true;
-        let waker = waiting.waker.take();
-        drop(waiting);
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    /// True if the disk does not keep up; then the connection is woken when it has caught up.
-    pub(crate) fn pauses(&self, cell: &Arc<Cell>, generation: u64) -> bool {
-        if !self.congested.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut waiting = self.waiting.lock();
-        let congested = waiting.bytes > MOST_BYTES;
-        if congested {
-            waiting.paused.insert(generation, Arc::downgrade(cell));
-        }
-        congested
-    }
-
-    /// Wakes whom the disk does not hold up any more.
-    fn relieve(&self) {
-        let mut waiting = self.waiting.lock();
-        if waiting.bytes > MOST_BYTES || waiting.paused.is_empty() {
-            return;
-        }
-        let paused = std::mem::take(&mut waiting.paused);
-        drop(waiting);
-        for (generation, cell) in paused {
-            let waker = cell.upgrade().and_then(|cell| {
-                cell.enter(|seat| seat.of(generation).and_then(|(live, _)| live.waker.take()))
-            });
-            waker.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Loses what waits behind the first job, as if the process had ended there.
-    #[cfg(test)]
-    pub(crate) fn forget_all_but_the_first(&self) {
-        self.waiting.lock().jobs.truncate(1);
-    }
-
-    /// Ends the loop when all that waits is written.
-    pub(crate) fn close(&self) {
-        let mut waiting = self.waiting.lock();
-        waiting.closed = true;
-        let waker = waiting.waker.take();
-        drop(waiting);
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    /// True from the end on.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.waiting.lock().closed
-    }
-
-    /// The next group; `None` at the end.
-    async fn next(&self) -> Option<(Vec<Job>, BTreeMap<Key, u64>)> {
-        poll_fn(|cx| {
-            let mut waiting = self.waiting.lock();
-            if waiting.jobs.is_empty() && !waiting.nudged {
-                if waiting.closed {
-                    return Poll::Ready(None);
-                }
-                waiting.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            waiting.nudged = false;
-            let group = waiting.group();
-            self.congested.store(waiting.bytes > MOST_BYTES, Ordering::Relaxed);
-            Poll::Ready(Some((group, std::mem::take(&mut waiting.trims))))
-        })
-        .await
-    }
-}
-
-impl Waiting {
-    fn group(&mut self) -> Vec<Job> {
-        let (mut group, mut records, mut bytes) = (Vec::new(), 0, 0);
-        while let Some(job) = self.jobs.front() {
-            let (count, weight) = (job.count(), job.bytes());
-            if !group.is_empty() && (records + count > GROUP_RECORDS || bytes + weight > GROUP_BYTES) {
-                break;
-            }
-            records += count;
-            bytes += weight;
-            group.extend(self.jobs.pop_front());
-        }
-        self.bytes = self.bytes.saturating_sub(bytes);
-        group
-    }
-}
-
 impl Inner {
     /// Writes until the committer is closed and empty.
     pub async fn commit_jobs(&self, clock: Clock<'_>) {
@@ -301,7 +51,7 @@ impl Inner {
             self.write(jobs, trims, clock).await;
         }
         // One more try for what failed before.
-        let again = self.unsaved_again(true);
+        let again = self.committer.last();
         if !again.is_empty() {
             self.write(again, BTreeMap::new(), clock).await;
         }
@@ -309,14 +59,15 @@ impl Inner {
 
     async fn write(&self, mut jobs: Vec<Job>, trims: BTreeMap<Key, u64>, clock: Clock<'_>) {
         let Some(journal) = self.journal.clone() else { return };
-        let Group { appends, mut targets, batches, later, logs, saved, blocked, wills } =
+        let Group { appends, counts, mut targets, batches, later, logs, saved, blocked, wills } =
             self.put_together(&mut jobs);
         let trimming = join_all(trims.iter().map(|(key, upto)| journal.trim(key, Position(*upto))));
         let committing = join_all(batches.into_iter().map(|batches| self.commit_all(batches)));
         // In this order: what a message retains is there before the message counts as taken, and what a trim forgets is
         // not needed any more.
         let appending = append_all(&*journal, appends);
-        let (committed, appended, trimmed) = join3(committing, appending, trimming).await;
+        let (committed, taken, trimmed) = join3(committing, appending, trimming).await;
+        let appended = taken.all();
         let will_failed = appended.as_ref().err().filter(|_| wills);
         let commit_later = |(first, batch): (Result<(), StoreError>, Batch)| async {
             first.and(will_failed.map_or(Ok(()), |error| Err(error.clone())))?;
@@ -328,38 +79,63 @@ impl Inner {
             logs.into_iter().for_each(|(key, upto)| self.committer.trim(key, upto));
         }
         self.trimmed(trims, trimmed, now);
-        if appended.is_ok() {
-            let wills = jobs.iter_mut().flat_map(|job| job.appends.drain(..));
-            targets.extend(wills.flat_map(|(_, cells)| cells));
+        let own = taken_of(&mut jobs, counts, taken.taken);
+        match &appended {
+            Ok(_) => targets.extend(own),
+            Err(_) => self.announce(&Ok(taken.last), own, now),
         }
         self.announce(&appended, targets, now);
         let mut failed = Vec::new();
         let saved = saved.into_iter().zip(blocked);
         for ((job, committed), (saved, blocked)) in jobs.into_iter().zip(committed).zip(saved) {
-            let waits = || StoreError::unavailable("an earlier will of the client waits for the disk");
-            let committed = committed.and_then(|()| if blocked { Err(waits()) } else { Ok(()) });
             let committed = committed.and_then(|()| depends(&saved, &failed));
             if let Err(error) = &committed {
                 failed.extend(saved.iter().map(|(cell, _)| (Arc::as_ptr(cell), error.clone())));
             }
-            let cells: Vec<_> = saved.iter().filter(|_| job.is_will).map(|(cell, _)| cell.clone()).collect();
-            self.saved(saved, committed.is_ok());
-            match &committed {
-                Err(_) if job.is_will => self.will_again(job.appends, job.retained, cells),
-                Err(_) if !mutation::is(Mutation::SavesOnce) => {
-                    self.committer.waiting.lock().unsaved.topics.extend(job.retained);
-                }
-                _ => {}
-            }
+            let cells =
+                saved.iter().filter(|_| job.is_will || blocked).map(|(cell, _)| cell.clone()).collect();
+            self.saved(saved, committed.as_ref().err());
             if let (Some(cell), Ok(Some(place))) = (&job.logs, &appended) {
                 with_session(cell, |session| {
                     session.logged(place.0);
                     job.then.seal(session);
                 });
             }
+            let is_written = committed.is_ok();
             let outcome = appended.as_ref().map(|_| ()).map_err(Clone::clone).and(committed);
-            self.after(job.then, outcome, now);
+            let done = match &outcome {
+                Ok(()) if blocked => self.put_aside(job, cells),
+                Err(error) if job.is_own => {
+                    self.own_again(Job { saves: cells, ..job }, error, now);
+                    None
+                }
+                _ => {
+                    if !is_written && !mutation::is(Mutation::SavesOnce) {
+                        self.committer.keep_topics(job.retained);
+                    }
+                    Some((job.then, outcome))
+                }
+            };
+            if let Some((then, outcome)) = done {
+                self.after(then, outcome, now);
+            }
         }
+    }
+
+    /// The records of a client are written, but for its will: there is one record of it, and it is still that of an earlier
+    /// one, which is in somebody's hands. A CONNECT waits for that one, though not for ever; anything else goes on, and the
+    /// record is written later.
+    fn put_aside(&self, job: Job, cells: Vec<Arc<Cell>>) -> Option<(Then, Result<(), StoreError>)> {
+        if !matches!(job.then, Then::Tell(_)) {
+            cells.into_iter().for_each(|cell| self.committer.keep_cell(cell));
+            return Some((job.then, Ok(())));
+        }
+        if job.waited < PATIENCE && !mutation::is(Mutation::SavesOnce) {
+            self.committer.put_aside(Job { saves: cells, ..job });
+            return None;
+        }
+        let error = StoreError::unavailable("an earlier will of the client waits for the disk");
+        Some((job.then, Err(error)))
     }
 
     /// What a group writes: of the records what they are now.
@@ -368,7 +144,8 @@ impl Inner {
         // Records go in their order, also where some have to wait for what is retained.
         let waits = group.wills || jobs.iter().any(|job| !job.retained.is_empty());
         for job in jobs {
-            if job.is_will {
+            group.counts.push(job.appends.len());
+            if job.is_own {
                 // It may have to be written again.
                 group.appends.extend(job.appends.iter().map(|(append, _)| append.clone()));
             } else {
@@ -397,28 +174,24 @@ impl Inner {
         group
     }
 
-    /// A will that could not be written is written again, and its record goes after that. There is a bound on how much waits
-    /// for that: beyond it a will is given up.
-    fn will_again(
-        &self,
-        appends: Vec<(Append, Vec<Waits>)>,
-        retained: Vec<(Box<str>, usize)>,
-        saves: Vec<Arc<Cell>>,
-    ) {
-        let job = Job { appends, retained, saves, is_will: true, ..Job::new(Then::Rest) };
-        let bytes = self.committer.waiting.lock().unsaved.bytes + job.bytes();
-        if bytes > MOST_BYTES || mutation::is(Mutation::SavesOnce) {
+    /// What the broker itself published and could not write is written again; the record of a will goes after that. There is
+    /// a bound on how much waits: beyond it a message is given up for those who are away.
+    fn own_again(&self, job: Job, error: &StoreError, now: Timestamp) {
+        if !is_for_later(error) || !self.committer.has_room_for_own(&job) {
+            self.store_failed("a will or an event for those who are away: it is given up", error, now);
+            if is_for_later(error) {
+                self.committer.keep_topics(job.retained);
+            }
             return self.missed(job.appends.into_iter().flat_map(|(_, cells)| cells).collect());
         }
         job.saves.iter().for_each(|cell| cell.enter(|seat| seat.wills = seat.wills.saturating_add(1)));
-        let unsaved = &mut self.committer.waiting.lock().unsaved;
-        unsaved.bytes = bytes;
-        unsaved.wills.push(job);
+        self.committer.keep_own(job);
     }
 
     /// Records were written: journals of sessions that are over may be forgotten. Or they were not: what a session has
     /// become is not on the disk, and it would come back as it was after a restart.
-    fn saved(&self, cells: Vec<(Arc<Cell>, Vec<Key>)>, is_written: bool) {
+    fn saved(&self, cells: Vec<(Arc<Cell>, Vec<Key>)>, error: Option<&StoreError>) {
+        let is_written = error.is_none();
         for (cell, abandoned) in cells {
             let is_done = cell.enter(|seat| {
                 seat.writing = seat.writing.saturating_sub(1);
@@ -434,22 +207,15 @@ impl Inner {
             if is_done {
                 abandoned.into_iter().for_each(|key| self.committer.trim(key, u64::MAX));
                 self.vacate(&cell);
-            } else if !mutation::is(Mutation::SavesOnce) {
-                let client_id = cell.client_id.as_str().into();
-                self.committer.waiting.lock().unsaved.cells.insert(client_id, cell);
+            } else if error.is_some_and(is_for_later) {
+                self.committer.keep_cell(cell);
             }
         }
     }
 
-    /// Writes again the records that could not be written.
+    /// Writes again what could not be written.
     pub fn save_again(&self) {
-        self.unsaved_again(false).into_iter().for_each(|job| self.committer.submit(job));
-    }
-
-    fn unsaved_again(&self, at_the_end: bool) -> Vec<Job> {
-        let Unsaved { cells, topics, wills, .. } = self.committer.take_unsaved(at_the_end);
-        let saves = cells.values().map(|cell| Job::save(cell, Then::Rest));
-        wills.into_iter().chain(saves).chain(Job::retained(topics.into_iter().collect())).collect()
+        self.committer.retry();
     }
 
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.
@@ -516,7 +282,11 @@ impl Inner {
             (Then::Rest, _) => {}
             (Then::Tell(ticket), outcome) => ticket.punch(outcome),
             (Then::Settle { cell, generation, acknowledgements }, Ok(())) => {
-                settle(&cell, generation, acknowledgements)
+                if !settle(&cell, generation, acknowledgements) {
+                    let same = |live: &crate::cell::Live| live.generation == generation;
+                    let detail = &"a message of QoS 2 came again before it was known what became of it: it may come once more";
+                    self.oust(&cell, same, dialect::Fault::ServerError, detail, now);
+                }
             }
             (Then::Answer { answer, .. }, Ok(())) => answer(self, now),
             (Then::Settle { cell, generation, .. } | Then::Answer { cell, generation, .. }, Err(error)) => {
@@ -666,6 +436,23 @@ fn depends(saved: &[(Arc<Cell>, Vec<Key>)], failed: &[(*const Cell, StoreError)]
     before.map_or(Ok(()), |(_, error)| Err(error.clone()))
 }
 
+/// False if another try would bring the same.
+fn is_for_later(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Limit { .. }) && !mutation::is(Mutation::SavesOnce)
+}
+
+/// Takes out what of the broker's own messages is in the journal, and says for whom: so many of all appends are, from the
+/// first on.
+fn taken_of(jobs: &mut [Job], counts: Vec<usize>, taken: usize) -> Vec<Waits> {
+    let (mut before, mut targets) = (0, Vec::new());
+    for (job, count) in jobs.iter_mut().zip(counts) {
+        let there = taken.saturating_sub(before).min(job.appends.len());
+        targets.extend(job.appends.drain(..there).flat_map(|(_, cells)| cells));
+        before += count;
+    }
+    targets
+}
+
 fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
     cell.enter(|seat| {
         if let Some(kept) = &mut seat.kept {
@@ -674,17 +461,22 @@ fn with_session(cell: &Arc<Cell>, visit: impl FnOnce(&mut Session)) {
     });
 }
 
-/// Acknowledges what is durable now.
-fn settle(cell: &Arc<Cell>, generation: u64, mut acknowledgements: Vec<Acknowledgement>) {
+/// Acknowledges what is durable now. False if one of them would promise what nobody can keep.
+fn settle(cell: &Arc<Cell>, generation: u64, mut acknowledgements: Vec<Acknowledgement>) -> bool {
     if mutation::is(Mutation::DropsSettle) {
         acknowledgements.pop();
     }
     let waker = cell.enter(|seat| {
-        let (live, _) = seat.of(generation)?;
+        let Some((live, kept)) = seat.of(generation) else { return Ok(None) };
+        if acknowledgements.iter().any(|one| one.is_unfounded(&kept.session)) {
+            return Err(());
+        }
         live.unsettled = live.unsettled.saturating_sub(acknowledgements.len());
         live.owed = live.owed.saturating_sub(acknowledgements.iter().filter(|one| one.is_puback()).count());
         acknowledgements.into_iter().for_each(|one| one.give(&mut live.talk));
-        live.waker.take()
+        Ok(live.waker.take())
     });
-    waker.into_iter().filter(|_| !mutation::is(Mutation::LosesWake)).for_each(Waker::wake);
+    let founded = waker.is_ok();
+    waker.into_iter().flatten().filter(|_| !mutation::is(Mutation::LosesWake)).for_each(Waker::wake);
+    founded
 }

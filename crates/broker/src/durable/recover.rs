@@ -4,23 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::Divergence;
+use dialect::{DisconnectReason, Divergence};
 use futures_util::future::try_join_all;
 use hashbrown::HashMap;
 use identity::{CertificateId, ClientId, Principal, Timestamp};
-use records::{RETAINED, RetainedRecord, SESSIONS, SessionRecord, WILLS, WillRecord, received_key};
+use records::{ConnectionRecord, RETAINED, RetainedRecord, SESSIONS, SessionRecord};
+use records::{WILLS, WillRecord, received_key};
 use session::mutation::{self, Mutation};
-use session::stored;
-use session::{Parcel, WillPlan};
-use store::{Batch, Key, Position, StoreError};
+use session::{Parcel, Session, WillPlan};
+use store::{Batch, Key, Position, StoreError, Stored};
 
 use super::save::Saved;
 use crate::Broker;
 use crate::broker::Inner;
-use crate::cell::{Kept, Subscriber};
+use crate::cell::{Delayed, Kept, Subscriber};
 use crate::groups::Groups;
+use crate::lifecycle::Named;
 use crate::publish;
-use standing::{Bearer, Granted};
+use standing::Bearer;
+
+/// A client and the connection that it had.
+type Lost = (ClientId, ConnectionRecord);
 
 /// How many records are read at once.
 const PAGE: usize = 500;
@@ -30,32 +34,42 @@ impl Broker {
     /// messages there are.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, or a record is not what it should be: nobody can tell what would be missing.
     pub async fn recover(&self, now: Timestamp) -> Result<(usize, usize), StoreError> {
-        if self.0.journal.is_none() {
-            return Ok((0, 0));
+        match self.0.journal {
+            None => Ok((0, 0)),
+            Some(_) => self.0.recover(now).await.map_err(records::with_remedy),
         }
-        let retained = self.0.recover_retained(now).await?;
-        let sessions = self.0.recover_sessions(now).await?;
-        self.0.recover_queues().await?;
-        self.0.recover_wills(now).await?;
-        Ok((sessions, retained))
     }
 }
 
 impl Inner {
-    async fn recover_sessions(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let (mut after, mut count) = (None, 0);
+    async fn recover(&self, now: Timestamp) -> Result<(usize, usize), StoreError> {
+        let retained = self.recover_retained(now).await?;
+        let (sessions, lost) = self.recover_sessions(now).await?;
+        self.recover_queues().await?;
+        for (client_id, record) in &lost {
+            self.tell_lost(client_id, record, now).await?;
+        }
+        self.recover_wills(now).await?;
+        Ok((sessions, retained))
+    }
+
+    /// How many there are, and those whose clients were connected when the process died.
+    async fn recover_sessions(&self, now: Timestamp) -> Result<(usize, Vec<Lost>), StoreError> {
+        let (mut after, mut count, mut lost) = (None, 0, Vec::new());
         loop {
             let page = SESSIONS.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(count) };
+            let Some(last) = page.last() else { return Ok((count, lost)) };
             after = Some(last.key.clone());
-            for mut stored in page {
-                let client_id = stored.key.parts().pop().and_then(|id| ClientId::new(&id).ok());
-                if let Some(client_id) = client_id {
-                    self.recover_received(&client_id, &mut stored.value).await?;
-                    count += usize::from(self.recover_session(&client_id, &stored.value, now));
-                }
+            for Stored { key, value: mut record, .. } in page {
+                let unreadable = |why| records::unreadable(SESSIONS.space(), &key, why);
+                let client_id = records::client_of(&key).map_err(unreadable)?;
+                self.recover_received(&client_id, &mut record).await?;
+                let session = record.session(&self.dialect).map_err(unreadable)?;
+                count += usize::from(self.recover_session(&client_id, &record, session, now));
+                let connection = record.connection.filter(|_| record.ended.is_none());
+                lost.extend(connection.map(|connection| (client_id, connection)));
             }
         }
     }
@@ -79,10 +93,15 @@ impl Inner {
         }
     }
 
-    fn recover_session(&self, client_id: &ClientId, record: &SessionRecord, now: Timestamp) -> bool {
+    fn recover_session(
+        &self,
+        client_id: &ClientId,
+        record: &SessionRecord,
+        session: Session,
+        now: Timestamp,
+    ) -> bool {
         let Some(cell) = self.directory.restore(client_id) else { return false };
         let id = self.next_id();
-        let session = record.session(&self.dialect);
         let routes: Vec<_> = session.subscriptions().cloned().collect();
         // A clock that was set back must not make it live longer than its expiry from now on.
         let ended = record.ended.unwrap_or(now).min(now);
@@ -94,6 +113,7 @@ impl Inner {
         cell.enter(|seat| {
             seat.kept = Some(Kept { id, session, ends_at, will: None, incarnation, ended: Some(ended) });
             seat.saved = Saved { session: true, will: false };
+            seat.next_version = Some(record.next_version);
         });
         for known in routes {
             if known.filter.share_name().is_some() && self.groups_queue() {
@@ -105,6 +125,27 @@ impl Inner {
         // What ended while nobody was there ends at the first look.
         self.arm(&cell, ends_at);
         true
+    }
+
+    /// That a connection ended with the process. As its record says that from now on, it is told once, or once more if the
+    /// process dies again before both are written.
+    async fn tell_lost(
+        &self,
+        client_id: &ClientId,
+        connection: &ConnectionRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let cell = self.directory.find(client_id.as_str());
+        let Some((bearer, cell)) = connection.bearer(client_id).zip(cell) else { return Ok(()) };
+        if !self.is_listened_to(&format!("$aws/events/presence/disconnected/{client_id}")) {
+            return Ok(());
+        }
+        let standing = self.principals.momentary(bearer).await.map_err(|unread| self.unread(unread, now))?;
+        let version_number = cell.enter(|seat| seat.next_version?.checked_sub(1));
+        let named = Named { standing: &standing, session_identifier: &connection.identifier, version_number };
+        self.tell_disconnected(&named, DisconnectReason::ServerError, now);
+        self.keep(&cell);
+        Ok(())
     }
 
     /// What is in the journal for nobody: the process ended before the messages of a session that is over could be
@@ -146,8 +187,8 @@ impl Inner {
             let mut gone = Batch::new();
             for entry in page {
                 let Some(RetainedRecord { stored, message }) = RetainedRecord::decode(&entry.value) else {
-                    let detail = "it is not a retained message".into();
-                    return Err(StoreError::Unreadable { space: RETAINED, key: entry.key, detail });
+                    let why = "it is not a retained message".to_owned();
+                    return Err(records::unreadable(RETAINED, &entry.key, why));
                 };
                 let (topic, qos) = (message.topic.as_str().to_owned(), message.qos);
                 let parcel = Arc::new(Parcel::new(message));
@@ -166,68 +207,53 @@ impl Inner {
     }
 
     /// The process died: everybody who was connected is lost, and their wills are due, or wait for their delay.
+    /// All are read before the first is published: a start that is refused has told nobody.
     async fn recover_wills(&self, now: Timestamp) -> Result<(), StoreError> {
-        let (mut certificates, mut after) = (HashMap::new(), None);
-        loop {
-            let page = WILLS.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.key.clone());
-            let mut gone = Batch::new();
-            for stored in page {
-                let client_id = stored.key.parts().pop().and_then(|id| ClientId::new(&id).ok());
-                let waits = match client_id {
-                    Some(client_id) => {
-                        self.recover_will(client_id, &stored.value, &mut certificates, now).await?
+        let mut certificates = HashMap::new();
+        for publishes in [false, true] {
+            let mut after = None;
+            loop {
+                let page = WILLS.scan(&*self.store, &Key::EMPTY, after.as_ref(), PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.key.clone());
+                let mut gone = Batch::new();
+                for stored in page {
+                    let read = self.read_will(&stored.key, &stored.value, &mut certificates).await?;
+                    if publishes && !self.recover_will(read, stored.value.due, now).await? {
+                        WILLS.delete(&mut gone, &stored.key);
                     }
-                    None => false,
-                };
-                if !waits {
-                    WILLS.delete(&mut gone, &stored.key);
                 }
+                self.commit(gone).await?;
             }
-            self.commit(gone).await?;
         }
+        Ok(())
+    }
+
+    async fn read_will(
+        &self,
+        key: &Key,
+        record: &WillRecord,
+        certificates: &mut HashMap<CertificateId, Option<Arc<identity::CertificateFacts>>>,
+    ) -> Result<(Bearer, WillPlan), StoreError> {
+        let unreadable = |why| records::unreadable(WILLS.space(), key, why);
+        let client_id = records::client_of(key).map_err(unreadable)?;
+        let (mut bearer, will) = record.will(client_id).map_err(unreadable)?;
+        if let Principal::Certificate(id) = &bearer.principal {
+            bearer.certificate = self.facts(id, certificates).await?;
+        }
+        Ok((bearer, will))
     }
 
     /// Publishes a will, or has it wait for its delay: true if it does, and its record stays.
     async fn recover_will(
         &self,
-        client_id: ClientId,
-        record: &WillRecord,
-        certificates: &mut HashMap<CertificateId, Option<Arc<identity::CertificateFacts>>>,
+        (bearer, will): (Bearer, WillPlan),
+        due: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let message = stored::decode(&Bytes::copy_from_slice(&record.message));
-        let Some((principal, message)) = record.principal.principal().zip(message) else {
-            let what = format!("the will of client {client_id}");
-            self.store_failed(&what, &"its record names nobody or has no message: it is not published", now);
-            return Ok(false);
-        };
-        let certificate = match &principal {
-            Principal::Certificate(id) => self.facts(id, certificates).await?,
-            _ => None,
-        };
-        let server_name = record.server_name.as_deref().map(Arc::from);
-        let grant = match &record.grant {
-            Some(stored) => match stored.grant() {
-                Some(grant) => Some(Granted::new(grant)),
-                None => return Ok(false),
-            },
-            None => None,
-        };
-        let bearer = Bearer {
-            principal,
-            certificate,
-            client_id: Some(client_id),
-            peer: record.peer,
-            server_name,
-            grant,
-        };
-        let delay = Duration::from_secs(record.delay);
-        let mut will = WillPlan::restored(message, record.expiry);
-        will.delay = delay;
+        let latest = now + will.delay;
         // With a clock that was set back it waits no longer than its delay from now on.
-        let due = record.due.map_or(now + delay, |due| due.min(now + delay));
+        let due = due.map_or(latest, |due| due.min(latest));
         if due > now && self.postpone_will(&bearer, &will, due, now).await? {
             return Ok(true);
         }
@@ -256,7 +282,8 @@ impl Inner {
         let waits = cell.enter(|seat| {
             seat.saved.will = true;
             let kept = seat.kept.as_mut().filter(|kept| kept.ends_at > now);
-            kept.map(|kept| kept.will = Some((due, standing, Box::new(will.clone())))).is_some()
+            let will = Box::new(will.clone());
+            kept.map(|kept| kept.will = Some(Box::new(Delayed { due, standing, will }))).is_some()
         });
         if waits {
             self.arm(&cell, due);
@@ -277,8 +304,7 @@ impl Inner {
         // Without what a certificate says nobody knows what its policies deny.
         let facts = record.map(|record| pki::facts_in_pem(&record.value.pem).map(Arc::new)).transpose();
         let space = registry::CERTIFICATES.space();
-        let facts =
-            facts.map_err(|why| StoreError::Unreadable { space, key, detail: why.to_string().into() })?;
+        let facts = facts.map_err(|why| records::unreadable(space, &key, why.to_string()))?;
         known.insert(id.clone(), facts.clone());
         Ok(facts)
     }

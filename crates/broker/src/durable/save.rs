@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use identity::Timestamp;
 use records::{
-    GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key, received_key,
+    ConnectionRecord, GrantRecord, PrincipalRecord, SESSIONS, SessionRecord, WILLS, WillRecord, client_key,
+    received_key,
 };
 use session::mutation::{self, Mutation};
 use session::stored;
 use store::{Batch, Key};
 
-use crate::cell::{Cell, Seat};
+use crate::cell::{Cell, Live, Seat};
 
 /// What the store holds of a cell.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +64,12 @@ pub(crate) fn add(cell: &Arc<Cell>, batch: &mut Batch) -> Added {
 fn session(seat: &Seat) -> Option<SessionRecord> {
     let kept = seat.kept.as_ref().filter(|kept| kept.session.is_journaled())?;
     let ended = if seat.live.is_some() { None } else { kept.ended };
-    Some(SessionRecord::of(&kept.session, &kept.incarnation, ended))
+    let connection = |live: &Live| ConnectionRecord::of(&live.standing.bearer, &live.session_identifier);
+    Some(SessionRecord {
+        next_version: seat.next_version.unwrap_or_default(),
+        connection: seat.live.as_ref().map(connection),
+        ..SessionRecord::of(&kept.session, &kept.incarnation, ended)
+    })
 }
 
 /// The will of a connection, or one that waits for its delay after its connection has ended.
@@ -73,7 +79,7 @@ fn will(seat: &Seat) -> Option<WillRecord> {
     let away = seat.live.is_none() && !mutation::is(Mutation::ForgetsWaitingWill);
     let waiting = seat.kept.as_ref().filter(|_| away).and_then(|kept| kept.will.as_ref());
     let (due, standing, will) =
-        of_live.or_else(|| waiting.map(|(when, standing, will)| (Some(*when), standing, &**will)))?;
+        of_live.or_else(|| waiting.map(|will| (Some(will.due), &will.standing, &*will.will)))?;
     let bearer = &standing.bearer;
     // The expiry counts from the disconnect: it is kept beside the message, not in it.
     let mut message = will.message(Timestamp::default(), &dialect::Dialect::oasis());

@@ -77,7 +77,7 @@ impl Inner {
         message: &'a Message,
         now: Timestamp,
     ) -> Result<Permits, Denied<'a>> {
-        if standing.is_stale() {
+        if standing.is_stale() || mutation::is(Mutation::WithholdsWill) {
             let (action, topic) = ("iot:Publish", message.topic.as_str());
             return Err(Denied { view: standing.view_full(), action, topic, is_unread: true, now });
         }
@@ -99,6 +99,7 @@ impl Inner {
         let publish = view.authorizer.publish(topic, now).map_err(|_| denied("iot:Publish"))?;
         let retain = match message.retain {
             true => {
+                let topic = if mutation::is(Mutation::RetainsAnything) { "free/x" } else { topic };
                 Some(view.authorizer.retain_publish(topic, now).map_err(|_| denied("iot:RetainPublish"))?)
             }
             false => None,

@@ -20,8 +20,8 @@ use crate::cell::{Cell, Kept};
 use crate::connection::Connection;
 use crate::direct::{self, Awaited};
 use crate::durable::{Job, Then};
-use crate::link::Flow;
 use crate::publish::{Outcome, Sender, Volley};
+use standing::Flow;
 use standing::{Standing, View};
 use window::Window;
 
@@ -208,7 +208,7 @@ impl Acknowledgement {
 
     /// What it promises is kept: see [`Session::seal_received`].
     pub(crate) fn seal(&self, session: &mut Session) {
-        if matches!(self.answer, Answer::Received { .. }) {
+        if matches!(self.answer, Answer::Received { again: false }) {
             session.seal_received(self.packet_id);
         }
     }
@@ -218,6 +218,12 @@ impl Acknowledgement {
         if matches!(self.answer, Answer::Received { again: false }) {
             session.forget_received(self.packet_id);
         }
+    }
+
+    /// A message of QoS 2 came again, and what became of it when it came on an earlier connection is not known, or it is not on
+    /// disk: to say that it was received would lose it.
+    pub(crate) fn is_unfounded(&self, session: &Session) -> bool {
+        matches!(self.answer, Answer::Received { again: true }) && !session.has_sealed(self.packet_id)
     }
 
     /// Into the outbox.
@@ -302,7 +308,8 @@ fn settle(connection: &Connection, taken: Taken, now: Timestamp) {
                 logs = log(connection, kept, acknowledgements.iter().flatten(), &mut outcome);
             }
             let Some((live, kept)) = seat.of(generation) else { return };
-            if live.unsettled == 0 && (relaxed || (outcome.is_empty() && saves.is_empty())) {
+            let founded = !acknowledgements.iter().flatten().any(|one| one.is_unfounded(&kept.session));
+            if live.unsettled == 0 && founded && (relaxed || (outcome.is_empty() && saves.is_empty())) {
                 for one in acknowledgements.take().into_iter().flatten() {
                     one.seal(&mut kept.session);
                     one.give(&mut live.talk);

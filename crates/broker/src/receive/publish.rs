@@ -11,10 +11,10 @@ use session::{Inbound, Parcel, Violation};
 
 use super::{Acknowledgement, Ground, Taken};
 use crate::connection::Connection;
-use crate::link::Flow;
 use crate::publish::Sender;
 use crate::receive;
 use session::throttle::publish_fault;
+use standing::Flow;
 
 /// A PUBLISH that is not taken.
 struct Refusal<'a> {

@@ -18,9 +18,9 @@ use crate::cell::{Cell, Subscriber};
 use crate::connection::Connection;
 use crate::durable::{Job, Then};
 use crate::lifecycle::{Change, Named};
-use crate::link::Flow;
 use crate::publish::Outcome;
 use crate::report;
+use standing::Flow;
 use standing::Standing;
 
 /// How many refused filters of one packet are told of.
@@ -160,8 +160,8 @@ fn enter(
             Noted::Known => false,
             // Somebody else has the seat: nobody hears the answer.
             Noted::Gone => return Ok((codes, granted)),
-            Noted::Full => {
-                let violation = Violation::new(Fault::TooManySubscriptions, too_many(connection));
+            Noted::Full(why) => {
+                let violation = Violation::new(Fault::TooManySubscriptions, why);
                 let filter = asked.filter.as_text();
                 let (inner, client) = (connection.inner(), connection.client());
                 inner.report_subscribe_refused(client, filter, &violation, now);
@@ -187,8 +187,8 @@ fn too_many(connection: &Connection) -> String {
 enum Noted {
     New,
     Known,
-    /// The session or the account is full.
-    Full,
+    /// The session or the account is full, and which of them.
+    Full(String),
     /// The seat is lost.
     Gone,
 }
@@ -202,12 +202,20 @@ fn note(connection: &Connection, asked: &Asked, now: Timestamp) -> Noted {
     let noted = connection.cell().enter(|seat| {
         let Some((_, kept)) = seat.of(generation) else { return Noted::Gone };
         let new = !kept.session.has_subscription(filter.as_str());
-        if new && (full || kept.session.subscription_count() >= limits.subscriptions_per_connection) {
-            return Noted::Full;
+        let bound = new && !mutation::is(Mutation::IgnoresSubscriptionBound);
+        if bound && (full || kept.session.subscription_count() >= limits.subscriptions_per_connection) {
+            return Noted::Full(too_many(connection));
         }
         let Asked { qos, no_local, retain_as_published, identifier, .. } = *asked;
         let filter = filter.clone();
-        kept.session.subscribe(Subscription { filter, qos, no_local, retain_as_published, identifier });
+        let subscription = Subscription { filter, qos, no_local, retain_as_published, identifier };
+        if !kept.session.has_room_for(&subscription) {
+            let most = session::stored::SUBSCRIPTIONS_BYTES;
+            return Noted::Full(format!(
+                "all subscriptions of a session have {most} bytes in the store at most"
+            ));
+        }
+        kept.session.subscribe(subscription);
         if new { Noted::New } else { Noted::Known }
     });
     if matches!(noted, Noted::New | Noted::Known) {
@@ -350,7 +358,7 @@ fn wants_retained(inner: &Inner, asked: &Asked, new: bool) -> bool {
         _ if inner.dialect.has(Divergence::RetainHandlingIgnored) => true,
         RetainHandling::SendAtSubscribe => true,
         RetainHandling::SendIfNew => new,
-        RetainHandling::DoNotSend => false,
+        RetainHandling::DoNotSend => mutation::is(Mutation::IgnoresRetainHandling),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use dialect::{Dialect, DisconnectReason, Divergence};
@@ -25,7 +25,7 @@ const NARROW: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Effect":"Allow","Action":["iot:Connect","iot:Subscribe","iot:Receive"],"Resource":"*"},
     {"Effect":"Allow","Action":"iot:Publish","Resource":"arn:aws:iot:eu-west-1:123456789012:topic/may/*"}]}"#;
 
-fn wills(store: &MemoryStore) -> usize {
+pub(super) fn wills(store: &MemoryStore) -> usize {
     block_on(store.scan(records::WILLS.space(), &[], None, 10)).unwrap().len()
 }
 
@@ -44,16 +44,16 @@ fn inherited(house: &Arc<House>) -> Vec<String> {
 }
 
 /// The link of a client breaks, up to where its cell is left; its will is in our hands.
-fn breaks(house: &House, client_id: &str) -> (Arc<Cell>, Ended) {
+pub(super) fn breaks(house: &House, client_id: &str) -> (Arc<Cell>, Ended) {
     let (cell, now) = (house.broker.0.directory.find(client_id).unwrap(), house.now());
     let ended = cell.enter(|seat| {
         let live = seat.live.take().unwrap();
-        seat.conclude(live, now).0
+        seat.conclude(live, &house.broker.0.dialect, now).0
     });
     (cell, ended)
 }
 
-fn conclude(house: &House, (cell, ended): (Arc<Cell>, Ended)) {
+pub(super) fn conclude(house: &House, (cell, ended): (Arc<Cell>, Ended)) {
     let departure = Departure::because(DisconnectReason::ConnectionLost, &"its link broke");
     house.broker.0.conclude(&cell, ended, &departure, house.now());
     house.work();
@@ -90,10 +90,19 @@ fn a_will_that_could_not_be_written_is_written_again_and_its_record_goes_then() 
     house.work();
     assert!(house.broker.waiting_writes().0 > 0, "it waits for another try");
     assert_eq!(wills(&store), 1, "if the process died now it would be published by the next one");
-    // There is one record of a client: who brings another will has to wait.
+    // There is one record of a client: who brings another will has to wait, though not for ever.
     let mut again = connect("c", Version::V5);
     again.will = will("gone", "another");
-    assert!(house.try_connect(House::anybody(), again).is_err());
+    let (now, mut cx) = (house.now(), Context::from_waker(Waker::noop()));
+    let clock = move || now;
+    let mut again =
+        std::pin::pin!(house.broker.connect(Box::new(again), House::anybody(), House::link(), &clock));
+    assert!(again.as_mut().poll(&mut cx).is_pending());
+    house.work();
+    assert!(again.as_mut().poll(&mut cx).is_pending(), "the earlier one may still be written");
+    house.pass(1);
+    house.work();
+    assert!(matches!(again.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
     works.store(true, Ordering::Relaxed);
     house.pass(1);
     house.work();
@@ -132,10 +141,10 @@ fn who_loses_its_seat_before_it_is_accepted_is_refused_and_has_no_will() {
     asked.will = will("gone", "first");
     let first = house.broker.connect(Box::new(asked), House::anybody(), House::link(), &clock);
     let mut first = std::pin::pin!(first);
-    let mut cx = std::task::Context::from_waker(Waker::noop());
+    let mut cx = Context::from_waker(Waker::noop());
     assert!(first.as_mut().poll(&mut cx).is_pending(), "its will is not on the disk yet");
     let second = house.client("c", Version::V5);
-    assert!(matches!(first.as_mut().poll(&mut cx), std::task::Poll::Ready(Err(_))));
+    assert!(matches!(first.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
     house.work();
     assert!(!house.heard("will.published"), "{:?}", house.events());
     assert_eq!(wills(&store), 0);
@@ -154,10 +163,10 @@ fn a_will_that_was_prevented_has_no_record_when_that_is_answered() {
     let deletion = crate::Deletion { prevent_will: true, ..Default::default() };
     let deleting = house.broker.delete_connection("c", deletion, house.now());
     let mut deleting = std::pin::pin!(deleting);
-    let mut cx = std::task::Context::from_waker(Waker::noop());
+    let mut cx = Context::from_waker(Waker::noop());
     assert!(deleting.as_mut().poll(&mut cx).is_pending());
     // Of what was handed in only the first job is written: what comes later may never come.
-    house.broker.0.committer.forget_all_but_the_first();
+    house.broker.0.committer.forget_all_but(1);
     house.work();
     assert!(deleting.as_mut().poll(&mut cx).is_ready());
     assert_eq!(wills(&store), 0);
@@ -260,6 +269,55 @@ fn what_of_qos_2_stood_behind_the_end_of_its_connection_is_new_when_it_comes_aga
     client.send([exactly("may/a", true)]);
     house.work();
     assert_eq!(reader.payloads(), ["x"]);
+}
+
+/// A journal that takes what `does` says, call by call.
+fn house_with(
+    appends: impl Fn() -> bool + Send + Sync + 'static,
+) -> (Arc<House>, Arc<Watched<impl Fn() -> bool>>) {
+    let journal = Arc::new(Watched { journal: MemoryJournal::new(), appends, trims: true });
+    (House::on(Arc::new(MemoryStore::new()), Some(journal.clone()), |_| {}), journal)
+}
+
+/// Nobody sends it again: the broker is its publisher.
+#[test]
+fn an_event_that_could_not_be_written_is_written_again() {
+    let works = Arc::new(AtomicBool::new(true));
+    let does = works.clone();
+    let (house, _) = house_with(move || does.load(Ordering::Relaxed));
+    let mut ear = house.client_with("ear", Version::V311, |connect| connect.clean_start = false);
+    ear.subscribe("$aws/events/presence/disconnected/c", QoS::AtLeastOnce);
+    let mut client = house.client("c", Version::V5);
+    works.store(false, Ordering::Relaxed);
+    client.cut();
+    house.work();
+    works.store(true, Ordering::Relaxed);
+    house.pass(1);
+    house.work();
+    assert_eq!(ear.messages().len(), 1);
+    assert_eq!(house.broker.waiting_writes().0, 0);
+}
+
+/// It takes more than one call of the journal, and the second one fails.
+#[test]
+fn what_of_the_brokers_own_is_in_the_journal_is_not_written_again() {
+    let calls = AtomicUsize::new(0);
+    let (house, journal) = house_with(move || calls.fetch_add(1, Ordering::Relaxed) != 1);
+    let c = ClientId::new("c").unwrap();
+    let sessions: Vec<_> = (0..18_000).map(|at| records::journal_key(&c, &at.to_string())).collect();
+    let append = |some: &[store::Key]| {
+        let to = some.iter().map(|session| Recipient { session: session.clone(), tag: Bytes::new() });
+        (Append { body: Bytes::new(), to: to.collect() }, Vec::new())
+    };
+    let appends = sessions.chunks(1_500).map(append).collect();
+    house.broker.0.committer.submit(Job { appends, is_own: true, ..Job::new(Then::Rest) });
+    for _ in 0..3 {
+        house.work();
+        house.pass(1);
+    }
+    let there = |session| block_on(journal.read(session, store::Position(0), 10)).unwrap().len();
+    assert!(sessions.iter().all(|session| there(session) == 1));
+    assert_eq!(house.broker.waiting_writes().0, 0);
 }
 
 /// Counts how often it is woken.

@@ -69,6 +69,7 @@ fn signed(
         }),
         device: None,
         session_policy: session_policy.map(str::to_owned),
+        issued: None,
     };
     Credential::of(Principal::Iam(Arc::new(who)))
 }

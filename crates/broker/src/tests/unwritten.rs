@@ -21,14 +21,14 @@ const SILENT: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Effect":"Allow","Action":["iot:Connect","iot:Subscribe"],"Resource":"*"}]}"#;
 
 /// A disk that outlives the houses on it.
-struct Disk(MemoryStore, Arc<MemoryJournal>);
+pub(super) struct Disk(pub MemoryStore, pub Arc<MemoryJournal>);
 
 impl Disk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(MemoryStore::new(), Arc::default())
     }
 
-    fn house(&self) -> Arc<House> {
+    pub(super) fn house(&self) -> Arc<House> {
         let house = House::on(Arc::new(self.0.clone()), Some(self.1.clone()), |_| {});
         house.drive(house.broker.recover(house.now())).unwrap();
         house

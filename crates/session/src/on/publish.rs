@@ -164,6 +164,7 @@ fn admit(
 fn keep_pace(live: &mut Conversation, qos: QoS, dialect: &Dialect, now: Timestamp) -> Result<(), Violation> {
     let quota = match live.pace_in.take(now) {
         Ok(()) => return Ok(()),
+        Err(Exceeded::Connection) if mutation::is(Mutation::IgnoresPublishRate) => return Ok(()),
         Err(Exceeded::Connection) => {
             live.exceeded = true;
             QuotaId::PublishesPerConnection

@@ -113,6 +113,11 @@ impl Session {
         self.exact.received.contains_key(&packet_id.get()) && !mutation::is(Mutation::TakesRepeatedAsNew)
     }
 
+    /// The same, and what it stands for is on disk; of a session that ends with its connection nothing has to be.
+    pub fn has_sealed(&self, packet_id: PacketId) -> bool {
+        !self.is_journaled() || self.exact.received.get(&packet_id.get()) == Some(&true)
+    }
+
     /// How many identifiers of the client wait for its PUBREL.
     pub fn unreleased(&self) -> usize {
         self.exact.received.len()

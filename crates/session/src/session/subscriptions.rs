@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use mqtt::Text;
 
 use super::Subscription;
+use crate::stored::bytes_of;
 
 /// From how many on they stand in a map: so that one client with very many does not move them all for each new one.
 const MANY: usize = 32;
@@ -14,7 +15,26 @@ const MANY: usize = 32;
 pub(super) enum Subscriptions {
     /// In the order of their filters.
     Few(Vec<Subscription>),
-    Many(BTreeMap<Text, Subscription>),
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Many {
+    by_filter: BTreeMap<Text, Subscription>,
+    /// What all of them are in the store.
+    bytes: usize,
+}
+
+impl Many {
+    fn insert(&mut self, subscription: Subscription) {
+        self.bytes += bytes_of(&subscription);
+        let before = self.by_filter.insert(subscription.filter.as_text().clone(), subscription);
+        self.bytes -= before.as_ref().map_or(0, bytes_of);
+    }
+
+    fn remove(&mut self, filter: &str) -> Option<Subscription> {
+        self.by_filter.remove(filter).inspect(|gone| self.bytes -= bytes_of(gone))
+    }
 }
 
 impl Default for Subscriptions {
@@ -28,7 +48,7 @@ impl Subscriptions {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
         let (few, many) = match self {
             Self::Few(row) => (Some(row.iter()), None),
-            Self::Many(map) => (None, Some(map.values())),
+            Self::Many(many) => (None, Some(many.by_filter.values())),
         };
         few.into_iter().flatten().chain(many.into_iter().flatten())
     }
@@ -36,21 +56,29 @@ impl Subscriptions {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Few(row) => row.len(),
-            Self::Many(map) => map.len(),
+            Self::Many(many) => many.by_filter.len(),
+        }
+    }
+
+    /// What all of them are in the store.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Few(row) => row.iter().map(bytes_of).sum(),
+            Self::Many(many) => many.bytes,
         }
     }
 
     pub(super) fn get(&self, filter: &str) -> Option<&Subscription> {
         match self {
             Self::Few(row) => row.get(place(row, filter).ok()?),
-            Self::Many(map) => map.get(filter),
+            Self::Many(many) => many.by_filter.get(filter),
         }
     }
 
     /// Adds one, or puts it in the place of the one with its filter.
     pub(super) fn insert(&mut self, subscription: Subscription) {
         match self {
-            Self::Many(map) => drop(map.insert(subscription.filter.as_text().clone(), subscription)),
+            Self::Many(many) => many.insert(subscription),
             Self::Few(row) => match place(row, subscription.filter.as_str()) {
                 Ok(at) => row.get_mut(at).into_iter().for_each(|known| *known = subscription.clone()),
                 Err(at) => {
@@ -66,7 +94,7 @@ impl Subscriptions {
     pub(super) fn remove(&mut self, filter: &str) -> Option<Subscription> {
         match self {
             Self::Few(row) => place(row, filter).ok().map(|at| row.remove(at)),
-            Self::Many(map) => map.remove(filter),
+            Self::Many(many) => many.remove(filter),
         }
     }
 
@@ -75,8 +103,9 @@ impl Subscriptions {
         if let Self::Few(row) = self
             && row.len() > MANY
         {
-            let keyed = |known: Subscription| (known.filter.as_text().clone(), known);
-            *self = Self::Many(std::mem::take(row).into_iter().map(keyed).collect());
+            let mut many = Box::<Many>::default();
+            std::mem::take(row).into_iter().for_each(|known| many.insert(known));
+            *self = Self::Many(many);
         }
     }
 }
@@ -113,6 +142,7 @@ mod tests {
             assert_eq!(ours.len(), plain.len());
             assert_eq!(ours.get(&filter), plain.get(&filter));
             assert!(ours.iter().eq(plain.values()));
+            assert_eq!(ours.bytes(), plain.values().map(bytes_of).sum());
         }
         assert!(matches!(ours, Subscriptions::Many(_)));
     }

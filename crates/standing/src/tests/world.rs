@@ -271,8 +271,15 @@ pub(super) fn certificate() -> Bearer {
 pub(super) fn everybody() -> [Bearer; 3] {
     let signed = |access_key_id: &str, unique_id: &str, kind, cognito| {
         let (access_key_id, unique_id) = (access_key_id.into(), unique_id.into());
-        let who =
-            IamPrincipal { access_key_id, unique_id, kind, cognito, device: None, session_policy: None };
+        let who = IamPrincipal {
+            access_key_id,
+            unique_id,
+            kind,
+            cognito,
+            device: None,
+            session_policy: None,
+            issued: None,
+        };
         bearer(Principal::Iam(Arc::new(who)))
     };
     let identity =

@@ -6,7 +6,7 @@ use fleet::{Chart, Line, Scale};
 use serde_json::Value;
 
 use super::costs::{Attack, Costs};
-use super::{Part, spaced};
+use super::{Part, commit, spaced};
 use crate::results::{number, text};
 
 const TITLE: &str = "Attackers";
@@ -64,7 +64,7 @@ fn told(file: &Value, costs: &Costs, faults: &[String]) -> String {
         "A {} build of commit {}, {}, on a machine with a load average of {:.1} to {:.1}. {} What each attack does and what it cost: \
          [attackers.md](attackers.md). {} messages of honest clients came back while attacks went on.\n",
         text(file, "/build"),
-        text(file, "/commit"),
+        commit(file),
         text(file, "/date"),
         load("0"),
         load("1"),

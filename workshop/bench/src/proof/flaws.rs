@@ -5,7 +5,7 @@ use std::fmt::Write;
 use fleet::{Chart, Line, Scale};
 use serde_json::Value;
 
-use super::Part;
+use super::{Part, commit};
 use crate::results::{number, text};
 
 const TITLE: &str = "Mistakes on purpose";
@@ -46,7 +46,7 @@ fn table(found: &Value, rows: &[&Value]) -> String {
          to come together, so their search begins at a seed that was chosen because it is known to be near: *worlds* counts from there, \
          and from seed 1 on it would be as many as *seed* says, at most. Commit {}, {}.\n\n\
          | mistake | seen by | at seed | search began at | worlds |\n|---|---|---:|---:|---:|\n",
-        text(found, "/commit"),
+        commit(found),
         text(found, "/date")
     );
     for row in rows {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Part, spaced, time};
+use super::{Part, commit, spaced, time};
 use crate::results::{number, text};
 
 const TITLE: &str = "Kills under load";
@@ -71,7 +71,7 @@ fn table(runs: &[Value]) -> String {
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             text(run, "/date"),
-            text(run, "/commit"),
+            commit(run),
             text(run, "/binary"),
             at("/kills"),
             at("/kills_over_tls"),

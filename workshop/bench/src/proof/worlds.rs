@@ -6,7 +6,7 @@ use std::fmt::Write;
 use fleet::{Chart, Line, Scale};
 use serde_json::Value;
 
-use super::{Part, spaced, time};
+use super::{Part, commit, spaced, time};
 use crate::results::{number, text};
 
 const TITLE: &str = "Simulated worlds";
@@ -124,7 +124,7 @@ fn text_of(soaks: &[Value], marks: &BTreeMap<String, (f64, f64)>, since: bool) -
             out,
             "| {} | {} | {} | {:.0} | {:.0} | {} | {} | {} |",
             text(soak, "/date"),
-            text(soak, "/commit"),
+            commit(soak),
             spaced(at("/seeds")),
             at("/first_seed"),
             at("/steps"),
@@ -156,6 +156,7 @@ fn verdict(soak: &Value) -> String {
     if told.is_empty() { "none".into() } else { told.join("; ") }
 }
 
+/// All runs one after the other, and where in that the promises broke.
 fn chart(soaks: &[Value]) -> Chart {
     let (mut hours, mut worlds, mut points) = (0.0, 0.0, vec![(0.0, 0.0)]);
     for soak in soaks {
@@ -163,11 +164,14 @@ fn chart(soaks: &[Value]) -> Chart {
         worlds += number(soak, "/seeds").unwrap_or(0.0);
         points.push((hours, worlds));
     }
+    let since = soaks.iter().rposition(|soak| failed(soak) > 0).map_or(0, |last| last + 1);
+    let before = points.get(..=since).unwrap_or_default().to_vec();
+    let lines = [("all worlds that ran", points), ("those up to the last broken promise", before)];
     Chart {
-        title: "Worlds without a broken promise, and with one, by processor time".into(),
+        title: "Worlds that ran, by the processor time of all runs".into(),
         x: ("processor hours".into(), Scale::Linear),
         y: ("worlds".into(), Scale::Linear),
-        lines: vec![Line { name: "worlds".into(), points }],
+        lines: lines.into_iter().map(|(name, points)| Line { name: name.into(), points }).collect(),
     }
 }
 
@@ -211,6 +215,8 @@ mod tests {
         assert!(broken.text.contains("| loss: `thingcore-sim run --seed 9` |"), "{}", broken.text);
         assert_eq!(part(&[soak(4_000.0, &json!([]), 0)], 0).met, Some(false));
         let mended = part(&[soak(100.0, &failure, 1), soak(4_000.0, &json!([]), 1)], 0);
+        let lines = &mended.pictures[0].1[0].lines;
+        assert_eq!(lines.iter().map(|line| line.points.len()).collect::<Vec<_>>(), [3, 2]);
         assert_eq!(mended.met, Some(true));
         let open = part(&[soak(100.0, &failure, 1), soak(4_000.0, &json!([]), 1)], 1);
         assert_eq!(open.met, Some(false));

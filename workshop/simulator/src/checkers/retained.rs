@@ -1,5 +1,5 @@
 //! What is retained on a topic is the last that was written there. After a crash it may be any write since the last one
-//! that was acknowledged. What a subscription brings is what was there when it was made.
+//! that was acknowledged. What a subscription brings is what was there when it was made, if it asks for that.
 
 mod arrivals;
 
@@ -188,7 +188,7 @@ impl Checker for Retained {
         self.latest = self.latest.max(now);
         match fact {
             Fact::Took { wire, client, packet, .. } => {
-                self.arrivals.took(*wire, *client, packet, &self.topics);
+                self.arrivals.took(*wire, *client, packet, &self.topics, book);
                 if let Packet::Publish(publish) = &**packet
                     && publish.retain
                 {

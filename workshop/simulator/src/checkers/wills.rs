@@ -32,6 +32,8 @@ struct Due {
     must: bool,
     /// The process died, and the next one does not run yet: how long it waits from then on, at the least and at the most.
     waits: Option<(Duration, Duration)>,
+    /// A CONNECT has resumed its session on this wire and may still be refused: then it waits until then, as before.
+    held: Option<(usize, Timestamp)>,
 }
 
 impl Due {
@@ -44,6 +46,8 @@ impl Due {
 #[derive(Default)]
 pub(super) struct Wills {
     due: BTreeMap<usize, Due>,
+    /// Accepted, by whatever process.
+    seated: BTreeSet<usize>,
     /// Ended, and the disk may still hold their wills.
     lingering: BTreeSet<usize>,
     /// Their CONNECT was refused because of the disk, which may have their wills all the same.
@@ -59,7 +63,8 @@ impl Wills {
             return;
         };
         self.lingering.insert(wire);
-        let Some(will) = &seat.connect.will else { return };
+        // Who is gone before it was accepted has no will.
+        let Some(will) = seat.connect.will.as_ref().filter(|_| self.seated.contains(&wire)) else { return };
         let own = heard.reason == Some(DisconnectReason::ClientInitiatedDisconnect);
         let said_goodbye = own && seat.goodbye.is_some();
         if said_goodbye && seat.goodbye != Some(ReasonCode::DisconnectWithWill) {
@@ -71,7 +76,8 @@ impl Wills {
         let session = book.sessions.get(&seat.client);
         let (least, most) = wait(delay, session.map_or((0, 0), Session::outlives));
         let (from, until) = (heard.at + least, now + most);
-        self.due.insert(wire, Due { client: seat.client, from, until, must: true, waits: None });
+        let client = seat.client;
+        self.due.insert(wire, Due { client, from, until, must: true, waits: None, held: None });
     }
 
     fn published(&mut self, heard: &Heard, book: &Book) -> Result<(), String> {
@@ -99,8 +105,17 @@ impl Wills {
     fn came_back(&mut self, heard: &Heard, now: Timestamp) {
         let Some(client) = Book::client(&heard.client) else { return };
         for due in self.due.values_mut().filter(|due| due.client == client && due.until > now) {
+            due.held = heard.wire.map(|wire| (wire, due.until));
             due.must &= !heard.flag;
             due.until = now;
+        }
+    }
+
+    /// It is known whether the client is back. If not, a will whose time has come meanwhile goes out when somebody looks.
+    fn decided(&mut self, wire: usize, is_back: bool, now: Timestamp) {
+        for due in self.due.values_mut().filter(|due| due.held.is_some_and(|(by, _)| by == wire)) {
+            let held = due.held.take().filter(|_| !is_back);
+            due.until = held.map_or(due.until, |(_, until)| until.max(now + SLACK));
         }
     }
 
@@ -128,7 +143,7 @@ impl Wills {
                 None => {
                     let must = !graceful && is_certain(seat) && !lingers;
                     let from = if lingers { Timestamp::default() } else { Timestamp::NEVER };
-                    Due { client: seat.client, from, until, must, waits: Some(waits) }
+                    Due { client: seat.client, from, until, must, waits: Some(waits), held: None }
                 }
             };
             self.due.insert(*wire, due);
@@ -154,7 +169,7 @@ impl Wills {
         if let Some((wire, due)) = late {
             return Err(format!("the will of client {} on wire {wire} never came", due.client));
         }
-        self.due.retain(|_, due| due.until + SLACK >= now);
+        self.due.retain(|_, due| due.until + SLACK >= now || due.held.is_some());
         Ok(())
     }
 }
@@ -193,12 +208,20 @@ impl Checker for Wills {
     fn see(&mut self, now: Timestamp, fact: &Fact, book: &Book) -> Result<(), String> {
         match fact {
             Fact::Heard(heard) => match heard.kind {
-                Kind::Disconnected => self.ended(heard, now, book),
+                Kind::Disconnected => {
+                    heard.wire.into_iter().for_each(|wire| self.decided(wire, false, now));
+                    self.ended(heard, now, book);
+                }
                 Kind::WillPublished | Kind::WillRefused => return self.published(heard, book),
                 Kind::Connected => self.came_back(heard, now),
                 _ => {}
             },
+            Fact::Seated { wire } => {
+                self.seated.insert(*wire);
+                self.decided(*wire, true, now);
+            }
             Fact::Refused { wire } => {
+                self.decided(*wire, false, now);
                 self.due.remove(wire);
                 self.refused.insert(*wire);
             }

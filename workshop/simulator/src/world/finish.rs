@@ -27,6 +27,7 @@ const SPACES: [Space; 2] = [Space::new("sessions"), Space::new("wills")];
 impl World {
     pub(super) fn finish(&mut self) {
         self.rng = Rng::new(self.seed ^ 0x0065_6e64);
+        self.fuse = None;
         self.disk.set_mood(Mood::default());
         self.pass(Duration::from_secs(2));
         if self.rng.chance(60) {

@@ -35,6 +35,9 @@ const DOCUMENTS: [&str; 6] = [
        {"Effect":"Allow","Action":["iot:Publish","iot:RetainPublish"],"Resource":"arn:aws:iot:eu-west-1:123456789012:topic/*"}"#,
 ];
 
+/// May everything but retain, will or publish.
+const NEVER_RETAINS: &str = r#"{"Effect":"Allow","Action":["iot:Connect","iot:Publish","iot:Subscribe","iot:Receive"],"Resource":"*"}"#;
+
 /// The document that is attached to a client now and then beside its own.
 const STRICT: &str =
     r#"{"Effect":"Deny","Action":"iot:Receive","Resource":"arn:aws:iot:eu-west-1:123456789012:topic/t/a/*"}"#;
@@ -115,14 +118,15 @@ impl World {
             1 => self.ask(|services, now| detach(services, "strict".to_owned(), client, now)),
             2..6 => self.set_policy(client, EVERYTHING),
             _ => {
-                let which = self.rng.place(DOCUMENTS.len());
+                let more = usize::from(self.settings.retains_otherwise);
+                let which = self.rng.place(DOCUMENTS.len() + more);
                 self.set_policy(client, which);
             }
         }
     }
 
     pub(super) fn set_policy(&mut self, client: usize, which: usize) {
-        let text = document(DOCUMENTS.get(which).copied().unwrap_or_default());
+        let text = document(DOCUMENTS.get(which).copied().unwrap_or(NEVER_RETAINS));
         self.ask(|services, now| rewrite(services, client, text, now));
     }
 

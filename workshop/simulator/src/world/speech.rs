@@ -10,6 +10,7 @@ use smallvec::smallvec;
 use super::World;
 use crate::client::Sent;
 use crate::marks::Mark;
+use crate::rng::Rng;
 
 /// A text that is short and has no NUL.
 pub(super) fn text(words: &str) -> Text {
@@ -124,23 +125,35 @@ impl World {
         })
     }
 
+    /// What a SUBSCRIBE asks of what is retained. Drawn apart from all else.
+    fn retain_handling(&self) -> RetainHandling {
+        let mut apart = Rng::new(self.seed ^ self.written.wrapping_mul(0x7268));
+        match apart.below(6) {
+            0 if self.settings.retains_otherwise => RetainHandling::SendIfNew,
+            1 if self.settings.retains_otherwise => RetainHandling::DoNotSend,
+            _ => RetainHandling::default(),
+        }
+    }
+
     pub(super) fn subscribe_packet(&mut self, number: usize, filters: &[String]) -> Option<Packet> {
         let qos = self.qos(85);
         let no_local = self.rng.chance(10);
         let identifier = (self.is_oasis() && self.rng.chance(40)).then(|| self.rng.between(1, 300) as u32);
+        let retain_handling = self.retain_handling();
         let client = self.clients.get_mut(number)?;
         let packet_id = client.next_id()?;
         client.asked.insert(packet_id.get(), ());
+        let is_v5 = client.version == Version::V5;
         let request = |filter: &String| SubscribeRequest {
             filter: text(filter),
             qos,
-            no_local: no_local && client.version == Version::V5 && !filter.starts_with('$'),
+            no_local: no_local && is_v5 && !filter.starts_with('$'),
             retain_as_published: false,
-            retain_handling: RetainHandling::default(),
+            retain_handling: if is_v5 { retain_handling } else { RetainHandling::default() },
         };
         Some(Packet::Subscribe(Subscribe {
             packet_id,
-            subscription_identifier: identifier.filter(|_| client.version == Version::V5),
+            subscription_identifier: identifier.filter(|_| is_v5),
             user_properties: UserProperties::default(),
             filters: filters.iter().map(request).collect(),
         }))

@@ -83,6 +83,9 @@ fn short(file: &Value) -> Vec<String> {
     all.push(searched.is_none_or(Vec::is_empty).then(|| "the capacity was not searched for".into()));
     let flat = at(file, LASTED) - warm_up(file);
     all.push((flat < FLAT).then(|| format!("minutes after the warm-up: {flat:.0} of {FLAT:.0}")));
+    // Latencies over time cannot be told of a file without them, and whether they stayed flat.
+    let columns = file.pointer("/latency_histogram/columns").and_then(Value::as_array);
+    all.push(columns.is_none_or(Vec::is_empty).then(|| "the latencies over time were not kept".into()));
     all.extend(CHURN.iter().chain(&FLOWS).map(|(pointer, what)| least(file, pointer, 1.0, what)));
     all.into_iter().flatten().collect()
 }
@@ -98,6 +101,7 @@ mod tests {
             "settings": {"minutes_that_it_lasted": 75.0, "share_of_capacity": 0.7, "messages_per_second": 761_600,
                 "season_seconds": 1_500, "season_times": 10.0, "clients": {"storming": 300}},
             "capacity": {"messages_per_second": 1_088_000, "steps": [{"rate": 2_000}]},
+            "latency_histogram": {"columns": [[3, 4]]},
             "totals": {"qos0": {"delivered": 1_000_000}, "qos1": {"delivered": 234_567}, "churn": {"returns": 59_400,
                 "subscriptions": 214_720, "policy_edits": 53_804, "retained_updates": 38_555, "retained_reads": 3, "drained": 9}},
         })
@@ -127,6 +131,8 @@ mod tests {
             ("/settings/messages_per_second", json!(761_000)),
             ("/settings/season_seconds", json!(2_701)),
             ("/capacity/steps", json!([])),
+            ("/latency_histogram", Value::Null),
+            ("/latency_histogram/columns", json!([])),
         ];
         changes.extend(CHURN.iter().chain(&FLOWS).map(|(pointer, _)| (*pointer, json!(0))));
         changes.push(("/totals", json!({})));

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dialect::Divergence;
 use events::Kind;
 use identity::Timestamp;
-use mqtt::{Packet, Publish, SubAck, Subscribe};
+use mqtt::{Packet, Publish, RetainHandling, SubAck, Subscribe};
 
 use super::super::word;
 use super::{Kept, Topics};
@@ -25,7 +26,7 @@ struct Asked {
     subscribe: Subscribe,
     /// By topic: what was there at some time since it was handed in.
     found: BTreeMap<String, Choice>,
-    /// Topics whose retained message was given before the answer, or may not be.
+    /// Topics whose retained message was given before the answer, or may not be, or which are not certainly asked for it.
     settled: BTreeSet<String>,
 }
 
@@ -45,13 +46,15 @@ pub(super) struct Arrivals {
     due: BTreeMap<(usize, String), Due>,
     /// What each wire was given and has not acknowledged: its window may be full.
     unacknowledged: BTreeMap<usize, BTreeSet<u16>>,
+    /// What was ever subscribed to, by the session's epoch.
+    ever: BTreeSet<(u64, String)>,
     /// When each client was given something last, or it was dropped: what its session has put by goes out at a pace.
     last: BTreeMap<usize, Timestamp>,
 }
 
 impl Arrivals {
     /// A client handed in a packet.
-    pub(super) fn took(&mut self, wire: usize, client: usize, packet: &Packet, topics: &Topics) {
+    pub(super) fn took(&mut self, wire: usize, client: usize, packet: &Packet, topics: &Topics, book: &Book) {
         match packet {
             Packet::PubAck(ack) | Packet::PubComp(ack) => {
                 if let Some(ids) = self.unacknowledged.get_mut(&wire) {
@@ -59,17 +62,45 @@ impl Arrivals {
                 }
             }
             Packet::Subscribe(subscribe) => {
+                let (brings, settled) = self.asked_for(client, subscribe, book);
                 let names = subscribe.filters.iter().map(|request| request.filter.as_str().to_owned());
+                let names = names.filter(|name| brings.contains(name));
                 let choice = |name: &String| topics.get(name).map_or([None].into(), Kept::choice);
                 let found: BTreeMap<_, _> = names.map(|name| (name.clone(), choice(&name))).collect();
                 for (name, choice) in &found {
                     self.found.entry((client, name.clone())).or_default().extend(choice.iter().cloned());
                 }
-                let (subscribe, settled) = (subscribe.clone(), BTreeSet::new());
+                let subscribe = subscribe.clone();
                 self.asked.push(Asked { wire, client, subscribe, found, settled });
             }
             _ => {}
         }
+    }
+
+    /// [MQTT-3.3.1-9] to [MQTT-3.3.1-11] The topics whose retained message may come, and those where it need not.
+    fn asked_for(
+        &mut self,
+        client: usize,
+        subscribe: &Subscribe,
+        book: &Book,
+    ) -> (BTreeSet<String>, BTreeSet<String>) {
+        let ignored = book.dialect().has(Divergence::RetainHandlingIgnored);
+        let session = book.sessions.get(&client);
+        let (mut may, mut need_not) = (BTreeSet::new(), BTreeSet::new());
+        for request in &subscribe.filters {
+            let name = request.filter.as_str().to_owned();
+            let is_known = session.is_some_and(|session| session.subs.contains_key(&name));
+            let is_first = session.is_some_and(|session| self.ever.insert((session.epoch, name.clone())));
+            let (comes, must) = match request.retain_handling {
+                _ if ignored => (true, true),
+                RetainHandling::SendAtSubscribe => (true, true),
+                RetainHandling::SendIfNew => (!is_known, is_first),
+                RetainHandling::DoNotSend => (false, false),
+            };
+            let _none = comes && may.insert(name.clone());
+            let _none = !must && need_not.insert(name);
+        }
+        (may, need_not)
     }
 
     /// Something else is retained on a topic now.
@@ -204,7 +235,9 @@ impl Arrivals {
 
 #[cfg(test)]
 mod tests {
-    use mqtt::{PacketId, QoS, RetainHandling, SubscribeRequest, UserProperties};
+    use std::sync::Arc;
+
+    use mqtt::{PacketId, QoS, SubscribeRequest, UserProperties};
 
     use super::super::Write;
     use super::*;
@@ -224,13 +257,13 @@ mod tests {
         [("r/0".to_owned(), Kept { writes: vec![write], now: vec![Some(0)], sure: None })].into()
     }
 
-    fn subscribe() -> Packet {
+    fn subscribe(retain_handling: RetainHandling) -> Packet {
         let request = SubscribeRequest {
             filter: "r/0".try_into().unwrap(),
             qos: QoS::AtLeastOnce,
             no_local: false,
             retain_as_published: false,
-            retain_handling: RetainHandling::default(),
+            retain_handling,
         };
         Packet::Subscribe(Subscribe {
             packet_id: PacketId::FIRST,
@@ -242,9 +275,9 @@ mod tests {
 
     #[test]
     fn what_was_written_after_the_answer_is_not_what_the_subscription_found() {
-        let mut arrivals = Arrivals::default();
+        let (mut arrivals, book) = (Arrivals::default(), Book::new(Arc::new(dialect::Dialect::oasis())));
         let (before, after) = (topics("m1"), topics("m3"));
-        arrivals.took(1, 0, &subscribe(), &before);
+        arrivals.took(1, 0, &subscribe(RetainHandling::default()), &before, &book);
         arrivals.changed("r/0", &topics("m2")["r/0"]);
         let codes = [mqtt::ReasonCode::GrantedQos1].into_iter().collect();
         let suback = SubAck {
@@ -260,5 +293,16 @@ mod tests {
         arrivals.gave(1, 0, &publish("m3"), Timestamp(0)).unwrap_err();
         // Another client did not ask.
         arrivals.gave(2, 1, &publish("m1"), Timestamp(0)).unwrap_err();
+    }
+    #[test]
+    fn who_asks_for_nothing_retained_is_given_none_unless_the_dialect_ignores_that() {
+        let topics = topics("m1");
+        for ignored in [false, true] {
+            let mut dialect = dialect::Dialect::aws();
+            dialect.set(Divergence::RetainHandlingIgnored, ignored);
+            let (mut arrivals, book) = (Arrivals::default(), Book::new(Arc::new(dialect)));
+            arrivals.took(1, 0, &subscribe(RetainHandling::DoNotSend), &topics, &book);
+            assert_eq!(arrivals.gave(1, 0, &publish("m1"), Timestamp(0)).is_ok(), ignored);
+        }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::{Bearer, Grant, Granted};
 use dialect::{DisconnectReason, Fault};
 use identity::{CertificateFacts, Principal, Timestamp};
-use standing::Grant;
 
 /// The socket side of a connection.
 #[derive(Clone, Debug)]
@@ -41,6 +41,31 @@ impl Credential {
     }
 }
 
+/// Who publishes over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpOrigin {
+    /// The authenticated caller.
+    pub credential: Credential,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// The server name that it asked for.
+    pub server_name: Option<Arc<str>>,
+}
+
+impl HttpOrigin {
+    /// What it is by its credential.
+    pub fn bearer(&self) -> Bearer {
+        Bearer {
+            principal: self.credential.principal.clone(),
+            certificate: self.credential.certificate.clone(),
+            client_id: None,
+            peer: self.peer,
+            server_name: self.server_name.clone(),
+            grant: self.credential.grant.clone().map(Granted::new),
+        }
+    }
+}
+
 /// What the driver does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -68,7 +93,8 @@ pub enum LinkEnd {
 }
 
 impl LinkEnd {
-    pub(crate) fn reason(&self) -> DisconnectReason {
+    /// As lifecycle events and logs name it.
+    pub fn reason(&self) -> DisconnectReason {
         match self {
             Self::ServerShutdown => DisconnectReason::ServerInitiatedDisconnect,
             Self::WebSocketClose => DisconnectReason::ClientInitiatedDisconnect,
