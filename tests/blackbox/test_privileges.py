@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -156,10 +157,10 @@ def test_secrets_stay_out_of_log_metrics_and_answers(tmp_path, new_server):
     wrong = server.boto("iot", aws_secret_access_key=SECRETS["access"])
     with pytest.raises(wrong.exceptions.ClientError) as refused:
         wrong.list_things()
-    metrics = subprocess.run(
-        ["curl", "--silent", f"http://127.0.0.1:{server.ports['admin']}/metrics"], capture_output=True, text=True, timeout=30)
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['admin']}/metrics", timeout=30) as answer:
+        metrics = answer.read().decode()
     server.stop()
-    shown = {"log": server.log_text(), "metrics": metrics.stdout, "answer": str(refused.value.response)}
+    shown = {"log": server.log_text(), "metrics": metrics, "answer": str(refused.value.response)}
     keys = [path.read_text().split("-----")[2].split()[0] for path in server.data_dir.glob("*key.pem")]
     assert keys, "no private key was found to look for"
     for secret in [*SECRETS.values(), password, server.ready["secret_access_key"], *keys]:

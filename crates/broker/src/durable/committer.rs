@@ -87,7 +87,7 @@ impl Inner {
         self.announce(&appended, targets, now);
         let mut failed = Vec::new();
         let saved = saved.into_iter().zip(blocked);
-        for ((job, committed), (saved, blocked)) in jobs.into_iter().zip(committed).zip(saved) {
+        for ((mut job, committed), (saved, blocked)) in jobs.into_iter().zip(committed).zip(saved) {
             let committed = committed.and_then(|()| depends(&saved, &failed));
             if let Err(error) = &committed {
                 failed.extend(saved.iter().map(|(cell, _)| (Arc::as_ptr(cell), error.clone())));
@@ -106,8 +106,9 @@ impl Inner {
             let done = match &outcome {
                 Ok(()) if blocked => self.put_aside(job, cells),
                 Err(error) if job.is_own => {
+                    let then = std::mem::replace(&mut job.then, Then::Rest);
                     self.own_again(Job { saves: cells, ..job }, error, now);
-                    None
+                    Some((then, outcome))
                 }
                 _ => {
                     if !is_written && !mutation::is(Mutation::SavesOnce) {
@@ -309,7 +310,7 @@ impl Inner {
     /// Writes a job and waits for it, while no loop is running.
     pub async fn write_now(&self, mut job: Job, now: Timestamp) -> Result<(), StoreError> {
         let ticket = Ticket::new();
-        job.then = Then::Tell(ticket.clone());
+        (job.then, job.is_own) = (Then::Tell(ticket.clone()), false);
         self.write(vec![job], BTreeMap::new(), &move || now).await;
         ticket.wait().await
     }

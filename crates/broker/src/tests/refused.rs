@@ -11,7 +11,7 @@ use store::memory::{MemoryJournal, MemoryStore};
 use store::{Journal, Store, block_on};
 
 use super::between::{breaks, conclude, wills};
-use super::house::{House, connect, will};
+use super::house::{House, Watched, connect, will};
 use crate::Deletion;
 
 fn on(store: &MemoryStore, journal: Arc<dyn Journal>) -> Arc<House> {
@@ -193,4 +193,20 @@ fn a_message_of_qos_2_that_comes_again_before_its_first_copy_is_handed_in_is_not
     house.work();
     assert!(received(&again.take()));
     drop(client);
+}
+
+/// The same of a start: it is tried again by whoever starts the process, and does not hang.
+#[test]
+fn a_start_whose_wills_cannot_be_written_fails() {
+    let (store, memory) = (MemoryStore::new(), Arc::new(MemoryJournal::new()));
+    let house = on(&store, memory.clone());
+    let mut heir = house.client_with("heir", Version::V5, lasting);
+    heir.subscribe("gone", QoS::AtLeastOnce);
+    let _client = house.client_with("c", Version::V5, |connect| connect.will = will("gone", "c"));
+    let journal = Watched { journal: MemoryJournal::new(), appends: || false, trims: true };
+    let next = on(&store, Arc::new(journal));
+    let recovering = std::pin::pin!(next.broker.recover(next.now()));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(recovering.poll(&mut cx), Poll::Ready(Err(_))));
+    assert_eq!(wills(&store), 1);
 }
