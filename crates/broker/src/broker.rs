@@ -180,7 +180,7 @@ impl Broker {
         for cell in self.0.expiry.due(now) {
             self.0.look_at(&cell, now);
         }
-        self.0.save_again();
+        self.0.save_again(now);
         self.0.committer.nudge();
         let confirmation = self.0.confirmations.on_time(now);
         self.0.expiry.next().min(self.0.tick_groups(now)).min(confirmation)

@@ -271,8 +271,8 @@ impl Seat {
         let version = talk.terms().version;
         let terms = LastTerms::of(talk.terms());
         // Who was not accepted has no will.
-        let will = talk.terms_mut().will.take().filter(|_| self.accepted);
         let before = self.before.take();
+        let will = talk.terms_mut().will.take().filter(|_| self.accepted && before.is_none());
         self.wills = self.wills.saturating_add(u8::from(will.is_some()));
         let (session, arrival) = (self.kept.as_ref().map_or(0, |kept| kept.id), self.arrival);
         let mut over = None;

@@ -16,6 +16,7 @@ use session::{Conversation, Notes, Session, Terms, Violation, connect_bytes};
 use crate::cell::{Before, Cell, Delayed, Ended, Kept, Live};
 use crate::connection::{Connection, Seated};
 use crate::lifecycle::Named;
+use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
 use standing::{Bearer, Granted, Standing};
 use standing::{Credential, Link};
@@ -162,6 +163,10 @@ impl Broker {
         if given_up {
             // [MQTT-4.3.3-6] what is given up is released, which must be on the disk before the client hears of it.
             inner.remember(&seated, true).await.map_err(unstored)?;
+            seated.cell().enter(|seat| {
+                let is_ours = seat.of(seated.generation()).is_some();
+                seat.before.take_if(|_| is_ours);
+            });
         }
         Ok(seated)
     }
@@ -284,14 +289,17 @@ impl Inner {
             let (live, kept) = seat.of(connection.generation())?;
             let standing = live.standing.clone();
             let reports = self.resume(&mut kept.session, &mut live.talk, &standing, now);
-            (seat.accepted, seat.before) = (true, None);
+            seat.accepted = true;
+            // What is given up has to be written: until then the CONNECT may still be refused.
+            let given_up = reports.iter().any(is_given_up);
+            seat.before.take_if(|_| !given_up);
             Some(reports)
         })?;
         self.provoke_renumbering(cell, &reports, now);
         self.report_all(connection.client_id(), &reports, now);
         self.look_after(cell);
         self.kick_groups_of(cell);
-        Some(reports.iter().any(|report| report.qos == mqtt::QoS::ExactlyOnce && report.is_given_up()))
+        Some(reports.iter().any(is_given_up))
     }
 
     /// The client's own id, or a generated one.
@@ -485,4 +493,9 @@ impl Inner {
         let same = session.version() == terms.version || !self.dialect.has(Divergence::CrossVersionNoResume);
         !terms.clean_start && same
     }
+}
+
+/// A message of QoS 2 that the client may have, and that does not come again.
+fn is_given_up(report: &Report) -> bool {
+    report.qos == mqtt::QoS::ExactlyOnce && report.is_given_up()
 }

@@ -39,6 +39,9 @@ pub enum Step {
     Unsubscribe(UnsubscribeAsked),
     /// A message of QoS 2 that came before: only its PUBREC is sent again.
     Repeated(PacketId),
+    /// The same of one that came on an earlier connection, and is not known to be on disk: its PUBREC may be sent if it is by the
+    /// time ([`Session::has_sealed`]).
+    Doubted(PacketId),
     /// The client has a message of QoS 2: note it where it lasts, then [`Conversation::release`].
     Recorded {
         /// The message's.

@@ -225,7 +225,9 @@ impl Session {
     pub fn has_room_for(&self, subscription: &Subscription) -> bool {
         let before = self.subscriptions.get(subscription.filter.as_str()).map_or(0, stored::bytes_of);
         let with = || self.subscriptions.bytes().saturating_sub(before) + stored::bytes_of(subscription);
-        !self.is_journaled() || with() <= stored::SUBSCRIPTIONS_BYTES
+        // What does not make it larger is no matter: a session of an earlier version may be beyond it.
+        let most = || stored::SUBSCRIPTIONS_BYTES.max(self.subscriptions.bytes());
+        !self.is_journaled() || with() <= most()
     }
 
     /// Notes a subscription that was granted.
@@ -424,6 +426,7 @@ impl Session {
 
     /// The client came: what waits is the backlog.
     pub fn attach(&mut self) {
+        self.orphan_received();
         if let Some(tape) = &mut self.tape {
             tape.attach();
         }

@@ -12,8 +12,11 @@ use crate::{Offer, Parcel, Place, Subscription};
 /// The most bytes of a session's subscriptions: half of what the store takes for one record, which has the identifiers of
 /// messages beside them.
 pub const SUBSCRIPTIONS_BYTES: usize = 512 << 10;
-/// A subscription without its filter, with all of its options.
-const OPTIONS: usize = 88;
+/// A subscription without its filter and options, and these.
+const PLAIN: usize = 22;
+const NO_LOCAL: usize = 16;
+const RETAIN_AS_PUBLISHED: usize = 27;
+const IDENTIFIER: usize = 23;
 
 /// How many bytes a subscription is in the record of its session, at most. The record is JSON, which spells control
 /// characters with six letters.
@@ -23,7 +26,10 @@ pub(crate) fn bytes_of(subscription: &Subscription) -> usize {
         b'"' | b'\\' => 2,
         _ => 1,
     };
-    OPTIONS + subscription.filter.as_str().bytes().map(spelled).sum::<usize>()
+    let options = if subscription.no_local { NO_LOCAL } else { 0 }
+        + if subscription.retain_as_published { RETAIN_AS_PUBLISHED } else { 0 }
+        + subscription.identifier.map_or(0, |_| IDENTIFIER);
+    PLAIN + options + subscription.filter.as_str().bytes().map(spelled).sum::<usize>()
 }
 
 const FORMAT: u8 = 1;

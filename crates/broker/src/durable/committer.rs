@@ -215,8 +215,8 @@ impl Inner {
     }
 
     /// Writes again what could not be written.
-    pub fn save_again(&self) {
-        self.committer.retry();
+    pub fn save_again(&self, now: Timestamp) {
+        self.committer.retry(now);
     }
 
     /// A journal that could not be trimmed is trimmed with the next group: a session that is over leaves nothing behind.

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use identity::Timestamp;
@@ -26,6 +27,7 @@ const GROUP_BYTES: usize = 8 << 20;
 const TOPICS: usize = 100;
 /// So many times [`Inner::save_again`] finds a CONNECT that waits for an earlier will of its client, and then it is refused.
 pub(super) const PATIENCE: u8 = 2;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// A thing to be made durable.
 pub(crate) struct Job {
@@ -136,6 +138,8 @@ struct Waiting {
     bytes: usize,
     /// Journals to be trimmed with the next group; the furthest place counts.
     trims: BTreeMap<Key, u64>,
+    /// When what could not be written was handed in again last.
+    retried: Timestamp,
     unsaved: Unsaved,
     /// CONNECTs with a will that wait for an earlier one of their client: they go with the next group.
     aside: Vec<Job>,
@@ -174,11 +178,14 @@ impl Committer {
     }
 
     /// Hands in again what could not be written. After the end the loop has it, as its last work.
-    pub(super) fn retry(&self) {
+    /// Not more often than once a second: time passes in smaller steps, too.
+    pub(super) fn retry(&self, now: Timestamp) {
         let mut waiting = self.waiting.lock();
-        if waiting.closed {
+        let is_soon = now >= waiting.retried && now.since(waiting.retried) < BETWEEN_TRIES;
+        if waiting.closed || is_soon {
             return;
         }
+        waiting.retried = now;
         for job in waiting.again(1) {
             waiting.bytes += job.bytes();
             waiting.jobs.push_back(job);

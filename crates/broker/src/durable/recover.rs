@@ -21,7 +21,7 @@ use crate::cell::{Delayed, Kept, Subscriber};
 use crate::groups::Groups;
 use crate::lifecycle::Named;
 use crate::publish;
-use standing::Bearer;
+use standing::{Bearer, Unread};
 
 /// A client and the connection that it had.
 type Lost = (ClientId, ConnectionRecord);
@@ -127,8 +127,8 @@ impl Inner {
         true
     }
 
-    /// That a connection ended with the process. As its record says that from now on, it is told once, or once more if the
-    /// process dies again before both are written.
+    /// That a connection ended with the process. Its record says that from now on, whether or not somebody listened; it is told
+    /// once more if the process dies again before both are written.
     async fn tell_lost(
         &self,
         client_id: &ClientId,
@@ -137,13 +137,21 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let cell = self.directory.find(client_id.as_str());
         let Some((bearer, cell)) = connection.bearer(client_id).zip(cell) else { return Ok(()) };
-        if !self.is_listened_to(&format!("$aws/events/presence/disconnected/{client_id}")) {
-            return Ok(());
+        if self.is_listened_to(&format!("$aws/events/presence/disconnected/{client_id}")) {
+            match self.principals.momentary(bearer).await {
+                Ok(standing) => {
+                    let version_number = cell.enter(|seat| seat.next_version?.checked_sub(1));
+                    let session_identifier = &connection.identifier;
+                    let named = Named { standing: &standing, session_identifier, version_number };
+                    self.tell_disconnected(&named, DisconnectReason::ServerError, now);
+                }
+                // What is wrong with a policy is for its owner to mend, who needs a server for that.
+                Err(unread @ Unread::Policy { .. }) => {
+                    self.store_failed(&format!("the event that {client_id} is gone"), &unread, now);
+                }
+                Err(unread) => return Err(self.unread(unread, now)),
+            }
         }
-        let standing = self.principals.momentary(bearer).await.map_err(|unread| self.unread(unread, now))?;
-        let version_number = cell.enter(|seat| seat.next_version?.checked_sub(1));
-        let named = Named { standing: &standing, session_identifier: &connection.identifier, version_number };
-        self.tell_disconnected(&named, DisconnectReason::ServerError, now);
         self.keep(&cell);
         Ok(())
     }

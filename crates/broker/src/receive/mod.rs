@@ -137,6 +137,7 @@ fn carry_out(
         Step::Subscribe(asked) => subscribe::filters(connection, asked, now),
         Step::Unsubscribe(asked) => subscribe::forget(connection, asked, now),
         Step::Repeated(packet_id) => owe(taken, packet_id, Answer::Received { again: true }),
+        Step::Doubted(packet_id) => owe(taken, packet_id, Answer::Doubted),
         Step::Recorded { packet_id, known } => owe(taken, packet_id, Answer::Release { known }),
         Step::Released { packet_id, known } => owe(taken, packet_id, Answer::Complete { known }),
         Step::Acknowledged => {
@@ -179,6 +180,8 @@ pub(crate) enum Answer {
     Refused { qos: QoS, fault: Fault, code: ReasonCode, trace: String },
     /// PUBREC, perhaps not for the first time.
     Received { again: bool },
+    /// PUBREC for a message that came on an earlier connection, if it is on disk by then.
+    Doubted,
     /// PUBREL.
     Release { known: bool },
     /// PUBCOMP.
@@ -195,7 +198,10 @@ impl Answer {
     fn is_remembered(&self) -> bool {
         matches!(
             self,
-            Self::Received { again: true } | Self::Release { known: true } | Self::Complete { known: true }
+            Self::Received { again: true }
+                | Self::Doubted
+                | Self::Release { known: true }
+                | Self::Complete { known: true }
         )
     }
 }
@@ -223,7 +229,7 @@ impl Acknowledgement {
     /// A message of QoS 2 came again, and what became of it when it came on an earlier connection is not known, or it is not on
     /// disk: to say that it was received would lose it.
     pub(crate) fn is_unfounded(&self, session: &Session) -> bool {
-        matches!(self.answer, Answer::Received { again: true }) && !session.has_sealed(self.packet_id)
+        matches!(self.answer, Answer::Doubted) && !session.has_sealed(self.packet_id)
     }
 
     /// Into the outbox.
@@ -240,7 +246,7 @@ impl Acknowledgement {
                 talk.refuse_exactly_once(packet_id, fault, code, &trace);
             }
             Answer::Refused { fault, code, trace, .. } => talk.refuse(packet_id, fault, code, &trace),
-            Answer::Received { .. } => talk.record(packet_id),
+            Answer::Received { .. } | Answer::Doubted => talk.record(packet_id),
             Answer::Release { known } => talk.release(packet_id, known),
             Answer::Complete { known } => talk.complete(packet_id, known),
         }

@@ -14,6 +14,11 @@ use super::between::{breaks, conclude, wills};
 use super::house::{House, Watched, connect, will};
 use crate::Deletion;
 
+const WIDE: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
+const SILENT: &str = r#"{"Version":"2012-10-17","Statement":[
+    {"Effect":"Allow","Action":["iot:Connect","iot:Subscribe"],"Resource":"*"}]}"#;
+
 fn on(store: &MemoryStore, journal: Arc<dyn Journal>) -> Arc<House> {
     House::on(Arc::new(store.clone()), Some(journal), |dialect| *dialect = Dialect::oasis())
 }
@@ -209,4 +214,58 @@ fn a_start_whose_wills_cannot_be_written_fails() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(recovering.poll(&mut cx), Poll::Ready(Err(_))));
     assert_eq!(wills(&store), 1);
+}
+
+/// What the client has and may not have any more is released, and that has to be on the disk, too, before it is accepted.
+#[test]
+fn the_session_is_what_it_was_if_only_the_second_write_fails() {
+    let store = MemoryStore::new();
+    let house = oasis(&store);
+    let device = house.device("dev", WIDE);
+    let mut asked = connect("c", Version::V5);
+    lasting(&mut asked);
+    let mut client = house.try_connect(House::credential(&device), asked).unwrap();
+    client.connack();
+    client.subscribe("t", QoS::ExactlyOnce);
+    house.client("p", Version::V5).send([exactly(false)]);
+    house.work();
+    assert_eq!(client.payloads(), ["x"]);
+    client.cut();
+    house.set_policy("dev", SILENT);
+    house.work();
+    let (now, mut cx) = (house.now(), Context::from_waker(Waker::noop()));
+    let clock = move || now;
+    let who = House::credential(&device);
+    let coming = house.broker.connect(Box::new(short("c")), who, House::link(), &clock);
+    let mut coming = std::pin::pin!(coming);
+    assert!(coming.as_mut().poll(&mut cx).is_pending());
+    house.work();
+    store.fail("full");
+    assert!(coming.as_mut().poll(&mut cx).is_pending(), "its first write is done, and there is a second one");
+    house.work();
+    assert!(matches!(coming.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
+    store.recover();
+    house.pass(1);
+    house.work();
+    let mut client = house.try_connect(House::credential(&device), short("c")).unwrap();
+    assert!(client.connack().session_present);
+}
+
+/// An MQTT 3.1.1 client sends again when its PUBREC is late, and then has it.
+#[test]
+fn who_repeats_on_the_same_connection_and_releases_stays() {
+    let house = oasis(&MemoryStore::new());
+    let mut reader = house.client("r", Version::V5);
+    reader.subscribe("t", QoS::AtMostOnce);
+    let mut client = house.client_with("c", Version::V311, |connect| connect.clean_start = false);
+    let released = || Packet::PubRel(mqtt::Ack::new(PacketId::new(7).unwrap(), mqtt::ReasonCode::Success));
+    client.send([exactly(false)]);
+    house.work();
+    client.send([exactly(true), released()]);
+    house.work();
+    client.send([exactly(false), exactly(true), released()]);
+    house.work();
+    assert!(!client.closed, "{:?}", house.events());
+    assert!(!house.heard("connection.ended"), "{:?}", house.events());
+    assert_eq!(reader.payloads(), ["x", "x"]);
 }

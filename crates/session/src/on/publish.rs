@@ -73,7 +73,8 @@ pub(crate) fn receive(
     note_expiry(publish.message_expiry_interval, dialect, notes);
     let exact = packet_id.filter(|_| qos == QoS::ExactlyOnce && !dialect.has(Divergence::NoQos2));
     if let Some(packet_id) = exact.filter(|packet_id| session.has_received(*packet_id)) {
-        return again(live, publish, packet_id, dialect);
+        let doubted = session.is_orphan(packet_id);
+        return again(live, publish, (packet_id, doubted), dialect);
     }
     match admit(live, publish, dialect, now) {
         Ok(message) => {
@@ -94,12 +95,17 @@ pub(crate) fn receive(
 }
 
 /// [MQTT-4.3.3-10] a message that was taken already. The alias that it carries is learnt all the same.
-fn again(live: &mut Conversation, publish: &Publish, packet_id: PacketId, dialect: &Dialect) -> Step {
+fn again(
+    live: &mut Conversation,
+    publish: &Publish,
+    (packet_id, doubted): (PacketId, bool),
+    dialect: &Dialect,
+) -> Step {
     let fits = window(live, publish.qos, dialect);
     match fits.and_then(|()| live.aliases.resolve(publish.topic.clone(), publish.topic_alias)) {
         Ok(_topic) => {
             live.owed += 1;
-            Step::Repeated(packet_id)
+            if doubted { Step::Doubted(packet_id) } else { Step::Repeated(packet_id) }
         }
         Err(violation) => Step::Violated(violation),
     }

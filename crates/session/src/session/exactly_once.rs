@@ -49,10 +49,21 @@ impl Released {
     }
 }
 
+/// How far a message of the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    /// It was taken in.
+    Fresh,
+    /// It was taken in on a connection that has ended, and nobody here knows what became of it.
+    Orphan,
+    /// It is on disk.
+    Sealed,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// The client's identifiers, and whether what they stand for is on disk.
-    received: BTreeMap<u16, bool>,
+    /// The client's identifiers, and how far the messages are for which they stand.
+    received: BTreeMap<u16, Received>,
     /// The last place of the log of the client's identifiers, and up to where it was trimmed.
     seen: u64,
     log_trimmed: u64,
@@ -113,9 +124,22 @@ impl Session {
         self.exact.received.contains_key(&packet_id.get()) && !mutation::is(Mutation::TakesRepeatedAsNew)
     }
 
-    /// The same, and what it stands for is on disk; of a session that ends with its connection nothing has to be.
+    /// The same, and what it stands for is on disk; of a session without a journal nothing has to be.
     pub fn has_sealed(&self, packet_id: PacketId) -> bool {
-        !self.is_journaled() || self.exact.received.get(&packet_id.get()) == Some(&true)
+        !self.is_journaled() || self.exact.received.get(&packet_id.get()) == Some(&Received::Sealed)
+    }
+
+    /// It was taken in on an earlier connection, and is not known to be on disk.
+    pub(crate) fn is_orphan(&self, packet_id: PacketId) -> bool {
+        self.exact.received.get(&packet_id.get()) == Some(&Received::Orphan)
+    }
+
+    /// The connection on which they were taken in has ended.
+    pub(super) fn orphan_received(&mut self) {
+        if self.exact.is_there() {
+            let fresh = self.exact.received.values_mut().filter(|received| **received == Received::Fresh);
+            fresh.for_each(|received| *received = Received::Orphan);
+        }
     }
 
     /// How many identifiers of the client wait for its PUBREL.
@@ -124,15 +148,15 @@ impl Session {
     }
 
     pub(crate) fn note_received(&mut self, packet_id: PacketId) {
-        self.exact.received.insert(packet_id.get(), false);
+        self.exact.received.insert(packet_id.get(), Received::Fresh);
     }
 
     /// The client's message with this identifier is on disk.
     pub fn seal_received(&mut self, packet_id: PacketId) {
         if self.exact.is_there()
-            && let Some(sealed) = self.exact.received.get_mut(&packet_id.get())
+            && let Some(received) = self.exact.received.get_mut(&packet_id.get())
         {
-            *sealed = true;
+            *received = Received::Sealed;
         }
     }
 
@@ -218,7 +242,7 @@ impl Session {
 
     /// What the store keeps.
     pub fn exactly_once(&self) -> ExactlyOnce {
-        let sealed = self.exact.received.iter().filter(|(_, sealed)| **sealed);
+        let sealed = self.exact.received.iter().filter(|(_, received)| **received == Received::Sealed);
         ExactlyOnce {
             received: sealed.map(|(id, _)| *id).collect(),
             seen: self.exact.seen,
@@ -235,7 +259,7 @@ impl Session {
             return;
         }
         self.exact = Rarely::from(Memory {
-            received: stored.received.iter().map(|id| (*id, true)).collect(),
+            received: stored.received.iter().map(|id| (*id, Received::Sealed)).collect(),
             seen: stored.seen,
             log_trimmed: 0,
             released: released.map(|packet_id| Released::unsent(packet_id, None)).collect(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,18 +19,25 @@ const SIGNALLED: i32 = 128;
 const TRIES: u32 = 100;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
-/// From here on SIGINT, SIGTERM and SIGHUP remove what is unfinished, and end the process. Where they cannot be caught the
-/// next run finds what this one left.
+/// From here on SIGINT, SIGTERM and SIGHUP remove what is unfinished, and end the process. Where one of them cannot be caught
+/// it ends the process as ever, and the next run finds what this one left.
 pub fn catch() {
     let Ok(runtime) = Builder::new_current_thread().enable_io().build() else { return };
-    let Ok(signals) = Signals::catch(&runtime) else { return };
-    let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
+    let (caught, goes_on) = mpsc::channel::<()>();
+    // The thread is there first: what is caught is never given back, and somebody has to listen.
+    let listening = std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let signals = Signals::catch(&runtime);
+        drop(caught);
         let number = runtime.block_on(signals.first());
         let unfinished = lock();
         unfinished.iter().for_each(|path| remove(path));
         // Still locked: nothing gets its name while it is removed.
         std::process::exit(SIGNALLED + number);
     });
+    if listening.is_ok() {
+        // Until the other end is dropped.
+        let _caught = goes_on.recv();
+    }
 }
 
 /// Something to be removed by a signal. It is not removed when this is dropped.
@@ -73,15 +80,14 @@ struct Signals(Vec<(Signal, i32)>);
 
 impl Signals {
     /// Whoever started this process may have it ignore some of them, as `nohup` does: so it shall be.
-    fn catch(runtime: &Runtime) -> io::Result<Self> {
+    fn catch(runtime: &Runtime) -> Self {
         let _entered = runtime.enter();
         let ignored = fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status));
         // Where that is not told, a hangup ends the run as ever, and stays ignored under `nohup`.
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let ignored = ignored.unwrap_or(bit(SignalKind::hangup()));
         let wanted = kinds.into_iter().filter(|kind| ignored & bit(*kind) == 0);
-        let caught = wanted.map(|kind| Ok((signal(kind)?, kind.as_raw_value())));
-        caught.collect::<io::Result<_>>().map(Self)
+        Self(wanted.filter_map(|kind| Some((signal(kind).ok()?, kind.as_raw_value()))).collect())
     }
 
     async fn first(mut self) -> i32 {
