@@ -320,7 +320,10 @@ fn a_message_from_the_client_is_taken_once() {
         }
         side.reconnect(None);
         let again = side.receive(publish(7, "x", true));
-        assert!(matches!(again, Step::Doubted(_)), "the session lasts, and nobody knows what became of the message");
+        assert!(
+            matches!(again, Step::Doubted(_)),
+            "the session lasts, and nobody knows what became of the message"
+        );
         side.session.seal_received(id(7));
         assert!(matches!(side.receive(publish(7, "x", true)), Step::Repeated(_)), "it is known now");
         let answer = side.exchange(Packet::PubRel(Ack::success(id(7))));
