@@ -177,9 +177,23 @@ def test_what_would_never_hold_is_refused(iam, statement, what):
         with pytest.raises(ClientError) as error:
             call()
         assert (code(error), status(error)) == ("MalformedPolicyDocument", 400), error.value.response
-        assert f"The {what} is not built" in message(error), message(error)
+        assert f"by its statement 1: the {what} is not built" in message(error), message(error)
     # AWS IoT takes them: there they have no value either, and AWS says nothing.
     iam.server.boto("iot").create_policy(policyName=unique("policy"), policyDocument=text)
+
+
+@pytest.mark.parametrize("key", ["aws:SecureTransport", "sts:ExternalId", "aws:SourceAccount"])
+def test_what_only_narrows_is_taken(iam, key):
+    """An Allow that depends on an unknown key allows nothing, and keeps no document from counting."""
+    condition = {"StringEquals": {key: "true"}}
+    arn = iam.role(trusted=trust("*", **condition))
+    _, key = iam.user({"Effect": "Allow", "Action": "iot:ListThings", "Resource": "*", "Condition": condition}, allow("iot:ListThingTypes", "*"))
+    iot = iam.server.boto("iot", **key)
+    iot.list_thing_types()
+    denied(iot.list_things, iam.server)
+    with pytest.raises(ClientError) as error:
+        iam.server.boto("sts", **key).assume_role(RoleArn=arn, RoleSessionName="me")
+    assert code(error) == "AccessDenied", error.value.response
 
 
 # ---- what a user may do ----------------------------------------------------------------------------------------
@@ -305,6 +319,21 @@ def test_each_resource_of_an_operation_is_needed(server, account, iam):
     assert [one["groupArn"] for one in left] == [other_arn]
     _, key = iam.user(allow("iot:CreateThing", [mine, billing_arn]))
     server.boto("iot", **key).create_thing(thingName=unique("mine"), billingGroupName=billing)
+
+
+def test_principals_are_put_on_the_things_of_a_condition(server, account, iam):
+    mine, other, device = unique("team-a"), unique("team-b"), account.certificate()
+    for name in (mine, other):
+        account.iot.create_thing(thingName=name)
+    condition = {"ArnLike": {"iot:thingArn": server.arn("thing/team-a*")}}
+    _, key = iam.user(dict(allow(["iot:AttachThingPrincipal", "iot:DetachThingPrincipal"], device.arn), Condition=condition))
+    iot = server.boto("iot", **key)
+    for call, owner in [(iot.attach_thing_principal, account.iot.attach_thing_principal), (iot.detach_thing_principal, None)]:
+        call(thingName=mine, principal=device.arn)
+        if owner:
+            owner(thingName=other, principal=device.arn)
+        denied(lambda: call(thingName=other, principal=device.arn), server)
+    assert account.iot.list_principal_things(principal=device.arn)["things"] == [other]
 
 
 def test_a_certificate_of_acm_is_asked_about(server, iam):

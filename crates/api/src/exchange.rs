@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::iam::{CallFacts, Resource, Touched};
 use access::{HttpsAuthorizer, HttpsGuest, NoSigner, Signer};
@@ -137,13 +138,23 @@ pub(crate) struct Known {
     pub asked: Vec<(&'static str, String)>,
     /// Of its body, as far as it was read.
     pub request_bytes: usize,
-    /// It is of the few that need no signature.
-    pub is_unsigned: bool,
 }
 
-/// Marks the response to a request that nobody has signed: its success says nothing of whoever asked.
-#[derive(Clone, Copy)]
-pub(crate) struct Unsigned;
+/// Of a connection: whether whoever is at its other end has signed a request. Goes with the requests, among their
+/// extensions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LetIn(Arc<AtomicBool>);
+
+impl LetIn {
+    /// Whether a signature has held.
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Known {
     /// What the input names.
@@ -203,7 +214,7 @@ impl Claimed {
         self.signer.principal.clone()
     }
 
-    /// Checks the signature of a request for an operation, if it is for one.
+    /// Checks the signature of a request for an operation, if it is for one. Whoever has made it is let in.
     pub(crate) fn verify(
         &self,
         parts: &Parts,
@@ -213,7 +224,9 @@ impl Claimed {
         let takes_rest = operation.is_some_and(Operation::takes_rest_of_path);
         let paths = if takes_rest { SignedPath::AsItCame } else { SignedPath::OrNormalised };
         let secret = &self.signer.secret.0;
-        signed(parts, |request| self.claim.verify(request, body, secret, paths)).map_err(refused)
+        signed(parts, |request| self.claim.verify(request, body, secret, paths)).map_err(refused)?;
+        parts.extensions.get::<LetIn>().into_iter().for_each(LetIn::note);
+        Ok(())
     }
 }
 
@@ -232,11 +245,7 @@ impl Exchange {
         let started = (self.clock)();
         let mut known = Known::default();
         let outcome = self.outcome(request, peer, &mut known, started).await;
-        let mut response = self.respond(outcome, &known, (peer, started), Wire::Tells);
-        if known.is_unsigned {
-            response.extensions_mut().insert(Unsigned);
-        }
-        response
+        self.respond(outcome, &known, (peer, started), Wire::Tells)
     }
 
     /// The response to an outcome, and the record of the call: whence it came and when.
@@ -395,7 +404,6 @@ impl Exchange {
         B::Error: fmt::Display,
     {
         known.service = Some(entry.service);
-        known.is_unsigned = true;
         let admitted = self.admit(parts);
         let body = self.body(body, None).await?;
         admitted?;

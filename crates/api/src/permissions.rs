@@ -51,6 +51,10 @@ pub(crate) fn facts<'a>(operation: &Operation, members: &'a Map<String, Value>) 
             let given = members.get("includeSocketInformation").and_then(Value::as_bool);
             facts.include_socket_information = Some(given.unwrap_or(false));
         }
+        // These are bound to the principal. AWS narrows them to things by this key alone.
+        (Service::Iot, "AttachThingPrincipal" | "DetachThingPrincipal") => {
+            facts.thing = members.get("thingName").and_then(Value::as_str);
+        }
         _ => {}
     }
     facts
@@ -101,6 +105,21 @@ mod tests {
             assert_eq!(of("GET", "/connections/c", query), (None, Some(asked)), "{query}");
         }
         assert_eq!(of("GET", "/retainedMessage/t", ""), (None, None));
+    }
+
+    #[test]
+    fn principals_are_put_on_a_thing_that_conditions_ask_for() {
+        for (method, path, thing) in [
+            ("PUT", "/things/a%3Ab/principals", Some("a:b")),
+            ("DELETE", "/things/t/principals", Some("t")),
+            ("GET", "/things/t/principals", None),
+        ] {
+            let (operation, labels) = route::find(Service::Iot, method, path).unwrap();
+            let mut headers = http::HeaderMap::new();
+            headers.insert("x-amzn-principal", "P".parse().unwrap());
+            let input = crate::decode::decode(operation, labels, "", &headers, bytes::Bytes::new()).unwrap();
+            assert_eq!(facts(operation, &input.members).thing, thing, "{method} {path}");
+        }
     }
 
     #[test]

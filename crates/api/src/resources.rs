@@ -14,6 +14,9 @@
 //! What an input of AWS IoT names of other services (functions, certificates of ACM, identity pools) is not looked at: no
 //! action of AWS IoT is about it. Roles are asked about as `iam:PassRole`.
 //!
+//! AttachThingPrincipal and DetachThingPrincipal are bound to the certificate alone. To which things is the condition key
+//! `iot:ThingArn`, as at AWS (`permissions::facts`).
+//!
 //! What RegisterThing makes is named by its template, and not looked at: AWS binds that action to nothing.
 
 use access::iam::{Resource, Touched};

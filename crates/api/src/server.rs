@@ -6,10 +6,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use access::Access;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,7 +23,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::body::BodyLimits;
 use crate::device::DeviceApi;
-use crate::exchange::{Exchange, Unsigned};
+use crate::exchange::{Exchange, LetIn};
 use crate::keys::AccessKeys;
 use crate::operations::Dispatch;
 use crate::own::OwnOperations;
@@ -33,7 +34,7 @@ pub struct ServerLimits {
     /// Connections at a time. More wait in the listener's backlog.
     pub connections: usize,
     /// How long a request head may take, and how long a connection may idle. Then it is closed. Also how long a connection
-    /// takes requests in all, until a signed one has succeeded.
+    /// takes requests in all, until a signature has held.
     pub head_patience: Duration,
     /// Bytes of the buffer that a request head must fit in, roughly. More is answered with 431.
     pub head_bytes: usize,
@@ -41,7 +42,9 @@ pub struct ServerLimits {
     pub headers: usize,
     /// The longest life of a connection. It ends after the response then under way.
     pub connection_age: Duration,
-    /// How long a connection may take to end.
+    /// How long a request that is under way when the time of its connection is over may take.
+    pub grace: Duration,
+    /// How long a connection may take to end when the server does.
     pub farewell: Duration,
     /// The bounds of a body.
     pub body: BodyLimits,
@@ -55,6 +58,8 @@ impl Default for ServerLimits {
             head_bytes: 32 * 1024,
             headers: 64,
             connection_age: Duration::from_secs(600),
+            // Longer than any operation waits.
+            grace: Duration::from_secs(30),
             farewell: Duration::from_secs(5),
             // A Publish has a quota of 128 KiB; a little more is read so that the service gives AWS's answer.
             body: BodyLimits {
@@ -166,16 +171,13 @@ async fn connection(
     mut stopped: watch::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);
-    let is_let_in = Arc::new(AtomicBool::new(false));
-    let answering = (exchange, Arc::clone(&is_let_in));
-    let answer = service_fn(move |request| {
-        let (exchange, is_let_in) = answering.clone();
+    let let_in = LetIn::default();
+    let noted = let_in.clone();
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        let (exchange, noted) = (Arc::clone(&exchange), noted.clone());
         async move {
-            let response = exchange.answer(request, peer).await;
-            if response.status().is_success() && response.extensions().get::<Unsigned>().is_none() {
-                is_let_in.store(true, Ordering::Relaxed);
-            }
-            Ok::<_, Infallible>(response)
+            request.extensions_mut().insert(noted);
+            Ok::<_, Infallible>(exchange.answer(request, peer).await)
         }
     });
     let serving = http1::Builder::new()
@@ -185,22 +187,22 @@ async fn connection(
         .max_headers(limits.headers)
         .serve_connection(TokioIo::new(stream), answer);
     let mut serving = pin!(serving);
-    tokio::select! {
+    let grace = tokio::select! {
         // The peer's end of a broken conversation is not worth an event.
         _ = &mut serving => return,
-        _ = stopped.changed() => {}
-        () = time_is_over(&limits, &is_let_in) => {}
-    }
+        _ = stopped.changed() => limits.farewell,
+        () = time_is_over(&limits, &let_in) => limits.grace,
+    };
     serving.as_mut().graceful_shutdown();
-    let _ = timeout(limits.farewell, serving).await;
+    let _ = timeout(grace, serving).await;
 }
 
 /// Returns when no further request is taken. Whoever has not been let in has the time of one head for it, however many
 /// requests are refused meanwhile: a client that has made a mistake may mend it, and a stranger does not keep its seat.
-async fn time_is_over(limits: &ServerLimits, is_let_in: &AtomicBool) {
+async fn time_is_over(limits: &ServerLimits, let_in: &LetIn) {
     let begun = Instant::now();
     sleep(limits.head_patience.min(limits.connection_age)).await;
-    if is_let_in.load(Ordering::Relaxed) {
+    if let_in.is_so() {
         sleep_until(begun + limits.connection_age).await;
     }
 }

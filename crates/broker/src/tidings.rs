@@ -3,9 +3,8 @@
 //! Source: developer guide, *Event messages*, *Reserved topics*.
 
 use bytes::Bytes;
-use dialect::Fault;
 use identity::{PolicyName, Timestamp};
-use mqtt::{Carried, Message, QoS, Text};
+use mqtt::Message;
 use policy::{Authorizer, ConnectionContext, PolicySet};
 use session::{Parcel, check};
 use std::sync::Arc;
@@ -54,29 +53,14 @@ impl Inner {
         payload: Bytes,
         now: Timestamp,
     ) -> Result<Outcome, PublishRefusal> {
-        let message = event_message(self, topic, payload)?;
+        let message = check::event(topic, payload, &self.dialect).map_err(|violation| {
+            let (fault, message) = (violation.fault, violation.detail.into_owned());
+            PublishRefusal::Invalid { fault, message }
+        })?;
         let permits = own_permits(self, &message, now)?;
         let parcel = Arc::new(Parcel::new(message));
         Ok(self.distribute(permits, parcel, Sender::service(), now))
     }
-}
-
-fn event_message(inner: &Inner, topic: &str, payload: Bytes) -> Result<Message, PublishRefusal> {
-    let invalid = |fault, message: String| PublishRefusal::Invalid { fault, message };
-    let topic = Text::try_from(topic).map_err(|error| invalid(Fault::TopicInvalid, error.to_string()))?;
-    let topic =
-        mqtt::TopicName::try_from(topic).map_err(|error| invalid(Fault::TopicInvalid, error.to_string()))?;
-    check::payload(payload.len(), &inner.dialect)
-        .map_err(|violation| invalid(violation.fault, violation.detail.into_owned()))?;
-    Ok(Message {
-        topic,
-        payload,
-        qos: QoS::AtLeastOnce,
-        retain: false,
-        properties: Carried::default(),
-        expires_at: None,
-        published_by_v5: false,
-    })
 }
 
 /// The broker's own permission: even for it there is no way into the router without a policy.

@@ -127,6 +127,11 @@ impl Operand {
             Self::Arn(resource) => &resource.text,
         }
     }
+
+    /// True for `true`, whoever asks.
+    pub(crate) fn is_true(&self) -> bool {
+        boolean(self.text()) == Some(true)
+    }
 }
 
 impl fmt::Display for Condition {

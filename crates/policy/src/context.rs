@@ -130,6 +130,8 @@ pub struct CallFacts<'a> {
     pub topic: Option<&'a str>,
     /// `iot:IncludeSocketInformation` of GetConnection.
     pub include_socket_information: Option<bool>,
+    /// `iot:ThingArn` of AttachThingPrincipal and DetachThingPrincipal, as the thing's name.
+    pub thing: Option<&'a str>,
 }
 
 /// What only a CONNECT knows.

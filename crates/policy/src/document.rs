@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::condition::Condition;
 use crate::glob::Glob;
-use crate::key::Key;
 use crate::resource::Resource;
 
 /// What a statement does when it applies.
@@ -128,20 +127,6 @@ impl Document {
     /// How many characters of a text count towards the limits: all but white space.
     pub fn characters(text: &str) -> usize {
         text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n')).count()
-    }
-
-    /// What it names that is not in the catalogue, if it does: what that is, and the first one as it is spelled. Such a key
-    /// never has a value. A Deny that asks for it denies nothing, an Allow that asks for another value always allows.
-    pub fn unknown_name(&self) -> Option<(&'static str, &str)> {
-        let names = self.statements.iter().flat_map(|statement| {
-            let (conditions, resources) = (statement.conditions.iter(), statement.resources.of.iter());
-            let keys = conditions.clone().map(|condition| ("condition key", &condition.key));
-            let variables = conditions.flat_map(Condition::variables);
-            let variables = variables.chain(resources.flat_map(Resource::variables));
-            keys.chain(variables.map(|name| ("policy variable", name)))
-        });
-        let mut unknown = names.filter(|(_, name)| name.key == Key::Unknown);
-        unknown.next().map(|(what, name)| (what, &*name.text))
     }
 
     /// How many statements it has; at least one.

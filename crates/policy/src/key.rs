@@ -110,6 +110,7 @@ pub(crate) enum MomentaryKey {
     LastWillTopic,
     Topic,
     IncludeSocketInformation,
+    ThingArn,
     CurrentTime,
     EpochTime,
 }
@@ -126,7 +127,7 @@ impl Key {
     }
 }
 
-const PLAIN: [(&str, Key); 25] = [
+const PLAIN: [(&str, Key); 26] = [
     ("iot:ClientId", Key::ClientId),
     ("aws:SourceIp", Key::SourceIp),
     ("iot:DomainName", Key::DomainName),
@@ -138,6 +139,7 @@ const PLAIN: [(&str, Key); 25] = [
     ("iot:LastWillTopic", Key::Momentary(MomentaryKey::LastWillTopic)),
     ("iot:Topic", Key::Momentary(MomentaryKey::Topic)),
     ("iot:IncludeSocketInformation", Key::Momentary(MomentaryKey::IncludeSocketInformation)),
+    ("iot:ThingArn", Key::Momentary(MomentaryKey::ThingArn)),
     ("aws:CurrentTime", Key::Momentary(MomentaryKey::CurrentTime)),
     ("aws:EpochTime", Key::Momentary(MomentaryKey::EpochTime)),
     ("aws:username", Key::Iam(IamKey::Username)),

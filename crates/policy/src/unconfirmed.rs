@@ -64,8 +64,8 @@ pub const UNCONFIRMED: &[Unconfirmed] = &[
     ),
     open(
         "variable-momentary",
-        "May aws:CurrentTime, aws:EpochTime, iot:ConnectAttributes, iot:LastWillTopic, iot:Topic and \
-         iot:IncludeSocketInformation stand in texts?",
+        "May aws:CurrentTime, aws:EpochTime, iot:ConnectAttributes, iot:LastWillTopic, iot:Topic, \
+         iot:IncludeSocketInformation and iot:ThingArn stand in texts?",
         "No, they have values only as condition keys.",
     ),
     open(

@@ -94,6 +94,9 @@ impl<'a> Moment<'a> {
             MomentaryKey::IncludeSocketInformation => {
                 Some(smallvec![text(truth(self.call()?.include_socket_information?))])
             }
+            MomentaryKey::ThingArn => {
+                Some(smallvec![Value::Text(self.site.arn("thing", self.call()?.thing?).into())])
+            }
             MomentaryKey::CurrentTime => Some(smallvec![Value::Date(self.now)]),
             MomentaryKey::EpochTime => Some(smallvec![Value::EpochTime(self.now)]),
         }

@@ -160,44 +160,6 @@ fn deep_nesting_is_refused_like_anything_else() {
     let _ = fault(&format!("{{\"Version\":{deep}}}"));
 }
 
-#[test]
-fn what_is_not_in_the_catalogue_is_told() {
-    let known = with(json!({
-        "Resource": "arn:aws:iot:*:*:topic/${iot:ClientId}/${*}",
-        "Condition": { "StringEquals": { "aws:userid": "${aws:username}", "IOT:certificate.subject.commonname": "x" },
-                       "DateLessThan": { "aws:TokenIssueTime": "2026-01-01T00:00:00Z" } }
-    }));
-    assert_eq!(Document::parse(&known).unwrap().unknown_name(), None);
-    for (elements, what, name) in [
-        (
-            json!({ "Condition": { "Null": { "aws:ResourceTag/a": "true" } } }),
-            "condition key",
-            "aws:ResourceTag/a",
-        ),
-        (
-            json!({ "Condition": { "StringLike": { "aws:userid": "${aws:PrincipalTag/a}" } } }),
-            "policy variable",
-            "aws:PrincipalTag/a",
-        ),
-        (
-            json!({ "Condition": { "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::${a:b}:role/x" } } }),
-            "policy variable",
-            "a:b",
-        ),
-        (
-            json!({ "Resource": null, "NotResource": ["*", "arn:aws:iot:*:*:topic/${a:b}"] }),
-            "policy variable",
-            "a:b",
-        ),
-    ] {
-        let document = Document::parse(&with(elements)).unwrap();
-        assert_eq!(document.unknown_name(), Some((what, name)));
-    }
-    let literal =
-        with(json!({ "Resource": "arn:aws:iot:*:*:topic/${a:b}" })).replace("2012-10-17", "2008-10-17");
-    assert_eq!(Document::parse(&literal).unwrap().unknown_name(), None, "there it is no variable");
-}
-
 fn json_value() -> impl Strategy<Value = Value> {
     let word = proptest::sample::select(vec![
         "Version",

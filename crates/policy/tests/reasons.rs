@@ -204,7 +204,25 @@ fn a_call_is_decided_by_what_it_asks_for() {
     };
     assert_eq!(get(Some(false)).outcome, Outcome::Allowed);
     assert_eq!(get(Some(true)).outcome, Outcome::ExplicitDeny);
+    for (operator, value) in [("ArnLike", arn("thing/team-a-*")), ("StringLike", arn("thing/team-a-*"))] {
+        let by_thing = authorizer_by_thing(operator, &value);
+        for (thing, outcome) in [
+            (Some("team-a-1"), Outcome::Allowed),
+            (Some("team-b-1"), Outcome::ImplicitDeny),
+            (None, Outcome::ImplicitDeny),
+        ] {
+            let facts = CallFacts { thing, ..Default::default() };
+            let decision = by_thing.decide("iot:AttachThingPrincipal", "cert", "c", facts, NOW);
+            assert_eq!(decision.outcome, outcome, "{operator} {thing:?}");
+        }
+    }
     assert!(authorizer.connect("c", ConnectFacts::default(), NOW).is_ok());
+}
+
+fn authorizer_by_thing(operator: &str, value: &str) -> Authorizer {
+    let statement = json!({ "Effect": "Allow", "Action": "iot:AttachThingPrincipal", "Resource": arn("cert/*"),
+                            "Condition": { operator: { "iot:thingArn": value } } });
+    authorizer(&[document(&[statement])], ConnectionContext::default())
 }
 
 #[test]

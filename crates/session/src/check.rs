@@ -2,8 +2,11 @@
 //!
 //! Sources: general reference, *AWS IoT Core endpoints and quotas*; developer guide, *MQTT topics*, *Reserved topics*.
 
+use std::fmt::Display;
+
+use bytes::Bytes;
 use dialect::{Dialect, Divergence, Fault};
-use mqtt::{MessageProperties, Text, TopicFilter, TopicName};
+use mqtt::{Carried, Message, MessageProperties, QoS, Text, TopicFilter, TopicName};
 
 use crate::Violation;
 use crate::mutation::{self, Mutation};
@@ -138,6 +141,19 @@ pub fn payload(bytes: usize, dialect: &Dialect) -> Result<(), Violation> {
         return Err(Violation::new(Fault::PayloadTooLarge, detail));
     }
     Ok(())
+}
+
+/// A message of the service itself: QoS 1, without RETAIN.
+///
+/// # Errors
+/// The topic is none, or the payload is larger than a client's may be.
+pub fn event(topic: &str, payload: Bytes, dialect: &Dialect) -> Result<Message, Violation> {
+    let invalid = |error: &dyn Display| Violation::new(Fault::TopicInvalid, error.to_string());
+    let topic = Text::try_from(topic).map_err(|error| invalid(&error))?;
+    let topic = TopicName::try_from(topic).map_err(|error| invalid(&error))?;
+    self::payload(payload.len(), dialect)?;
+    let (qos, properties) = (QoS::AtLeastOnce, Carried::default());
+    Ok(Message { topic, payload, qos, retain: false, properties, expires_at: None, published_by_v5: false })
 }
 
 /// When a message with this Message Expiry Interval ends, by the dialect's clamp.

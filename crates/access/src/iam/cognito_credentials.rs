@@ -122,10 +122,12 @@ impl Access {
         };
         let mut record = IdentityRecord { pool_id, logins: Vec::new(), created: now, is_counted: false };
         if input.identity_id.is_some() {
-            record = self.identity_of(&id, now).await?;
-            if record.pool_id != pool.value.id {
-                return Err(ApiError::not_found(format!("Identity '{id}' not found.")));
-            }
+            let found =
+                self.find_identity(&id, now).await?.filter(|found| found.value.pool_id == pool.value.id);
+            let found = found.ok_or_else(|| ApiError::not_found(format!("Identity '{id}' not found.")))?;
+            // One that is deleted meanwhile stays deleted.
+            COGNITO_IDENTITIES.check(batch, &found.key, Condition::Revision(found.revision));
+            record = found.value;
         }
         if std::mem::take(&mut record.is_counted) {
             // A guest that has a login from now on is none any more.

@@ -57,19 +57,70 @@ pub struct IamConfiguration {
     pub roles: Vec<ConfiguredRole>,
 }
 
+/// A document in the store that would be refused today.
+#[derive(Clone, Debug)]
+pub struct OldDocument {
+    /// Whose it is.
+    pub owner: String,
+    /// Which one, why it would be refused, and what to do.
+    pub detail: String,
+}
+
+impl OldDocument {
+    fn new(owner: &str, which: &str, error: &ApiError) -> Self {
+        let detail = format!(
+            "its {which} counts as it was stored, and would be refused today: write it anew. {}",
+            error.message
+        );
+        Self { owner: owner.to_owned(), detail }
+    }
+}
+
+fn old_policies(owner: &str, policies: &InlinePolicies, longest: usize, found: &mut Vec<OldDocument>) {
+    for (name, text) in policies {
+        if let Err(error) = check_policy(name, text, longest) {
+            found.push(OldDocument::new(owner, &format!("policy {name:?}"), &error));
+        }
+    }
+}
+
 impl Access {
     /// Makes the store say what the configuration file says. What is there already is left alone, so that ids stay.
+    /// Answers the documents that somebody should look at.
     ///
     /// # Errors
     /// A name or a document is not valid, a name or an access key is taken: by something that the API made, or by the
     /// account's owner.
-    pub async fn configure_iam(&self, wanted: &IamConfiguration, now: Timestamp) -> Result<(), ApiError> {
+    pub async fn configure_iam(
+        &self,
+        wanted: &IamConfiguration,
+        now: Timestamp,
+    ) -> Result<Vec<OldDocument>, ApiError> {
         check(wanted)?;
         self.check_owner_keys(wanted, now).await?;
-        until_committed!(self.records, now, |batch| async {
+        let done: Result<(), ApiError> = until_committed!(self.records, now, |batch| async {
             self.plan_users(wanted, now, &mut batch).await?;
             self.plan_roles(wanted, now, &mut batch).await
-        })
+        });
+        done?;
+        self.old_documents(now).await
+    }
+
+    /// Documents in the store that would be refused today: an earlier version took them. They go on to count.
+    async fn old_documents(&self, now: Timestamp) -> Result<Vec<OldDocument>, ApiError> {
+        let mut found = Vec::new();
+        for row in self.records.scan(&IAM_USERS, &Key::EMPTY, None, (MOST, now)).await? {
+            let owner = format!("IAM user {:?}", row.value.name);
+            old_policies(&owner, &row.value.policies, USER_POLICY_CHARACTERS, &mut found);
+        }
+        for row in self.records.scan(&IAM_ROLES, &Key::EMPTY, None, (MOST, now)).await? {
+            let owner = format!("IAM role {:?}", row.value.name);
+            if let Err(error) = check_trust(&row.value.trust) {
+                found.push(OldDocument::new(&owner, "trust policy", &error));
+            }
+            old_policies(&owner, &row.value.policies, ROLE_POLICY_CHARACTERS, &mut found);
+        }
+        Ok(found)
     }
 
     /// An access key has one holder. The owner's keys are looked at first, and would make the owner of a user.

@@ -17,7 +17,7 @@ mod users;
 
 pub use access::{Resource, Touched};
 pub(crate) use cognito_identities::GUESTS;
-pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration};
+pub use configuration::{ConfiguredRole, ConfiguredUser, IamConfiguration, OldDocument};
 pub use policy::CallFacts;
 pub(crate) use session::{Claims, Holder, TokenFault};
 pub use session::{SessionCredentials, SessionKey};

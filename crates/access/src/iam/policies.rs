@@ -114,21 +114,21 @@ impl Access {
 pub(super) fn check_policy(name: &str, document: &str, longest: usize) -> Result<(), ApiError> {
     check_name("policyName", name, 128)?;
     check_raw(document)?;
-    let malformed = |why: &dyn std::fmt::Display| {
-        ApiError::new(ErrorCode::MalformedPolicyDocument, format!("Syntax errors in policy. {why}"))
-    };
-    let document = parse_identity_policy(document, longest).map_err(|error| malformed(&error))?;
-    all_is_built(&document).map_err(|why| malformed(&why))
+    let document = parse_identity_policy(document, longest)
+        .map_err(|error| malformed(format!("Syntax errors in policy. {error}")))?;
+    nothing_is_loosened(&document, "policy")
 }
 
-/// Refuses a document that asks for what never has a value here: a Deny that depends on it would deny nothing, an Allow that
-/// asks for another value would allow everybody.
-pub(super) fn all_is_built(document: &Document) -> Result<(), String> {
-    document.unknown_name().map_or(Ok(()), |(what, name)| {
-        Err(format!(
-            "The {what} {name} is not built in thingcore, and ignoring it could allow too much: leave it out"
-        ))
+/// Refuses a document that would let through more than it says, because what it names never has a value here. What would
+/// let through less is taken: AWS has keys that a policy may well ask for beside others.
+pub(super) fn nothing_is_loosened(document: &Document, kind: &str) -> Result<(), ApiError> {
+    document.loosened().map_or(Ok(()), |why| {
+        Err(malformed(format!("The {kind} would let through more than it says, by its {why}.")))
     })
+}
+
+fn malformed(message: String) -> ApiError {
+    ApiError::new(ErrorCode::MalformedPolicyDocument, message)
 }
 
 /// Characters as sent, white space and all (API reference, `PolicyDocument`).

@@ -8,7 +8,7 @@ use services::commit::until_committed;
 use services::{ApiError, ErrorCode};
 use store::{Key, Stored};
 
-use super::policies::{all_is_built, check_raw};
+use super::policies::{check_raw, nothing_is_loosened};
 use super::shapes::{CreateRoleRequest, ListRequest, ListRolesResponse, Role, RoleRequest, RoleResponse};
 use super::users::{LONGEST_NAME, cut, list_page};
 use super::{check_changeable, check_name, invalid, iso, no_such, not_built};
@@ -148,5 +148,5 @@ pub(super) fn check_trust(text: &str) -> Result<(), ApiError> {
     check_raw(text)?;
     let trust = TrustPolicy::parse(text, TRUST_POLICY_CHARACTERS).map_err(malformed)?;
     let whole = trust.whole(TRUST_POLICY_CHARACTERS).map_err(malformed)?;
-    whole.as_ref().map_or(Ok(()), all_is_built).map_err(malformed)
+    whole.map_or(Ok(()), |whole| nothing_is_loosened(&whole, "trust policy"))
 }

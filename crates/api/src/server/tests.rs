@@ -120,6 +120,43 @@ async fn whoever_has_been_let_in_stays_though_it_is_refused_later() {
 }
 
 #[tokio::test]
+async fn a_signature_that_holds_lets_in_whatever_the_answer_is() {
+    let limits = ServerLimits { head_patience: Duration::from_millis(200), ..ServerLimits::default() };
+    let (address, _stop, _task) = started(limits).await;
+    for (method, path, status) in [("GET", "/no/such/path", "404"), ("DELETE", "/things/t", "409")] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&text(method, path)).await.unwrap();
+        let answer = read_some(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        let (_, ended) = pester(&mut stream, REFUSED, "403", Duration::from_millis(600)).await;
+        assert!(!ended, "after {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_way_when_the_time_is_over_is_answered() {
+    let (short, long) = (Duration::from_millis(100), Duration::from_secs(5));
+    let mut patient = exchange();
+    patient.limits.patience = long;
+    let limits =
+        ServerLimits { head_patience: short, grace: long, farewell: short / 10, ..ServerLimits::default() };
+    let (address, stop, task) = serving(ApiServer::over(patient, limits)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (head, rest) = UNSIGNED.split_at(UNSIGNED.len() - 1);
+    stream.write_all(head).await.unwrap();
+    sleep(short * 4).await;
+    stream.write_all(rest).await.unwrap();
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(read_some(&mut stream).await, "", "it was the last");
+    // The end of the server does not wait so long.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head).await.unwrap();
+    sleep(short * 4).await;
+    stop.send(()).unwrap();
+    timeout(Duration::from_secs(2), task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn heads_beyond_the_limits_are_refused() {
     let (address, _stop, _task) = started(ServerLimits::default()).await;
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(200_000));

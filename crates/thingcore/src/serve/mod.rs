@@ -151,7 +151,9 @@ async fn serve(
 async fn prepare(settings: &Settings, place: &Place, house: &House) -> Result<(), ServeProblem> {
     place.mark_complete().map_err(ServeProblem::new)?;
     let configured = house.access.configure_iam(&settings.iam, house.clock.now()).await;
-    configured.map_err(|error| ServeProblem(error.message))
+    let old = configured.map_err(|error| ServeProblem(error.message))?;
+    old.iter().for_each(|document| house.warn(&document.owner, &document.detail));
+    Ok(())
 }
 
 /// Tells commands on this machine, whoever waits for the ready file, and the person at the terminal.

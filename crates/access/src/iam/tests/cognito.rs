@@ -171,3 +171,24 @@ fn of_two_strangers_for_one_place_one_gets_it() {
     assert_eq!(code(scene.run(scene.access.get_id(input(asked), NOW))), ErrorCode::LimitExceeded);
     assert_eq!((guests(&scene, &id), count(&scene, &COGNITO_IDENTITIES)), (1, 1));
 }
+
+#[test]
+fn an_identity_that_is_deleted_meanwhile_stays_deleted() {
+    let scene = Scene::new();
+    let id = pool(&scene, false);
+    let ask = |user: &str, identity: Option<&str>| {
+        let asked = json!({ "IdentityPoolId": id, "IdentityId": identity, "Logins": { "dev": user } });
+        let made = scene.run(scene.access.get_open_id_token_for_developer_identity(input(asked), NOW));
+        made.map(|token| token.identity_id)
+    };
+    let alice = ask("alice", None).unwrap();
+    let gone = json!({ "IdentityIdsToDelete": [alice] });
+    scene.meddle(move |other| {
+        store::block_on(other.delete_identities(input(gone), NOW)).unwrap();
+    });
+    assert_eq!(code(ask("bob", Some(&alice))), ErrorCode::ResourceNotFound);
+    assert_eq!(
+        (count(&scene, &COGNITO_IDENTITIES), count(&scene, &POOL_IDENTITIES), count(&scene, &LOGINS)),
+        (0, 0, 0)
+    );
+}

@@ -1,5 +1,7 @@
 //! Users and roles of the configuration file.
 
+use registry::iam::{IAM_ROLES, role_key, user_key};
+
 use super::*;
 use crate::OwnerKeys;
 
@@ -83,4 +85,55 @@ fn a_key_of_a_user_does_not_become_the_owners() {
     scene.access.owner_keys = owners(&["K1"]);
     scene.run(scene.access.configure_iam(&IamConfiguration::default(), NOW)).unwrap();
     assert_eq!(count(&scene, &IAM_USERS), 1);
+}
+
+#[test]
+fn what_asks_for_more_than_there_is_does_not_keep_the_server_down() {
+    let scene = Scene::new();
+    let statement = |principal: &str, action: &str, operator: &str, key: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow",{principal},"Action":"{action}","Condition":{{"{operator}":{{"{key}":"true"}}}}}}}}"#
+        )
+    };
+    let mut wanted = configured(&[("a", "K1")]);
+    wanted.users[0].policy = Some(statement(r#""Resource":"*""#, "iot:Do", "Bool", "aws:SecureTransport"));
+    wanted.roles[0].trust = Some(statement(
+        r#""Principal":{"Service":"iot.amazonaws.com"}"#,
+        "sts:AssumeRole",
+        "StringEquals",
+        "aws:SourceAccount",
+    ));
+    assert!(scene.run(scene.access.configure_iam(&wanted, NOW)).unwrap().is_empty());
+    let caller = origin(signer(&scene, "K1", None, NOW).unwrap().principal);
+    let all = Touched::on(Resource::All);
+    let asked = scene.run(scene.access.authorize(&caller, &["iot:Do"], &all, CallFacts::default(), NOW));
+    assert_eq!(code(asked), ErrorCode::AccessDenied, "it allows nothing");
+}
+
+#[test]
+fn what_is_stored_and_would_be_refused_is_told_at_the_start() {
+    let scene = Scene::new();
+    user(&scene, "u");
+    role(&scene, "r1", r#""*""#);
+    let loose = allow("iot:*").replace("Allow", "Deny").replace(
+        r#""Resource":"*""#,
+        r#""Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/env":"prod"}}"#,
+    );
+    let mut batch = store::Batch::new();
+    let mut stored = scene.run(IAM_USERS.get(&scene.store, &user_key("u"))).unwrap().unwrap();
+    stored.value.policies.insert("old".into(), loose.clone());
+    stored.value.policies.insert("good".into(), allow("iot:*"));
+    IAM_USERS.put(&mut batch, &stored.key, &stored.value);
+    let mut stored = scene.run(IAM_ROLES.get(&scene.store, &role_key("r1"))).unwrap().unwrap();
+    stored.value.trust = loose.replace(r#""Resource":"*""#, r#""Principal":"*""#);
+    stored.value.policies.insert("older".into(), loose);
+    IAM_ROLES.put(&mut batch, &stored.key, &stored.value);
+    scene.run(store::Store::commit(&scene.store, batch)).unwrap();
+    let told = scene.run(scene.access.configure_iam(&configured(&[("a", "K1")]), NOW)).unwrap();
+    let of: Vec<_> = told.iter().map(|one| one.owner.as_str()).collect();
+    assert_eq!(of, [r#"IAM user "u""#, r#"IAM role "r1""#, r#"IAM role "r1""#]);
+    for (one, says) in told.iter().zip([r#"policy "old""#, "trust policy", r#"policy "older""#]) {
+        let detail = &one.detail;
+        assert!(detail.contains(says) && detail.contains("aws:ResourceTag/env is not built"), "{detail}");
+    }
 }
