@@ -77,6 +77,7 @@ impl Flaw {
             Self::Inside(Mutation::PublishesAnything) => 42,
             Self::Inside(Mutation::SavesOnce) => 60,
             Self::Inside(Mutation::IgnoresThroughput) => 80,
+            Self::Inside(Mutation::IgnoresRetainHandling) => 145,
             Self::Inside(Mutation::ForgetsReturned) => 190,
             Self::Inside(Mutation::IgnoresConnectRate) => 60,
             Self::Inside(Mutation::TrimsOnce) => 1280,
