@@ -17,8 +17,7 @@ use session::{Conversation, Named, Offer, Paper, Session, Subscription, WillPlan
 use crate::connections::LastTerms;
 use crate::direct::Awaited;
 use crate::durable::Saved;
-use standing::Flow;
-use standing::{Glance, Standing};
+use standing::{Flow, Glance, Standing};
 
 /// A client's place in the directory.
 #[derive(Debug)]

@@ -18,8 +18,7 @@ use crate::connection::{Connection, Seated};
 use crate::lifecycle::Named;
 use crate::publish::Report;
 use crate::report::{self, Arrived, Departure};
-use standing::{Bearer, Granted, Standing};
-use standing::{Credential, Link};
+use standing::{Bearer, Credential, Granted, Link, Standing};
 
 use crate::{Broker, Clock, broker::Inner};
 

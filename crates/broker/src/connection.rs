@@ -15,8 +15,7 @@ use session::{Conversation, Paper};
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Live, Subscriber};
 use crate::report::{self, Departure};
-use standing::Standing;
-use standing::{Flow, LinkEnd};
+use standing::{Flow, LinkEnd, Standing};
 
 /// About how many bytes one `poll_output` gives.
 const WRITE_BUDGET: usize = 64 * 1024;

@@ -17,8 +17,7 @@ use session::{Dropped, Note, Terms, Violation};
 use crate::broker::Inner;
 use crate::connection::Connection;
 use crate::publish::{Denied, Fate, Report, WayOut};
-use standing::Link;
-use standing::Standing;
+use standing::{Link, Standing};
 
 /// A client at its CONNECT.
 pub(crate) fn arriving<'a>(

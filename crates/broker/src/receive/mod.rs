@@ -21,8 +21,7 @@ use crate::connection::Connection;
 use crate::direct::{self, Awaited};
 use crate::durable::{Job, Then};
 use crate::publish::{Outcome, Sender, Volley};
-use standing::Flow;
-use standing::{Standing, View};
+use standing::{Flow, Standing, View};
 use window::Window;
 
 /// Takes in a batch.

@@ -20,8 +20,7 @@ use crate::durable::{Job, Then};
 use crate::lifecycle::{Change, Named};
 use crate::publish::Outcome;
 use crate::report;
-use standing::Flow;
-use standing::Standing;
+use standing::{Flow, Standing};
 
 /// How many refused filters of one packet are told of.
 const MOST_TOLD: usize = 8;

@@ -179,7 +179,7 @@ fn oasis() -> Arc<House> {
     })
 }
 
-fn with_delayed_will(connect: &mut Connect) {
+pub(super) fn with_delayed_will(connect: &mut Connect) {
     connect.clean_start = false;
     connect.properties.session_expiry_interval = Some(600);
     connect.will = will("gone", "c");

@@ -10,7 +10,7 @@ use mqtt::{Connect, Packet, PacketId, Publish, QoS, Text, Version};
 use store::memory::{MemoryJournal, MemoryStore};
 use store::{Journal, Store, block_on};
 
-use super::between::{breaks, conclude, wills};
+use super::between::{breaks, conclude, wills, with_delayed_will};
 use super::house::{House, Watched, connect, will};
 use crate::Deletion;
 
@@ -35,6 +35,12 @@ fn lasting(connect: &mut Connect) {
 /// A client whose session is to end with its connection.
 fn short(id: &str) -> Connect {
     Connect { clean_start: false, ..connect(id, Version::V5) }
+}
+
+/// A client with a session whose will waits for a minute.
+fn leaves_a_will(house: &Arc<House>) {
+    let mut client = house.client_with("c", Version::V5, with_delayed_will);
+    client.cut();
 }
 
 #[test]
@@ -74,12 +80,7 @@ fn the_session_that_it_resumed_is_what_it_was() {
 fn a_will_that_waits_for_its_delay_waits_on() {
     let store = MemoryStore::new();
     let house = oasis(&store);
-    let mut client = house.client_with("c", Version::V5, |connect| {
-        lasting(connect);
-        connect.will = will("gone", "c");
-        connect.will.iter_mut().for_each(|will| will.delay_interval = Some(60));
-    });
-    client.cut();
+    leaves_a_will(&house);
     store.fail("full");
     assert!(house.try_connect(House::anybody(), short("c")).is_err());
     store.recover();
@@ -98,12 +99,7 @@ fn a_will_that_waits_for_its_delay_waits_on() {
 fn a_session_that_is_deleted_meanwhile_is_over() {
     let store = MemoryStore::new();
     let house = oasis(&store);
-    let mut client = house.client_with("c", Version::V5, |connect| {
-        lasting(connect);
-        connect.will = will("gone", "c");
-        connect.will.iter_mut().for_each(|will| will.delay_interval = Some(60));
-    });
-    client.cut();
+    leaves_a_will(&house);
     house.work();
     let (now, mut cx) = (house.now(), Context::from_waker(Waker::noop()));
     let clock = move || now;
