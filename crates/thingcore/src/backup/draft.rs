@@ -123,14 +123,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
+    use crate::backup::names;
 
     /// As a backup that begins does it.
     fn begun(file: &Path) -> Draft {

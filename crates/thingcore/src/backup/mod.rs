@@ -66,3 +66,12 @@ impl BackupProblem {
 fn is_pipe(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
+
+/// What lies in a folder, by name.
+#[cfg(test)]
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

@@ -119,14 +119,7 @@ fn is_of_owner(_path: &Path, _own: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
+    use crate::backup::names;
 
     #[test]
     fn what_a_killed_run_left_is_removed_and_nothing_else() {
