@@ -181,8 +181,10 @@ impl Groups {
             }
             // The last member may have left, and another come.
             Kind::Unsubscribed => self.dissolve(None, book),
-            // Who begins anew is no member any more. The book still has the session of before.
+            // Who begins anew is no member any more, nor is one whose session is over. The book still has that session, and
+            // the next member may come before all is quiet.
             Kind::Connected if !heard.flag => self.dissolve(Book::client(&heard.client), book),
+            Kind::SessionExpired => self.dissolve(Book::client(&heard.client), book),
             // Its answer is no promise.
             Kind::PublishDenied | Kind::PublishRefused => {
                 self.asked

@@ -209,8 +209,12 @@ impl Arrivals {
         self.asked.retain(|asked| book.seats.get(&asked.wire).is_some_and(|seat| !seat.ended));
         let due = std::mem::take(&mut self.due);
         let limits = book.dialect().limits();
-        let rates =
-            [limits.throughput_per_connection, limits.publishes_out_per_account, limits.queued_per_account];
+        let rates = [
+            limits.publishes_per_connection,
+            limits.throughput_per_connection,
+            limits.publishes_out_per_account,
+            limits.queued_per_account,
+        ];
         if rates.iter().any(|rate| rate.limit().is_some()) {
             return Ok(());
         }
