@@ -194,6 +194,7 @@ impl Inner {
         (packet_id, topic_key): (Option<PacketId>, u64),
         now: Timestamp,
     ) {
+        let is_omitted = mutation::is(Mutation::OmitsProperties);
         let fact = events::PublishIn {
             origin,
             topic: message.topic.as_str(),
@@ -202,7 +203,7 @@ impl Inner {
             retain: message.retain,
             bytes: message.payload.len(),
             packet_id: packet_id.map(PacketId::get),
-            properties: message.properties.byte_len(),
+            properties: if is_omitted { 0 } else { message.properties.byte_len() },
         };
         self.emit(now, &fact.into());
     }
@@ -273,6 +274,7 @@ impl Inner {
     pub fn report_received(&self, client: Client<'_>, packets: &[Packet], now: Timestamp) {
         for packet in packets {
             match packet {
+                Packet::PubAck(_) if mutation::is(Mutation::AcknowledgesUntold) => {}
                 Packet::PubAck(ack) => self.report_acknowledged(client, ack, now),
                 Packet::Subscribe(asked) => self.report_subscribe_received(client, asked, now),
                 Packet::PingReq => self.emit(now, &events::PingAnswered { client }.into()),
@@ -291,7 +293,10 @@ impl Inner {
         let filters: usize = asked.filters.iter().map(|request| request.filter.len()).sum();
         let bytes = filters + asked.user_properties.byte_len();
         let filters = asked.filters.len();
-        self.emit(now, &events::SubscribeReceived { client, filters, bytes }.into());
+        let times = if mutation::is(Mutation::SubscribesTwice) { 2 } else { 1 };
+        for _ in 0..times {
+            self.emit(now, &events::SubscribeReceived { client, filters, bytes }.into());
+        }
     }
 
     pub fn report_subscribed(&self, client: Client<'_>, filter: &str, qos: QoS, now: Timestamp) {

@@ -115,6 +115,14 @@ pub enum Mutation {
     IgnoresSubscriptionBound,
     /// A subscription that asks for nothing retained brings it.
     IgnoresRetainHandling,
+    /// What is told of a publish leaves its properties out, and so does the bill.
+    OmitsProperties,
+    /// A PUBACK is told of to nobody, and so is not billed.
+    AcknowledgesUntold,
+    /// A SUBSCRIBE is told of twice.
+    SubscribesTwice,
+    /// The will of a CONNECT does not count.
+    OmitsWill,
 }
 
 impl Mutation {
@@ -175,6 +183,10 @@ impl Mutation {
         Self::IgnoresConnectRate,
         Self::IgnoresSubscriptionBound,
         Self::IgnoresRetainHandling,
+        Self::OmitsProperties,
+        Self::AcknowledgesUntold,
+        Self::SubscribesTwice,
+        Self::OmitsWill,
     ];
 }
 

@@ -8,6 +8,7 @@ use dialect::{Dialect, Divergence, Fault};
 use identity::ClientId;
 use mqtt::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Text, Version};
 
+use crate::mutation::{self, Mutation};
 use crate::will::WillPlan;
 use crate::{Note, Notes, Violation, check};
 
@@ -231,6 +232,7 @@ pub fn connect_bytes(connect: &Connect) -> usize {
     let will = connect
         .will
         .as_deref()
+        .filter(|_| !mutation::is(Mutation::OmitsWill))
         .map_or(0, |will| will.topic.len() + will.payload.len() + will.properties.byte_len());
     connect.client_id.len()
         + connect.user_name.as_ref().map_or(0, |text| text.len())

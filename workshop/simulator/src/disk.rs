@@ -13,13 +13,13 @@ use std::task::Waker;
 use std::time::Duration;
 
 use identity::Timestamp;
+use models::marks::{Mark, Marks};
 use parking_lot::Mutex;
 use store::memory::{MemoryJournal, MemoryStore};
 use store::recent::Memory;
 use store::{Journal, Key, Position, Space, StoreError, block_on};
 
 use crate::clock::Clock;
-use crate::marks::{Mark, Marks};
 use crate::rng::Rng;
 use operation::{Operation, Ticket};
 

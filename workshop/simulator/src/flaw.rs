@@ -137,9 +137,12 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::SavesOnce | M::VacatesBeforeTheDisk => &["deliveries", "wills", "expiry", "growth", "loss"],
         M::LiveOvertakesBacklog => &["order"],
         M::SeatsTheOlder => &["seats"],
-        M::KeepsFirstAlias => &["loss", "groups", "retained", "permits", "expiry", "answers", "redelivery"],
+        M::KeepsFirstAlias => {
+            &["traffic", "loss", "groups", "retained", "permits", "expiry", "answers", "redelivery"]
+        }
         M::ForgetsIdentifier => &["identifiers"],
         M::DeliversUntold | M::IgnoresUnsubscribe | M::HalvesQueueBound => &["deliveries"],
+        M::OmitsProperties | M::AcknowledgesUntold | M::SubscribesTwice | M::OmitsWill => &["traffic"],
         M::IgnoresAccountRates
         | M::IgnoresPublishRate
         | M::IgnoresConnectRate

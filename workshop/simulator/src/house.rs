@@ -8,6 +8,8 @@ use broker::{Broker, BrokerParts, Credential, Durability};
 use dialect::Dialect;
 use events::{Observer, Observers};
 use identity::{AccountId, CertificateId, Principal, Region, Site, Timestamp};
+use models::heard::Ears;
+use models::rules::{ACCOUNT, REGION, certificate_id};
 use pki::{CertificateAuthority, Serial};
 use registry::CertificateRecord;
 use services::commit::Records;
@@ -17,30 +19,15 @@ use store::{Batch, Journal, Store, StoreError, block_on};
 use crate::bill::Bill;
 use crate::clock::{Clock, START};
 use crate::disk::Disk;
-use crate::heard::Ears;
 use crate::rng::Rng;
 use crate::tasks::Task;
 
-/// The Region that is played.
-pub const REGION: &str = "eu-west-1";
-/// The account that is played.
-pub const ACCOUNT: &str = "123456789012";
 /// How often the product looks at the time at least.
 const TICK: Duration = Duration::from_secs(1);
 
 static AUTHORITY: LazyLock<Option<Arc<CertificateAuthority>>> = LazyLock::new(|| {
     CertificateAuthority::generate("simulator", Serial::from_random([7; 16]), START).ok().map(Arc::new)
 });
-
-/// The certificate of a client.
-pub fn certificate_id(client: usize) -> String {
-    format!("{:02x}", client + 16).repeat(32)
-}
-
-/// Its ARN.
-pub fn certificate_arn(client: usize) -> String {
-    format!("arn:aws:iot:{REGION}:{ACCOUNT}:cert/{}", certificate_id(client))
-}
 
 /// What a client shows.
 pub fn credential(client: usize) -> Option<Credential> {

@@ -6,18 +6,12 @@
 
 pub mod action;
 mod bill;
-pub mod book;
-pub mod checkers;
 mod client;
 mod clock;
 mod disk;
-pub mod fact;
 pub mod flaw;
-pub mod heard;
 mod house;
-pub mod marks;
 mod rng;
-pub mod rules;
 pub mod run;
 mod settings;
 mod tasks;

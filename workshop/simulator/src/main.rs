@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use models::marks::Mark;
 use thingcore_simulator::flaw::Flaw;
-use thingcore_simulator::marks::Mark;
 use thingcore_simulator::run::{Case, STEPS, Totals, many, numbers};
 use thingcore_simulator::world::{Failure, World};
 

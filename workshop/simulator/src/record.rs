@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use models::checkers;
+use models::marks::Mark;
 use serde_json::{Map, Value, json};
-use thingcore_simulator::checkers;
-use thingcore_simulator::marks::Mark;
 use thingcore_simulator::run::{EDITION, Totals};
 
 /// A mistake on purpose, and where it was seen.

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use models::marks::Marks;
+
 use crate::action::{Action, trace};
 use crate::flaw::Flaw;
-use crate::marks::Marks;
 use crate::world::{Failure, World};
 
 /// Steps of a world, unless somebody asks for another number.
@@ -13,7 +14,8 @@ pub const STEPS: usize = 150;
 /// Which edition of worlds is drawn: a seed is one world in each. What is recorded of an older one stays what it was.
 ///
 /// 2: deaths in the middle of a turn and of a start, clients that may not retain, Retain Handling, narrow rates of one client.
-pub const EDITION: u32 = 2;
+/// 3: what packets carry beside what they need (properties, user names, reasons), messages of more than one step of the bill.
+pub const EDITION: u32 = 3;
 
 /// How often a failing trace is tried again with less in it.
 const TRIES: usize = 400;

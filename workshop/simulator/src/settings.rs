@@ -28,6 +28,8 @@ pub struct Settings {
     pub dies_midway: bool,
     /// Some clients may publish everything and retain nothing, and some ask for what is retained otherwise than by default.
     pub retains_otherwise: bool,
+    /// Packets carry properties, a CONNECT a user name; and some messages are larger than a step of the bill.
+    pub carries_more: bool,
 }
 
 impl Settings {
@@ -68,8 +70,9 @@ impl Settings {
             narrow(&mut dialect, &mut rng);
         }
         let dies_midway = rng.chance(25) && edition >= 2;
-        let retains_otherwise = edition >= 2;
-        Self { dialect: Arc::new(dialect), name, durability, flaw, dies_midway, retains_otherwise }
+        let (retains_otherwise, carries_more) = (edition >= 2, edition >= 3);
+        let dialect = Arc::new(dialect);
+        Self { dialect, name, durability, flaw, dies_midway, retains_otherwise, carries_more }
     }
 }
 

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use broker::{Broker, Connection, Refused};
 use bytes::{Buf, BytesMut};
 use identity::Timestamp;
+use models::fact::Fact;
+use models::heard::Ears;
+use models::marks::{Mark, Marks};
 use mqtt::{Decoder, Packet, Text, Version};
 
 use crate::clock::Clock;
-use crate::fact::Fact;
-use crate::heard::Ears;
-use crate::marks::{Mark, Marks};
 use crate::rng::Rng;
 use crate::tasks::{Flag, Task};
 

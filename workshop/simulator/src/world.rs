@@ -3,6 +3,7 @@
 
 mod death;
 mod deeds;
+mod extras;
 mod finish;
 mod law;
 mod noted;
@@ -12,6 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::Timestamp;
+use models::book::Book;
+use models::checkers::{self, Checker};
+use models::fact::Fact;
+use models::heard::Ears;
+use models::marks::{Mark, Marks};
+use models::rules::Rules;
 use mqtt::{Packet, Version};
 use registry::CERTIFICATES;
 use registry::attachments::TARGET_POLICIES;
@@ -19,18 +26,12 @@ use registry::policies::POLICIES;
 use services::ApiError;
 
 use crate::action::Action;
-use crate::book::Book;
-use crate::checkers::{self, Checker};
 use crate::client::{Client, Reaction};
 use crate::clock::Clock;
 use crate::disk::{Disk, Mood};
-use crate::fact::Fact;
 use crate::flaw::Flaw;
-use crate::heard::Ears;
 use crate::house::{self, House, Plan, Unstarted};
-use crate::marks::{Mark, Marks};
 use crate::rng::Rng;
-use crate::rules::Rules;
 use crate::run::Case;
 use crate::settings::{CLIENTS, Settings};
 use crate::tasks::Task;
@@ -389,7 +390,9 @@ impl World {
         let version: Version = client.version;
         if let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.number) == client.wire) {
             self.written += 1;
-            wire.write(packet, version, self.written);
+            let noted =
+                self.settings.carries_more.then(|| extras::with_a_note(packet, version, self.written));
+            wire.write(noted.flatten().as_ref().unwrap_or(packet), version, self.written);
         }
         if let Some(ping) = self.pings.get_mut(number) {
             *ping = Timestamp(now.millis() + 20_000);

@@ -6,9 +6,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use models::marks::Mark;
 use parking_lot::Mutex;
 use serde_json::Value;
-use thingcore_simulator::marks::Mark;
 use thingcore_simulator::run::{Case, STEPS, Totals, many};
 use thingcore_simulator::world::World;
 

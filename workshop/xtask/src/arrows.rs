@@ -57,6 +57,7 @@ const HOUSE: &[(&str, Tier)] = &[
     ("thingcore-commands", Tier::Product),
     ("thingcore", Tier::Product),
     ("thingcore-oracle", Tier::Workshop),
+    ("thingcore-models", Tier::Workshop),
     ("thingcore-bench", Tier::Workshop),
     ("thingcore-count", Tier::Workshop),
     ("thingcore-simulator", Tier::Workshop),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use identity::Timestamp;
+use models::marks::Mark;
 use parking_lot::Mutex;
 use store::{
     Append, Batch, Boxed, Change, CommitError, Entry, Feed, FeedError, Journal, Key, Position, Record,
@@ -13,7 +14,6 @@ use store::{
 
 use super::Disk;
 use super::operation::{Operation, Outcome, Ticket};
-use crate::marks::Mark;
 
 /// The write's answer.
 async fn answer(ticket: Arc<Mutex<Ticket>>) -> Option<Outcome> {

@@ -7,13 +7,13 @@ use std::time::Duration;
 use broker::{Connection, Flow, Link, LinkEnd};
 use bytes::{Buf, BytesMut};
 use identity::Timestamp;
+use models::fact::Fact;
+use models::heard::FIRST_PORT;
+use models::marks::Mark;
 use mqtt::{Connect, Malformed, Packet};
 
 use super::{DOWN_BYTES, Mode, Scene, Side, Wire};
-use crate::fact::Fact;
-use crate::heard::FIRST_PORT;
 use crate::house::credential;
-use crate::marks::Mark;
 use crate::tasks::Task;
 
 /// Bytes waiting for the link beyond which nothing more is taken from the broker and nothing more is read.

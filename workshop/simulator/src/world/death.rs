@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use models::fact::Fact;
+use models::heard::Ears;
+use models::marks::Mark;
+
 use super::World;
 use crate::client::Client;
-use crate::fact::Fact;
-use crate::heard::Ears;
-use crate::marks::Mark;
 use crate::rng::Rng;
 use crate::wire::Wire;
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use models::fact::Fact;
+use models::marks::Mark;
 use mqtt::{Disconnect, Packet, PacketId, Publish, QoS, ReasonCode};
 use services::shapes::GetRetainedMessageRequest;
 
@@ -11,8 +13,6 @@ use super::speech::{Manner, text};
 use crate::action::Deed;
 use crate::client::ack;
 use crate::disk::Mood;
-use crate::fact::Fact;
-use crate::marks::Mark;
 use crate::settings::CLIENTS;
 use crate::tasks::Task;
 use crate::wire::{Mode, Wire};

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use broker::Footprint;
+use models::fact::Fact;
 use mqtt::ReasonCode;
 use store::{Space, Store, block_on};
 
 use super::World;
 use super::speech::Manner;
 use crate::disk::Mood;
-use crate::fact::Fact;
 use crate::rng::Rng;
 use crate::settings::CLIENTS;
 use crate::wire::Mode;

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use identity::Timestamp;
+use models::rules::{certificate_arn, certificate_id};
 use services::shapes::{
     AttachPolicyRequest, CertificateStatus, CreatePolicyRequest, CreatePolicyVersionRequest,
     DeletePolicyVersionRequest, DetachPolicyRequest, ListPolicyVersionsRequest, UpdateCertificateRequest,
@@ -10,7 +11,6 @@ use services::shapes::{
 use services::{ApiError, Services};
 
 use super::World;
-use crate::house::{certificate_arn, certificate_id};
 use crate::settings::CLIENTS;
 use crate::tasks::Task;
 

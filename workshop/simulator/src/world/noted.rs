@@ -2,13 +2,13 @@
 
 use dialect::DisconnectReason;
 use events::{DropReason, Kind};
+use models::checkers::is_shared;
+use models::fact::Fact;
+use models::heard::Heard;
+use models::marks::Mark;
 use mqtt::{Packet, QoS};
 
 use super::World;
-use crate::checkers::is_shared;
-use crate::fact::Fact;
-use crate::heard::Heard;
-use crate::marks::Mark;
 
 impl World {
     pub(super) fn mark(&self, fact: &Fact) {
@@ -33,6 +33,12 @@ impl World {
     }
 
     fn mark_heard(&self, heard: &Heard) {
+        if heard.properties > 0 {
+            self.marks.hit(Mark::Accompanied);
+        }
+        if heard.bytes > STEP {
+            self.marks.hit(Mark::ManySteps);
+        }
         match heard.kind {
             Kind::Connected if heard.flag => {
                 self.marks.hit(Mark::Resumed);
@@ -108,6 +114,9 @@ impl World {
         self.marks.hit(if again { Mark::Redelivered } else { Mark::SentAgainOnResume });
     }
 }
+
+/// Bytes of one step of the bill.
+const STEP: usize = 5 * 1024;
 
 const PLAIN: &[(Kind, Mark)] = &[
     (Kind::SessionExpired, Mark::SessionExpired),

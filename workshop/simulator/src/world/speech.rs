@@ -1,15 +1,15 @@
 //! The packets of simulated clients: what is legal and random.
 
 use bytes::Bytes;
+use models::marks::Mark;
 use mqtt::{
-    Connect, ConnectProperties, MessageProperties, Packet, Publish, QoS, RetainHandling, Subscribe,
-    SubscribeRequest, Text, Unsubscribe, UserProperties, Version, Will,
+    Connect, ConnectProperties, Packet, Publish, QoS, RetainHandling, Subscribe, SubscribeRequest, Text,
+    Unsubscribe, UserProperties, Version, Will,
 };
 use smallvec::smallvec;
 
 use super::World;
 use crate::client::Sent;
-use crate::marks::Mark;
 use crate::rng::Rng;
 
 /// A text that is short and has no NUL.
@@ -78,6 +78,7 @@ impl World {
             _ => 10,
         };
         let length = self.rng.place(long);
+        let length = self.large().unwrap_or(length);
         Bytes::from(format!("m{} {}", self.messages, ".".repeat(length)))
     }
 
@@ -97,6 +98,7 @@ impl World {
         let properties = ConnectProperties {
             session_expiry_interval: is_v5.then_some(manner.expiry),
             receive_maximum,
+            user_properties: self.pairs(is_v5),
             ..ConnectProperties::default()
         };
         let will = manner.will.then(|| self.will(number, wire, is_v5));
@@ -105,7 +107,7 @@ impl World {
             clean_start: manner.clean,
             keep_alive: if self.rng.chance(80) { 60 } else { 30 },
             client_id: text(&id),
-            user_name: None,
+            user_name: self.user_name(),
             password: None,
             will,
             properties,
@@ -120,7 +122,7 @@ impl World {
             qos: if self.rng.chance(50) { QoS::AtLeastOnce } else { QoS::AtMostOnce },
             retain: false,
             delay_interval: delay,
-            properties: MessageProperties::default(),
+            properties: self.message_properties(is_v5),
             message_expiry_interval: None,
         })
     }
@@ -140,10 +142,11 @@ impl World {
         let no_local = self.rng.chance(10);
         let identifier = (self.is_oasis() && self.rng.chance(40)).then(|| self.rng.between(1, 300) as u32);
         let retain_handling = self.retain_handling();
+        let is_v5 = self.clients.get(number)?.version == Version::V5;
+        let user_properties = self.pairs(is_v5);
         let client = self.clients.get_mut(number)?;
         let packet_id = client.next_id()?;
         client.asked.insert(packet_id.get(), ());
-        let is_v5 = client.version == Version::V5;
         let request = |filter: &String| SubscribeRequest {
             filter: text(filter),
             qos,
@@ -154,7 +157,7 @@ impl World {
         Some(Packet::Subscribe(Subscribe {
             packet_id,
             subscription_identifier: identifier.filter(|_| is_v5),
-            user_properties: UserProperties::default(),
+            user_properties,
             filters: filters.iter().map(request).collect(),
         }))
     }
@@ -193,6 +196,8 @@ impl World {
         let payload = if deletes { Bytes::new() } else { self.payload() };
         let expires = self.rng.chance(15).then(|| self.rng.between(1, 40) as u32);
         let alias = if self.rng.chance(30) { self.rng.between(1, 3) as u16 } else { 0 };
+        let is_v5 = self.clients.get(number).is_some_and(|client| client.version == Version::V5);
+        let properties = self.message_properties(is_v5).into();
         let Some(client) = self.clients.get_mut(number) else { return };
         // A client does not go beyond what it was told; this one stays well below.
         if client.sent.len() > 20 {
@@ -205,7 +210,8 @@ impl World {
             topic: text(topic),
             packet_id,
             payload,
-            message_expiry_interval: expires.filter(|_| client.version == Version::V5),
+            message_expiry_interval: expires.filter(|_| is_v5),
+            properties,
             ..Publish::default()
         };
         if packet_id.is_some() {

@@ -164,6 +164,8 @@ mod tests {
             topic: "t/a/0".to_owned(),
             flag: false,
             packet_id: None,
+            bytes: 0,
+            properties: 0,
             dropped: Some(DropReason::Expired),
             reason: None,
             action: "",
@@ -181,7 +183,13 @@ mod tests {
         assert_eq!(lives.dropped(&drop_at(10), &book), Ok(()));
         assert!(lives.dropped(&drop_at(19), &book).is_err(), "that one is gone");
         lives.gave(4, 1, &publish("m2", 20), false);
-        lives.answered(4, 1, &Packet::PubAck(crate::client::ack(mqtt::PacketId::FIRST)));
+        let puback = mqtt::Ack {
+            packet_id: mqtt::PacketId::FIRST,
+            code: mqtt::ReasonCode::Success,
+            reason_string: None,
+            user_properties: mqtt::UserProperties::default(),
+        };
+        lives.answered(4, 1, &Packet::PubAck(puback));
         assert!(lives.dropped(&drop_at(30), &book).is_err(), "the client has it");
         lives.died();
         assert_eq!(lives.dropped(&drop_at(30), &book), Ok(()), "it may have been read again");

@@ -25,8 +25,12 @@ pub struct Heard {
     pub topic: String,
     /// RETAIN of a publish; session present of a CONNECT; QoS 0 of a delivery.
     pub flag: bool,
-    /// The packet identifier of a publish.
+    /// The packet identifier of a publish or of what is acknowledged.
     pub packet_id: Option<u16>,
+    /// Bytes of payload, or of the packet, as they count for the bill.
+    pub bytes: usize,
+    /// Bytes of MQTT 5 properties of a message, as they count.
+    pub properties: usize,
     /// Why a message was dropped.
     pub dropped: Option<DropReason>,
     /// Why a connection ended.
@@ -58,16 +62,30 @@ impl Heard {
             topic: event.topic().unwrap_or_default().to_owned(),
             flag: false,
             packet_id: None,
+            bytes: 0,
+            properties: 0,
             dropped: None,
             reason: None,
             action: "",
             fault: event.fault().map(|fault| format!("{fault:?}")).unwrap_or_default(),
         };
         match event {
-            Event::Connected(e) => Self { flag: e.session_present, ..plain },
-            Event::PublishIn(e) => Self { flag: e.retain, packet_id: e.packet_id, ..plain },
-            Event::PublishOut(e) => Self { flag: e.qos == mqtt::QoS::AtMostOnce, ..plain },
-            Event::WillPublished(e) => Self { flag: e.retain, ..plain },
+            Event::Connected(e) => Self { flag: e.session_present, bytes: e.bytes, ..plain },
+            Event::PublishIn(e) => {
+                let plain = Self { packet_id: e.packet_id, ..plain };
+                Self { flag: e.retain, bytes: e.bytes, properties: e.properties, ..plain }
+            }
+            Event::PublishOut(e) => {
+                let flag = e.qos == mqtt::QoS::AtMostOnce;
+                Self { flag, bytes: e.bytes, properties: e.properties, ..plain }
+            }
+            Event::Redelivered(e) => Self { bytes: e.bytes, properties: e.properties, ..plain },
+            Event::Queued(e) => Self { bytes: e.bytes, properties: e.properties, ..plain },
+            Event::WillPublished(e) => {
+                Self { flag: e.retain, bytes: e.bytes, properties: e.properties, ..plain }
+            }
+            Event::Acknowledged(e) => Self { packet_id: Some(e.packet_id), bytes: e.bytes, ..plain },
+            Event::SubscribeReceived(e) => Self { bytes: e.bytes, ..plain },
             Event::PublishDenied(e) => Self { action: e.action, ..plain },
             Event::DeliveryDropped(e) => Self { dropped: Some(e.why), ..plain },
             Event::Disconnected(e) => Self { reason: Some(e.reason), ..plain },

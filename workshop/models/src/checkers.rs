@@ -14,6 +14,7 @@ mod quotas;
 mod redelivery;
 mod retained;
 mod seats;
+mod traffic;
 mod wills;
 
 use identity::Timestamp;
@@ -57,6 +58,7 @@ pub fn all(marks: &Marks) -> Vec<Box<dyn Checker>> {
         Box::new(order::Order::default()),
         Box::new(growth::Growth),
         Box::new(identifiers::Identifiers::new(marks.clone())),
+        Box::new(traffic::Traffic::default()),
     ]
 }
 
@@ -67,12 +69,12 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// What tells a message from every other: the first word of its payload.
-pub(crate) fn word(publish: &Publish) -> String {
+pub fn word(publish: &Publish) -> String {
     let text = String::from_utf8_lossy(&publish.payload);
     text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Topics of shared groups are used for nothing else.
-pub(crate) fn is_shared(topic: &str) -> bool {
+pub fn is_shared(topic: &str) -> bool {
     topic.starts_with("g/")
 }

@@ -10,7 +10,20 @@ use serde_json::Value;
 use store::memory::MemoryStore;
 use store::{Key, block_on};
 
-use crate::house::{ACCOUNT, REGION, certificate_arn, certificate_id};
+/// Where all clients live.
+pub const REGION: &str = "eu-west-1";
+/// Whose they are.
+pub const ACCOUNT: &str = "123456789012";
+
+/// The certificate of a client: what its connections and records name.
+pub fn certificate_id(client: usize) -> String {
+    format!("{:02x}", client + 16).repeat(32)
+}
+
+/// Its ARN.
+pub fn certificate_arn(client: usize) -> String {
+    format!("arn:aws:iot:{REGION}:{ACCOUNT}:cert/{}", certificate_id(client))
+}
 
 /// The documents of every client's certificate, and whether it is ACTIVE.
 #[derive(Clone, Debug, Default, PartialEq)]

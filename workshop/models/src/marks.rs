@@ -88,6 +88,8 @@ marks! {
     LinkOvertaken = "a later send of another link overtook an earlier one",
     AliasUsed = "a client published by a topic alias",
     Identified = "a message carried a subscription identifier",
+    Accompanied = "a message carried properties that count for the bill",
+    ManySteps = "a message took more than one step of the bill",
 }
 
 /// How often each was hit. Clones count together.
