@@ -293,10 +293,9 @@ impl Inner {
         let filters: usize = asked.filters.iter().map(|request| request.filter.len()).sum();
         let bytes = filters + asked.user_properties.byte_len();
         let filters = asked.filters.len();
-        let times = if mutation::is(Mutation::SubscribesTwice) { 2 } else { 1 };
-        for _ in 0..times {
-            self.emit(now, &events::SubscribeReceived { client, filters, bytes }.into());
-        }
+        let times = 1 + u8::from(mutation::is(Mutation::SubscribesTwice));
+        let event = events::SubscribeReceived { client, filters, bytes }.into();
+        (0..times).for_each(|_| self.emit(now, &event));
     }
 
     pub fn report_subscribed(&self, client: Client<'_>, filter: &str, qos: QoS, now: Timestamp) {

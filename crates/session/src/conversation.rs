@@ -10,6 +10,7 @@ use mqtt::{
 };
 use smallvec::SmallVec;
 
+use crate::mutation::{self, Mutation};
 use crate::on::publish::{Aliases, Inbound};
 use crate::on::subscribe::{SubscribeAsked, UnsubscribeAsked};
 use crate::throttle::{AccountPace, Pace};
@@ -316,6 +317,9 @@ impl Conversation {
     /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].
     pub(crate) fn is_too_large(&self, offer: &Offer) -> bool {
         let most = self.terms.client_packet_max as usize;
+        if mutation::is(Mutation::IgnoresPacketSize) {
+            return false;
+        }
         if offer.identifiers.is_empty() && offer.parcel.is_surely_within(most) {
             return false;
         }

@@ -123,6 +123,14 @@ pub enum Mutation {
     SubscribesTwice,
     /// The will of a CONNECT does not count.
     OmitsWill,
+    /// Packets go out that are larger than the client takes.
+    IgnoresPacketSize,
+    /// RETAIN goes along with a message whether or not the subscription asks for it.
+    ForwardsRetain,
+    /// What a DISCONNECT says of the session's expiry is overheard.
+    KeepsOldExpiry,
+    /// A will is not retained.
+    ForgetsToRetainWill,
 }
 
 impl Mutation {
@@ -187,6 +195,10 @@ impl Mutation {
         Self::AcknowledgesUntold,
         Self::SubscribesTwice,
         Self::OmitsWill,
+        Self::IgnoresPacketSize,
+        Self::ForwardsRetain,
+        Self::KeepsOldExpiry,
+        Self::ForgetsToRetainWill,
     ];
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dialect::{Dialect, Divergence};
+use dialect::{Dialect, DisconnectReason, Divergence};
 use events::Kind;
 use identity::Timestamp;
 use mqtt::{Connect, Packet, QoS, ReasonCode, SubAck, Subscribe, Version};
@@ -32,6 +32,8 @@ pub struct Session {
     pub expiry: u32,
     /// What it was before the last change, as long as a restart may bring that back: the change is not known to be on disk.
     pub formerly: Option<u32>,
+    /// Nobody knows which of the two it is, until the client is welcomed the next time.
+    in_doubt: bool,
     /// The version that made it.
     pub version: Version,
     /// When its connection ended, at the earliest and at the latest; nothing while there is one.
@@ -144,8 +146,16 @@ impl Book {
             Fact::Heard(heard) => self.heard(now, heard),
             Fact::Died { graceful } => self.died(now, *graceful),
             Fact::Started { since } => self.started(*since),
-            Fact::Idle => self.idle = now,
+            Fact::Idle => self.is_idle(now),
             _ => {}
+        }
+    }
+
+    /// What was agreed is on the disk, unless something went wrong.
+    fn is_idle(&mut self, now: Timestamp) {
+        self.idle = now;
+        for session in self.sessions.values_mut().filter(|session| !session.in_doubt) {
+            session.formerly = None;
         }
     }
 
@@ -205,9 +215,7 @@ impl Book {
                 }
                 let granted = connack.properties.session_expiry_interval;
                 if let Some(session) = self.sessions.get_mut(&seat.client).filter(|_| seat.welcomed) {
-                    session.expiry = granted.unwrap_or(session.expiry);
-                    session.formerly = None;
-                    session.sure = true;
+                    session.is_welcomed(granted);
                 }
             }
             Packet::SubAck(suback) => self.subscribed(wire, suback),
@@ -240,6 +248,7 @@ impl Book {
             if heard.fault.starts_with("messages for persistent sessions") {
                 self.perhaps += self.unanswered.len() as u64 + 1;
             }
+            self.sessions.values_mut().for_each(Session::doubt);
             // Wills and what has no answer are not told apart.
             self.doubtful.extend(self.seats.keys().map(|wire| format!("w{wire}")));
         }
@@ -271,6 +280,7 @@ impl Book {
             sure: false,
             expiry,
             formerly: None,
+            in_doubt: false,
             version: connect.version,
             ended: None,
             left: None,
@@ -283,6 +293,10 @@ impl Book {
         let Some(seat) = heard.wire.and_then(|wire| self.seats.get_mut(&wire)) else { return };
         seat.ended = true;
         if let Some(session) = self.sessions.get_mut(&client) {
+            if heard.reason != Some(DisconnectReason::ClientInitiatedDisconnect) {
+                // What the client said at last was perhaps not looked at.
+                session.doubt();
+            }
             // What began before the clock jumped may end by the time of then, but not by one in which nothing went on.
             let first = heard.at.max(self.idle).min(now);
             let left = session.left.take().filter(|_| !seat.welcomed);
@@ -306,6 +320,7 @@ impl Book {
             })
             .collect();
         self.sessions.retain(|_, session| session.expiry > 0);
+        self.sessions.values_mut().for_each(Session::doubt);
         for session in self.sessions.values_mut() {
             session.ended = session.ended.or(Some((now, now)));
         }
@@ -332,6 +347,16 @@ impl Session {
     fn agrees(&mut self, expiry: u32) {
         self.formerly = self.formerly.or(Some(self.expiry));
         self.expiry = expiry;
+    }
+
+    fn is_welcomed(&mut self, granted: Option<u32>) {
+        self.expiry = granted.unwrap_or(self.expiry);
+        (self.formerly, self.in_doubt, self.sure) = (None, false, true);
+    }
+
+    /// A change that is not known to be on the disk may be undone.
+    fn doubt(&mut self) {
+        self.in_doubt |= self.formerly.is_some();
     }
 
     /// How long it outlives a connection, seconds: at the least and at the most.

@@ -76,6 +76,11 @@ pub enum Fact {
     Heard(Heard),
     /// The registry holds other rules now.
     Ruled(Arc<Rules>),
+    /// Which links take nothing now, although something waits for them: told before [`Fact::Idle`], if there are any.
+    Held {
+        /// The wires.
+        wires: Vec<usize>,
+    },
     /// Nothing is on its way between broker and disk, and the feed has been followed.
     Idle,
     /// The process died, or stopped; `graceful` tells.

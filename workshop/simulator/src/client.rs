@@ -130,6 +130,11 @@ impl Client {
         Publish { topic: name, topic_alias: Some(alias), ..publish }
     }
 
+    /// Its session outlives its connection, as far as it knows.
+    pub fn lasts(&self) -> bool {
+        self.lasts
+    }
+
     /// Its own part of the session is gone.
     pub fn forget(&mut self) {
         self.sent.clear();

@@ -143,7 +143,10 @@ fn breaks(mutation: Mutation) -> &'static [&'static str] {
         M::ForgetsIdentifier => &["identifiers"],
         M::DeliversUntold | M::IgnoresUnsubscribe | M::HalvesQueueBound => &["deliveries"],
         M::OmitsProperties | M::AcknowledgesUntold | M::SubscribesTwice | M::OmitsWill => &["traffic"],
-        M::IgnoresAccountRates
+        M::ForwardsRetain | M::ForgetsToRetainWill => &["retained"],
+        M::KeepsOldExpiry => &["expiry", "loss", "wills"],
+        M::IgnoresPacketSize
+        | M::IgnoresAccountRates
         | M::IgnoresPublishRate
         | M::IgnoresConnectRate
         | M::IgnoresSubscriptionBound => &["quotas"],

@@ -15,7 +15,9 @@ pub const STEPS: usize = 150;
 ///
 /// 2: deaths in the middle of a turn and of a start, clients that may not retain, Retain Handling, narrow rates of one client.
 /// 3: what packets carry beside what they need (properties, user names, reasons), messages of more than one step of the bill.
-pub const EDITION: u32 = 3;
+/// 4: Retain As Published, Maximum Packet Size of clients, another Session Expiry Interval in a DISCONNECT, wills that are retained or of
+/// QoS 2, subscriptions to their topics, three and four filters in a SUBSCRIBE.
+pub const EDITION: u32 = 4;
 
 /// How often a failing trace is tried again with less in it.
 const TRIES: usize = 400;

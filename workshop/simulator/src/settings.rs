@@ -30,6 +30,8 @@ pub struct Settings {
     pub retains_otherwise: bool,
     /// Packets carry properties, a CONNECT a user name; and some messages are larger than a step of the bill.
     pub carries_more: bool,
+    /// Clients ask for what few ask for: see the fourth edition.
+    pub asks_for_more: bool,
 }
 
 impl Settings {
@@ -70,9 +72,9 @@ impl Settings {
             narrow(&mut dialect, &mut rng);
         }
         let dies_midway = rng.chance(25) && edition >= 2;
-        let (retains_otherwise, carries_more) = (edition >= 2, edition >= 3);
+        let (retains_otherwise, carries_more, asks_for_more) = (edition >= 2, edition >= 3, edition >= 4);
         let dialect = Arc::new(dialect);
-        Self { dialect, name, durability, flaw, dies_midway, retains_otherwise, carries_more }
+        Self { dialect, name, durability, flaw, dies_midway, retains_otherwise, carries_more, asks_for_more }
     }
 }
 

@@ -154,6 +154,11 @@ impl Wire {
         matches!(self.side, Side::Over)
     }
 
+    /// The link takes nothing now, and something waits for it.
+    pub fn is_held(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// A CONNECT of it is being decided.
     pub fn is_connecting(&self) -> bool {
         matches!(self.side, Side::Connecting(_))

@@ -297,6 +297,11 @@ impl World {
     fn note_idleness(&mut self) {
         let idle = self.disk.is_idle() && self.house.as_ref().is_some_and(House::is_idle);
         if idle && self.operations.is_empty() && !self.wires.iter().any(Wire::is_connecting) {
+            let held: Vec<_> =
+                self.wires.iter().filter(|wire| wire.is_held()).map(|wire| wire.number).collect();
+            if !held.is_empty() {
+                self.report(&Fact::Held { wires: held });
+            }
             self.report(&Fact::Idle);
         }
     }

@@ -200,7 +200,7 @@ impl Inner {
 
     fn retains(&self, route: &Route<Subscriber>, parcel: &Parcel) -> bool {
         let honoured = route.retain_as_published && !self.dialect.has(Divergence::RetainAsPublishedIgnored);
-        honoured && parcel.message.retain
+        parcel.message.retain && (honoured || mutation::is(Mutation::ForwardsRetain))
     }
 
     /// Hands a retained message to a new subscription.

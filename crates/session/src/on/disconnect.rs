@@ -13,7 +13,9 @@ pub(crate) fn receive(
     disconnect: &Disconnect,
     dialect: &Dialect,
 ) -> Step {
-    if let Some(asked) = disconnect.session_expiry_interval {
+    if let Some(asked) = disconnect.session_expiry_interval
+        && !mutation::is(Mutation::KeepsOldExpiry)
+    {
         if session.expiry == 0 && asked > 0 {
             let detail = format!("DISCONNECT asks for a session of {asked} s where CONNECT asked for none");
             return Step::Violated(Violation::new(Fault::SessionExpiryRaised, detail));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::{DropReason, Kind};
 use identity::Timestamp;
-use mqtt::{Packet, Publish, QoS};
+use mqtt::{MessageProperties, Packet, Publish, QoS};
 
 use super::{Checker, is_shared, word};
 use crate::book::Book;
@@ -14,6 +14,15 @@ use crate::heard::Heard;
 
 /// Milliseconds after which an answer is overdue although nothing holds it up.
 const PATIENCE: u64 = 2_000;
+
+/// Bytes of a PUBLISH beside payload and message properties, at the most: header, topic, identifiers, expiry.
+const MOST_FRAME: usize = 64;
+
+/// Bytes that properties take in a packet, at the most.
+fn wire_bytes(properties: &MessageProperties) -> usize {
+    // Each pair and each other property has names and lengths of five bytes at most.
+    properties.byte_len() + 5 * (properties.user_properties.len() + 4)
+}
 
 /// A publish that was handed in and not answered.
 struct Asked {
@@ -59,11 +68,17 @@ pub(super) struct Loss {
     refused: BTreeMap<(usize, String), u64>,
     /// Messages of QoS 2 as they came first, by message.
     first: BTreeMap<String, First>,
+    /// The largest message of each topic: payload and properties.
+    largest: BTreeMap<String, usize>,
+    /// Links that take nothing, until all is quiet the next time: answers wait behind what they were given.
+    held: Vec<usize>,
     now: Timestamp,
 }
 
 impl Loss {
     fn publish(&mut self, wire: usize, client: usize, publish: &Publish, now: Timestamp, book: &Book) {
+        let largest = self.largest.entry(publish.topic.as_str().to_owned()).or_insert(0);
+        *largest = (*largest).max(publish.payload.len() + wire_bytes(&publish.properties));
         // What only deletes a retained message has no name.
         let Some(id) = publish.packet_id.filter(|_| !publish.payload.is_empty()) else { return };
         let topic = publish.topic.as_str().to_owned();
@@ -232,9 +247,18 @@ impl Loss {
             }
             DropReason::QueueFull => limits.session_queue_messages < 1000,
             DropReason::QueueRate => limits.queued_per_account.limit().is_some(),
-            // Only what is of QoS 0, and no simulated client has a Maximum Packet Size.
-            DropReason::OutboxFull | DropReason::Rate | DropReason::TooLargeForClient => false,
+            DropReason::TooLargeForClient => self.is_too_large(client, topic, book),
+            // Only what is of QoS 0.
+            DropReason::OutboxFull | DropReason::Rate => false,
         }
+    }
+
+    /// Whether a message of the topic may be larger than its client takes. Which one it is is not told.
+    fn is_too_large(&self, client: usize, topic: &str, book: &Book) -> bool {
+        let seats = book.seats.values().filter(|seat| seat.client == client);
+        let most = seats.filter_map(|seat| seat.connect.properties.maximum_packet_size).min();
+        let largest = self.largest.get(topic).copied().unwrap_or(0);
+        most.is_some_and(|most| largest + MOST_FRAME > most as usize)
     }
 
     /// What a session that is there was not given, and for which there is no excuse.
@@ -270,7 +294,8 @@ impl Loss {
                 true
             }
         };
-        let mut waits = self.asked.iter().filter(|((wire, _), asked)| open(wire) && asked.at <= since);
+        let is_free = |wire: &usize| open(wire) && !self.held.contains(wire);
+        let mut waits = self.asked.iter().filter(|((wire, _), asked)| is_free(wire) && asked.at <= since);
         let asked = waits.find(|((wire, _), asked)| !excused(*wire, &asked.topic));
         asked.map(|((wire, id), asked)| {
             format!("publish {id} ({}) on wire {wire} got no answer", asked.message)
@@ -303,11 +328,15 @@ impl Checker for Loss {
                 self.given.clear();
             }
             // Nothing is on its way, so nothing will answer what was handed in before.
+            Fact::Held { wires } => self.held.clone_from(wires),
             Fact::Idle if book.dialect().limits().throughput_per_connection.limit().is_none() => {
                 let since = Timestamp(now.millis().saturating_sub(PATIENCE));
-                return self.unanswered(since, book).map_or(Ok(()), Err);
+                let unanswered = self.unanswered(since, book);
+                self.held.clear();
+                return unanswered.map_or(Ok(()), Err);
             }
             Fact::Drained => {
+                self.held.clear();
                 if let Some(missing) = self.missing(now, book) {
                     return Err(format!("lost: {missing}"));
                 }

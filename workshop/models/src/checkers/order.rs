@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use events::Kind;
 use identity::Timestamp;
 use mqtt::{Packet, Publish, QoS};
 
@@ -26,6 +27,8 @@ pub(super) struct Order {
     sessions: BTreeMap<String, BTreeSet<u64>>,
     /// How often each client has thrown its own session away, whatever became of the CONNECT.
     cleared: BTreeMap<usize, u64>,
+    /// How often the will of each wire was published: a start does that once more if it does not know that it was done.
+    wills: BTreeMap<usize, usize>,
 }
 
 impl Order {
@@ -63,7 +66,9 @@ impl Order {
         }
         let epoch = book.sessions.get(&client).map_or(0, |session| session.epoch);
         let cleared = self.cleared.get(&client).copied().unwrap_or(0);
-        let most = self.sessions.get(&word(publish)).map_or(1, BTreeSet::len);
+        let of_will = word(publish).strip_prefix('w').and_then(|wire| self.wills.get(&wire.parse().ok()?));
+        let of_sessions = self.sessions.get(&word(publish)).map(BTreeSet::len);
+        let most = of_will.copied().or(of_sessions).unwrap_or(1);
         let times = self.seen.entry((client, epoch, cleared, word(publish))).or_insert(0);
         *times += 1;
         match *times <= most {
@@ -94,6 +99,9 @@ impl Checker for Order {
                 }
             }
             Fact::Cleared { client } => *self.cleared.entry(*client).or_insert(0) += 1,
+            Fact::Heard(heard) if heard.kind == Kind::WillPublished => {
+                *self.wills.entry(heard.wire.unwrap_or_default()).or_insert(0) += 1;
+            }
             Fact::Seen { client, publish } => return self.seen(*client, publish, book),
             // After a restart what was not settled comes again, from the first.
             Fact::Died { .. } => self.last.clear(),

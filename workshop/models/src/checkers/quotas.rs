@@ -89,6 +89,10 @@ impl Quotas {
         if book.seats.get(&wire).is_none_or(|seat| seat.ended) {
             return Ok(());
         }
+        let most = book.seats.get(&wire).and_then(|seat| seat.connect.properties.maximum_packet_size);
+        if most.is_some_and(|most| bytes > most as usize) {
+            return Err(format!("wire {wire} was given {bytes} bytes in a packet, and takes {most:?}"));
+        }
         let rate = book.dialect().limits().throughput_per_connection;
         let given = &mut self.counts.entry(wire).or_default().given;
         given.more(bytes, rate, now).map_err(|owed| format!("wire {wire} was given more although {owed}"))

@@ -100,8 +100,20 @@ impl Retained {
         }
     }
 
-    fn heard(&mut self, heard: &Heard, now: Timestamp) {
+    /// A will with RETAIN is a write that nobody acknowledges.
+    fn will(&mut self, heard: &Heard, book: &Book) {
+        let seat = heard.wire.and_then(|wire| book.seats.get(&wire));
+        let Some(will) = seat.and_then(|seat| seat.connect.will.as_deref()) else { return };
+        let kept = self.topics.entry(heard.topic.clone()).or_default();
+        let message = String::from_utf8_lossy(&will.payload).into_owned();
+        kept.writes.push(Write { message: Some(message), ends: Timestamp::NEVER });
+        kept.now = vec![Some(kept.writes.len() - 1)];
+        self.arrivals.changed(&heard.topic, kept);
+    }
+
+    fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) {
         match heard.kind {
+            Kind::WillPublished if heard.flag => self.will(heard, book),
             Kind::PublishIn if heard.flag => {
                 self.accepted(heard.wire.unwrap_or_default(), &heard.topic, heard.packet_id, now);
             }
@@ -130,7 +142,7 @@ impl Retained {
         (wire, client): (usize, usize),
         packet: &Packet,
         late: bool,
-        now: Timestamp,
+        (now, book): (Timestamp, &Book),
     ) -> Result<(), String> {
         match packet {
             Packet::PubAck(ack) | Packet::PubRec(ack) if !ack.code.is_failure() => {
@@ -139,7 +151,7 @@ impl Retained {
             Packet::SubAck(suback) => {
                 self.arrivals.answered(wire, suback, late, &self.topics, self.latest, now);
             }
-            Packet::Publish(publish) => return self.arrivals.gave(wire, client, publish, now),
+            Packet::Publish(publish) => return self.arrivals.gave(wire, client, publish, now, book),
             Packet::PubRel(ack) => self.arrivals.released(wire, ack.packet_id.get()),
             _ => {}
         }
@@ -196,12 +208,13 @@ impl Checker for Retained {
                 }
             }
             Fact::Heard(heard) => {
-                self.heard(heard, now);
+                self.heard(heard, now, book);
                 self.arrivals.heard(heard, book);
             }
             Fact::Gave { wire, client, packet, late, .. } => {
-                return self.gave((*wire, *client), packet, *late, now);
+                return self.gave((*wire, *client), packet, *late, (now, book));
             }
+            Fact::Held { wires } => self.arrivals.held.clone_from(wires),
             Fact::Idle => return self.arrivals.idle(now, book),
             Fact::Probed { topic, payload } => return self.probed(topic, payload.as_deref()),
             Fact::Died { .. } => self.died(),

@@ -193,7 +193,8 @@ impl Traffic {
     /// waits for a group, and not for one member, has them: another member may take it.
     fn queued(&self, heard: &Heard, book: &Book) -> Result<(), String> {
         let session = Book::client(&heard.client).and_then(|client| book.sessions.get(&client));
-        // After a crash there may be one that the book let go.
+        // After a crash there may be another than the book has.
+        let session = session.filter(|session| session.sure);
         let version = session.map(|session| session.version);
         let is_whole = version != Some(Version::V311) || is_shared(&heard.topic);
         let size = of_event(heard);

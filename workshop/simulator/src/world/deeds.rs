@@ -119,7 +119,9 @@ impl World {
         let Some(client) = self.clients.get(number) else { return };
         // 3.1.1 has no reasons.
         let code = if client.version.is_v5() { code } else { ReasonCode::Success };
-        self.send(number, &Packet::Disconnect(Disconnect::new(code)));
+        let session_expiry_interval = self.other_expiry(number);
+        let goodbye = Disconnect { session_expiry_interval, ..Disconnect::new(code) };
+        self.send(number, &Packet::Disconnect(goodbye));
         self.hang_up(number, false);
     }
 

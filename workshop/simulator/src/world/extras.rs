@@ -2,11 +2,12 @@
 //! older worlds stay what they were.
 
 use bytes::Bytes;
-use mqtt::{Ack, MessageProperties, Packet, Text, UserProperties, Version};
+use mqtt::{Ack, MessageProperties, Packet, QoS, Text, UserProperties, Version};
 
 use super::World;
 use super::speech::text;
 use crate::rng::Rng;
+use crate::settings::CLIENTS;
 
 /// Bytes in a second that a link must be given, so that a message of several steps does not hold everything up.
 const FAST: u64 = 100_000;
@@ -69,5 +70,45 @@ impl World {
             correlation_data: apart.chance(40).then(|| Bytes::from(vec![7; 1 + apart.place(20)])),
             user_properties: pairs(&mut apart),
         }
+    }
+
+    /// The largest packet that a client takes.
+    pub(super) fn most_bytes(&self, is_v5: bool) -> Option<u32> {
+        let mut apart = self.apart(5);
+        let some = self.settings.asks_for_more && is_v5 && apart.chance(12);
+        some.then(|| apart.between(200, 2_000) as u32)
+    }
+
+    pub(super) fn wants_retain_as_published(&self) -> bool {
+        self.settings.asks_for_more && self.apart(6).chance(30)
+    }
+
+    pub(super) fn is_will_retained(&self) -> bool {
+        self.settings.asks_for_more && self.apart(7).chance(30)
+    }
+
+    pub(super) fn will_qos(&self) -> QoS {
+        let exactly = self.settings.asks_for_more && self.is_oasis() && self.apart(8).chance(30);
+        if exactly { QoS::ExactlyOnce } else { QoS::AtLeastOnce }
+    }
+
+    /// What a SUBSCRIBE asks for beside the usual: the will of one client, and what comes at the same time.
+    pub(super) fn more_filters(&self) -> Vec<String> {
+        let mut apart = self.apart(9);
+        if !self.settings.asks_for_more || !apart.chance(25) {
+            return Vec::new();
+        }
+        let wills = format!("w/c{}", apart.below(CLIENTS as u64));
+        let others = [wills, "t/b/+".to_owned(), format!("t/a/{}", apart.below(3))];
+        others.into_iter().take(1 + apart.place(3)).collect()
+    }
+
+    /// How long a session is to last after a goodbye, if not as long as was agreed. None that was to end begins to last.
+    pub(super) fn other_expiry(&self, number: usize) -> Option<u32> {
+        let mut apart = self.apart(10);
+        let client = self.clients.get(number).filter(|client| client.version.is_v5() && client.lasts())?;
+        let _is_there = client.wire?;
+        let some = self.settings.asks_for_more && apart.chance(40);
+        some.then(|| [20, 300, 3600].get(apart.place(3)).copied()).flatten()
     }
 }

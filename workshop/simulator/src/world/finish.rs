@@ -42,6 +42,10 @@ impl World {
         for topic in ["r/0", "r/1", "r/2"] {
             self.probe(topic);
         }
+        let clients = if self.settings.asks_for_more { CLIENTS } else { 0 };
+        for client in 0..clients {
+            self.probe(&format!("w/c{client}"));
+        }
         if self.failure.is_none() {
             self.report(&Fact::Drained);
         }

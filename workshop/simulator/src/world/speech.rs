@@ -98,6 +98,7 @@ impl World {
         let properties = ConnectProperties {
             session_expiry_interval: is_v5.then_some(manner.expiry),
             receive_maximum,
+            maximum_packet_size: self.most_bytes(is_v5),
             user_properties: self.pairs(is_v5),
             ..ConnectProperties::default()
         };
@@ -119,8 +120,8 @@ impl World {
         Box::new(Will {
             topic: text(&format!("w/c{number}")),
             payload: Bytes::from(format!("w{wire}")),
-            qos: if self.rng.chance(50) { QoS::AtLeastOnce } else { QoS::AtMostOnce },
-            retain: false,
+            qos: if self.rng.chance(50) { self.will_qos() } else { QoS::AtMostOnce },
+            retain: self.is_will_retained(),
             delay_interval: delay,
             properties: self.message_properties(is_v5),
             message_expiry_interval: None,
@@ -144,6 +145,7 @@ impl World {
         let retain_handling = self.retain_handling();
         let is_v5 = self.clients.get(number)?.version == Version::V5;
         let user_properties = self.pairs(is_v5);
+        let retain_as_published = is_v5 && self.wants_retain_as_published();
         let client = self.clients.get_mut(number)?;
         let packet_id = client.next_id()?;
         client.asked.insert(packet_id.get(), ());
@@ -151,7 +153,7 @@ impl World {
             filter: text(filter),
             qos,
             no_local: no_local && is_v5 && !filter.starts_with('$'),
-            retain_as_published: false,
+            retain_as_published,
             retain_handling: if is_v5 { retain_handling } else { RetainHandling::default() },
         };
         Some(Packet::Subscribe(Subscribe {
@@ -165,6 +167,8 @@ impl World {
     pub(super) fn subscribe(&mut self, number: usize) {
         let count = if self.rng.chance(70) { 1 } else { 2 };
         let mut filters: Vec<_> = (0..count).map(|_| self.filter()).collect();
+        filters.extend(self.more_filters());
+        filters.sort();
         filters.dedup();
         if let Some(packet) = self.subscribe_packet(number, &filters) {
             self.send(number, &packet);

@@ -36,7 +36,21 @@ struct Due {
     since: Timestamp,
 }
 
-/// All subscriptions to topics by their name: simulated clients ask for retained messages by no other.
+/// The topics of which a filter brings what is retained: its own, or where the dialect lets wildcards bring any, all that it matches.
+/// Topics of wills are not known before there was one.
+fn found_by(filter: &str, topics: &Topics, book: &Book) -> Vec<String> {
+    if !filter.contains(['+', '#']) {
+        return vec![filter.to_owned()];
+    }
+    if book.dialect().has(Divergence::RetainedExactOnly) {
+        return Vec::new();
+    }
+    let wills = (0..=9).map(|client| format!("w/c{client}"));
+    let all: BTreeSet<String> = topics.keys().cloned().chain(wills).collect();
+    all.into_iter().filter(|topic| book.matches(filter, topic)).collect()
+}
+
+/// All subscriptions that bring what is retained. Only what those to a topic by its name find has to come.
 #[derive(Default)]
 pub(super) struct Arrivals {
     asked: Vec<Asked>,
@@ -48,6 +62,10 @@ pub(super) struct Arrivals {
     unacknowledged: BTreeMap<usize, BTreeSet<u16>>,
     /// What was ever subscribed to, by the session's epoch.
     ever: BTreeSet<(u64, String)>,
+    /// Links that take nothing, until all is quiet the next time.
+    pub(super) held: Vec<usize>,
+    /// Filters that each client ever asked to keep RETAIN for.
+    as_published: BTreeSet<(usize, String)>,
     /// When each client was given something last, or it was dropped: what its session has put by goes out at a pace.
     last: BTreeMap<usize, Timestamp>,
 }
@@ -61,20 +79,32 @@ impl Arrivals {
                     ids.remove(&ack.packet_id.get());
                 }
             }
-            Packet::Subscribe(subscribe) => {
-                let (brings, settled) = self.asked_for(client, subscribe, book);
-                let names = subscribe.filters.iter().map(|request| request.filter.as_str().to_owned());
-                let names = names.filter(|name| brings.contains(name));
-                let choice = |name: &String| topics.get(name).map_or([None].into(), Kept::choice);
-                let found: BTreeMap<_, _> = names.map(|name| (name.clone(), choice(&name))).collect();
-                for (name, choice) in &found {
-                    self.found.entry((client, name.clone())).or_default().extend(choice.iter().cloned());
-                }
-                let subscribe = subscribe.clone();
-                self.asked.push(Asked { wire, client, subscribe, found, settled });
-            }
+            Packet::Subscribe(subscribe) => self.subscribed(wire, client, subscribe, topics, book),
             _ => {}
         }
+    }
+
+    fn subscribed(
+        &mut self,
+        wire: usize,
+        client: usize,
+        subscribe: &Subscribe,
+        topics: &Topics,
+        book: &Book,
+    ) {
+        let (brings, settled) = self.asked_for(client, subscribe, book);
+        let asked = subscribe.filters.iter().filter(|request| brings.contains(request.filter.as_str()));
+        let names = asked.flat_map(|request| found_by(request.filter.as_str(), topics, book));
+        let as_published = subscribe.filters.iter().filter(|request| request.retain_as_published);
+        let filters = as_published.map(|request| (client, request.filter.as_str().to_owned()));
+        self.as_published.extend(filters);
+        let choice = |name: &String| topics.get(name).map_or([None].into(), Kept::choice);
+        let found: BTreeMap<_, _> = names.map(|name| (name.clone(), choice(&name))).collect();
+        for (name, choice) in &found {
+            self.found.entry((client, name.clone())).or_default().extend(choice.iter().cloned());
+        }
+        let subscribe = subscribe.clone();
+        self.asked.push(Asked { wire, client, subscribe, found, settled });
     }
 
     /// [MQTT-3.3.1-9] to [MQTT-3.3.1-11] The topics whose retained message may come, and those where it need not.
@@ -121,6 +151,7 @@ impl Arrivals {
         client: usize,
         publish: &Publish,
         now: Timestamp,
+        book: &Book,
     ) -> Result<(), String> {
         if let Some(id) = publish.packet_id {
             self.unacknowledged.entry(wire).or_default().insert(id.get());
@@ -131,6 +162,9 @@ impl Arrivals {
         }
         let (topic, message) = (publish.topic.as_str().to_owned(), word(publish));
         self.settle(wire, &topic);
+        if self.keeps_retain(client, &topic, book) {
+            return Ok(());
+        }
         let found = self.found.get(&(client, topic.clone()));
         match found.is_some_and(|found| found.contains(&Some(message.clone()))) {
             true => Ok(()),
@@ -138,6 +172,13 @@ impl Arrivals {
                 "wire {wire} was given {message} as retained on {topic}, where its subscriptions found {found:?}"
             )),
         }
+    }
+
+    /// [MQTT-3.3.1-13] What comes with RETAIN may be what was just published.
+    fn keeps_retain(&self, client: usize, topic: &str, book: &Book) -> bool {
+        let mut filters = self.as_published.iter().filter(|(known, _)| *known == client);
+        let obeyed = !book.dialect().has(Divergence::RetainAsPublishedIgnored);
+        obeyed && filters.any(|(_, filter)| book.matches(filter, topic))
     }
 
     /// A client was given a PUBREL: until its PUBCOMP it keeps a place in the window, and the identifier, which another message
@@ -207,7 +248,7 @@ impl Arrivals {
     /// Nothing is on its way: what had to come has come, unless the client owes acknowledgements.
     pub(super) fn idle(&mut self, now: Timestamp, book: &Book) -> Result<(), String> {
         self.asked.retain(|asked| book.seats.get(&asked.wire).is_some_and(|seat| !seat.ended));
-        let due = std::mem::take(&mut self.due);
+        let (due, held) = (std::mem::take(&mut self.due), std::mem::take(&mut self.held));
         let limits = book.dialect().limits();
         let rates = [
             limits.publishes_per_connection,
@@ -223,7 +264,9 @@ impl Arrivals {
             let last = book.seats.get(wire).and_then(|seat| self.last.get(&seat.client));
             last.is_some_and(|last| now.since(*last) < PACE)
         };
-        let missing = due.iter().find(|((wire, _), due)| due.since == now && !owes(wire) && !had_one(wire));
+        let missing = due.iter().find(|((wire, _), due)| {
+            due.since == now && !owes(wire) && !had_one(wire) && !held.contains(wire)
+        });
         missing.map_or(Ok(()), |((wire, topic), due)| {
             Err(format!("wire {wire} subscribed to {topic} and was not given {}", due.message))
         })
@@ -292,11 +335,11 @@ mod tests {
         };
         arrivals.answered(1, &suback, false, &before, Timestamp(0), Timestamp(0));
         arrivals.changed("r/0", &after["r/0"]);
-        arrivals.gave(1, 0, &publish("m1"), Timestamp(0)).unwrap();
-        arrivals.gave(1, 0, &publish("m2"), Timestamp(0)).unwrap();
-        arrivals.gave(1, 0, &publish("m3"), Timestamp(0)).unwrap_err();
+        arrivals.gave(1, 0, &publish("m1"), Timestamp(0), &book).unwrap();
+        arrivals.gave(1, 0, &publish("m2"), Timestamp(0), &book).unwrap();
+        arrivals.gave(1, 0, &publish("m3"), Timestamp(0), &book).unwrap_err();
         // Another client did not ask.
-        arrivals.gave(2, 1, &publish("m1"), Timestamp(0)).unwrap_err();
+        arrivals.gave(2, 1, &publish("m1"), Timestamp(0), &book).unwrap_err();
     }
     #[test]
     fn who_asks_for_nothing_retained_is_given_none_unless_the_dialect_ignores_that() {
@@ -306,7 +349,7 @@ mod tests {
             dialect.set(Divergence::RetainHandlingIgnored, ignored);
             let (mut arrivals, book) = (Arrivals::default(), Book::new(Arc::new(dialect)));
             arrivals.took(1, 0, &subscribe(RetainHandling::DoNotSend), &topics, &book);
-            assert_eq!(arrivals.gave(1, 0, &publish("m1"), Timestamp(0)).is_ok(), ignored);
+            assert_eq!(arrivals.gave(1, 0, &publish("m1"), Timestamp(0), &book).is_ok(), ignored);
         }
     }
 }
