@@ -14,6 +14,7 @@ use session::{Conversation, Paper};
 
 use crate::broker::{Broker, Inner};
 use crate::cell::{Cell, Live, Subscriber};
+use crate::publish::Report;
 use crate::report::{self, Departure};
 use standing::{Flow, LinkEnd, Standing};
 
@@ -177,7 +178,9 @@ impl Connection {
                         // The write before has made room: nobody else will tell.
                         reports = inner.pump(&mut kept.session, &mut live.talk, &live.standing, now);
                     }
-                    live.write(cx, out, WRITE_BUDGET, now)
+                    let poll = live.write(cx, out, WRITE_BUDGET, now);
+                    reports.extend(Report::of_expired(&mut live.talk, kept.session.version()));
+                    poll
                 }
                 None => {
                     let at = seat.ousted.iter().position(|(known, _)| *known == generation);

@@ -420,7 +420,7 @@ impl Inner {
         now: Timestamp,
     ) {
         let Some(member) = member else { return };
-        self.report(&member.target.cell.client_id, &Report::of_group(&offer.parcel, fate), now);
+        self.report(&member.target.cell.client_id, &Report::of_message(&offer.parcel, fate), now);
     }
 
     fn trim_group(&self, group: &Group) {

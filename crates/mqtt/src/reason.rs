@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::QoS;
 use crate::packet::PacketKind;
 
 macro_rules! reason_codes {
@@ -81,6 +82,16 @@ reason_codes! {
 }
 
 impl ReasonCode {
+    /// What a SUBACK says of a subscription that is granted with this QoS `[MQTT-3.9.3-2]`.
+    #[must_use]
+    pub const fn granted(qos: QoS) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::Success,
+            QoS::AtLeastOnce => Self::GrantedQos1,
+            QoS::ExactlyOnce => Self::GrantedQos2,
+        }
+    }
+
     /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {

@@ -14,7 +14,7 @@ use crate::mutation::{self, Mutation};
 use crate::on::publish::{Aliases, Inbound};
 use crate::on::subscribe::{SubscribeAsked, UnsubscribeAsked};
 use crate::throttle::{AccountPace, Pace};
-use crate::{Notes, Offer, Outbox, Paper, Session, Terms, Violation, on};
+use crate::{Notes, Offer, Outbox, Paper, Parcel, Session, Terms, Violation, on};
 
 /// What the broker has to do about a packet.
 #[derive(Debug)]
@@ -312,6 +312,11 @@ impl Conversation {
     /// Encodes what waits, up to about `budget` bytes. False if nothing waits.
     pub fn write<P: Paper>(&mut self, out: &mut P, budget: usize, now: Timestamp) -> bool {
         self.outbox.write(out, budget, now)
+    }
+
+    /// Messages of QoS 0 that [`Conversation::write`] did not write because they had expired, since this was asked last.
+    pub fn take_expired(&mut self) -> Vec<Arc<Parcel>> {
+        self.outbox.take_expired()
     }
 
     /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].

@@ -81,7 +81,13 @@ pub struct Outbox {
     zero_out: bool,
     expires: bool,
     aliases: Aliases,
+    /// Rarely any: an idle connection has no room for it.
+    expired: Option<Box<Expired>>,
 }
+
+/// Messages of QoS 0 that expired while they waited for the link, and of which nobody was told yet.
+#[derive(Debug, Default)]
+struct Expired(Vec<Arc<Parcel>>);
 
 impl Outbox {
     /// An empty outbox by the rules of the dialect for a client with these terms.
@@ -97,6 +103,7 @@ impl Outbox {
             zero_out: dialect.has(Divergence::ExpiryZeroOut),
             aliases: Aliases::new(terms.topic_aliases),
             expires: terms.version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
+            expired: None,
         }
     }
 
@@ -298,6 +305,11 @@ impl Outbox {
         out.len() > start || self.count < before
     }
 
+    /// Messages of QoS 0 that expired while they waited for the link, since this was asked last.
+    pub(crate) fn take_expired(&mut self) -> Vec<Arc<Parcel>> {
+        self.expired.take().map_or_else(Vec::new, |expired| expired.0)
+    }
+
     /// Takes an entry that stands in the ink, and those after it, as long as they are less than `room`. Returns their bytes.
     fn strike_all(&mut self, first: Outgoing, room: usize) -> usize {
         let mut bytes = self.strike(&first);
@@ -345,6 +357,7 @@ impl Outbox {
         }
         // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
         if *qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
+            self.expired.get_or_insert_default().0.push(parcel.clone());
             return;
         }
         let manner = Manner {

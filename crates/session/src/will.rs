@@ -7,6 +7,7 @@ use dialect::{Dialect, Divergence, Fault};
 use identity::Timestamp;
 use mqtt::{Carried, Message, QoS, TopicName, Version, Will};
 
+use crate::mutation::{self, Mutation};
 use crate::{Note, Notes, Violation, check, terms};
 
 /// A will that passed the checks.
@@ -85,7 +86,7 @@ impl WillPlan {
             topic: self.topic.clone(),
             payload: self.payload.clone(),
             qos: self.qos,
-            retain: self.retain,
+            retain: self.retain && !mutation::is(Mutation::ForgetsToRetainWill),
             properties: self.properties.clone(),
             expires_at: check::expires_at(self.expiry, now, dialect),
             published_by_v5: self.from_v5,

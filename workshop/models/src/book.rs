@@ -354,6 +354,11 @@ impl Session {
         (self.formerly, self.in_doubt, self.sure) = (None, false, true);
     }
 
+    /// It is there, and as the book has it.
+    pub fn is_certain(&self) -> bool {
+        self.sure && !self.in_doubt
+    }
+
     /// A change that is not known to be on the disk may be undone.
     fn doubt(&mut self) {
         self.in_doubt |= self.formerly.is_some();

@@ -81,9 +81,7 @@ impl Inner {
             let (action, topic) = ("iot:Publish", message.topic.as_str());
             return Err(Denied { view: standing.view_full(), action, topic, is_unread: true, now });
         }
-        let permits = self.authorise_publish(&standing.view(), message, now)?;
-        let retain = permits.retain.filter(|_| !mutation::is(Mutation::ForgetsToRetainWill));
-        Ok(Permits { retain, ..permits })
+        self.authorise_publish(&standing.view(), message, now)
     }
 
     /// The permits for a message, by the view of its publisher's standing.

@@ -62,8 +62,15 @@ impl Report {
         (self.qos, self.fate) = (offer.qos, fate);
     }
 
-    /// Of a message in the queue of a group, which no session has yet.
-    pub(crate) fn of_group(parcel: &Arc<Parcel>, fate: Fate) -> Self {
+    /// Of messages of QoS 0 that were on their way to a client and expired before the link took them.
+    pub(crate) fn of_expired(talk: &mut Conversation, version: Version) -> impl Iterator<Item = Self> {
+        let late =
+            move |parcel| Self { version, ..Self::of_message(&parcel, Fate::Dropped(Dropped::Expired)) };
+        talk.take_expired().into_iter().map(late)
+    }
+
+    /// Of a message that no session has: it is in the queue of a group, or was no more than on its way.
+    pub(crate) fn of_message(parcel: &Arc<Parcel>, fate: Fate) -> Self {
         let (version, standing) = (Version::V5, None);
         Self { parcel: parcel.clone(), qos: QoS::AtLeastOnce, standing, version, fate }
     }

@@ -71,7 +71,7 @@ impl Inner {
         let dropped = matches!(fate, Some(Fate::Dropped(_)));
         if let Some(fate) = fate {
             let client_id = &shared.route.target.cell.client_id;
-            self.report(client_id, &Report::of_group(parcel, fate), now);
+            self.report(client_id, &Report::of_message(parcel, fate), now);
             let detail = &format_args!("{} waits for the group {}", parcel.message.topic, shared.filter);
             self.diverges_for(Divergence::SharedGroupQueue, client_id.as_str(), "PUBLISH", detail, now);
         }

@@ -6,7 +6,7 @@ use std::task::Waker;
 use dialect::{Answer, Divergence, Fault, QuotaId};
 use events::Client;
 use identity::Timestamp;
-use mqtt::{PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter, Version};
+use mqtt::{PacketId, ReasonCode, RetainHandling, Text, TopicFilter, Version};
 use quirks::Quirk;
 use router::Route;
 use session::mutation::{self, Mutation};
@@ -170,7 +170,7 @@ fn enter(
                 continue;
             }
         };
-        codes.push(granted_code(asked.qos));
+        codes.push(ReasonCode::granted(asked.qos));
         granted.push(Granted { asked, new });
     }
     Ok((codes, granted))
@@ -256,14 +256,6 @@ impl Inner {
             }
             want = again;
         }
-    }
-}
-
-fn granted_code(qos: QoS) -> ReasonCode {
-    match qos {
-        QoS::AtMostOnce => ReasonCode::Success,
-        QoS::AtLeastOnce => ReasonCode::GrantedQos1,
-        QoS::ExactlyOnce => ReasonCode::GrantedQos2,
     }
 }
 

@@ -276,6 +276,30 @@ fn throughput_to_a_client_is_delayed_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_expires_while_its_link_is_delayed_is_told_of_as_dropped() {
+    let house = aws(|_| {});
+    let mut reader = house.client("reader", Version::V5);
+    reader.subscribe("t", QOS0);
+    let mut sender = house.client("sender", Version::V5);
+    let large: &'static str = Box::leak("x".repeat(100_000).into_boxed_str());
+    // More than a second's worth, and as much again that has to wait; the last of it for longer than it lives.
+    sender.send((0..12).map(|_| publish("t", large, QOS0, false)));
+    let mut got = reader.messages().len();
+    let short = match publish("t", "short", QOS0, false) {
+        Packet::Publish(publish) => Publish { message_expiry_interval: Some(1), ..*publish },
+        other => panic!("{other:?}"),
+    };
+    sender.send([Packet::Publish(Box::new(short))]);
+    assert!(!house.heard("expiry interval passed"), "{:?}", house.events());
+    house.pass(2);
+    reader.on_time();
+    let messages = reader.messages();
+    got += messages.len();
+    assert!(messages.iter().all(|message| message.payload.len() == 100_000), "{got}");
+    assert!(house.heard("expiry interval passed"), "{:?}", house.events());
+}
+
+#[test]
 fn retaining_has_rates_for_each_topic_and_the_account() {
     let house = aws(|dialect| dialect.limits_mut().retained_per_account = Rate::per_second(3));
     let mut client = house.client("c", Version::V5);

@@ -195,7 +195,7 @@ fn what_waits_is_copied_once() {
 #[test]
 fn sessions_are_small() {
     let sizes = [size_of::<crate::Session>(), size_of::<crate::Conversation>(), size_of::<Outbox>()];
-    let most = [344, 280, 128];
+    let most = [344, 288, 136];
     assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?} bytes, at most {most:?}");
 }
 

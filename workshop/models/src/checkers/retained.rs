@@ -103,7 +103,9 @@ impl Retained {
     /// A will with RETAIN is a write that nobody acknowledges.
     fn will(&mut self, heard: &Heard, book: &Book) {
         let seat = heard.wire.and_then(|wire| book.seats.get(&wire));
-        let Some(will) = seat.and_then(|seat| seat.connect.will.as_deref()) else { return };
+        let Some(will) = seat.and_then(|seat| seat.connect.will.as_deref()).filter(|will| will.retain) else {
+            return;
+        };
         let kept = self.topics.entry(heard.topic.clone()).or_default();
         let message = String::from_utf8_lossy(&will.payload).into_owned();
         kept.writes.push(Write { message: Some(message), ends: Timestamp::NEVER });
@@ -113,7 +115,7 @@ impl Retained {
 
     fn heard(&mut self, heard: &Heard, now: Timestamp, book: &Book) {
         match heard.kind {
-            Kind::WillPublished if heard.flag => self.will(heard, book),
+            Kind::WillPublished => self.will(heard, book),
             Kind::PublishIn if heard.flag => {
                 self.accepted(heard.wire.unwrap_or_default(), &heard.topic, heard.packet_id, now);
             }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use events::Kind;
+use events::{DropReason, Kind};
 use identity::Timestamp;
 use mqtt::{Connect, MessageProperties, Packet, Publish, QoS, Text, UserProperties, Version};
 
@@ -47,6 +47,8 @@ struct Line {
     given: BTreeMap<u16, Size>,
     /// What the client has while it waits to be sent to it again: that copy need not go out any more.
     withdrawn: Vec<Size>,
+    /// How many of a topic expired, perhaps when they had been told of and waited for the link.
+    expired: BTreeMap<String, usize>,
     /// A packet of it was perhaps not looked at.
     is_unsure: bool,
 }
@@ -172,6 +174,11 @@ impl Traffic {
     fn heard(&mut self, heard: &Heard, book: &Book) -> Result<(), String> {
         match heard.kind {
             Kind::Queued => return self.queued(heard, book),
+            Kind::DeliveryDropped if heard.dropped == Some(DropReason::Expired) => {
+                let wire = Book::client(&heard.client).and_then(|client| book.online(client));
+                let line = self.lines.entry(wire.unwrap_or(usize::MAX)).or_default();
+                *line.expired.entry(heard.topic.clone()).or_insert(0) += 1;
+            }
             Kind::WillPublished => {
                 let (client, size) = (Book::client(&heard.client), of_event(heard));
                 let is_known = client.is_some_and(|client| self.wills.contains(&(client, size.clone())));
@@ -193,8 +200,8 @@ impl Traffic {
     /// waits for a group, and not for one member, has them: another member may take it.
     fn queued(&self, heard: &Heard, book: &Book) -> Result<(), String> {
         let session = Book::client(&heard.client).and_then(|client| book.sessions.get(&client));
-        // After a crash there may be another than the book has.
-        let session = session.filter(|session| session.sure);
+        // After a crash there may be another than the book has, or of another version.
+        let session = session.filter(|session| session.is_certain());
         let version = session.map(|session| session.version);
         let is_whole = version != Some(Version::V311) || is_shared(&heard.topic);
         let size = of_event(heard);
@@ -224,9 +231,9 @@ impl Traffic {
     }
 
     /// Everybody has taken everything: what was told of was given.
-    fn drained(&self, book: &Book) -> Result<(), String> {
+    fn drained(&mut self, book: &Book) -> Result<(), String> {
         let lives = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
-        let left = self.lines.iter().filter(|(wire, _)| lives(wire)).find_map(|(wire, line)| {
+        let left = self.lines.iter_mut().filter(|(wire, _)| lives(wire)).find_map(|(wire, line)| {
             let left = line.ungiven();
             left.map(|size| format!("wire {wire} was never given {size:?}, which was told of"))
         });
@@ -284,22 +291,26 @@ impl Line {
     /// The delivery that was told of first and is due, or the first if that is not this one.
     fn next_told(&mut self, size: &Size) -> Option<Size> {
         while let Some(first) = self.told.pop_front() {
-            let is_withdrawn = self.withdrawn.iter().position(|withdrawn| *withdrawn == first);
-            match is_withdrawn {
-                Some(at) if first != *size => self.withdrawn.remove(at),
-                _ => return Some(first),
-            };
+            if first == *size || !self.is_excused(&first) {
+                return Some(first);
+            }
         }
         None
     }
 
+    /// Whether this need not be given; each excuse counts once.
+    fn is_excused(&mut self, told: &Size) -> bool {
+        if let Some(at) = self.withdrawn.iter().position(|withdrawn| withdrawn == told) {
+            self.withdrawn.swap_remove(at);
+            return true;
+        }
+        let left = self.expired.get_mut(&told.topic).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
+    }
+
     /// What was told of, must be given, and was not.
-    fn ungiven(&self) -> Option<&Size> {
-        let mut withdrawn = self.withdrawn.clone();
-        self.told.iter().find(|told| {
-            let at = withdrawn.iter().position(|size| size == *told);
-            at.map(|at| withdrawn.swap_remove(at)).is_none()
-        })
+    fn ungiven(&mut self) -> Option<Size> {
+        std::mem::take(&mut self.told).into_iter().find(|told| !self.is_excused(told))
     }
 
     /// What was handed in and neither taken nor refused.
@@ -333,5 +344,16 @@ impl Checker for Traffic {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A link that is given only so much in a second takes its time.
+    fn waits_for(&self, book: &Book) -> Option<String> {
+        let lives = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
+        let mut lines = self.lines.iter().filter(|(wire, _)| lives(wire));
+        let owed =
+            |line: &Line| line.told.len() > line.withdrawn.len() + line.expired.values().sum::<usize>();
+        lines
+            .find(|(_, line)| owed(line))
+            .map(|(wire, _)| format!("wire {wire} was not given all that was told of"))
     }
 }
