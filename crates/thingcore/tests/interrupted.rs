@@ -12,6 +12,13 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_thingcore");
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Becomes the program, with signals as they are by default: whoever runs the tests may ignore some, as `nohup` does.
+const NOTHING_IGNORED: &str = "\
+import os, signal, sys
+for one in signal.SIGHUP, signal.SIGINT, signal.SIGTERM:
+    signal.signal(one, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])";
+
 /// Unpacks, and waits for the rest of a backup that does not come.
 struct Unpacking {
     process: Child,
@@ -25,7 +32,8 @@ impl Unpacking {
         if !pipe.exists() {
             assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         }
-        let process = Command::new(PROGRAM)
+        let process = Command::new("python3")
+            .args(["-c", NOTHING_IGNORED, PROGRAM])
             .args(arguments)
             .env("TMPDIR", parent)
             .current_dir(parent)

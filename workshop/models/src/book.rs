@@ -119,6 +119,11 @@ impl Book {
         self.seats.iter().filter(live).map(|(wire, _)| *wire).next_back()
     }
 
+    /// Whether a connection was accepted on this wire and has not ended.
+    pub fn is_open(&self, wire: usize) -> bool {
+        self.seats.get(&wire).is_some_and(|seat| seat.accepted && !seat.ended)
+    }
+
     /// The number of a client id.
     pub fn client(id: &str) -> Option<usize> {
         id.strip_prefix('c')?.parse().ok()

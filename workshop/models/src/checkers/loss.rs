@@ -285,7 +285,6 @@ impl Loss {
 
     /// What was handed in on a wire that is still there and got no answer.
     fn unanswered(&self, since: Timestamp, book: &Book) -> Option<String> {
-        let open = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
         let mut refused = self.refused.clone();
         let mut excused = |wire: usize, topic: &String| {
             let left = refused.entry((wire, topic.clone())).or_insert(0);
@@ -294,7 +293,7 @@ impl Loss {
                 true
             }
         };
-        let is_free = |wire: &usize| open(wire) && !self.held.contains(wire);
+        let is_free = |wire: &usize| book.is_open(*wire) && !self.held.contains(wire);
         let mut waits = self.asked.iter().filter(|((wire, _), asked)| is_free(wire) && asked.at <= since);
         let asked = waits.find(|((wire, _), asked)| !excused(*wire, &asked.topic));
         asked.map(|((wire, id), asked)| {

@@ -179,20 +179,21 @@ impl Traffic {
                 let line = self.lines.entry(wire.unwrap_or(usize::MAX)).or_default();
                 *line.expired.entry(heard.topic.clone()).or_insert(0) += 1;
             }
-            Kind::WillPublished => {
-                let (client, size) = (Book::client(&heard.client), of_event(heard));
-                let is_known = client.is_some_and(|client| self.wills.contains(&(client, size.clone())));
-                return if is_known {
-                    Ok(())
-                } else {
-                    Err(format!("no will of {} is {size:?}", heard.client))
-                };
-            }
+            Kind::WillPublished => return self.will(heard),
             _ => {}
         }
         match heard.wire {
             Some(wire) => self.lines.entry(wire).or_default().heard(wire, heard),
             None => Ok(()),
+        }
+    }
+
+    fn will(&self, heard: &Heard) -> Result<(), String> {
+        let size = of_event(heard);
+        let client = Book::client(&heard.client);
+        match client.is_some_and(|client| self.wills.contains(&(client, size.clone()))) {
+            true => Ok(()),
+            false => Err(format!("no will of {} is {size:?}", heard.client)),
         }
     }
 
@@ -217,8 +218,9 @@ impl Traffic {
 
     /// Nothing is on its way: what was handed in was told of.
     fn idle(&mut self, book: &Book) -> Result<(), String> {
-        let lives = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
-        for (wire, line) in self.lines.iter_mut().filter(|(wire, line)| lives(wire) && !line.is_unsure) {
+        for (wire, line) in
+            self.lines.iter_mut().filter(|(wire, line)| book.is_open(**wire) && !line.is_unsure)
+        {
             if let Some(handed) = line.untold() {
                 return Err(format!("wire {wire} handed in {:?}, and no event told of it", handed.size));
             }
@@ -232,8 +234,7 @@ impl Traffic {
 
     /// Everybody has taken everything: what was told of was given.
     fn drained(&mut self, book: &Book) -> Result<(), String> {
-        let lives = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
-        let left = self.lines.iter_mut().filter(|(wire, _)| lives(wire)).find_map(|(wire, line)| {
+        let left = self.lines.iter_mut().filter(|(wire, _)| book.is_open(**wire)).find_map(|(wire, line)| {
             let left = line.ungiven();
             left.map(|size| format!("wire {wire} was never given {size:?}, which was told of"))
         });
@@ -348,8 +349,7 @@ impl Checker for Traffic {
 
     /// A link that is given only so much in a second takes its time.
     fn waits_for(&self, book: &Book) -> Option<String> {
-        let lives = |wire: &usize| book.seats.get(wire).is_some_and(|seat| seat.accepted && !seat.ended);
-        let mut lines = self.lines.iter().filter(|(wire, _)| lives(wire));
+        let mut lines = self.lines.iter().filter(|(wire, _)| book.is_open(**wire));
         let owed =
             |line: &Line| line.told.len() > line.withdrawn.len() + line.expired.values().sum::<usize>();
         lines
