@@ -95,7 +95,7 @@ impl World {
     /// What a SUBSCRIBE asks for beside the usual: the will of one client, and what comes at the same time.
     pub(super) fn more_filters(&self) -> Vec<String> {
         let mut apart = self.apart(9);
-        if !self.settings.asks_for_more || !apart.chance(25) {
+        if !apart.chance(25) {
             return Vec::new();
         }
         let wills = format!("w/c{}", apart.below(CLIENTS as u64));

@@ -167,8 +167,10 @@ impl World {
     pub(super) fn subscribe(&mut self, number: usize) {
         let count = if self.rng.chance(70) { 1 } else { 2 };
         let mut filters: Vec<_> = (0..count).map(|_| self.filter()).collect();
-        filters.extend(self.more_filters());
-        filters.sort();
+        if self.settings.asks_for_more {
+            filters.extend(self.more_filters());
+            filters.sort();
+        }
         filters.dedup();
         if let Some(packet) = self.subscribe_packet(number, &filters) {
             self.send(number, &packet);
