@@ -12,12 +12,15 @@ use quirks::Dice;
 use router::Route;
 use session::group::GroupPlace;
 use session::mutation::{self, Mutation};
-use session::{Conversation, Named, Offer, Paper, Session, Subscription, WillPlan};
+use session::{Conversation, Named, Offer, Paper, Parcel, Session, Subscription, WillPlan};
 
 use crate::connections::LastTerms;
 use crate::direct::Awaited;
 use crate::durable::Saved;
 use standing::{Flow, Glance, Standing};
+
+/// About how many bytes one `poll_output` gives.
+pub(crate) const WRITE_BUDGET: usize = 64 * 1024;
 
 /// A client's place in the directory.
 #[derive(Debug)]
@@ -359,10 +362,10 @@ impl Live {
         &mut self,
         cx: &mut Context<'_>,
         out: &mut P,
-        budget: usize,
+        expired: &mut Vec<Arc<Parcel>>,
         now: Timestamp,
     ) -> Poll<Flow> {
-        if self.talk.write(out, budget, now) {
+        if self.talk.write(out, expired, WRITE_BUDGET, now) {
             return Poll::Ready(Flow::Continue);
         }
         self.waker = Some(cx.waker().clone());

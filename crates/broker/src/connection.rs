@@ -13,13 +13,10 @@ use session::throttle::Throughput;
 use session::{Conversation, Paper};
 
 use crate::broker::{Broker, Inner};
-use crate::cell::{Cell, Live, Subscriber};
+use crate::cell::{Cell, Live, Subscriber, WRITE_BUDGET};
 use crate::publish::Report;
 use crate::report::{self, Departure};
 use standing::{Flow, LinkEnd, Standing};
-
-/// About how many bytes one `poll_output` gives.
-const WRITE_BUDGET: usize = 64 * 1024;
 
 /// The seat that a connection took.
 pub(crate) struct Seated {
@@ -165,7 +162,7 @@ impl Connection {
         if self.farewell.is_none() && !self.over {
             let generation = self.generation;
             let mut ousted = None;
-            let mut reports = Vec::new();
+            let (mut reports, mut expired) = (Vec::new(), Vec::new());
             let inner = self.broker.0.clone();
             let (paused, before) = (self.writing.is_paused(), out.len());
             let poll = self.cell.enter(|seat| match seat.of(generation) {
@@ -178,8 +175,8 @@ impl Connection {
                         // The write before has made room: nobody else will tell.
                         reports = inner.pump(&mut kept.session, &mut live.talk, &live.standing, now);
                     }
-                    let poll = live.write(cx, out, WRITE_BUDGET, now);
-                    reports.extend(Report::of_expired(&mut live.talk, kept.session.version()));
+                    let poll = live.write(cx, out, &mut expired, now);
+                    reports.extend(Report::of_expired(expired, kept.session.version()));
                     poll
                 }
                 None => {
@@ -200,7 +197,7 @@ impl Connection {
             self.farewell = ousted.map(Box::new);
         }
         if let Some(mut talk) = self.farewell.take() {
-            while talk.write(out, WRITE_BUDGET, now) {}
+            while talk.write(out, &mut Vec::new(), WRITE_BUDGET, now) {}
         }
         Poll::Ready(Flow::Close)
     }

@@ -310,13 +310,15 @@ impl Conversation {
     }
 
     /// Encodes what waits, up to about `budget` bytes. False if nothing waits.
-    pub fn write<P: Paper>(&mut self, out: &mut P, budget: usize, now: Timestamp) -> bool {
-        self.outbox.write(out, budget, now)
-    }
-
-    /// Messages of QoS 0 that [`Conversation::write`] did not write because they had expired, since this was asked last.
-    pub fn take_expired(&mut self) -> Vec<Arc<Parcel>> {
-        self.outbox.take_expired()
+    /// Messages of QoS 0 that are not written because they have expired are added to `expired`.
+    pub fn write<P: Paper>(
+        &mut self,
+        out: &mut P,
+        expired: &mut Vec<Arc<Parcel>>,
+        budget: usize,
+        now: Timestamp,
+    ) -> bool {
+        self.outbox.write(out, expired, budget, now)
     }
 
     /// True if the client said that it takes no packet of this size [MQTT-3.1.2-24].

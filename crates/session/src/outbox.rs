@@ -66,6 +66,9 @@ struct Run {
     before: usize,
 }
 
+/// Messages of QoS 0 that expired on their way, before the link took them.
+pub type Expired = Vec<Arc<Parcel>>;
+
 /// The bounded queue of one connection.
 #[derive(Debug)]
 pub struct Outbox {
@@ -81,13 +84,7 @@ pub struct Outbox {
     zero_out: bool,
     expires: bool,
     aliases: Aliases,
-    /// Rarely any: an idle connection has no room for it.
-    expired: Option<Box<Expired>>,
 }
-
-/// Messages of QoS 0 that expired while they waited for the link, and of which nobody was told yet.
-#[derive(Debug, Default)]
-struct Expired(Vec<Arc<Parcel>>);
 
 impl Outbox {
     /// An empty outbox by the rules of the dialect for a client with these terms.
@@ -103,7 +100,6 @@ impl Outbox {
             zero_out: dialect.has(Divergence::ExpiryZeroOut),
             aliases: Aliases::new(terms.topic_aliases),
             expires: terms.version == Version::V5 || dialect.has(Divergence::ExpiryCrossesVersions),
-            expired: None,
         }
     }
 
@@ -274,8 +270,14 @@ impl Outbox {
     }
 
     /// Encodes up to about `budget` bytes. Returns false if nothing was taken out: what is not wanted any more makes room as
-    /// well.
-    pub fn write<P: Paper>(&mut self, out: &mut P, budget: usize, now: Timestamp) -> bool {
+    /// well. What of QoS 0 expired while it waited for the link is added to `expired`: it was told of as sent.
+    pub fn write<P: Paper>(
+        &mut self,
+        out: &mut P,
+        expired: &mut Expired,
+        budget: usize,
+        now: Timestamp,
+    ) -> bool {
         let (start, before) = (out.len(), self.count);
         while out.len() - start < budget {
             match self.waiting.pop_front() {
@@ -287,7 +289,7 @@ impl Outbox {
                 Some(Outgoing::Publish(delivery)) => {
                     self.count -= 1;
                     self.bytes = self.bytes.saturating_sub(delivery.parcel.weight());
-                    self.encode(&delivery, out, now);
+                    self.encode(&delivery, out, expired, now);
                 }
                 Some(first @ (Outgoing::Written(_) | Outgoing::Said { .. })) => {
                     let bytes = self.strike_all(first, budget - (out.len() - start));
@@ -303,11 +305,6 @@ impl Outbox {
             }
         }
         out.len() > start || self.count < before
-    }
-
-    /// Messages of QoS 0 that expired while they waited for the link, since this was asked last.
-    pub(crate) fn take_expired(&mut self) -> Vec<Arc<Parcel>> {
-        self.expired.take().map_or_else(Vec::new, |expired| expired.0)
     }
 
     /// Takes an entry that stands in the ink, and those after it, as long as they are less than `room`. Returns their bytes.
@@ -349,7 +346,7 @@ impl Outbox {
         self.ink.advance(bytes);
     }
 
-    fn encode<P: Paper>(&mut self, delivery: &Delivery, out: &mut P, now: Timestamp) {
+    fn encode<P: Paper>(&mut self, delivery: &Delivery, out: &mut P, expired: &mut Expired, now: Timestamp) {
         let Delivery { parcel, qos, packet_id, flags, identifiers, wanted } = delivery;
         // [MQTT-4.3.2-2] [MQTT-4.3.3-6] only what is unacknowledged is sent again.
         if wanted.as_ref().is_some_and(|wanted| wanted.strong_count() == 0) {
@@ -357,8 +354,7 @@ impl Outbox {
         }
         // [MQTT-3.3.2-5]; one of QoS 1 has been promised a place in the window and keeps it.
         if *qos == QoS::AtMostOnce && self.expires && parcel.is_expired(now) {
-            self.expired.get_or_insert_default().0.push(parcel.clone());
-            return;
+            return expired.push(parcel.clone());
         }
         let manner = Manner {
             version: self.version,

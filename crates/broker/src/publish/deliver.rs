@@ -63,10 +63,10 @@ impl Report {
     }
 
     /// Of messages of QoS 0 that were on their way to a client and expired before the link took them.
-    pub(crate) fn of_expired(talk: &mut Conversation, version: Version) -> impl Iterator<Item = Self> {
+    pub(crate) fn of_expired(expired: Vec<Arc<Parcel>>, version: Version) -> impl Iterator<Item = Self> {
         let late =
             move |parcel| Self { version, ..Self::of_message(&parcel, Fate::Dropped(Dropped::Expired)) };
-        talk.take_expired().into_iter().map(late)
+        expired.into_iter().map(late)
     }
 
     /// Of a message that no session has: it is in the queue of a group, or was no more than on its way.

@@ -103,7 +103,7 @@ impl Side {
 
     fn written(&mut self) -> Vec<Packet> {
         let mut out = BytesMut::new();
-        while self.talk.write(&mut out, 10_000, NOW) {}
+        while self.talk.write(&mut out, &mut Vec::new(), 10_000, NOW) {}
         std::iter::from_fn(|| self.decoder.decode(&mut out).unwrap())
             .filter(|packet| !matches!(packet, Packet::ConnAck(_)))
             .collect()
