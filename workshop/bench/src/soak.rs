@@ -161,7 +161,10 @@ fn edit_policies(
 pub struct Capacity {
     /// Messages a second.
     pub rate: u64,
+    /// The search.
     steps: Vec<Step>,
+    /// What it found, held for longer: the last of these is the capacity.
+    held: Vec<Step>,
     /// Messages that the search left unsent: not the soak's.
     unsent: u64,
     /// What had flowed when the search was over.
@@ -174,16 +177,20 @@ impl Capacity {
     /// # Errors
     /// Not even the first rate holds.
     pub async fn find(args: &SoakArgs, world: &World) -> Result<Self, BenchError> {
-        let (rate, steps) = match args.capacity {
-            Some(rate) => (rate, Vec::new()),
-            None => pace::search(world, STEP).await,
+        let (rate, steps, held) = match args.capacity {
+            Some(rate) => (rate, Vec::new(), Vec::new()),
+            None => {
+                let (found, steps) = pace::search(world, STEP).await;
+                let (rate, held) = pace::hold(world, found).await;
+                (rate, steps, held)
+            }
         };
         if rate == 0 {
             return Err(BenchError::NotTheLoad(
                 "the broker did not keep up with the first rate that was tried".into(),
             ));
         }
-        Ok(Self { rate, steps, unsent: world.schedule.unsent(), flows: world.books.readings() })
+        Ok(Self { rate, steps, held, unsent: world.schedule.unsent(), flows: world.books.readings() })
     }
 
     /// By name.
@@ -191,10 +198,14 @@ impl Capacity {
         json!({
             "messages_per_second": self.rate,
             "steps": self.steps.iter().map(|step| step.to_json()).collect::<Vec<_>>(),
+            "held": self.held.iter().map(|step| step.to_json()).collect::<Vec<_>>(), "held_seconds": pace::HELD.as_secs(),
             "how": format!(
                 "open loop, the same clients and churn without connect storms: rates are doubled, then the distance is \
-                 halved; a rate holds if {:.0} % of what was due in {} s arrived, with p99 of at most {} ms, in one of {} attempts",
-                pace::KEPT * 100.0, STEP.as_secs(), pace::P99_MAX.as_millis(), pace::CHANCES
+                 halved; a rate holds if {:.0} % of what was due in {} s arrived, with p99 of at most {} ms, in one of {} attempts. \
+                 What that found is offered for {} s with a connect storm in the middle, and lowered by {} % until it holds: that \
+                 is the capacity",
+                pace::KEPT * 100.0, STEP.as_secs(), pace::P99_MAX.as_millis(), pace::CHANCES,
+                pace::HELD.as_secs(), 100 - pace::LOWERED
             ),
         })
     }
@@ -245,7 +256,7 @@ impl Soak<'_> {
             eprintln!("{}", line(&sample));
             self.samples.push(sample);
             if begun.elapsed() >= storm {
-                self.world.storms.send_modify(|storm| *storm += 1);
+                self.world.storm();
                 storm = begun.elapsed() + storms.div_f64(self.world.haste());
             }
             if begun.elapsed() >= self.settling() {

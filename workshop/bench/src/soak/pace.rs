@@ -1,6 +1,8 @@
 //! The capacity of a broker under this load on this machine: the highest rate that it keeps up with, found by doubling
-//! and then halving the distance. Open loop: the clock waits for nobody.
+//! and then halving the distance. Open loop: the clock waits for nobody. A few seconds are quick to try and easy to be lucky
+//! in: a rate that must be kept for an hour is held for a minute before it counts ([`hold`]).
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -25,6 +27,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// How often a rate is tried before it counts as too high.
 pub const CHANCES: u32 = 3;
 const LOOK: Duration = Duration::from_millis(100);
+/// So long the rate that was found must hold.
+pub const HELD: Duration = Duration::from_secs(60);
+/// A rate that does not hold is lowered to so much of it, in hundredths.
+pub const LOWERED: u64 = 90;
 
 /// One rate that was tried.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +55,13 @@ impl Step {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kept, p99) = (self.kept * 100.0, self.p99.as_secs_f64() * 1e3);
+        write!(out, "{} messages/s: {kept:.1} % kept, p99 {p99:.1} ms", self.rate)
+    }
+}
+
 /// Messages that have arrived.
 pub fn delivered(world: &World) -> u64 {
     world.books.flows.iter().map(|flow| flow.delivered.get()).sum()
@@ -60,11 +73,7 @@ pub async fn search(world: &World, length: Duration) -> (u64, Vec<Step>) {
     let mut rate = FIRST;
     for _ in 0..64 {
         let step = fair(world, rate, length).await;
-        eprintln!(
-            "capacity: {rate} messages/s: {:.1} % kept, p99 {:.1} ms",
-            step.kept * 100.0,
-            step.p99.as_secs_f64() * 1e3
-        );
+        eprintln!("capacity: {step}");
         steps.push(step);
         if step.holds() {
             low = rate
@@ -79,6 +88,31 @@ pub async fn search(world: &World, length: Duration) -> (u64, Vec<Step>) {
     (low, steps)
 }
 
+/// Holds a rate for [`HELD`], with a connect storm in the middle; lowers it until one holds. Gives that rate, or 0 if it would
+/// be less than the search's first, and all steps.
+pub async fn hold(world: &World, found: u64) -> (u64, Vec<Step>) {
+    lower(found, async |rate| {
+        let step = attempt(world, rate, HELD, || world.storm()).await;
+        eprintln!("capacity, {} s with a connect storm: {step}", HELD.as_secs());
+        step
+    })
+    .await
+}
+
+/// Lowers a rate until it holds.
+async fn lower(found: u64, mut offer: impl AsyncFnMut(u64) -> Step) -> (u64, Vec<Step>) {
+    let (mut steps, mut rate) = (Vec::new(), found);
+    while rate >= FIRST {
+        let step = offer(rate).await;
+        steps.push(step);
+        if step.holds() {
+            return (rate, steps);
+        }
+        rate = rate * LOWERED / 100;
+    }
+    (0, steps)
+}
+
 /// The rate to try next; `None` when it is known well enough.
 fn next(low: u64, high: Option<u64>, steps: &[Step]) -> Option<u64> {
     let Some(high) = high else { return (low < HIGHEST).then_some(low * 2) };
@@ -89,22 +123,25 @@ fn next(low: u64, high: Option<u64>, steps: &[Step]) -> Option<u64> {
 
 /// Tries a rate until it holds, or has failed too often: one that a busy neighbour disturbed gets another chance.
 async fn fair(world: &World, rate: u64, length: Duration) -> Step {
-    let mut step = attempt(world, rate, length).await;
+    let mut step = attempt(world, rate, length, || ()).await;
     for _ in 1..CHANCES {
         if step.holds() {
             break;
         }
-        step = attempt(world, rate, length).await;
+        step = attempt(world, rate, length, || ()).await;
     }
     step
 }
 
-async fn attempt(world: &World, rate: u64, length: Duration) -> Step {
+/// Offers a rate for so long, after a quarter of it that does not count, and does something in the middle.
+async fn attempt(world: &World, rate: u64, length: Duration, midway: impl FnOnce()) -> Step {
     world.schedule.pace(rate);
     sleep(length / 4).await;
     world.books.latencies.iter().for_each(|recorder| drop(recorder.take()));
     let before = (world.schedule.offered(), delivered(world));
-    sleep(length).await;
+    sleep(length / 2).await;
+    midway();
+    sleep(length / 2).await;
     let (offered, arrived) = (world.schedule.offered() - before.0, delivered(world).saturating_sub(before.1));
     let mut all = fleet::Latencies::new();
     world.books.latencies.iter().for_each(|recorder| all.add(&recorder.take()));
@@ -164,6 +201,25 @@ mod tests {
         let rates: Vec<u64> = steps.iter().map(|step| step.rate).collect();
         assert_eq!(rates, [2_000, 4_000, 8_000, 16_000, 32_000, 24_000, 20_000, 22_000, 23_000]);
         assert_eq!(low, 23_000);
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_lowered_until_it_holds() {
+        let limit = |limit| {
+            async move |rate| Step { rate, kept: if rate <= limit { 1.0 } else { 0.9 }, p99: Duration::ZERO }
+        };
+        let rates = |steps: &[Step]| steps.iter().map(|step| step.rate).collect::<Vec<_>>();
+        let (rate, steps) = lower(10_000, limit(8_200)).await;
+        assert_eq!((rate, rates(&steps)), (8_100, vec![10_000, 9_000, 8_100]));
+        let (rate, steps) = lower(10_000, limit(10_000)).await;
+        assert_eq!((rate, rates(&steps)), (10_000, vec![10_000]));
+        let (rate, steps) = lower(2_300, limit(1)).await;
+        assert_eq!(
+            (rate, rates(&steps)),
+            (0, vec![2_300, 2_070]),
+            "less than the search's first rate is none"
+        );
+        assert_eq!(lower(0, limit(1)).await.0, 0);
     }
 
     #[test]

@@ -213,6 +213,11 @@ impl World {
         self.haste.store((times * 1_000.0).max(1.0) as u64, Relaxed);
     }
 
+    /// A connect storm begins.
+    pub fn storm(&self) {
+        self.storms.send_modify(|storm| *storm += 1);
+    }
+
     /// Goes on to this phase.
     pub fn enter(&self, phase: Phase) {
         self.course.send_replace(phase);

@@ -22,6 +22,8 @@ const ASKED: f64 = 60.0;
 const SHARE: f64 = 0.7;
 /// Minutes after the warm-up: a slope of less says little.
 const FLAT: f64 = 30.0;
+/// Seconds for which what counts as the capacity must have been kept.
+const HELD: f64 = 60.0;
 /// All of this must have happened.
 const CHURN: [(&str, &str); 7] = [
     ("/settings/clients/storming", "devices in storms"),
@@ -57,15 +59,26 @@ fn warm_up(file: &Value) -> f64 {
     at(file, "/settings/season_seconds") / 60.0
 }
 
+/// For how many seconds the broker kept what counts as its capacity; `None` if nobody tried.
+fn held(file: &Value) -> Option<f64> {
+    let last = file.pointer("/capacity/held").and_then(Value::as_array)?.last()?;
+    let kept = last["holds"] == true && at(last, "/rate") >= at(file, "/capacity/messages_per_second");
+    kept.then(|| at(file, "/capacity/held_seconds"))
+}
+
 fn told(file: &Value) -> String {
     let (lasted, warm_up) = (at(file, LASTED), warm_up(file));
     format!(
-        "{} messages a second, {:.0} % of the {} that the search for the capacity found, for {lasted:.0} minutes: everything is judged \
+        "{} messages a second, {:.0} % of the {} that {}, for {lasted:.0} minutes: everything is judged \
          over all of them, but whether memory and descriptors are flat only over the last {:.0}. The first {warm_up:.0} are the \
          warm-up, with {:.0} times as many storms and edits.",
         spaced(at(file, "/settings/messages_per_second")),
         at(file, "/settings/share_of_capacity") * 100.0,
         spaced(at(file, "/capacity/messages_per_second")),
+        match held(file) {
+            Some(seconds) => format!("were kept for {seconds:.0} s, a connect storm among them"),
+            None => "the search for the capacity found".into(),
+        },
         (lasted - warm_up).max(0.0),
         at(file, "/settings/season_times")
     )
@@ -81,6 +94,8 @@ fn short(file: &Value) -> Vec<String> {
     all.push(least(file, "/settings/messages_per_second", rate.max(1.0), "messages a second"));
     let searched = file.pointer("/capacity/steps").and_then(Value::as_array);
     all.push(searched.is_none_or(Vec::is_empty).then(|| "the capacity was not searched for".into()));
+    let held = held(file).is_some_and(|seconds| seconds >= HELD);
+    all.push((!held).then(|| "the capacity was not shown to hold for a minute".into()));
     let flat = at(file, LASTED) - warm_up(file);
     all.push((flat < FLAT).then(|| format!("minutes after the warm-up: {flat:.0} of {FLAT:.0}")));
     // Latencies over time cannot be told of a file without them, and whether they stayed flat.
@@ -100,7 +115,8 @@ mod tests {
         json!({
             "settings": {"minutes_that_it_lasted": 75.0, "share_of_capacity": 0.7, "messages_per_second": 761_600,
                 "season_seconds": 1_500, "season_times": 10.0, "clients": {"storming": 300}},
-            "capacity": {"messages_per_second": 1_088_000, "steps": [{"rate": 2_000}]},
+            "capacity": {"messages_per_second": 1_088_000, "steps": [{"rate": 2_000}], "held_seconds": 60,
+                "held": [{"rate": 1_208_888, "holds": false}, {"rate": 1_088_000, "holds": true}]},
             "latency_histogram": {"columns": [[3, 4]]},
             "totals": {"qos0": {"delivered": 1_000_000}, "qos1": {"delivered": 234_567}, "churn": {"returns": 59_400,
                 "subscriptions": 214_720, "policy_edits": 53_804, "retained_updates": 38_555, "retained_reads": 3, "drained": 9}},
@@ -131,6 +147,10 @@ mod tests {
             ("/settings/messages_per_second", json!(761_000)),
             ("/settings/season_seconds", json!(2_701)),
             ("/capacity/steps", json!([])),
+            ("/capacity/held", json!([])),
+            ("/capacity/held/1/holds", json!(false)),
+            ("/capacity/held/1/rate", json!(1_087_999)),
+            ("/capacity/held_seconds", json!(59)),
             ("/latency_histogram", Value::Null),
             ("/latency_histogram/columns", json!([])),
         ];
