@@ -13,7 +13,7 @@ use crate::item::Item;
 use crate::journal::Record;
 use crate::meter::Meter;
 use crate::replay::{Open, Replay};
-use crate::tallies::Tallies;
+use crate::tallies::{Kept, Tallies};
 use crate::usage::{Counts, Name, OTHERS, Usage, UsageRow};
 
 const MINUTE: u64 = 60_000;
@@ -38,6 +38,19 @@ pub struct Period {
     pub rows: Vec<(u32, Counts)>,
     /// Distinct clients that were connected: those of the rows that are not kept, too.
     pub devices: u64,
+}
+
+/// A past minute or hour as the ledger keeps it, for a day or more.
+struct Past {
+    from: Timestamp,
+    rows: Kept,
+    devices: u64,
+}
+
+impl Past {
+    fn period(&self) -> Period {
+        Period { from: self.from, rows: self.rows.rows().collect(), devices: self.devices }
+    }
 }
 
 /// The rows as they were read last.
@@ -119,8 +132,8 @@ pub struct Ledger {
     entries: Vec<Entry>,
     minute: Current,
     hour: Current,
-    minutes: VecDeque<Period>,
-    hours: VecDeque<Period>,
+    minutes: VecDeque<Past>,
+    hours: VecDeque<Past>,
 }
 
 /// The period that runs.
@@ -216,7 +229,7 @@ impl Ledger {
             moved.get(&row).copied().or(others)
         };
         for (is_minute, periods) in [(true, replay.minutes), (false, replay.hours)] {
-            periods.ended.into_iter().for_each(|period| ledger.keep(is_minute, period, now_at));
+            periods.ended.into_iter().for_each(|period| ledger.keep(is_minute, &period, now_at));
             periods.open.into_iter().for_each(|open| ledger.reopen(is_minute, &open, now_at));
         }
         ledger
@@ -233,7 +246,7 @@ impl Ledger {
         if reopened.from == current.from {
             *current = reopened;
         } else if let Some(period) = reopened.ended(&self.entries) {
-            self.keep(is_minute, period, Some);
+            self.keep(is_minute, &period, Some);
         }
     }
 
@@ -260,17 +273,15 @@ impl Ledger {
         u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
     }
 
-    fn keep(&mut self, is_minute: bool, period: Period, row: impl Fn(u32) -> Option<u32>) {
-        let mut rows: Vec<_> =
+    fn keep(&mut self, is_minute: bool, period: &Period, row: impl Fn(u32) -> Option<u32>) {
+        let rows: Vec<_> =
             period.rows.iter().filter_map(|(old, counts)| Some((row(*old)?, *counts))).collect();
-        // It is kept for a day or more, and never grows again.
-        rows.shrink_to_fit();
-        let period = Period { rows, ..period };
+        let past = Past { from: period.from, rows: Kept::new(&rows), devices: period.devices };
         let (kept, most) = match is_minute {
             true => (&mut self.minutes, MINUTES),
             false => (&mut self.hours, HOURS),
         };
-        kept.push_back(period);
+        kept.push_back(past);
         while kept.len() > most {
             kept.pop_front();
         }
@@ -310,11 +321,11 @@ impl Ledger {
         }
         if let Some(period) = self.minute.turn(now, &self.entries) {
             records.push(Record::Minute(period.clone()));
-            self.keep(true, period, Some);
+            self.keep(true, &period, Some);
         }
         if let Some(period) = self.hour.turn(now, &self.entries) {
             records.push(Record::Hour(period.clone()));
-            self.keep(false, period, Some);
+            self.keep(false, &period, Some);
         }
         self.read = now;
         records
@@ -341,12 +352,12 @@ impl Ledger {
             rows.map(|(row, entry)| (row, entry.counts - less(row))).collect::<Vec<_>>()
         };
         records.push(Record::Counts { at: self.hour.from, rows: counts(Some(&hour), None) });
-        records.extend(self.hours.iter().cloned().map(Record::Hour));
+        records.extend(self.hours.iter().map(|past| Record::Hour(past.period())));
         if !hour.is_empty() {
             let rows = counts(Some(&minute), Some(&hour));
             records.push(Record::Counts { at: self.minute.from, rows });
         }
-        records.extend(self.minutes.iter().cloned().map(Record::Minute));
+        records.extend(self.minutes.iter().map(|past| Record::Minute(past.period())));
         if !minute.is_empty() {
             let rows = counts(None, Some(&minute));
             records.push(Record::Counts { at: self.in_minute(self.read), rows });
@@ -398,7 +409,7 @@ impl Ledger {
         let mut least = 0;
         for period in periods.iter().filter(|period| within(period.from)) {
             least = least.max(period.devices);
-            period.rows.iter().for_each(|(row, counts)| *rows.entry(*row).or_default() += *counts);
+            period.rows.rows().for_each(|(row, counts)| *rows.entry(row).or_default() += counts);
         }
         if within(current.from) {
             current.rows.read().into_iter().for_each(|(row, counts)| *rows.entry(row).or_default() += counts);

@@ -64,7 +64,8 @@ fn text() -> String {
          * Of a client without rows it can be told how much it had at most since the start (`--client ID`): too high by more\n\
          \x20 than {:.3} % of all that is without rows once in 50 times.\n\
          * Minutes are kept for a day, hours for two months. Of each, the {MOST_KEPT} heaviest rows are kept, and the sums by\n\
-         \x20 item exactly. What happened in the second around a full minute may stand in either.\n\
+         \x20 item exactly. What happened in the second around a full minute may stand in either. A kept row takes 12 bytes of memory,\n\
+         \x20 48 if messages longer than a step or large numbers are in it: some 10 MB when a day and two months are full.\n\
          * Counters are written once a second. They are on disk before the next look: `kill -9` and a power failure lose the second since.\n\
          * A bill takes what was measured for all there was in a month. Parts of groups are rounded down to 1e-12 USD.\n\n",
         Switches::names().map(code).collect::<Vec<_>>().join(", "),
