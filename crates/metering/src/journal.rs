@@ -4,6 +4,8 @@
 //! What was counted in the minute and the hour that run is no line of its own: it is by how much the counters grew since the
 //! last line of a minute, or of an hour. A fresh file tells for this where they stood at the begin of both.
 
+use std::io::{self, Write};
+
 use identity::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -76,9 +78,11 @@ fn unpacked(rows: Vec<[u64; 6]>) -> Vec<(u32, Counts)> {
     rows.into_iter().filter_map(one).collect()
 }
 
-/// Records as text, a line each.
-pub fn written(records: &[Record]) -> String {
-    let mut text = String::new();
+/// Writes records as text, a line each.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write<'a>(records: impl IntoIterator<Item = &'a Record>, out: &mut impl Write) -> io::Result<()> {
     for record in records {
         let line = match record {
             Record::Begin { since, kilobyte } => Line::Begin(FORM, since.millis(), *kilobyte),
@@ -90,11 +94,18 @@ pub fn written(records: &[Record]) -> String {
             Record::Hour(period) => Line::Hour(period.from.millis(), packed(&period.rows), period.devices),
             Record::Gap { .. } => continue,
         };
-        // Numbers and texts always become JSON.
-        text.push_str(&serde_json::to_string(&line).unwrap_or_default());
-        text.push('\n');
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
     }
-    text
+    Ok(())
+}
+
+/// Records as text, a line each.
+pub fn written(records: &[Record]) -> String {
+    let mut text = Vec::new();
+    // Numbers and texts always become JSON, and memory takes it.
+    let _ = write(records, &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The records of a file. What cannot be read at its end was cut off when it was written, and is left out; elsewhere it is

@@ -134,6 +134,8 @@ pub struct Ledger {
     hour: Current,
     minutes: VecDeque<Past>,
     hours: VecDeque<Past>,
+    /// Where rows are copied to when they are read, once a second.
+    copied: Vec<Counts>,
 }
 
 /// The period that runs.
@@ -207,6 +209,7 @@ impl Ledger {
             hour: Current::new(now, HOUR),
             minutes: VecDeque::new(),
             hours: VecDeque::new(),
+            copied: Vec::new(),
         }
     }
 
@@ -301,12 +304,13 @@ impl Ledger {
         let mut changed = Vec::new();
         let mut numbers = 0u32..;
         for some in self.entries.chunks_mut(READ_AT_ONCE) {
-            let rows: Vec<Counts> = some.iter().map(|entry| entry.read(meter)).collect();
+            self.copied.clear();
+            self.copied.extend(some.iter().map(|entry| entry.read(meter)));
             let lately = meter.lately();
-            for ((entry, counts), row) in some.iter_mut().zip(rows).zip(numbers.by_ref()) {
+            for ((entry, counts), row) in some.iter_mut().zip(&self.copied).zip(numbers.by_ref()) {
                 let more = entry.id.and_then(|id| lately.get(&id)).copied().unwrap_or_default();
                 // What is on its way from a thread to a row is missing for a moment.
-                let counts = (counts + more).max(entry.counts);
+                let counts = (*counts + more).max(entry.counts);
                 if counts != entry.counts {
                     let more = counts - entry.counts;
                     entry.counts = counts;

@@ -30,7 +30,7 @@ pub use budget::{Budget, Verdict};
 pub use charge::{Charge, WANTED, charges};
 pub use findings::{Finding, findings};
 pub use item::{Billed, Dimension, Evidence, FREE_PACKETS, Item, REGISTRY_OPERATIONS, Row, Step};
-pub use journal::{Record, damage, read as read_records, written as written_records};
+pub use journal::{Record, damage, read as read_records, write as write_records, written as written_records};
 pub use ledger::{Ledger, MOST_KEPT, Period, Span};
 pub use meter::Meter;
 pub use money::Money;

@@ -7,7 +7,7 @@ mod secret_file;
 
 pub use file::{Ready, ReadyPorts};
 pub use lock::{Lock, LockProblem, is_held};
-pub use secret_file::{sync_folder, write_secret};
+pub use secret_file::{sync_folder, write_secret, write_secret_with};
 
 /// The data folder of who names none.
 pub const DEFAULT_DATA_DIR: &str = "thingcore-data";

@@ -1,8 +1,11 @@
 //! Files for the owner's eyes only, whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes that are written at once.
+const PIECE: usize = 64 * 1024;
 
 /// Writes `content` to a new file of mode 0600 and moves it over `path`: a reader sees the old content or the new.
 /// On disk when this returns.
@@ -10,8 +13,19 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Those of the file system; nothing is left behind then.
 pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_secret_with(path, |file| file.write_all(content))
+}
+
+/// The same with what `write` writes, in pieces: what is long need not be in memory as a whole.
+///
+/// # Errors
+/// Those of `write` and of the file system; nothing is left behind then.
+pub fn write_secret_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let fresh = sibling(path);
-    let written = write_new(&fresh, content).and_then(|()| fs::rename(&fresh, path));
+    let written = write_new(&fresh, write).and_then(|()| fs::rename(&fresh, path));
     if written.is_err() {
         let _ = fs::remove_file(&fresh);
     }
@@ -19,14 +33,14 @@ pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    let mut file = BufWriter::with_capacity(PIECE, options.open(path)?);
+    write(&mut file)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 fn sibling(path: &Path) -> PathBuf {

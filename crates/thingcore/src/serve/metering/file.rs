@@ -4,10 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use metering::{Record, damage, read_records, written_records};
-use ready::sync_folder;
-
-use crate::data_dir::write_secret;
+use metering::{Record, damage, read_records, write_records, written_records};
+use ready::{sync_folder, write_secret_with};
 
 /// A file shorter than this is never written anew for its length.
 const LONG: u64 = 16 * 1024 * 1024;
@@ -119,10 +117,10 @@ pub struct BillFile {
 impl BillFile {
     /// Writes a new file with these records in place of the one that is there.
     pub fn create(path: &Path, records: &[Record]) -> io::Result<Self> {
-        let text = written_records(records);
-        write_secret(path, text.as_bytes())?;
+        write_secret_with(path, |file| write_records(records, file))?;
         let file = OpenOptions::new().append(true).open(path)?;
-        Ok(Self { path: path.to_owned(), file, whole: text.len() as u64, appended: 0 })
+        let whole = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, whole, appended: 0 })
     }
 
     /// The same, for an open file.
