@@ -324,12 +324,12 @@ impl Ledger {
             records.push(Record::Counts { at: self.in_minute(now), rows: changed });
         }
         if let Some(period) = self.minute.turn(now, &self.entries) {
-            records.push(Record::Minute(period.clone()));
             self.keep(true, &period, Some);
+            records.push(Record::Minute(period));
         }
         if let Some(period) = self.hour.turn(now, &self.entries) {
-            records.push(Record::Hour(period.clone()));
             self.keep(false, &period, Some);
+            records.push(Record::Hour(period));
         }
         self.read = now;
         records

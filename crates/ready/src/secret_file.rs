@@ -57,3 +57,31 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_leaves_what_was_there_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_secret(&path, b"old").unwrap();
+        let failed = write_secret_with(&path, |file| {
+            // More than is held back, so that some of it is in the new file.
+            file.write_all(&[b'x'; 3 * PIECE])?;
+            Err(io::Error::other("no more"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        write_secret_with(&path, |file| (0..3).try_for_each(|_| file.write_all(&[b'y'; PIECE / 2 + 1])))
+            .unwrap();
+        assert_eq!(fs::read(&path).unwrap(), vec![b'y'; 3 * (PIECE / 2 + 1)]);
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777,
+            0o600
+        );
+    }
+}

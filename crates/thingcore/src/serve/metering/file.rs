@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use metering::{Record, damage, read_records, write_records, written_records};
+use metering::{Record, damage, read_records, write_records};
 use ready::{sync_folder, write_secret_with};
 
 /// A file shorter than this is never written anew for its length.
@@ -134,8 +134,9 @@ impl BillFile {
         if records.is_empty() {
             return Ok(());
         }
-        let text = written_records(records);
-        self.file.write_all(text.as_bytes())?;
+        let mut text = Vec::new();
+        write_records(records, &mut text)?;
+        self.file.write_all(&text)?;
         self.appended += text.len() as u64;
         self.file.sync_data()
     }
@@ -157,7 +158,7 @@ mod tests {
     use identity::Timestamp;
 
     use super::*;
-    use metering::{Counts, Item, Ledger, Meter, Name, Span, Switches};
+    use metering::{Counts, Item, Ledger, Meter, Name, Span, Switches, written_records};
 
     fn counts(units: u64) -> Counts {
         Counts { units, bytes: 9, ..Counts::default() }
