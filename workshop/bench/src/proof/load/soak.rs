@@ -76,7 +76,7 @@ fn told(file: &Value) -> String {
         at(file, "/settings/share_of_capacity") * 100.0,
         spaced(at(file, "/capacity/messages_per_second")),
         match held(file) {
-            Some(seconds) => format!("were kept for {seconds:.0} s, a connect storm among them"),
+            Some(seconds) => format!("were kept for {seconds:.0} s with a connect storm"),
             None => "the search for the capacity found".into(),
         },
         (lasted - warm_up).max(0.0),
