@@ -73,8 +73,8 @@ pub async fn run(args: &SoakArgs, stop: impl Future<Output = &'static str>) -> R
     let before = Said::ask(running.port_of("admin"));
     let mut soak = Soak { args, world: Arc::clone(&world), rate, samples: Vec::new(), log: args.log()? };
     soak.note(&json!({ "capacity": capacity.rate, "rate": rate }));
-    world.schedule.pace(rate);
     let mut sampler = Sampler::new(running.pid(), &running.data(), &world);
+    world.schedule.pace(rate);
     let offered = world.schedule.offered();
     tokio::select! {
         () = soak.load(&mut sampler) => {}

@@ -41,7 +41,7 @@ pub struct Sample {
     pub latency_qos1: Option<Summary>,
     /// Of those that came back in this interval.
     pub connects: Option<Summary>,
-    /// Messages that were due and are not sent, so far.
+    /// Messages that were due since the load began and are not sent, so far.
     pub unsent: u64,
     /// Errors so far.
     pub errors: u64,
@@ -82,6 +82,8 @@ pub struct Sampler {
     broker: Duration,
     own: Duration,
     machine: Option<Duration>,
+    /// Messages that were left unsent before the load began.
+    unsent: u64,
     /// All latencies so far, both kinds, and QoS 1 alone.
     pub total: [Latencies; 2],
     /// All connects so far.
@@ -102,6 +104,7 @@ impl Sampler {
             broker: Usage::of(pid).unwrap_or_default().cpu,
             own: Usage::own().unwrap_or_default().cpu,
             machine: machine(),
+            unsent: world.schedule.unsent(),
             total: Default::default(),
             connects: Latencies::new(),
         }
@@ -143,7 +146,7 @@ impl Sampler {
             bands: all.bands(),
             latency_qos1: qos1.summary(),
             connects: connects.summary(),
-            unsent: world.schedule.unsent(),
+            unsent: world.schedule.unsent().saturating_sub(self.unsent),
             errors: world.books.errors(),
         }
     }
