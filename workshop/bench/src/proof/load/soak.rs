@@ -9,7 +9,7 @@ pub(in super::super) const SOAK: Kind = Kind {
     title: "Soak",
     goal: "an hour of load at 70 % of the capacity with churn, flat after its warm-up and without an error",
     command: "thingcore-bench soak",
-    about: "A share of the capacity for an hour, with connect storms, subscriptions, edits of policies, sessions that are away and \
+    about: "A share of the capacity for an hour or more, with connect storms, subscriptions, edits of policies, sessions that are away and \
             retained messages.",
     numbers,
     told,
