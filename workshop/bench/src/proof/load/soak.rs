@@ -71,7 +71,8 @@ fn told(file: &Value) -> String {
     format!(
         "{} messages a second, {:.0} % of the {} that {}, for {lasted:.0} minutes: everything is judged \
          over all of them, but whether memory and descriptors are flat only over the last {:.0}. The first {warm_up:.0} are the \
-         warm-up, with {:.0} times as many storms and edits.",
+         warm-up, with {:.0} times as many storms and edits. What the churn did is counted from its beginning, with the search for \
+         the capacity.",
         spaced(at(file, "/settings/messages_per_second")),
         at(file, "/settings/share_of_capacity") * 100.0,
         spaced(at(file, "/capacity/messages_per_second")),
